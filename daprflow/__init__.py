@@ -1,0 +1,1 @@
+"""Write Dapr services in Python as decorated functions; run them with nothing but pip."""

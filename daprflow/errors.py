@@ -1,0 +1,113 @@
+"""The error tree: everything daprflow raises on purpose.
+
+DaprFlowError
+├── AppDefinitionError        the app is written wrongly; every problem at once
+├── MissingExtra              an optional package is needed; carries the pip line
+└── SidecarError              a sidecar answered a call with an error
+    ├── SidecarUnavailable    no sidecar answered at all
+    ├── NotFound
+    │   └── SecretNotFound
+    ├── EtagMismatch          somebody else wrote first
+    └── InvocationError       another app answered with an error status
+
+Control flow, raised by handlers: Retry, Drop.
+"""
+
+from collections.abc import Sequence
+
+__all__ = [
+    "AppDefinitionError",
+    "DaprFlowError",
+    "Drop",
+    "EtagMismatch",
+    "InvocationError",
+    "MissingExtra",
+    "NotFound",
+    "Retry",
+    "SecretNotFound",
+    "SidecarError",
+    "SidecarUnavailable",
+]
+
+
+class DaprFlowError(Exception):
+    """Base of every error that daprflow raises on purpose."""
+
+
+class AppDefinitionError(DaprFlowError):
+    """An app is defined wrongly.
+
+    Attributes:
+        problems: one sentence each, with the handler's name and its ``module:line``.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = "1 problem" if count == 1 else f"{count} problems"
+        super().__init__(
+            f"{head} in the app's definition:\n" + "\n".join(f"- {p}" for p in problems)
+        )
+
+
+class MissingExtra(DaprFlowError):  # noqa: N818 - the name states what is missing, as in ImportError
+    """A feature needs a package that an extra of daprflow installs."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        self.feature = feature
+        self.extra = extra
+        super().__init__(
+            f"{feature} needs an optional package; install it with: pip install 'daprflow[{extra}]'"
+        )
+
+
+class SidecarError(DaprFlowError):
+    """A sidecar answered a call with an error.
+
+    Attributes:
+        code: Dapr's error code, such as ``ERR_STATE_GET``; empty where none was given.
+        status: the HTTP status; 0 where no answer came.
+        details: the rich error details as JSON text; empty where none were given.
+    """
+
+    def __init__(self, message: str, *, code: str = "", status: int = 0, details: str = "") -> None:
+        self.code = code
+        self.status = status
+        self.details = details
+        super().__init__(message)
+
+
+class SidecarUnavailable(SidecarError):  # noqa: N818 - named for the state, as architecture §2 fixes
+    """No sidecar answered: it is not started, not ready, or went away."""
+
+
+class NotFound(SidecarError):  # noqa: N818 - named for the state
+    """What was asked for does not exist."""
+
+
+class SecretNotFound(NotFound):
+    """The secret store has no such secret."""
+
+
+class EtagMismatch(SidecarError):  # noqa: N818 - named for the state
+    """The value was changed by somebody else since its ETag was read."""
+
+
+class InvocationError(SidecarError):
+    """Another app answered a service invocation with an error status.
+
+    Attributes:
+        body: what that app answered, unchanged.
+    """
+
+    def __init__(self, message: str, *, status: int, body: bytes = b"", code: str = "") -> None:
+        self.body = body
+        super().__init__(message, code=code, status=status)
+
+
+class Retry(Exception):  # noqa: N818 - control flow, not an error
+    """Raise it in a topic handler to have the event delivered again."""
+
+
+class Drop(Exception):  # noqa: N818 - control flow, not an error
+    """Raise it in a topic handler to give the event up (to the dead letter topic, where one is named)."""

@@ -1,0 +1,1 @@
+"""Every shape that crosses the wire between an app and its sidecar, once."""

@@ -1,0 +1,43 @@
+"""The documents an app serves at start: its subscriptions and its configuration."""
+
+import msgspec
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where events that match a CEL expression go; an empty ``match`` is always true."""
+
+    path: str
+    match: str = ""
+
+
+class Routes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Rules in order, then the default."""
+
+    rules: tuple[Rule, ...] = ()
+    default: str = ""
+
+
+class BulkSubscribe(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Whether events come in batches; None leaves the runtime's default (100, 1000 ms)."""
+
+    enabled: bool
+    max_messages_count: int | None = None
+    max_await_duration_ms: int | None = None
+
+
+class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One item of ``GET /dapr/subscribe``: ``route`` is the v1 form, ``routes`` the v2 form."""
+
+    pubsubname: str
+    topic: str
+    route: str = ""
+    routes: Routes | None = None
+    dead_letter_topic: str = msgspec.field(default="", name="deadLetterTopic")
+    metadata: dict[str, str] = {}
+    bulk_subscribe: BulkSubscribe | None = msgspec.field(default=None, name="bulkSubscribe")
+
+
+class AppConfig(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The document of ``GET /dapr/config``; ``entities`` are the hosted actor types."""
+
+    entities: tuple[str, ...] = ()

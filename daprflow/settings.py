@@ -1,0 +1,1 @@
+"""Settings of the app side, read from an environment mapping on request, never at import."""

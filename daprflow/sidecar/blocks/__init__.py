@@ -1,0 +1,1 @@
+"""One module for each building block of the embedded sidecar."""

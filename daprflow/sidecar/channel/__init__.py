@@ -1,0 +1,1 @@
+"""How the embedded sidecar calls an app."""

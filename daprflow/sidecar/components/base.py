@@ -1,0 +1,217 @@
+"""What a component is to the engine: one protocol for each building block."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from daprflow.sidecar.clock import Clock
+
+
+class ComponentError(Exception):
+    """A component refused an operation; the text goes into Dapr's error message as it is."""
+
+
+class EtagConflict(ComponentError):  # noqa: N818 - named for what happened
+    """A write carried an ETag that is not the stored one, or first-write found a value."""
+
+
+class EtagInvalid(ComponentError):  # noqa: N818 - named for what happened
+    """An ETag has a form that this store never makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentContext:
+    """What a component is made from.
+
+    Attributes:
+        metadata: names in lower case, values as strings, secrets and placeholders resolved.
+        data_dir: the engine's data folder; None when everything is kept in memory.
+        base_dir: the folder that relative paths are resolved against (the working folder).
+    """
+
+    name: str
+    type: str
+    version: str
+    metadata: Mapping[str, str]
+    app_id: str
+    clock: Clock
+    data_dir: Path | None
+    base_dir: Path
+    source: str = ""
+
+
+class Component(Protocol):
+    """A started component; the engine calls ``open`` once and ``close`` once."""
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The features shown by ``GET /v1.0/metadata``, in the real one's words and order."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, read files, start tasks; a `ComponentError` stops the sidecar's start."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything."""
+        ...
+
+
+# ---- state --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValue:
+    """A value as a store holds it; ``expires`` in seconds since the epoch."""
+
+    data: bytes
+    etag: str
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateWrite:
+    """One write: ``data`` None deletes. ``ttl`` in seconds; None or <= 0 means none."""
+
+    key: str
+    data: bytes | None
+    etag: str | None = None
+    first_write: bool = False
+    ttl: int | None = None
+
+
+class StateStore(Component, Protocol):
+    """A key-value store; keys arrive with their prefix."""
+
+    async def get(self, key: str, /) -> StoredValue | None:
+        """Return the stored value, None when absent or expired."""
+        ...
+
+    async def get_many(self, keys: Sequence[str], /) -> list[StoredValue | None]:
+        """Return the stored values in the order of ``keys``."""
+        ...
+
+    async def write(self, write: StateWrite, /) -> None:
+        """Do one write; raises `EtagConflict`, `EtagInvalid` or `ComponentError`."""
+        ...
+
+    async def transact(self, writes: Sequence[StateWrite], /) -> None:
+        """Do all writes in order or none."""
+        ...
+
+
+# ---- pub/sub ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message on a broker.
+
+    Attributes:
+        metadata: the publisher's request metadata, names as given; becomes request headers.
+        attempt: 1 at the first delivery.
+    """
+
+    topic: str
+    data: bytes
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = ""
+    attempt: int = 1
+
+
+class Nack(Exception):  # noqa: N818 - control flow between subscription and component
+    """The subscription could not get rid of a message; the component decides what that means."""
+
+
+Receive = Callable[[Message], Awaitable[None]]
+"""Takes one message: returning means done (ack), `Nack` means not done."""
+
+
+class PubSub(Component, Protocol):
+    """A message broker.
+
+    Attributes:
+        dead_letter_after: how many failed attempts (counted by the component through
+            ``Message.attempt``) before a subscription with a dead letter topic uses it;
+            1 for brokers without redelivery, as the real runtime does without a retry policy.
+    """
+
+    dead_letter_after: int
+
+    async def publish(self, message: Message, /) -> None:
+        """Accept a message; once this returns it is kept as well as this broker keeps anything."""
+        ...
+
+    async def subscribe(
+        self, topic: str, consumer: str, metadata: Mapping[str, str], receive: Receive, /
+    ) -> Callable[[], Awaitable[None]]:
+        """Start delivering ``topic`` to the group ``consumer``.
+
+        Returns:
+            a function that stops it and lets what is in flight end.
+        """
+        ...
+
+
+# ---- secrets, bindings --------------------------------------------------------------------------
+
+
+class SecretStore(Component, Protocol):
+    """A store of secrets."""
+
+    async def get(self, name: str, metadata: Mapping[str, str], /) -> dict[str, str]:
+        """Return the pairs of one secret; `ComponentError` when it is missing."""
+        ...
+
+    async def bulk(self, metadata: Mapping[str, str], /) -> dict[str, dict[str, str]]:
+        """Return every secret."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BindingAnswer:
+    """What an output binding gave back; ``data`` None means nothing (HTTP 204).
+
+    ``error`` is set when data and metadata came with a failure (``bindings.http``).
+    """
+
+    data: bytes | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = ""
+    error: str = ""
+
+
+class OutputBinding(Component, Protocol):
+    """A component an app can call."""
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """What it can do, in the real one's order."""
+        ...
+
+    async def invoke(
+        self, operation: str, data: bytes, metadata: Mapping[str, str], /
+    ) -> BindingAnswer:
+        """Do one operation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BindingMessage:
+    """What an input binding delivers to the app."""
+
+    data: bytes
+    metadata: Mapping[str, str]
+
+
+class InputBinding(Component, Protocol):
+    """A component that calls an app."""
+
+    async def start(self, receive: Callable[[BindingMessage], Awaitable[None]], /) -> None:
+        """Begin to deliver; restarting begins its schedule anew."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop delivering; wait for what is in flight."""
+        ...

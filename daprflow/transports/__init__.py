@@ -1,0 +1,1 @@
+"""The byte carriers: ASGI routes, the HTTP server, the client connection."""
