@@ -1,0 +1,146 @@
+"""The engine: what all apps of one run share, namely components, time and a count of open work."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daprflow.sidecar.clock import Clock
+from daprflow.sidecar.components.base import Component, ComponentContext
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.runtime import Runtime
+
+SHARED_KINDS = frozenset({"state", "pubsub", "lock", "configuration"})
+"""Kinds whose instances hold data that several apps see; the others belong to one app."""
+
+
+class Work:
+    """Counts work in flight, so that a test can wait until nothing is left to do now."""
+
+    __slots__ = ("_count", "_waiters")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def count(self) -> int:
+        """How much is in flight."""
+        return self._count
+
+    def begin(self) -> None:
+        """Note that a piece of work started."""
+        self._count += 1
+
+    def end(self) -> None:
+        """Note that a piece of work ended, whatever came of it."""
+        self._count -= 1
+        if not self._count and self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    async def idle(self) -> None:
+        """Wait until nothing is in flight."""
+        while self._count:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """What makes two component definitions the same component."""
+
+    name: str
+    type: str
+    version: str
+    metadata: tuple[tuple[str, str], ...]
+    owner: str
+
+
+@dataclass(slots=True)
+class _Shared:
+    """One component instance and how many apps use it."""
+
+    component: Component
+    opened: asyncio.Task[None]
+    users: int = 0
+
+
+class Engine:
+    """One engine for each data folder.
+
+    Args:
+        clock: the only source of time of everything below.
+        data_dir: where durable parts keep their files; None keeps everything in memory.
+        base_dir: the folder relative paths in components are resolved against.
+
+    Attributes:
+        runtimes: the sidecars of this run by app id; invocation between apps looks here.
+        work: deliveries and binding events in flight.
+    """
+
+    def __init__(self, clock: Clock, data_dir: Path | None, base_dir: Path) -> None:
+        self.clock = clock
+        self.data_dir = data_dir
+        self.base_dir = base_dir
+        self.runtimes: dict[str, Runtime] = {}
+        self.work = Work()
+        self._shared: dict[_Identity, _Shared] = {}
+
+    async def acquire(
+        self, context: ComponentContext, factory: Callable[[ComponentContext], Component], /
+    ) -> Component:
+        """Return the opened component that ``context`` describes, made by ``factory`` if it is new.
+
+        Raises:
+            ComponentError: the component could not be opened; the next call tries again.
+        """
+        identity = _identity(context)
+        shared = self._shared.get(identity)
+        if shared is None:
+            component = factory(context)
+            opened = asyncio.get_running_loop().create_task(component.open())
+            shared = self._shared[identity] = _Shared(component, opened)
+        shared.users += 1
+        try:
+            await asyncio.shield(shared.opened)
+        except BaseException:
+            shared.users -= 1
+            if shared.opened.done() and self._shared.get(identity) is shared:
+                del self._shared[identity]
+            raise
+        return shared.component
+
+    async def release(self, component: Component, /) -> None:
+        """Give a component back; the last user's call closes it."""
+        for identity, shared in self._shared.items():
+            if shared.component is component:
+                shared.users -= 1
+                if not shared.users:
+                    del self._shared[identity]
+                    await component.close()
+                return
+
+    async def close(self) -> None:
+        """Close every runtime that is still open, then every component."""
+        for runtime in list(self.runtimes.values()):
+            await runtime.close(0.0)
+        remaining, self._shared = list(self._shared.values()), {}
+        for shared in remaining:
+            await shared.component.close()
+
+
+def _identity(context: ComponentContext) -> _Identity:
+    kind = context.type.partition(".")[0]
+    return _Identity(
+        name=context.name,
+        type=context.type,
+        version=context.version,
+        metadata=tuple(sorted(context.metadata.items())),
+        owner="" if kind in SHARED_KINDS else context.app_id,
+    )

@@ -1,0 +1,40 @@
+"""What one app's sidecar is started with."""
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """The settings of one app's sidecar; names and defaults are those of the real runtime's flags.
+
+    Attributes:
+        app_port: where the app listens; None means there is no app to call.
+        app_max_concurrency: calls on the app at one time; None means no limit, health probes excluded.
+        api_token: what callers of this sidecar must send; None means nothing is asked for.
+        app_token: what this sidecar sends to the app as ``dapr-api-token``.
+        max_body_size: bytes of a request body; negative means no limit.
+        read_buffer_size: bytes of all headers of one message, both directions.
+        app_health_probe_interval: seconds.
+        app_health_probe_timeout: seconds, at most the interval.
+        app_health_threshold: failed probes, since the app became healthy, that make it unhealthy.
+    """
+
+    app_id: str
+    app_port: int | None = None
+    app_channel_address: str = "127.0.0.1"
+    app_protocol: str = "http"
+    app_max_concurrency: int | None = None
+    http_port: int = 3500
+    api_token: str | None = None
+    app_token: str | None = None
+    max_body_size: int = 4 * MIB
+    read_buffer_size: int = 4096
+    enable_app_health_check: bool = False
+    app_health_check_path: str = "/healthz"
+    app_health_probe_interval: float = 5.0
+    app_health_probe_timeout: float = 0.5
+    app_health_threshold: int = 3
+    log_level: str = "info"
+    namespace: str = "default"

@@ -1,0 +1,290 @@
+"""SQLite with group commit: one writing thread, one commit for everything that waits."""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from daprflow.sidecar.components.base import ComponentError
+
+logger = logging.getLogger(__name__)
+
+MEMORY = ":memory:"
+BATCH_LIMIT = 4096
+
+T = TypeVar("T")
+Prepare = Callable[[sqlite3.Connection], None]
+"""Makes or checks the tables of a database; raises `ComponentError` when they are not ours."""
+
+
+@dataclass(slots=True)
+class _Job(Generic[T]):
+    """One function that waits for the writer, and its outcome."""
+
+    call: Callable[[sqlite3.Connection], T]
+    future: asyncio.Future[T]
+    result: T | None = None
+    error: BaseException | None = None
+
+
+class SqliteWriter:
+    """One database file with one writing thread.
+
+    Everything that was handed over while the thread was busy goes into one transaction, each
+    function in a savepoint of its own, and is answered after that transaction's commit (WAL,
+    ``synchronous=FULL``: what is answered survives a power cut). A database in memory has no thread.
+
+    Args:
+        path: the file, or ``":memory:"``. Missing folders are made with mode 0700.
+        prepare: run once after opening, in a transaction.
+        busy_timeout: seconds to wait for another process's lock.
+        wal: whether to use the write-ahead log.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        prepare: Prepare | None = None,
+        *,
+        busy_timeout: float = 2.0,
+        wal: bool = True,
+    ) -> None:
+        self.path = str(path)
+        self._prepare = prepare
+        self._busy_timeout = busy_timeout
+        self._wal = wal
+        self._queue: SimpleQueue[_Job[object] | None] = SimpleQueue()
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing is kept on disk."""
+        return self.path == MEMORY
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """A connection for point reads on the event loop; it sees what is committed."""
+        if self._reader is None:
+            raise ComponentError(f"database '{self.path}' is not open")
+        return self._reader
+
+    async def open(self) -> None:
+        """Open the file, check it and start the thread.
+
+        Raises:
+            ComponentError: the file cannot be used; the text says why and what to do.
+        """
+        self._loop = asyncio.get_running_loop()
+        if self.in_memory:
+            self._writer = self._reader = self._connect()
+            return
+        await asyncio.to_thread(self._open_file)
+        self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Finish what was handed over, then close the file."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(thread.join)
+        connections = {self._reader, self._writer} - {None}
+        self._reader = self._writer = None
+        for connection in connections:
+            if connection is not None:
+                connection.close()
+
+    async def run(self, call: Callable[[sqlite3.Connection], T], /) -> T:
+        """Run ``call`` in the writer's transaction and return its result after the commit.
+
+        Raises:
+            ComponentError: SQLite refused (disk full, I/O error, locked for too long).
+            Exception: whatever ``call`` raised; its own changes are undone, others' are kept.
+        """
+        return await self.submit(call)
+
+    def submit(self, call: Callable[[sqlite3.Connection], T], /) -> asyncio.Future[T]:
+        """Hand over ``call`` at once and return the future of its result; see `run`."""
+        if self._writer is None or self._loop is None:
+            raise ComponentError(f"database '{self.path}' is not open")
+        job: _Job[T] = _Job(call, self._loop.create_future())
+        if self.in_memory:
+            self._commit([job])
+            _settle([job])
+        elif self._thread is None:
+            raise ComponentError(f"database '{self.path}' is closing")
+        else:
+            self._queue.put(job)  # type: ignore[arg-type]
+        return job.future
+
+    # ---- the writing thread ---------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, last = self._gather(first)
+            self._commit(batch)
+            self._answer(batch)
+            if last:
+                return
+
+    def _gather(self, first: _Job[object]) -> tuple[list[_Job[object]], bool]:
+        batch = [first]
+        with contextlib.suppress(Empty):
+            while len(batch) < BATCH_LIMIT:
+                job = self._queue.get_nowait()
+                if job is None:
+                    return batch, True
+                batch.append(job)
+        return batch, False
+
+    def _answer(self, batch: list[_Job[object]]) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(_settle, batch)
+
+    def _commit(self, batch: list[_Job[T]]) -> None:
+        connection = self._writer
+        if connection is None:  # pragma: no cover - the thread ends before the connection goes
+            return
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                self._run_one(connection, job)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            _undo(connection)
+            failure = self._refusal(error)
+            for job in batch:
+                job.error = failure
+        except BaseException:
+            _undo(connection)
+            raise
+
+    def _run_one(self, connection: sqlite3.Connection, job: _Job[T]) -> None:
+        connection.execute("SAVEPOINT job")
+        try:
+            job.result = job.call(connection)
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            if not connection.in_transaction:
+                raise  # SQLite has rolled everything back already (disk full, I/O error)
+            connection.execute("ROLLBACK TO job")
+            job.error = self._refusal(error) if isinstance(error, sqlite3.Error) else error
+        connection.execute("RELEASE job")
+
+    # ---- opening --------------------------------------------------------------------------------
+
+    def _open_file(self) -> None:
+        file = Path(self.path)
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ComponentError(
+                f"cannot make the folder of database '{self.path}': {error.strerror}; "
+                "make it writable or name another path"
+            ) from error
+        self._writer = self._connect()
+        try:
+            self._reader = self._raw_connection()
+        except sqlite3.Error as error:  # pragma: no cover - the writer has just opened it
+            raise self._unusable(error) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = self._raw_connection()
+            if self._wal and not self.in_memory:
+                connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            if self._prepare is not None:
+                self._prepare(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection is not None:
+                connection.close()
+            raise self._unusable(error) from error
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        return connection
+
+    def _raw_connection(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self.path,
+            timeout=self._busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            uri=self.path.startswith("file:"),
+        )
+
+    def _unusable(self, error: sqlite3.Error) -> ComponentError:
+        return ComponentError(
+            f"cannot use database '{self.path}': {error}; "
+            "restore the file from a copy, or move it away to start with an empty one"
+        )
+
+    def _refusal(self, error: sqlite3.Error) -> ComponentError:
+        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+            return ComponentError(f"disk is full, nothing was written to '{self.path}': {error}")
+        return ComponentError(f"database '{self.path}' refused the write: {error}")
+
+
+def versioned(application: int, version: int, statements: tuple[str, ...]) -> Prepare:
+    """Return a `Prepare` for a database of our own with a schema version.
+
+    Args:
+        application: SQLite's ``application_id`` that marks the file as ours.
+        version: of the schema; a file with a newer one is refused.
+        statements: make the tables of an empty database.
+    """
+
+    def prepare(connection: sqlite3.Connection) -> None:
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        file = connection.execute("PRAGMA database_list").fetchone()[2] or MEMORY
+        if not tables and not owner:
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {application}")
+            connection.execute(f"PRAGMA user_version = {version}")
+        elif owner != application:
+            raise ComponentError(
+                f"database '{file}' belongs to another program; "
+                "name another path, or move the file away to start with an empty one"
+            )
+        elif found > version:
+            raise ComponentError(
+                f"database '{file}' was written by a newer daprflow (schema {found}, this one "
+                f"knows {version}); upgrade daprflow, or move the file away to start anew"
+            )
+
+    return prepare
+
+
+def _undo(connection: sqlite3.Connection) -> None:
+    """Roll back, unless SQLite already did so by itself."""
+    if connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+def _settle(batch: list[_Job[T]]) -> None:
+    for job in batch:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)  # type: ignore[arg-type]
