@@ -1,0 +1,383 @@
+"""Dapr's errors as they cross the wire: status, code, message, details; encoded and decoded."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from daprflow.protocol.gojson import encode_go
+
+__all__ = [
+    "BadRequest",
+    "BulkPublishFault",
+    "ErrorInfo",
+    "FailedEntry",
+    "Fault",
+    "FaultText",
+    "FieldViolation",
+    "Help",
+    "HelpLink",
+    "ResourceInfo",
+    "decode",
+]
+
+_RPC = "type.googleapis.com/google.rpc."
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, tag_field="@type", tag=_RPC + "ErrorInfo"):
+    """Why a call failed, for machines; ``metadata`` None is written as null."""
+
+    domain: str = "dapr.io"
+    metadata: dict[str, str] | None = None
+    reason: str = ""
+
+
+class ResourceInfo(msgspec.Struct, frozen=True, tag_field="@type", tag=_RPC + "ResourceInfo"):
+    """The component a call failed on."""
+
+    description: str = ""
+    owner: str = ""
+    resource_name: str = ""
+    resource_type: str = ""
+
+
+class FieldViolation(msgspec.Struct, frozen=True):
+    """One wrong field of a request."""
+
+    field: str
+    description: str
+
+
+class BadRequest(msgspec.Struct, frozen=True, tag_field="@type", tag=_RPC + "BadRequest"):
+    """The wrong fields of a request."""
+
+    field_violations: tuple[FieldViolation, ...] = ()
+
+
+class HelpLink(msgspec.Struct, frozen=True):
+    """A page that says more."""
+
+    description: str
+    url: str
+
+
+class Help(msgspec.Struct, frozen=True, tag_field="@type", tag=_RPC + "Help"):
+    """Pages that say more."""
+
+    links: tuple[HelpLink, ...] = ()
+
+
+Detail = ErrorInfo | ResourceInfo | BadRequest | Help
+
+
+class _Body(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    error_code: str
+    message: str
+    details: tuple[Detail, ...] = ()
+
+
+class _ReadBody(msgspec.Struct, frozen=True, rename="camel"):
+    error_code: str = ""
+    message: str = ""
+    details: msgspec.Raw = msgspec.Raw(b"")
+
+
+class FailedEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """One entry of a bulk publish that was not accepted."""
+
+    entry_id: str
+    error: str
+
+
+class _BulkBody(msgspec.Struct, frozen=True, rename="camel"):
+    failed_entries: tuple[FailedEntry, ...]
+    error_code: str
+
+
+class Fault(Exception):  # noqa: N818 - Dapr's body is a fault; Error would suggest a Python failure
+    """A call that ends in one of Dapr's errors.
+
+    Attributes:
+        status: the HTTP status.
+        code: the ``errorCode``, such as ``ERR_STATE_GET``.
+        message: the text for people.
+        details: the rich details; none makes the plain body shape.
+        headers: further response headers (a failing binding's metadata).
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *details: Detail,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+        self.headers = headers
+        super().__init__(message)
+
+    def encode(self) -> bytes:
+        """Return the JSON body, escaped as Go's encoder escapes it."""
+        return encode_go(_Body(self.code, self.message, self.details))
+
+
+class BulkPublishFault(Fault):
+    """A bulk publish of which some entries were not accepted."""
+
+    def __init__(self, failed: Sequence[FailedEntry]) -> None:
+        self.failed = tuple(failed)
+        super().__init__(500, "ERR_PUBSUB_PUBLISH_MESSAGE", "some entries were not published")
+
+    def encode(self) -> bytes:
+        """Return the JSON body that lists the failed entries."""
+        return encode_go(_BulkBody(self.failed, self.code))
+
+
+class FaultText(msgspec.Struct, frozen=True):
+    """An error body as a client reads it; ``details`` is JSON text, empty where none came."""
+
+    code: str
+    message: str
+    details: str
+
+
+_reader = msgspec.json.Decoder(_ReadBody)
+
+
+def decode(status: int, body: bytes) -> FaultText:
+    """Read an error body; whatever is not Dapr's JSON becomes the message as it stands."""
+    try:
+        read = _reader.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        read = None
+    if read is not None and (read.error_code or read.message):
+        return FaultText(
+            read.error_code, read.message, bytes(read.details).decode("utf-8", "replace")
+        )
+    text = body.decode("utf-8", "replace").strip()
+    return FaultText("", text or f"the sidecar answered with status {status} and no text", "")
+
+
+# ---- requests -----------------------------------------------------------------------------------
+
+
+def malformed(text: str) -> Fault:
+    """Return the fault of a body that cannot be read; ``text`` stands as it is."""
+    return Fault(400, "ERR_MALFORMED_REQUEST", text)
+
+
+def malformed_body(text: str) -> Fault:
+    """Return the same for the routes that put a prefix before the decoder's text."""
+    return malformed(f"failed deserializing HTTP body: {text}")
+
+
+def unimplemented(message: str = "this API is currently not implemented") -> Fault:
+    """Return the fault of a building block that is not offered."""
+    return Fault(501, "ERR_API_UNIMPLEMENTED", message)
+
+
+def no_app_id() -> Fault:
+    """Return the fault of a path that no route owns and that names no app."""
+    text = "failed getting app id either from the URL path or the header dapr-app-id"
+    return Fault(404, "ERR_DIRECT_INVOKE", text)
+
+
+def direct_invoke(app_id: str, error: str) -> Fault:
+    """Return the fault of a service invocation that did not reach its app."""
+    return Fault(500, "ERR_DIRECT_INVOKE", f"failed to invoke, id: {app_id}, err: {error}")
+
+
+# ---- health -------------------------------------------------------------------------------------
+
+
+def not_ready(waiting: Sequence[str]) -> Fault:
+    """Return the answer of ``/healthz`` before everything is ready."""
+    return Fault(500, "ERR_HEALTH_NOT_READY", f"dapr is not ready: [{' '.join(waiting)}]")
+
+
+def outbound_not_ready() -> Fault:
+    """Return the answer of ``/healthz/outbound`` before the components are up."""
+    return Fault(500, "ERR_OUTBOUND_HEALTH_NOT_READY", "dapr outbound is not ready")
+
+
+def app_id_mismatch() -> Fault:
+    """Return the answer of ``/healthz?appid=`` with another app's id."""
+    return Fault(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
+
+
+# ---- state --------------------------------------------------------------------------------------
+
+
+def state_not_configured(store: str, app_id: str) -> Fault:
+    """Return the fault of a state call when no store is loaded at all."""
+    info = ErrorInfo(metadata={"appID": app_id}, reason="DAPR_STATE_NOT_CONFIGURED")
+    text = f"state store {store} is not configured"
+    return Fault(500, "ERR_STATE_STORE_NOT_CONFIGURED", text, info)
+
+
+def state_not_found(store: str, app_id: str) -> Fault:
+    """Return the fault of an unknown store's name."""
+    info = ErrorInfo(metadata={"appID": app_id}, reason="DAPR_STATE_NOT_FOUND")
+    return Fault(400, "ERR_STATE_STORE_NOT_FOUND", f"state store {store} is not found", info)
+
+
+def state_illegal_key(store: str, key: str) -> Fault:
+    """Return the fault of a key that holds the separator of prefixes."""
+    text = (
+        f"api error: code = InvalidArgument desc = input key/keyPrefix '{key}' can't contain '||'"
+    )
+    return Fault(
+        400,
+        "ERR_MALFORMED_REQUEST",
+        text,
+        BadRequest((FieldViolation(key, text),)),
+        _state(store),
+        ErrorInfo(reason="DAPR_STATE_ILLEGAL_KEY"),
+    )
+
+
+def state_query_unsupported(store: str) -> Fault:
+    """Return the fault of a query on a store without the query API."""
+    return Fault(
+        500,
+        "ERR_STATE_STORE_NOT_SUPPORTED",
+        "state store does not support querying",
+        _state(store),
+        ErrorInfo(reason="DAPR_STATE_QUERYING_NOT_SUPPORTED"),
+    )
+
+
+def state_operation_unsupported(operation: str) -> Fault:
+    """Return the fault of an unknown operation in a transaction."""
+    text = f"operation type {operation} not supported"
+    return Fault(400, "ERR_NOT_SUPPORTED_STATE_OPERATION", text)
+
+
+def state_get(store: str, key: str, error: str) -> Fault:
+    """Return the fault of a get that the store refused."""
+    return Fault(500, "ERR_STATE_GET", f"fail to get {key} from state store {store}: {error}")
+
+
+def state_save(store: str, error: str, status: int = 500) -> Fault:
+    """Return the fault of a save that the store refused."""
+    text = f"failed saving state in state store {store}: {error}"
+    return Fault(status, "ERR_STATE_SAVE", text)
+
+
+def state_delete(key: str, error: str, status: int = 500) -> Fault:
+    """Return the fault of a delete that the store refused."""
+    return Fault(status, "ERR_STATE_DELETE", f"failed deleting state with key {key}: {error}")
+
+
+def state_bulk_get(error: str) -> Fault:
+    """Return the fault of a bulk get that the store refused."""
+    return Fault(500, "ERR_STATE_BULK_GET", error)
+
+
+def state_transaction(error: str) -> Fault:
+    """Return the fault of a transaction that the store refused, conflicts included."""
+    text = f"error while executing state transaction: {error}"
+    return Fault(500, "ERR_STATE_TRANSACTION", text)
+
+
+def _state(store: str) -> ResourceInfo:
+    return ResourceInfo(resource_name=store, resource_type="state")
+
+
+# ---- pub/sub ------------------------------------------------------------------------------------
+
+
+def pubsub_not_configured(pubsub: str) -> Fault:
+    """Return the fault of a publish when no pub/sub component is loaded at all."""
+    info = ErrorInfo(metadata={}, reason="DAPR_PUBSUB_NOT_CONFIGURED")
+    return Fault(400, "ERR_PUBSUB_NOT_CONFIGURED", f"pubsub {pubsub} is not configured", info)
+
+
+def pubsub_not_found(pubsub: str) -> Fault:
+    """Return the fault of an unknown pub/sub component's name."""
+    info = ErrorInfo(metadata={}, reason="DAPR_PUBSUB_NOT_FOUND")
+    return Fault(404, "ERR_PUBSUB_NOT_FOUND", f"pubsub {pubsub} is not found", info)
+
+
+def pubsub_forbidden(pubsub: str, topic: str, app_id: str) -> Fault:
+    """Return the fault of a topic that the component's scopes keep from this app."""
+    text = f"topic {topic} is not allowed for app id {app_id}"
+    details = _pubsub(pubsub, text, "FORBIDDEN", {"appID": app_id, "topic": topic})
+    return Fault(403, "ERR_PUBSUB_FORBIDDEN", text, *details)
+
+
+def pubsub_metadata(pubsub: str, app_id: str, error: str) -> Fault:
+    """Return the fault of request metadata that cannot be read."""
+    text = f"failed deserializing metadata. Error: {error}"
+    reason = "METADATA_DESERIALIZATION"
+    details = _pubsub(pubsub, text, reason, {"appID": app_id, "error": error})
+    return Fault(400, "ERR_PUBSUB_REQUEST_METADATA", text, *details)
+
+
+def pubsub_cloud_event(pubsub: str, app_id: str, error: str) -> Fault:
+    """Return the fault of a body that should be a CloudEvent and is not."""
+    text = "cannot create cloudevent"
+    reason = "CLOUD_EVENT_CREATION"
+    details = _pubsub(pubsub, text, reason, {"appID": app_id, "error": error})
+    return Fault(500, "ERR_PUBSUB_CLOUD_EVENTS_SER", text, *details)
+
+
+def pubsub_publish(pubsub: str, topic: str, error: str) -> Fault:
+    """Return the fault of a message that the broker refused."""
+    text = f"error when publishing to topic {topic} in pubsub {pubsub}: {error}"
+    details = _pubsub(pubsub, text, "PUBLISH_MESSAGE", {"error": error, "topic": topic})
+    return Fault(500, "ERR_PUBSUB_PUBLISH_MESSAGE", text, *details)
+
+
+def pubsub_unmarshal(pubsub: str, topic: str, app_id: str, error: str) -> Fault:
+    """Return the fault of a bulk publish whose body cannot be read."""
+    text = f"error when unmarshaling the request for topic {topic} pubsub {pubsub}: {error}"
+    details = _pubsub(pubsub, text, "UNMARSHAL_EVENTS", {"appID": app_id})
+    return Fault(400, "ERR_PUBSUB_EVENTS_SER", text, *details)
+
+
+def pubsub_marshal(pubsub: str, topic: str, app_id: str, error: str) -> Fault:
+    """Return the fault of a bulk publish with an entry that makes no sense."""
+    text = f"error marshaling events to bytes for topic {topic} pubsub {pubsub}. error: {error}"
+    details = _pubsub(pubsub, text, "MARSHAL_EVENTS", {"appID": app_id, "error": error})
+    return Fault(400, "ERR_PUBSUB_EVENTS_SER", text, *details)
+
+
+def _pubsub(pubsub: str, text: str, reason: str, metadata: dict[str, str]) -> tuple[Detail, ...]:
+    resource = ResourceInfo(description=text, resource_name=pubsub, resource_type="pubsub")
+    return resource, ErrorInfo(metadata=metadata, reason=f"DAPR_PUBSUB_{reason}")
+
+
+# ---- secrets, bindings --------------------------------------------------------------------------
+
+
+def secret_stores_not_configured() -> Fault:
+    """Return the fault of a secret call when no store is loaded at all."""
+    return Fault(500, "ERR_SECRET_STORES_NOT_CONFIGURED", "secret store is not configured")
+
+
+def secret_store_not_found(store: str) -> Fault:
+    """Return the fault of an unknown secret store's name (401, as the real one has it)."""
+    text = f"failed finding secret store with key {store}"
+    return Fault(401, "ERR_SECRET_STORE_NOT_FOUND", text)
+
+
+def secret_get(store: str, key: str, error: str) -> Fault:
+    """Return the fault of a secret that cannot be had, a missing one included."""
+    text = f"failed getting secret with key {key} from secret store {store}: {error}"
+    return Fault(500, "ERR_SECRET_GET", text)
+
+
+def secret_bulk(store: str, error: str) -> Fault:
+    """Return the fault of a bulk call that the store refused."""
+    text = f"failed getting secrets from secret store {store}: {error}"
+    return Fault(500, "ERR_SECRET_GET", text)
+
+
+def output_binding(name: str, error: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Fault:
+    """Return the fault of an output binding call; every failure is a 500."""
+    text = f"error invoking output binding {name}: {error}"
+    return Fault(500, "ERR_INVOKE_OUTPUT_BINDING", text, headers=headers)

@@ -1,0 +1,171 @@
+"""JSON as Go's encoding/json reads and writes it: number forms, escapes, key order, error texts."""
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from daprflow.protocol.goscan import explain, first_value
+
+__all__ = ["GoJsonError", "decode_go", "encode_go", "format_float", "normalise"]
+
+T = TypeVar("T")
+
+_EXACT = 2**53
+_SURROGATES = re.compile(
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
+_plain = msgspec.json.Decoder()
+_sorted = msgspec.json.Encoder(order="sorted")
+_mismatch = re.compile(
+    r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: - at `(?P<path>.*)`)?$"
+)
+_GO_KIND = {"int": "number", "float": "number", "str": "string", "null": "null"}
+_GO_TYPE = {"str": "string", "int": "int", "object": "map[string]string", "bool": "bool"}
+
+
+class GoJsonError(ValueError):
+    """A document that Go would refuse; the text is Go's."""
+
+
+def encode_go(value: object) -> bytes:
+    """Encode ``value`` with the characters escaped that Go escapes.
+
+    The order of struct fields stays, and so does that of dicts.
+    """
+    return _escape(msgspec.json.encode(value))
+
+
+def normalise(raw: bytes | msgspec.Raw) -> bytes:
+    """Return the JSON ``raw`` as Go's decoder and encoder would hand it on.
+
+    Object keys are sorted, numbers are float64 (``1.0`` becomes ``1``), ``<>&`` are escaped,
+    insignificant space is gone.
+
+    Raises:
+        GoJsonError: it is not JSON.
+    """
+    value = _read(bytes(raw))
+    try:
+        return _escape(_sorted.encode(_float64(value)))
+    except RecursionError:
+        raise GoJsonError("exceeded max depth") from None
+
+
+def decode_go(decoder: msgspec.json.Decoder[T], body: bytes, go_type: str, fields: str = "") -> T:
+    """Decode ``body``, failing with the words of Go's stream decoder.
+
+    Args:
+        decoder: what to decode into.
+        body: the document; what follows its first value is not looked at.
+        go_type: Go's name of the outermost type, for its error text.
+        fields: Go's name of the struct whose fields are named in its error text.
+
+    Raises:
+        GoJsonError: the body is not what ``decoder`` takes.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as problem:
+        raise GoJsonError(_mismatch_text(str(problem), go_type, fields)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        mended = _mended(body, problem)
+    return decode_go(decoder, mended, go_type, fields)
+
+
+def format_float(number: float) -> bytes:
+    """Return ``number`` as Go's encoder writes a float64: shortest digits, exponent from 1e21."""
+    size = abs(number)
+    text = repr(number)
+    if size != 0 and (size < 1e-6 or size >= 1e21):  # noqa: PLR2004 - the limits of Go's encoder
+        mantissa, _, exponent = text.partition("e")
+        if not exponent:
+            mantissa, exponent = _scientific(text)
+        sign = "-" if exponent.startswith("-") else "+"
+        digits = exponent.lstrip("+-").lstrip("0")
+        return f"{mantissa.removesuffix('.0')}e{sign}{digits}".encode()
+    if "e" in text:
+        text = _positional(text)
+    return text.removesuffix(".0").encode()
+
+
+def _read(raw: bytes) -> Any:
+    try:
+        return _plain.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        mended = _mended(raw, problem)
+    return _read(mended)
+
+
+def _mended(raw: bytes, problem: Exception) -> bytes:
+    """Return a form that msgspec takes of a document that Go takes; else raise `GoJsonError`."""
+    if isinstance(problem, RecursionError):
+        raise GoJsonError("exceeded max depth")
+    reason = explain(raw)
+    if reason is not None:
+        raise GoJsonError(reason)
+    first = first_value(raw).decode("utf-8", "replace").encode()
+    mended = _SURROGATES.sub(lambda found: found[1] or b"\\ufffd", first)
+    if mended == raw:
+        raise GoJsonError(str(problem))
+    return mended
+
+
+def _float64(value: Any) -> Any:
+    """Replace what Go would write otherwise; most values pass through untouched."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _float64(item) for key, item in value.items()}
+    if kind is list:
+        return [_float64(item) for item in value]
+    if kind is float:
+        return msgspec.Raw(format_float(value))
+    if kind is int and not -_EXACT <= value <= _EXACT:
+        return msgspec.Raw(format_float(float(value)))
+    return value
+
+
+def _escape(text: bytes) -> bytes:
+    if b"<" in text or b">" in text or b"&" in text:
+        text = text.replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
+    if b"\xe2\x80" in text:
+        text = text.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    return text
+
+
+def _scientific(text: str) -> tuple[str, str]:
+    sign = "-" if text.startswith("-") else ""
+    whole, _, fraction = text.lstrip("-").partition(".")
+    digits = (whole + fraction).lstrip("0").rstrip("0")
+    lead = len(whole.lstrip("0")) - 1
+    if lead < 0:
+        lead = -(len(fraction) - len(fraction.lstrip("0"))) - 1
+    mantissa = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
+    return sign + mantissa, str(lead)
+
+
+def _positional(text: str) -> str:
+    mantissa, _, exponent = text.partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits, point = whole + fraction, len(whole) + int(exponent)
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    return f"{sign}{digits.ljust(point, '0')[:point]}.{digits[point:] or '0'}"
+
+
+def _mismatch_text(text: str, go_type: str, fields: str) -> str:
+    found = _mismatch.match(text)
+    if found is None:
+        return f"json: cannot unmarshal into Go value of type {go_type}: {text}"
+    got = _GO_KIND.get(found["got"], found["got"])
+    path = found["path"] or "$"
+    names = [name for name in re.split(r"[.\[\]]+", path)[1:] if name not in {"", "..."}]
+    expected = found["expected"].split(" | ")[0]
+    if names:
+        kind = _GO_TYPE.get(expected, expected)
+        return (
+            f"json: cannot unmarshal {got} into Go struct field {fields}.{names[-1]} of type {kind}"
+        )
+    inner = go_type.removeprefix("[]") if "[" in path else go_type
+    return f"json: cannot unmarshal {got} into Go value of type {inner}"
