@@ -1,0 +1,19 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from daprflow.testing import TestSidecar
+from examples.bindings.app import app, report
+
+RESOURCES = Path(__file__).parent / "resources"
+
+
+async def test_the_report_is_written_at_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day later the report lies in the folder that the component names."""
+    monkeypatch.chdir(tmp_path)
+    async with TestSidecar(app, resources_path=RESOURCES) as dapr:
+        await dapr.advance(timedelta(days=1))
+        assert await dapr.invoke(report, None) == "all is well"

@@ -1,0 +1,15 @@
+"""The page about what is supported says what is true."""
+
+import re
+from pathlib import Path
+
+from daprflow.sidecar.components.registry import COMPONENTS
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "coverage.md"
+
+
+def test_component_types_are_the_registered_ones() -> None:
+    """The table of components lists each type that the sidecar can build, and no other."""
+    section = PAGE.read_text(encoding="utf-8").split("## Components")[1].split("## ")[0]
+    listed = re.findall(r"^\| `([a-z.\-]+)` \|", section, flags=re.MULTILINE)
+    assert sorted(listed) == sorted(COMPONENTS)
