@@ -1,0 +1,69 @@
+"""The command: measure every figure, print one table, exit 1 where one is missed."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from benchmarks import delivery, imports, publish, run
+from benchmarks.processes import LOAD_CORE, SERVER_CORE, BenchmarkError, load_agent
+from benchmarks.table import Figure, Section, show
+
+
+def _delivery(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    with load_agent() as agent:
+        return delivery.measure(agent, rounds=3 if quick else 9, seconds=0.5 if quick else 1.0)
+
+
+def _publish(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    with load_agent() as agent:
+        return publish.measure(agent, rounds=3 if quick else 7, events=6_000 if quick else 15_000)
+
+
+def _run(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    return run.measure(rounds=3 if quick else 7)
+
+
+def _imports(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    return imports.measure(rounds=5 if quick else 15)
+
+
+SECTIONS: Mapping[str, Callable[[bool], Section]] = {
+    "delivery": _delivery,
+    "publish": _publish,
+    "run": _run,
+    "imports": _imports,
+}
+
+
+def _end(*_: object) -> NoReturn:
+    sys.exit(130)
+
+
+def main() -> int:
+    """Measure the sections asked for and print them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", help=f"any of {', '.join(SECTIONS)}; default all")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.sections) - set(SECTIONS):
+        parser.error(f"no section named {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, _end)
+    print(f"load on core {LOAD_CORE}, servers on core {SERVER_CORE}")
+    missed: list[Figure] = []
+    for name in chosen.sections or SECTIONS:
+        try:
+            section = SECTIONS[name](chosen.quick)
+        except BenchmarkError as error:
+            print(f"{name}: {error}")
+            return 2
+        show(section)
+        missed += [figure for figure in section.figures if not figure.holds]
+    for figure in missed:
+        print(f"missed: {figure.name}, {figure.value:.3g} {figure.unit} ({figure.bound})")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Messages: what the benchmark asks of its load process and what that reports back."""
+
+import msgspec
+
+
+class Saturate(msgspec.Struct, tag=True, frozen=True):
+    """Send ``request`` over ``connections`` keep-alive connections, one at a time on each.
+
+    Attributes:
+        request: the bytes of a whole HTTP request.
+        seconds: how long the counting lasts; ``warm_up`` seconds before it do not count.
+    """
+
+    port: int
+    request: bytes
+    connections: int
+    seconds: float
+    warm_up: float = 0.2
+
+
+class Saturated(msgspec.Struct, tag=True, frozen=True):
+    """How many answers came during ``seconds``, and how many of them were not 2xx."""
+
+    answers: int
+    failures: int
+    seconds: float
+
+
+class PublishMany(msgspec.Struct, tag=True, frozen=True):
+    """Publish ``count`` events over ``publishers`` connections, each waiting for its answers."""
+
+    port: int
+    path: str
+    count: int
+    publishers: int
+
+
+class PublishedMany(msgspec.Struct, tag=True, frozen=True):
+    """From the first request until the last event reached the app.
+
+    Attributes:
+        handled: distinct events that reached the app.
+        deliveries: every delivery, repeated ones included.
+        accepted_seconds: until the last publish call was answered.
+        handled_seconds: until the last event was handled.
+    """
+
+    handled: int
+    deliveries: int
+    failures: int
+    accepted_seconds: float
+    handled_seconds: float
+
+
+class PublishAlone(msgspec.Struct, tag=True, frozen=True):
+    """Publish ``count`` events one after the other, each when the last was answered and handled."""
+
+    port: int
+    path: str
+    count: int
+
+
+class PublishedAlone(msgspec.Struct, tag=True, frozen=True):
+    """Seconds from the request leaving until the event was at the app, sorted."""
+
+    latencies: tuple[float, ...]
+    failures: int
+
+
+class Started(msgspec.Struct, tag=True, frozen=True):
+    """The port on which the load process plays the app that handles events."""
+
+    sink_port: int
+
+
+class Failed(msgspec.Struct, tag=True, frozen=True):
+    """Why an order could not be carried out."""
+
+    reason: str
+
+
+Order = Saturate | PublishMany | PublishAlone
+Report = Saturated | PublishedMany | PublishedAlone | Started | Failed

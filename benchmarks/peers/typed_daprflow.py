@@ -1,0 +1,19 @@
+"""Measured: a daprflow application with one typed topic handler."""
+
+import msgspec
+
+from daprflow import DaprFlow, Topic
+
+
+class Order(msgspec.Struct):
+    """The payload."""
+
+    id: int
+
+
+app = DaprFlow("bench")
+
+
+@app.topic(Topic("pubsub", "orders", Order))
+async def on_order(order: Order) -> None:
+    """Handle an order."""
