@@ -11,7 +11,7 @@ class RuntimeOptions:
 
     Attributes:
         app_port: where the app listens; None means there is no app to call.
-        app_max_concurrency: calls on the app at one time; None means no limit, health probes excluded.
+        app_max_concurrency: calls on the app at one time, health probes excluded; None: no limit.
         api_token: what callers of this sidecar must send; None means nothing is asked for.
         app_token: what this sidecar sends to the app as ``dapr-api-token``.
         max_body_size: bytes of a request body; negative means no limit.

@@ -38,7 +38,7 @@ class SqliteWriter:
 
     Everything that was handed over while the thread was busy goes into one transaction, each
     function in a savepoint of its own, and is answered after that transaction's commit (WAL,
-    ``synchronous=FULL``: what is answered survives a power cut). A database in memory has no thread.
+    ``synchronous=FULL``: what is answered survives a power cut). A database in memory needs no thread.
 
     Args:
         path: the file, or ``":memory:"``. Missing folders are made with mode 0700.
@@ -173,7 +173,7 @@ class SqliteWriter:
         connection.execute("SAVEPOINT job")
         try:
             job.result = job.call(connection)
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+        except Exception as error:
             if not connection.in_transaction:
                 raise  # SQLite has rolled everything back already (disk full, I/O error)
             connection.execute("ROLLBACK TO job")

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from daprflow.sidecar.clock import Clock
 
 
@@ -82,7 +84,17 @@ class StateWrite:
 
 
 class StateStore(Component, Protocol):
-    """A key-value store; keys arrive with their prefix."""
+    """A key-value store; keys arrive with their prefix.
+
+    Attributes:
+        missing_last: whether a bulk get lists the missing keys after the others.
+    """
+
+    missing_last: bool
+
+    def parse_ttl(self, text: str, /) -> int | None:
+        """Read ``ttlInSeconds``: None means never; `ComponentError` in this store's words."""
+        ...
 
     async def get(self, key: str, /) -> StoredValue | None:
         """Return the stored value, None when absent or expired."""
@@ -104,24 +116,31 @@ class StateStore(Component, Protocol):
 # ---- pub/sub ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One message on a broker.
 
     Attributes:
-        metadata: the publisher's request metadata, names as given; becomes request headers.
+        metadata: the publisher's request metadata, names as given; becomes request headers. None
+            where a bulk publish gave none (the wire tells the two apart).
         attempt: 1 at the first delivery.
     """
 
     topic: str
     data: bytes
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] | None = None
     content_type: str = ""
     attempt: int = 1
 
 
 class Nack(Exception):  # noqa: N818 - control flow between subscription and component
     """The subscription could not get rid of a message; the component decides what that means."""
+
+
+class Undelivered(Nack):
+    """The message did not get as far as the app, or deliveries were being stopped.
+
+    A broker that delivers again does not count this as an attempt.
+    """
 
 
 Receive = Callable[[Message], Awaitable[None]]
@@ -135,18 +154,38 @@ class PubSub(Component, Protocol):
         dead_letter_after: how many failed attempts (counted by the component through
             ``Message.attempt``) before a subscription with a dead letter topic uses it;
             1 for brokers without redelivery, as the real runtime does without a retry policy.
+        serial: whether a subscription gets its messages one by one, so that a batch can never
+            have more than one.
+        keeps_ttl: whether the broker itself forgets messages whose ``ttlInSeconds`` is over.
     """
 
     dead_letter_after: int
+    serial: bool
+    keeps_ttl: bool
 
     async def publish(self, message: Message, /) -> None:
         """Accept a message; once this returns it is kept as well as this broker keeps anything."""
         ...
 
     async def subscribe(
-        self, topic: str, consumer: str, metadata: Mapping[str, str], receive: Receive, /
+        self,
+        topic: str,
+        consumer: str,
+        metadata: Mapping[str, str],
+        receive: Receive,
+        /,
+        *,
+        concurrency: int = 32,
     ) -> Callable[[], Awaitable[None]]:
         """Start delivering ``topic`` to the group ``consumer``.
+
+        Args:
+            topic: as the app named it.
+            consumer: messages go to one subscriber of each group.
+            metadata: of the subscription.
+            receive: called with each message.
+            concurrency: how many calls of ``receive`` may run at one time; a broker that delivers
+                one by one does not use it.
 
         Returns:
             a function that stops it and lets what is in flight end.

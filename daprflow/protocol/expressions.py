@@ -1,0 +1,76 @@
+"""CEL expressions that route events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cel import Program
+
+
+class ExpressionError(Exception):
+    """An expression cannot be compiled, fails on an event, or does not give true or false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled CEL expression over ``event``."""
+
+    text: str
+    program: "Program"
+
+    def matches(self, event: Mapping[str, Any], /) -> bool:
+        """Tell whether ``event``, whose numbers are floats (see `with_floats`), satisfies it.
+
+        Raises:
+            ExpressionError: a missing key, a type error, or a result that is no bool; the real
+                runtime does not take these for "no" either.
+        """
+        try:
+            result = self.program.execute({"event": event})
+        except Exception as error:
+            raise ExpressionError(f"expression '{self.text}' failed: {_reason(error)}") from error
+        if not isinstance(result, bool):
+            raise ExpressionError(
+                f"expression '{self.text}' gave {type(result).__name__}, not true or false"
+            )
+        return result
+
+
+def compile_expression(text: str) -> Expression:
+    """Compile ``text``.
+
+    Raises:
+        ExpressionError: it is not CEL.
+    """
+    from cel import compile as compile_cel  # noqa: PLC0415 - CEL is loaded by those who route
+
+    try:
+        return Expression(text, compile_cel(text))
+    except Exception as error:
+        raise ExpressionError(f"'{text}' is not a CEL expression: {_reason(error)}") from error
+
+
+def with_floats(value: Any) -> Any:
+    """Return ``value`` with every integer as a float, as JSON numbers are to CEL."""
+    kind = type(value)
+    if kind is dict:
+        return {key: with_floats(item) for key, item in value.items()}
+    if kind is list:
+        return [with_floats(item) for item in value]
+    if kind is int:
+        return _float(value)
+    return value
+
+
+def _float(number: int) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"no such key: {error.args[0]}"
+    return (str(error).splitlines() or [type(error).__name__])[0]

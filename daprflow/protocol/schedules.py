@@ -1,0 +1,169 @@
+"""The grammar of schedules: six- or five-field cron, ``@every``, and the named ones."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+NAMED = {
+    "@yearly": "0 0 0 1 1 *",
+    "@annually": "0 0 0 1 1 *",
+    "@monthly": "0 0 0 1 * *",
+    "@weekly": "0 0 0 * * 0",
+    "@daily": "0 0 0 * * *",
+    "@midnight": "0 0 0 * * *",
+    "@hourly": "0 0 * * * *",
+}
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+_UNITS = {
+    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
+}  # fmt: skip
+_duration_part = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+
+
+class ScheduleError(ValueError):
+    """A schedule cannot be read; the text says which part and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Once each ``period``, counted from the start."""
+
+    period: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """A calendar rule; ``expression`` has six fields, seconds first; ``zone`` empty means local."""
+
+    expression: str
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()
+    first_name: int = 0
+    any_mark: bool = False
+
+
+_FIELDS = (
+    _Field("second", 0, 59),
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of month", 1, 31, any_mark=True),
+    _Field("month", 1, 12, tuple(_MONTHS), 1),
+    _Field("day of week", 0, 6, tuple(_DAYS), any_mark=True),
+)
+
+
+def parse_schedule(text: str) -> Every | Cron:
+    """Read a schedule in any form a Dapr cron binding takes.
+
+    Raises:
+        ScheduleError: it has none of the forms.
+    """
+    stripped = text.strip()
+    if stripped.startswith("@"):
+        return _described(stripped)
+    zone = ""
+    if stripped.startswith(("CRON_TZ=", "TZ=")):
+        head, _, stripped = stripped.partition(" ")
+        zone = _zone(head.partition("=")[2])
+    fields = stripped.split()
+    if len(fields) == len(_FIELDS) - 1:
+        fields.insert(0, "0")
+    if len(fields) != len(_FIELDS):
+        raise ScheduleError(
+            f"schedule '{text}' has {len(fields)} fields; write five (from minutes) or six "
+            "(from seconds), or '@every 15m'"
+        )
+    return Cron(" ".join(map(_checked, _FIELDS, fields)), zone)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration as Go writes it: ``1h30m``, ``500ms``.
+
+    Raises:
+        ScheduleError: it is not one.
+    """
+    stripped = text.strip()
+    sign = -1.0 if stripped.startswith("-") else 1.0
+    stripped = stripped.lstrip("+-")
+    parts = _duration_part.findall(stripped)
+    if stripped == "0":
+        return timedelta()
+    if not parts or "".join(number + unit for number, unit in parts) != stripped:
+        raise ScheduleError(f"'{text}' is not a duration such as 1h30m, 45s or 500ms")
+    try:
+        return timedelta(seconds=sign * sum(float(n) * _UNITS[unit] for n, unit in parts))
+    except OverflowError:
+        raise ScheduleError(f"duration '{text}' is too long") from None
+
+
+def _described(text: str) -> Every | Cron:
+    word, _, rest = text.partition(" ")
+    if word == "@every":
+        period = parse_duration(rest)
+        period = max(period, timedelta(seconds=1))  # as the runtime's scheduler rounds
+        return Every(timedelta(seconds=period // timedelta(seconds=1)))
+    expression = NAMED.get(text)
+    if expression is None:
+        raise ScheduleError(
+            f"schedule '{text}' is not known; write '@every 15m' or one of {', '.join(NAMED)}"
+        )
+    return Cron(expression)
+
+
+def _zone(name: str) -> str:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - few schedules name a zone
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:
+        raise ScheduleError(f"time zone '{name}' is not known") from error
+    return name
+
+
+def _checked(field: _Field, text: str) -> str:
+    """Return the field in plain form, or say what is wrong with it."""
+    return ",".join(_checked_part(field, part) for part in text.split(","))
+
+
+def _checked_part(field: _Field, text: str) -> str:
+    span, slash, step = text.partition("/")
+    if slash and (not step.isascii() or not step.isdigit() or int(step) < 1):
+        raise ScheduleError(f"{field.name} '{text}' has a bad step; write a number from 1 on")
+    if span == "*" or (span == "?" and field.any_mark):
+        return _stepped("*", field, step)
+    low, dash, high = span.partition("-")
+    first = _number(field, low, text)
+    if not dash:
+        return _stepped(f"{first}-{field.high}", field, step) if slash else str(first)
+    last = _number(field, high, text)
+    if first > last:
+        raise ScheduleError(f"{field.name} '{text}' runs backwards")
+    return _stepped(f"{first}-{last}", field, step)
+
+
+def _stepped(span: str, field: _Field, step: str) -> str:
+    if not step or int(step) == 1:
+        return span
+    if int(step) > field.high:  # beyond the range only the first value is left
+        return str(field.low) if span == "*" else span.partition("-")[0]
+    return f"{span}/{int(step)}"
+
+
+def _number(field: _Field, text: str, whole: str) -> int:
+    lowered = text.lower()
+    if lowered in field.names:
+        return field.names.index(lowered) + field.first_name
+    if not text.isascii() or not text.isdigit() or not field.low <= int(text) <= field.high:
+        raise ScheduleError(
+            f"{field.name} '{whole}' is not allowed; it takes {field.low} to {field.high}"
+        )
+    return int(text)

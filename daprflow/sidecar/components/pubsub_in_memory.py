@@ -1,0 +1,138 @@
+"""``pubsub.in-memory``: the real one's bus, which forgets what fails."""
+
+import asyncio
+import logging
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from re import Pattern
+
+from daprflow.sidecar.components.base import ComponentContext, Message, Nack, Receive
+
+logger = logging.getLogger(__name__)
+
+
+class InMemoryPubSub:
+    """A bus inside this process.
+
+    Each subscription gets one message at a time; a publish waits while that subscription handles
+    the message before. A message that fails is logged and gone. Topics may hold ``*`` in
+    subscriptions. Every subscriber of a topic gets each message.
+    """
+
+    dead_letter_after = 1
+    serial = True
+    keeps_ttl = False
+    capabilities: tuple[str, ...] = ("SUBSCRIBE_WILDCARDS",)
+
+    def __init__(self, context: ComponentContext) -> None:
+        self.name = context.name
+        self._lines: list[_Line] = []
+
+    async def open(self) -> None:
+        """Do nothing: there is nothing to connect to."""
+
+    async def close(self) -> None:
+        """Forget every subscription."""
+        self._lines.clear()
+
+    async def publish(self, message: Message, /) -> None:
+        """Hand ``message`` to each subscription of its topic, in turn, when it is free."""
+        for line in tuple(self._lines):
+            if line.takes(message.topic):
+                await line.hand_over(message)
+
+    async def subscribe(
+        self,
+        topic: str,
+        consumer: str,  # noqa: ARG002 - every subscriber gets everything, as on the real bus
+        metadata: Mapping[str, str],  # noqa: ARG002 - the real one has none
+        receive: Receive,
+        /,
+        *,
+        concurrency: int = 1,  # noqa: ARG002 - one by one
+    ) -> Callable[[], Awaitable[None]]:
+        """Start delivering ``topic``, which may hold ``*``."""
+        line = _Line(self.name, topic, receive)
+        self._lines.append(line)
+
+        async def stop() -> None:
+            if line in self._lines:
+                self._lines.remove(line)
+            await line.stop()
+
+        return stop
+
+
+class _Line:
+    """One subscription: what is being handled, and who waits to hand over the next."""
+
+    def __init__(self, pubsub: str, topic: str, receive: Receive) -> None:
+        self.pubsub = pubsub
+        self.topic = topic
+        self.receive = receive
+        self._pattern = _pattern(topic)
+        self._busy = False
+        self._stopped = False
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def takes(self, topic: str) -> bool:
+        """Tell whether messages on ``topic`` are for this subscription."""
+        if self._pattern is None:
+            return self.topic == topic
+        return self._pattern.fullmatch(topic) is not None
+
+    async def hand_over(self, message: Message) -> None:
+        """Wait for the message before, then start handling this one."""
+        if self._busy:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    self._next()
+                raise
+        if self._stopped:
+            self._next()
+            return
+        self._busy = True
+        self._task = asyncio.get_running_loop().create_task(self._handle(message))
+
+    async def stop(self) -> None:
+        """Let what is being handled end, and everybody who waits go on."""
+        self._stopped = True
+        if self._task is not None and self._task is not asyncio.current_task():
+            await asyncio.wait({self._task})
+
+    async def _handle(self, message: Message) -> None:
+        try:
+            await self.receive(message)
+        except Nack as nack:
+            logger.warning(
+                "an event on '%s/%s' failed and is gone (pubsub.in-memory delivers once): %s",
+                self.pubsub,
+                message.topic,
+                nack,
+            )
+        except Exception:
+            logger.exception("handling an event on '%s/%s' failed", self.pubsub, message.topic)
+        finally:
+            self._next()
+
+    def _next(self) -> None:
+        """Let the first of those who wait go on; it finds the line busy only with its own."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._busy = False
+
+
+def _pattern(topic: str) -> Pattern[str] | None:
+    """Return what a topic with ``*`` matches; None for a plain one."""
+    if "*" not in topic:
+        return None
+    return re.compile(".*".join(map(re.escape, topic.split("*"))), re.DOTALL)
