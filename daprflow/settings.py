@@ -1,1 +1,133 @@
 """Settings of the app side, read from an environment mapping on request, never at import."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from daprflow.errors import DaprFlowError
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Hosts that a proxy never stands in front of."""
+
+
+class SettingsError(DaprFlowError, ValueError):
+    """An environment variable holds something that cannot be used; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the sidecar is and how to talk to it; the names are those of Dapr's own SDKs.
+
+    Attributes:
+        http_endpoint: URL of the sidecar's HTTP API, without a trailing slash.
+        api_token: sent as ``dapr-api-token`` with every call; empty means none.
+        app_api_token: what the sidecar must send to the app; empty means anything goes.
+        app_id: this app's id as the launcher gave it; empty where it gave none.
+        health_timeout: seconds the first call waits for the sidecar; 0 means it does not.
+        http_timeout: seconds a call may take.
+        max_response_size: bytes a response may have; a longer one is an error.
+    """
+
+    http_endpoint: str = "http://127.0.0.1:3500"
+    api_token: str = field(default="", repr=False)
+    app_api_token: str = field(default="", repr=False)
+    app_id: str = ""
+    health_timeout: float = 60.0
+    http_timeout: float = 60.0
+    max_response_size: int = 64 * 1024 * 1024
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the variables that ``dapr run``, ``daprflow run`` and Kubernetes set.
+
+        An empty variable counts as one that is not set.
+
+        Raises:
+            SettingsError: a variable holds something that cannot be used.
+        """
+        return cls(
+            http_endpoint=_endpoint(env),
+            api_token=env.get("DAPR_API_TOKEN", ""),
+            app_api_token=env.get("APP_API_TOKEN", ""),
+            app_id=env.get("APP_ID", ""),
+            health_timeout=_seconds(env, "DAPR_HEALTH_TIMEOUT", at_least=0.0),
+            http_timeout=_seconds(env, "DAPR_HTTP_TIMEOUT_SECONDS", at_least=0.001),
+        )
+
+    @property
+    def host(self) -> str:
+        """The host of the sidecar, without brackets or a port."""
+        return urlsplit(self.http_endpoint).hostname or ""
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the sidecar is on this machine, where no proxy may come between."""
+        return self.host in LOOPBACK
+
+
+def _endpoint(env: Mapping[str, str]) -> str:
+    """Return the sidecar's URL: ``DAPR_HTTP_ENDPOINT``, else host and port."""
+    if url := env.get("DAPR_HTTP_ENDPOINT"):
+        return _checked_url(url)
+    host = env.get("DAPR_RUNTIME_HOST") or "127.0.0.1"
+    bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return _checked_host(f"http://{bracketed}:{_port(env, 'DAPR_HTTP_PORT', 3500)}", host)
+
+
+def _checked_url(url: str) -> str:
+    """Return ``url`` without a trailing slash when a client could use it."""
+    problem = SettingsError(
+        f"environment variable 'DAPR_HTTP_ENDPOINT' is {url!r}; "
+        "it must be a URL such as 'http://127.0.0.1:3500'"
+    )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise problem from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise problem
+    if parts.query or parts.fragment or parts.username is not None:
+        raise problem
+    return url.rstrip("/")
+
+
+def _checked_host(url: str, host: str) -> str:
+    """Return ``url`` when ``host`` really became its host."""
+    try:
+        ok = urlsplit(url).hostname == host.strip("[]").lower()
+    except ValueError:
+        ok = False
+    if not ok:
+        raise SettingsError(
+            f"environment variable 'DAPR_RUNTIME_HOST' is {host!r}; "
+            "it must be a host name or an address, without scheme and port"
+        )
+    return url
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    """Return the port that variable ``name`` holds."""
+    text = env.get(name) or str(default)
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 0 < number < 65536:  # noqa: PLR2004 - the number of TCP ports
+        raise SettingsError(
+            f"environment variable '{name}' is {text!r}; it must be a port, 1 to 65535"
+        )
+    return number
+
+
+def _seconds(env: Mapping[str, str], name: str, *, at_least: float) -> float:
+    """Return the seconds that variable ``name`` holds; 60 where it is not set."""
+    text = env.get(name) or "60"
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not at_least <= number < math.inf:
+        raise SettingsError(
+            f"environment variable '{name}' is {text!r}; "
+            f"it must be a number of seconds, at least {at_least:g}"
+        )
+    return number

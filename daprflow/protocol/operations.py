@@ -1,6 +1,13 @@
-"""What an app asks of its sidecar: the bodies of state, publish and binding calls."""
+"""What an app asks of its sidecar: the bodies of its calls and the requests that carry them."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
 
 import msgspec
+
+from daprflow.protocol.http import JSON, Headers, HttpRequest
+
+NO_METADATA: Mapping[str, str] = {}
 
 
 class StateOptions(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,3 +74,79 @@ class BulkPublishEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     event: msgspec.Raw = msgspec.Raw(b"null")
     content_type: str = msgspec.field(name="contentType", default="")
     metadata: dict[str, str] | None = None
+
+
+OUTBOUND_HEALTH = HttpRequest("GET", "/v1.0/healthz/outbound")
+"""Asks whether the sidecar serves calls. An app that is starting must not wait for ``/healthz``,
+which waits for the app."""
+
+
+def segment(text: str) -> str:
+    """Percent-encode ``text`` as one path segment, whatever it holds.
+
+    The sidecar unescapes segments by query rules (``+`` is a space) and cleans paths of dots.
+    """
+    if text in {".", ".."}:
+        return text.replace(".", "%2E")
+    return quote(text, safe="")
+
+
+def query(metadata: Mapping[str, str]) -> str:
+    """Return request metadata as a query string with its ``?``; empty where there is none."""
+    if not metadata:
+        return ""
+    return "?" + "&".join(
+        f"metadata.{quote(name, safe='')}={quote(value, safe='')}"
+        for name, value in metadata.items()
+    )
+
+
+def publish(
+    pubsub: str,
+    topic: str,
+    body: bytes,
+    content_type: str,
+    metadata: Mapping[str, str] = NO_METADATA,
+) -> HttpRequest:
+    """Return the request that publishes ``body`` on ``topic``."""
+    return HttpRequest(
+        "POST",
+        f"/v1.0/publish/{segment(pubsub)}/{segment(topic)}{query(metadata)}",
+        (("content-type", content_type),),
+        body,
+    )
+
+
+def invoke(app_id: str, method: str, body: bytes, content_type: str) -> HttpRequest:
+    """Return the request that posts ``body`` to a method (a path) of another app."""
+    path = "/".join(segment(part) for part in method.strip("/").split("/"))
+    headers: Headers = (("content-type", content_type),) if content_type else ()
+    return HttpRequest("POST", f"/v1.0/invoke/{segment(app_id)}/method/{path}", headers, body)
+
+
+def get_state(store: str, key: str) -> HttpRequest:
+    """Return the request that reads one key."""
+    return HttpRequest("GET", f"/v1.0/state/{segment(store)}/{segment(key)}")
+
+
+def save_state(store: str, items: tuple[StateItem, ...]) -> HttpRequest:
+    """Return the request that writes ``items``."""
+    body = msgspec.json.encode(items)
+    return HttpRequest("POST", f"/v1.0/state/{segment(store)}", (("content-type", JSON),), body)
+
+
+def delete_state(store: str, key: str, etag: str | None = None) -> HttpRequest:
+    """Return the request that deletes one key, only with this ETag where one is given."""
+    headers: Headers = (("if-match", etag),) if etag else ()
+    return HttpRequest("DELETE", f"/v1.0/state/{segment(store)}/{segment(key)}", headers)
+
+
+def get_secret(store: str, key: str) -> HttpRequest:
+    """Return the request that reads one secret."""
+    return HttpRequest("GET", f"/v1.0/secrets/{segment(store)}/{segment(key)}")
+
+
+def call_binding(name: str, call: BindingCall) -> HttpRequest:
+    """Return the request that has an output binding do something."""
+    body = msgspec.json.encode(call)
+    return HttpRequest("POST", f"/v1.0/bindings/{segment(name)}", (("content-type", JSON),), body)

@@ -1,0 +1,65 @@
+"""Calls of other apps' methods."""
+
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from daprflow.addresses import Endpoint
+from daprflow.client import payload
+from daprflow.client.caller import Caller
+from daprflow.client.failures import succeeded
+from daprflow.errors import InvocationError
+from daprflow.protocol import faults, operations
+from daprflow.protocol.http import HttpResponse
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+async def invoke(caller: Caller, endpoint: Endpoint[In, Out], data: In) -> Out:
+    """Post ``data`` to ``endpoint`` and return its typed answer.
+
+    Raises:
+        InvocationError: the app answered with an error, or with something else than it should; or
+            the sidecar could not reach it, then with a code.
+        SidecarUnavailable: no sidecar answered.
+    """
+    sent = payload.Payload(b"", "") if data is None else payload.encode(data)
+    response = await caller.exchange(
+        operations.invoke(endpoint.app_id, endpoint.method, sent.body, sent.content_type)
+    )
+    if not succeeded(response):
+        raise _failure(endpoint, response)
+    return _answer(caller, endpoint, response)
+
+
+def _answer(caller: Caller, endpoint: Endpoint[Any, Out], response: HttpResponse) -> Out:
+    """Decode an answer: text and bytes as they are, JSON otherwise."""
+    returns: Any = endpoint.returns
+    if returns is None or returns is type(None):
+        return cast("Out", None)
+    if returns is bytes:
+        return cast("Out", response.body)
+    try:
+        if returns is str and not response.header("content-type").startswith("application/json"):
+            return cast("Out", response.body.decode())
+        return caller.decode(response.body, endpoint.returns, f"the answer of {_named(endpoint)}")
+    except (msgspec.ValidationError, UnicodeDecodeError) as error:
+        reason = error.reason if isinstance(error, UnicodeDecodeError) else error
+        raise InvocationError(str(reason), status=response.status, body=response.body) from None
+
+
+def _failure(endpoint: Endpoint[Any, Any], response: HttpResponse) -> InvocationError:
+    """Return the error of an app, or of a sidecar that did not reach it."""
+    fault = faults.decode(response.status, response.body)
+    what = fault.message if fault.code else "see 'body' for what it said"
+    return InvocationError(
+        f"{_named(endpoint)} answered with status {response.status}: {what}",
+        status=response.status,
+        body=response.body,
+        code=fault.code,
+    )
+
+
+def _named(endpoint: Endpoint[Any, Any]) -> str:
+    return f"method '{endpoint.method}' of app '{endpoint.app_id}'"

@@ -1,0 +1,1 @@
+"""The test kit: an app and its sidecar in one process, on a clock that the test moves."""

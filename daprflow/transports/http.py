@@ -1,0 +1,103 @@
+"""The client's way to a sidecar over HTTP, pooled, on aiohttp.
+
+Import it inside the function that opens a connection: aiohttp costs more than all of daprflow.
+"""
+
+import aiohttp
+from yarl import URL
+
+from daprflow.errors import SidecarError, SidecarUnavailable
+from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.settings import Settings
+from daprflow.transports.base import ConnectionLost
+
+KEEPALIVE = 4.0
+"""Seconds an idle connection is kept. Less than the 5 s of uvicorn, so that we close it and not
+the sidecar: a POST that meets a closing connection could not be repeated."""
+
+CONNECTIONS = 256
+
+
+class HttpTransport:
+    """Requests to the sidecar of ``settings`` through one pool of connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def address(self) -> str:
+        """The URL of the sidecar."""
+        return self._settings.http_endpoint
+
+    async def send(self, request: HttpRequest, /) -> HttpResponse:
+        """Carry ``request`` to the sidecar.
+
+        Raises:
+            ConnectionLost: the connection could not be made or broke.
+            SidecarUnavailable: no answer within the timeout of the settings.
+            SidecarError: the answer is longer than the settings allow.
+        """
+        session = self._session or self._open()
+        try:
+            async with session.request(
+                request.method,
+                URL(self.address + request.target, encoded=True),
+                data=request.body or None,
+                headers=request.headers,
+                allow_redirects=False,
+            ) as response:
+                body = await self._read(response)
+                headers = tuple((name.lower(), value) for name, value in response.headers.items())
+                return HttpResponse(response.status, headers, body)
+        except TimeoutError as error:
+            raise SidecarUnavailable(
+                f"the sidecar at {self.address} did not answer {request.method} within "
+                f"{self._settings.http_timeout:g} s (DAPR_HTTP_TIMEOUT_SECONDS)"
+            ) from error
+        except aiohttp.ClientError as error:
+            raise self._lost(error) from error
+
+    async def close(self) -> None:
+        """Close every connection; the next ``send`` opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        token = self._settings.api_token
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEPALIVE),
+            timeout=aiohttp.ClientTimeout(total=self._settings.http_timeout),
+            headers={"dapr-api-token": token} if token else None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("content-type", "user-agent"),
+            trust_env=not self._settings.loopback,
+        )
+        return self._session
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """Return the body; counted after decompression, so that a small bomb stays small."""
+        limit = self._settings.max_response_size
+        if (response.content_length or 0) <= limit:
+            pieces = []
+            size = 0
+            async for piece in response.content.iter_any():
+                size += len(piece)
+                if size > limit:
+                    break
+                pieces.append(piece)
+            else:
+                return b"".join(pieces)
+        raise SidecarError(
+            f"the answer of the sidecar at {self.address} is longer than {limit} bytes; "
+            "raise 'max_response_size' of the settings if that is expected",
+            status=response.status,
+        )
+
+    def _lost(self, error: aiohttp.ClientError) -> ConnectionLost:
+        reason = str(error) or type(error).__name__
+        return ConnectionLost(
+            f"no sidecar answered at {self.address}: {reason}; start the app with 'daprflow run' "
+            "or 'dapr run', or set DAPR_HTTP_PORT or DAPR_HTTP_ENDPOINT to where it listens"
+        )
