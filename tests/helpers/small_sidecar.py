@@ -21,9 +21,11 @@ class SmallSidecar:
         self.answers: dict[str, Response] = {}
         self.before_write: list[tuple[str, bytes]] = []
         self.metadata: dict[str, str] = {}
+        self.peers: set[tuple[str, int]] = set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
+            self.peers.add(scope["client"])
             response = await self.answer(Request(scope, receive))
             await response(scope, receive, send)
 

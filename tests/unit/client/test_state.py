@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+import stamina
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -190,7 +191,7 @@ async def test_update_gives_up_in_the_end(client: Client, sidecar: SmallSidecar)
     """A race that is lost every time ends as EtagMismatch after 20 attempts."""
     sidecar.before_write = [("k", str(n).encode()) for n in range(50)]
 
-    with pytest.raises(EtagMismatch):
+    with stamina.set_testing(True, attempts=50, cap=True), pytest.raises(EtagMismatch):
         await client.state("store").update("k", int, lambda value: (value or 0) + 1)
 
     assert len(sidecar.before_write) == 30
