@@ -2,16 +2,26 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from daprflow.protocol.documents import AppConfig, Subscription
+from daprflow.sidecar.app_health import AppHealth
+from daprflow.sidecar.app_start import read_config, read_subscriptions, wait_for_app
+from daprflow.sidecar.blocks.bindings import BindingsBlock
+from daprflow.sidecar.blocks.invocation import InvocationBlock
+from daprflow.sidecar.blocks.metadata import MetadataBlock
+from daprflow.sidecar.blocks.pubsub import PubSubBlock, SubscriptionsRefused
+from daprflow.sidecar.blocks.secrets import SecretsBlock
+from daprflow.sidecar.blocks.state import StateBlock
 from daprflow.sidecar.channel.base import AppChannel
 from daprflow.sidecar.components.base import Component
 from daprflow.sidecar.engine import Engine
+from daprflow.sidecar.loading import LoadedComponent, Loader
 from daprflow.sidecar.options import RuntimeOptions
 
 if TYPE_CHECKING:
-    from daprflow.protocol.resources import ComponentResource
     from daprflow.sidecar.resources import Resources
 
 logger = logging.getLogger(__name__)
@@ -25,37 +35,31 @@ class Health:
     ready: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedComponent:
-    """A component that this app may use: its definition and its opened instance."""
-
-    resource: "ComponentResource"
-    instance: Component
-
-    @property
-    def kind(self) -> str:
-        """The building block: "state", "pubsub", "bindings", "secretstores"."""
-        return self.resource.type.partition(".")[0]
-
-
 class Runtime:
     """One app's sidecar.
 
-    A block is made from its runtime, ``Block(runtime)``, when `open` has loaded every component;
-    it finds them with `loaded`.
+    `open` brings components and blocks up, `connect` finds the app and starts deliveries. A block
+    is made from its runtime, ``Block(runtime)``, when every component is loaded.
+
+    Args:
+        engine: shared by all apps of a run.
+        options: what this sidecar was started with.
+        resources: the component files as loaded.
+        channel: the way to the app; None when there is none to call.
 
     Attributes:
         components: the visible ones, in load order.
+        config: the app's ``/dapr/config``, as far as it is used.
         extended: the extended metadata set through ``PUT /v1.0/metadata/{key}``.
-        shutdown_requested: set by ``POST /v1.0/shutdown``.
+        shutdown_requested: set by ``POST /v1.0/shutdown``; ``shutdown_forced`` if it was forced.
     """
 
-    state: Any
-    pubsub: Any
-    invocation: Any
-    bindings: Any
-    secrets: Any
-    metadata: Any
+    state: StateBlock
+    pubsub: PubSubBlock
+    invocation: InvocationBlock
+    bindings: BindingsBlock
+    secrets: SecretsBlock
+    metadata: MetadataBlock
 
     def __init__(
         self,
@@ -71,13 +75,144 @@ class Runtime:
         self.app_id = options.app_id
         self.health = Health()
         self.components: list[LoadedComponent] = []
+        self.config = AppConfig()
         self.extended: dict[str, str] = {}
         self.shutdown_requested = asyncio.Event()
+        self.shutdown_forced = False
+        self._loader = Loader(engine, options)
+        self._documents: tuple[Subscription, ...] = ()
+        self._app_health: AppHealth | None = None
+        self._turn = asyncio.Lock()
+        self._delivering = False
+        self._seen = False
+        self._closed = False
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """The subscriptions that run now."""
+        return self.pubsub.subscriptions
+
+    @property
+    def app_healthy(self) -> bool:
+        """Whether calls on the app are allowed: always, unless its health is checked."""
+        return self._app_health is None or self._app_health.healthy
 
     def loaded(self, kind: str) -> dict[str, Component]:
         """Return the opened components of one kind ("state", "pubsub", …) by name."""
         return {c.resource.name: c.instance for c in self.components if c.kind == kind}
 
+    async def open(self) -> None:
+        """Open the components and make the blocks; outbound calls work from then on.
+
+        Raises:
+            ComponentError: a component cannot be opened.
+        """
+        self.components = await self._loader.load(self.resources.components)
+        self.secrets = SecretsBlock(self)
+        self.state = StateBlock(self)
+        self.pubsub = PubSubBlock(self)
+        self.bindings = BindingsBlock(self)
+        self.invocation = InvocationBlock(self)
+        self.metadata = MetadataBlock(self)
+        self.engine.runtimes[self.app_id] = self
+        self.health.outbound_ready = True
+
+    async def connect(self) -> None:
+        """Wait for the app, read its documents and start deliveries.
+
+        With app health checks on it returns once probing began; deliveries start with the first
+        healthy answer.
+        """
+        if self.channel is not None:
+            await wait_for_app(self.channel, self.engine.clock, self.options)
+            await self._begin(self.channel)
+        self.health.ready = True
+
+    async def pause(self) -> None:
+        """Stop deliveries; what is queued stays, and no event counts as failed by this."""
+        if self._app_health is not None:
+            await self._app_health.stop()
+            self._app_health = None
+        async with self._turn:
+            await self._stop_deliveries()
+
+    async def reconnect(self) -> None:
+        """Go on after the app was started anew: wait for it and read its subscriptions again."""
+        await self.pause()
+        self._seen = False
+        await self.connect()
+
     async def close(self, grace: float) -> None:
-        """Stop deliveries and give every component back; waits ``grace`` seconds at most."""
-        raise NotImplementedError
+        """Stop deliveries, give every component back and drop the link to the app.
+
+        Args:
+            grace: seconds that deliveries in flight may take to end.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.health.ready = False
+        try:
+            async with asyncio.timeout(grace):
+                await self.pause()
+        except TimeoutError:
+            logger.warning(
+                "deliveries to '%s' did not end within %g s; what a durable broker holds of them "
+                "is delivered again",
+                self.app_id,
+                grace,
+            )
+        if self.engine.runtimes.get(self.app_id) is self:
+            del self.engine.runtimes[self.app_id]
+        await self._loader.unload()
+        if self.channel is not None:
+            await self.channel.close()
+        self.health.outbound_ready = False
+
+    # ---- the app --------------------------------------------------------------------------------
+
+    async def _begin(self, channel: AppChannel) -> None:
+        if not self.options.enable_app_health_check:
+            await self._start_deliveries(channel)
+            return
+        health = AppHealth(
+            channel,
+            self.engine.clock,
+            self.options,
+            healthy=lambda: self._start_deliveries(channel),
+            unhealthy=self._app_turned_unhealthy,
+        )
+        self._app_health = health
+        health.start()
+
+    async def _app_turned_unhealthy(self) -> None:
+        async with self._turn:
+            await self._stop_deliveries()
+
+    async def _start_deliveries(self, channel: AppChannel) -> None:
+        """Do what follows when the app became healthy; its documents are read the first time."""
+        async with self._turn:
+            if self._delivering or self._closed:
+                return
+            if not self._seen:
+                self._seen = True
+                self.config = await read_config(channel, self.app_id)
+                self._documents = await self._read_documents(channel)
+            self._delivering = True
+            try:
+                await self.pubsub.start(self._documents, channel)
+            except SubscriptionsRefused as refused:
+                logger.error("%s", refused)  # noqa: TRY400 - the text says all
+            await self.bindings.start()
+
+    async def _read_documents(self, channel: AppChannel) -> tuple[Subscription, ...]:
+        if not self.loaded("pubsub"):
+            return ()
+        return await read_subscriptions(channel, self.app_id, self.engine.clock)
+
+    async def _stop_deliveries(self) -> None:
+        if not self._delivering:
+            return
+        self._delivering = False
+        stops: list[Awaitable[None]] = [self.pubsub.stop(), self.bindings.stop()]
+        await asyncio.gather(*stops)

@@ -38,7 +38,7 @@ class SqliteWriter:
 
     Everything that was handed over while the thread was busy goes into one transaction, each
     function in a savepoint of its own, and is answered after that transaction's commit (WAL,
-    ``synchronous=FULL``: what is answered survives a power cut). A database in memory needs no thread.
+    ``synchronous=FULL``: what is answered survives a power cut). A database in memory has none.
 
     Args:
         path: the file, or ``":memory:"``. Missing folders are made with mode 0700.
@@ -165,9 +165,11 @@ class SqliteWriter:
             failure = self._refusal(error)
             for job in batch:
                 job.error = failure
-        except BaseException:
+        except Exception as error:
+            logger.exception("a batch on database '%s' failed", self.path)
             _undo(connection)
-            raise
+            for job in batch:
+                job.error = error
 
     def _run_one(self, connection: sqlite3.Connection, job: _Job[T]) -> None:
         connection.execute("SAVEPOINT job")

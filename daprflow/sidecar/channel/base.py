@@ -9,6 +9,10 @@ class AppUnreachable(Exception):  # noqa: N818 - named for the state
     """The app did not answer: not listening, connection lost, or an answer that is not HTTP."""
 
 
+class AppAway(AppUnreachable):
+    """Nothing of the call reached the app: it does not listen, or the call was not begun."""
+
+
 class AppChannel(Protocol):
     """A way to one app.
 
@@ -22,6 +26,10 @@ class AppChannel(Protocol):
 
     async def stream(self, request: StreamedRequest, /) -> StreamedResponse:
         """Call the app with bodies in pieces both ways (service invocation)."""
+        ...
+
+    async def check(self, request: HttpRequest, /) -> HttpResponse:
+        """Make a health probe: without a token, past the limit on concurrent calls."""
         ...
 
     async def probe(self) -> bool:

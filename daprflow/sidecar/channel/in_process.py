@@ -39,6 +39,13 @@ class AsgiChannel:
         Raises:
             AppUnreachable: the app raised, or returned without an answer.
         """
+        return await self._send(request, self._token)
+
+    async def check(self, request: HttpRequest, /) -> HttpResponse:
+        """Make a health probe, without the token."""
+        return await self._send(request, ())
+
+    async def _send(self, request: HttpRequest, token: Headers) -> HttpResponse:
         answer = _Answer()
         pending = True
 
@@ -50,7 +57,9 @@ class AsgiChannel:
             pending = False
             return {"type": "http.request", "body": request.body, "more_body": False}
 
-        scope = self._scope(request.method, request.target, request.headers, len(request.body))
+        scope = self._scope(
+            request.method, request.target, (*request.headers, *token), len(request.body)
+        )
         await self._call(scope, receive, answer)
         return HttpResponse(answer.started(), answer.headers, b"".join(answer.parts))
 
@@ -69,7 +78,9 @@ class AsgiChannel:
                 return {"type": "http.request", "body": b"", "more_body": False}
             return {"type": "http.request", "body": body, "more_body": True}
 
-        scope = self._scope(request.method, request.target, request.headers, request.length)
+        scope = self._scope(
+            request.method, request.target, (*request.headers, *self._token), request.length
+        )
         task = asyncio.get_running_loop().create_task(self._call(scope, receive, answer))
         waiter = asyncio.get_running_loop().create_task(answer.begun.wait())
         await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,7 +112,7 @@ class AsgiChannel:
         path, _, query = target.partition("?")
         pairs = [
             (name.encode("latin-1", "replace"), value.encode())
-            for name, value in (("host", "127.0.0.1"), *headers, *self._token)
+            for name, value in (("host", "127.0.0.1"), *headers)
         ]
         if length is not None and (length or method not in {"GET", "OPTIONS", "HEAD"}):
             pairs.append((b"content-length", str(length).encode()))

@@ -144,7 +144,10 @@ class Undelivered(Nack):
 
 
 Receive = Callable[[Message], Awaitable[None]]
-"""Takes one message: returning means done (ack), `Nack` means not done."""
+"""Takes one message: returning means done (ack), `Nack` means not done.
+
+Called at once when a message is taken up, so that it counts as work; the awaitable does the rest.
+"""
 
 
 class PubSub(Component, Protocol):

@@ -98,7 +98,9 @@ class _Line:
             self._next()
             return
         self._busy = True
-        self._task = asyncio.get_running_loop().create_task(self._handle(message))
+        self._task = asyncio.get_running_loop().create_task(
+            self._handle(message.topic, self.receive(message))
+        )
 
     async def stop(self) -> None:
         """Let what is being handled end, and everybody who waits go on."""
@@ -106,18 +108,18 @@ class _Line:
         if self._task is not None and self._task is not asyncio.current_task():
             await asyncio.wait({self._task})
 
-    async def _handle(self, message: Message) -> None:
+    async def _handle(self, topic: str, handling: Awaitable[None]) -> None:
         try:
-            await self.receive(message)
+            await handling
         except Nack as nack:
             logger.warning(
                 "an event on '%s/%s' failed and is gone (pubsub.in-memory delivers once): %s",
                 self.pubsub,
-                message.topic,
+                topic,
                 nack,
             )
         except Exception:
-            logger.exception("handling an event on '%s/%s' failed", self.pubsub, message.topic)
+            logger.exception("handling an event on '%s/%s' failed", self.pubsub, topic)
         finally:
             self._next()
 

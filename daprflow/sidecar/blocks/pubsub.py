@@ -1,0 +1,309 @@
+"""Publish and subscribe for one app: the doors to its brokers."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from daprflow.protocol import faults
+from daprflow.protocol.documents import Subscription
+from daprflow.protocol.expressions import ExpressionError
+from daprflow.protocol.faults import FailedEntry
+from daprflow.protocol.gojson import GoJsonError
+from daprflow.protocol.operations import BulkPublishEntry
+from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_COUNT, DEFAULT_WAIT, BulkSubscription
+from daprflow.sidecar.blocks.pubsub_publish import (
+    NO_CONTEXT,
+    BadEntryError,
+    BadMetadataError,
+    Publisher,
+    Trace,
+    checked_entries,
+    is_raw,
+    merged,
+)
+from daprflow.sidecar.blocks.pubsub_routes import RouteTable, compile_routes
+from daprflow.sidecar.blocks.pubsub_scopes import Scopes, read_scopes
+from daprflow.sidecar.blocks.pubsub_subscription import Observer, Place, Stop, TopicSubscription
+from daprflow.sidecar.channel.base import AppChannel
+from daprflow.sidecar.components.base import ComponentError, Message, PubSub
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+CONCURRENCY = 32
+"""Deliveries of one subscription at one time, where its broker delivers concurrently."""
+
+
+class SubscriptionsRefused(Exception):  # noqa: N818 - named for what happened
+    """The app's subscriptions cannot be started; none was, as with the real runtime."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One pub/sub component as this app uses it."""
+
+    component: PubSub
+    scopes: Scopes
+    consumer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A running subscription."""
+
+    document: Subscription
+    deliveries: TopicSubscription
+    stop: Stop
+
+
+class PubSubBlock:
+    """Publishes for one app and runs its subscriptions.
+
+    Attributes:
+        observer: sees every accepted message and every delivery; set it before `start`.
+    """
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self.observer: Observer | None = None
+        self._app_id = runtime.app_id
+        self._clock = runtime.engine.clock
+        self._work = runtime.engine.work
+        self._publisher = Publisher(runtime.app_id, self._clock)
+        self._active: list[Active] = []
+        self._doors = {
+            loaded.context.name: Door(
+                cast("PubSub", loaded.instance),
+                read_scopes(loaded.context.metadata, runtime.app_id),
+                loaded.context.metadata.get("consumerid") or runtime.app_id,
+            )
+            for loaded in runtime.components
+            if loaded.kind == "pubsub"
+        }
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """The subscriptions that run now."""
+        return tuple(active.document for active in self._active)
+
+    # ---- publishing -----------------------------------------------------------------------------
+
+    async def publish(
+        self,
+        pubsub: str,
+        topic: str,
+        body: bytes,
+        content_type: str,
+        metadata: Mapping[str, str],
+        *,
+        traceparent: str = "",
+        tracestate: str = "",
+    ) -> None:
+        """Publish one message; returns when the broker has accepted it.
+
+        Args:
+            pubsub: name of the component.
+            topic: may hold slashes.
+            body: the payload as it came.
+            content_type: as it came; empty where none was given.
+            metadata: the request's ``metadata.*``, names as given.
+            traceparent: the caller's, written into the event.
+            tracestate: likewise.
+
+        Raises:
+            Fault: Dapr's error for whatever is wrong.
+        """
+        door = self._door(pubsub, topic)
+        trace = Trace(traceparent, tracestate) if traceparent else NO_CONTEXT
+        keeps_ttl = door.component.keeps_ttl
+        try:
+            message = self._publisher.message(
+                pubsub, topic, body, content_type, metadata, trace=trace, keeps_ttl=keeps_ttl
+            )
+        except BadMetadataError as error:
+            raise faults.pubsub_metadata(pubsub, self._app_id, str(error)) from error
+        except GoJsonError as error:
+            raise faults.pubsub_cloud_event(pubsub, self._app_id, str(error)) from error
+        try:
+            await door.component.publish(message)
+        except ComponentError as error:
+            raise faults.pubsub_publish(pubsub, topic, str(error)) from error
+        if self.observer is not None:
+            self.observer.published(pubsub, message)
+
+    async def publish_many(
+        self,
+        pubsub: str,
+        topic: str,
+        entries: Sequence[BulkPublishEntry],
+        metadata: Mapping[str, str],
+        *,
+        traceparent: str = "",
+        tracestate: str = "",
+    ) -> list[FailedEntry]:
+        """Publish several messages, in order.
+
+        Returns:
+            the entries that the broker did not accept.
+
+        Raises:
+            Fault: nothing was published: unknown component, forbidden topic, an entry that makes
+                no sense.
+        """
+        door = self._door(pubsub, topic)
+        trace = Trace(traceparent, tracestate) if traceparent else NO_CONTEXT
+        keeps_ttl = door.component.keeps_ttl
+        messages: list[tuple[str, Message]] = []
+        try:
+            for entry, body in checked_entries(entries):
+                settings = merged(metadata, entry.metadata)
+                message = self._publisher.message(
+                    pubsub,
+                    topic,
+                    body,
+                    entry.content_type,
+                    settings,
+                    trace=trace,
+                    keeps_ttl=keeps_ttl,
+                )
+                messages.append((entry.entry_id, message))
+        except BadMetadataError as error:
+            raise faults.pubsub_metadata(pubsub, self._app_id, str(error)) from error
+        except BadEntryError as error:
+            raise faults.pubsub_marshal(pubsub, topic, self._app_id, str(error)) from error
+        except GoJsonError as error:
+            raise faults.pubsub_cloud_event(pubsub, self._app_id, str(error)) from error
+        return await self._publish_each(pubsub, door, messages)
+
+    async def _publish_each(
+        self, pubsub: str, door: Door, messages: list[tuple[str, Message]]
+    ) -> list[FailedEntry]:
+        """Publish at one time, so that a durable broker needs one commit for all."""
+        outcomes = await asyncio.gather(
+            *(door.component.publish(message) for _, message in messages), return_exceptions=True
+        )
+        failed: list[FailedEntry] = []
+        for (entry_id, message), outcome in zip(messages, outcomes, strict=True):
+            if isinstance(outcome, ComponentError):
+                failed.append(FailedEntry(entry_id, str(outcome)))
+            elif outcome is not None:
+                raise outcome
+            elif self.observer is not None:
+                self.observer.published(pubsub, message)
+        return failed
+
+    def _door(self, pubsub: str, topic: str) -> Door:
+        door = self._doors.get(pubsub)
+        if door is None:
+            if not self._doors:
+                raise faults.pubsub_not_configured(pubsub)
+            raise faults.pubsub_not_found(pubsub)
+        if not door.scopes.may_publish(topic):
+            raise faults.pubsub_forbidden(pubsub, topic, self._app_id)
+        return door
+
+    # ---- subscribing ----------------------------------------------------------------------------
+
+    async def start(self, documents: Sequence[Subscription], channel: AppChannel) -> None:
+        """Start the app's subscriptions; the last one of a topic wins.
+
+        Raises:
+            SubscriptionsRefused: a rule is not CEL; nothing was started.
+        """
+        last = {(document.pubsubname, document.topic): document for document in documents}
+        tables: list[tuple[Subscription, RouteTable]] = []
+        for document in last.values():
+            try:
+                tables.append((document, compile_routes(document)))
+            except ExpressionError as error:
+                raise SubscriptionsRefused(
+                    f"no subscription was started: {error}, in the rules of "
+                    f"'{document.pubsubname}/{document.topic}'"
+                ) from error
+        for document, routes in tables:
+            door = self._usable(document, routes)
+            if door is not None:
+                await self._subscribe(document, routes, door, channel)
+
+    async def stop(self) -> None:
+        """Stop every subscription and wait for what is in flight; what waits stays queued."""
+        active, self._active = self._active, []
+        for one in active:
+            one.deliveries.stop()
+        await asyncio.gather(*(one.stop() for one in active))
+
+    def _usable(self, document: Subscription, routes: RouteTable) -> Door | None:
+        place = f"'{document.pubsubname}/{document.topic}'"
+        if not routes.rules:
+            logger.warning("subscription %s has no route and is left out; give it one", place)
+            return None
+        door = self._doors.get(document.pubsubname)
+        if door is None:
+            known = ", ".join(f"'{name}'" for name in self._doors) or "none"
+            logger.warning(
+                "subscription %s waits: no pub/sub component '%s' is loaded (loaded: %s)",
+                place,
+                document.pubsubname,
+                known,
+            )
+            return None
+        if not door.scopes.may_subscribe(document.topic):
+            logger.error(
+                "subscription %s is refused: the component's scopes keep app '%s' from this topic",
+                place,
+                self._app_id,
+            )
+            return None
+        return door
+
+    async def _subscribe(
+        self, document: Subscription, routes: RouteTable, door: Door, channel: AppChannel
+    ) -> None:
+        place = Place(
+            pubsub=document.pubsubname,
+            topic=document.topic,
+            component=door.component,
+            channel=channel,
+            clock=self._clock,
+            work=self._work,
+            routes=routes,
+            dead_letter=document.dead_letter_topic,
+            raw=_raw(document),
+            observer=self.observer,
+        )
+        deliveries, concurrency = _deliveries(document, place)
+        try:
+            stop = await door.component.subscribe(
+                document.topic,
+                door.consumer,
+                document.metadata,
+                deliveries.receive,
+                concurrency=concurrency,
+            )
+        except ComponentError as error:
+            logger.error("subscription '%s/%s' failed: %s", place.pubsub, place.topic, error)  # noqa: TRY400 - the text says all
+            return
+        self._active.append(Active(document, deliveries, stop))
+
+
+def _deliveries(document: Subscription, place: Place) -> tuple[TopicSubscription, int]:
+    bulk = document.bulk_subscribe
+    if bulk is None or not bulk.enabled:
+        return TopicSubscription(place), CONCURRENCY
+    count = bulk.max_messages_count or DEFAULT_COUNT
+    milliseconds = bulk.max_await_duration_ms
+    wait = milliseconds / 1000 if milliseconds else DEFAULT_WAIT
+    return BulkSubscription(place, max(1, count), max(0.0, wait)), max(CONCURRENCY, 2 * count)
+
+
+def _raw(document: Subscription) -> bool:
+    try:
+        return is_raw(document.metadata)
+    except BadMetadataError as error:
+        logger.warning(
+            "subscription '%s/%s': %s; taken as false", document.pubsubname, document.topic, error
+        )
+        return False

@@ -1,0 +1,199 @@
+"""Turns a publish request into the message that goes onto a broker."""
+
+import logging
+import time
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from daprflow.protocol.envelopes import Stamp, adopt, is_cloud_event, media_type, wrap
+from daprflow.protocol.gojson import GoJsonError, normalise
+from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON
+from daprflow.protocol.operations import BulkPublishEntry
+from daprflow.sidecar.clock import Clock
+from daprflow.sidecar.components.base import Message
+from daprflow.sidecar.identifiers import new_id
+
+logger = logging.getLogger(__name__)
+
+RAW_PAYLOAD = "rawPayload"
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+_string = msgspec.json.Decoder(str)
+
+
+class BadMetadataError(ValueError):
+    """Request metadata has a value that cannot be read."""
+
+
+class BadEntryError(ValueError):
+    """An entry of a bulk publish makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The caller's trace context; empty where there is none."""
+
+    traceparent: str = ""
+    tracestate: str = ""
+
+
+NO_CONTEXT = Trace()
+
+
+class Publisher:
+    """Makes the messages that one app publishes."""
+
+    def __init__(self, app_id: str, clock: Clock) -> None:
+        self._app_id = app_id
+        self._clock = clock
+        self._second = -1
+        self._text = ""
+
+    def message(
+        self,
+        pubsub: str,
+        topic: str,
+        body: bytes,
+        content_type: str,
+        metadata: Mapping[str, str] | None,
+        *,
+        trace: Trace,
+        keeps_ttl: bool,
+    ) -> Message:
+        """Return what goes onto the broker: an envelope, or the bytes where ``rawPayload`` is set.
+
+        Raises:
+            BadMetadataError: ``rawPayload`` is no boolean.
+            GoJsonError: the body should be a CloudEvent and is not JSON.
+        """
+        expiration = ""
+        if metadata:
+            if is_raw(metadata):
+                return Message(topic, body, metadata, content_type)
+            if not keeps_ttl:
+                expiration = self._expiration(metadata)
+        stamp = Stamp(
+            new_id(),
+            self._app_id,
+            pubsub,
+            topic,
+            self._now(),
+            trace.traceparent,
+            trace.tracestate,
+            expiration,
+        )
+        if content_type != JSON and is_cloud_event(content_type):
+            data = adopt(body, stamp)
+        else:
+            data = wrap(body, content_type, stamp, metadata)
+        return Message(topic, data, metadata, CLOUDEVENTS_JSON)
+
+    def _now(self) -> str:
+        """Return the time as RFC 3339 with seconds; made once a second."""
+        second = int(self._clock.now())
+        if second != self._second:
+            self._second = second
+            self._text = rfc3339(second)
+        return self._text
+
+    def _expiration(self, metadata: Mapping[str, str]) -> str:
+        ttl = ttl_seconds(metadata)
+        if ttl is None:
+            return ""
+        due = datetime.fromtimestamp(self._clock.now(), UTC)
+        try:
+            return (due + timedelta(seconds=ttl)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        except OverflowError:
+            return ""
+
+
+def rfc3339(second: int) -> str:
+    """Return a moment as RFC 3339 in local time, ``Z`` where that is UTC."""
+    local = time.localtime(second)
+    offset = local.tm_gmtoff // 60
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", local)
+    if not offset:
+        return text + "Z"
+    hours, minutes = divmod(abs(offset), 60)
+    return f"{text}{'+' if offset > 0 else '-'}{hours:02d}:{minutes:02d}"
+
+
+def is_raw(metadata: Mapping[str, str]) -> bool:
+    """Tell whether ``rawPayload`` is set, whatever its case.
+
+    Raises:
+        BadMetadataError: it is no boolean.
+    """
+    for key, value in metadata.items():
+        if key.lower() == "rawpayload":
+            if value not in _BOOLEANS:
+                raise BadMetadataError(
+                    f"rawPayload value must be a valid boolean: actual is '{value}'"
+                )
+            return _BOOLEANS[value]
+    return False
+
+
+def ttl_seconds(metadata: Mapping[str, str]) -> int | None:
+    """Return ``ttlInSeconds`` (or ``ttl``), None where it is absent, no number, or not above 0."""
+    for key, value in metadata.items():
+        if key.lower() in ("ttlinseconds", "ttl"):
+            try:
+                seconds = int(value)
+            except ValueError:
+                return None
+            return seconds if seconds > 0 else None
+    return None
+
+
+def entry_body(entry: BulkPublishEntry) -> bytes:
+    """Return the payload of one entry of a bulk publish.
+
+    Raises:
+        BadEntryError: the event does not fit the content type.
+    """
+    kind = media_type(entry.content_type)
+    raw = bytes(entry.event)
+    if kind in (JSON, CLOUDEVENTS_JSON):
+        return normalise(raw)
+    try:
+        text = _string.decode(raw)
+        if kind.startswith("text/") or kind == "application/xml":
+            return text.encode()
+        if kind == "application/octet-stream":
+            return b64decode(text, validate=True)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+        raise BadEntryError("error: mismatch between contentType and event") from error
+    raise BadEntryError("error: mismatch between contentType and event")
+
+
+def checked_entries(
+    entries: Sequence[BulkPublishEntry],
+) -> Iterator[tuple[BulkPublishEntry, bytes]]:
+    """Give each entry with its payload.
+
+    Raises:
+        BadEntryError: an id is missing or stands twice, or an event does not fit its content type.
+    """
+    seen: set[str] = set()
+    for entry in entries:
+        if not entry.entry_id or entry.entry_id in seen:
+            raise BadEntryError("entryId is duplicated or not present for entry")
+        seen.add(entry.entry_id)
+        try:
+            yield entry, entry_body(entry)
+        except GoJsonError as error:
+            raise BadEntryError(str(error)) from error
+
+
+def merged(request: Mapping[str, str], entry: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Return an entry's metadata over the request's; None where neither has any."""
+    if not request:
+        return entry
+    return {**request, **(entry or {})}

@@ -1,0 +1,217 @@
+"""One subscription: takes messages off the broker, delivers them and settles what came of it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from daprflow.protocol.deliveries import Status
+from daprflow.protocol.envelopes import Head, synthesise
+from daprflow.protocol.expressions import ExpressionError, with_floats
+from daprflow.protocol.http import HttpRequest
+from daprflow.sidecar.blocks.pubsub_delivery import (
+    HeaderMaker,
+    Verdict,
+    is_expired,
+    judge,
+    trace_of,
+)
+from daprflow.sidecar.blocks.pubsub_routes import RouteTable
+from daprflow.sidecar.channel.base import AppAway, AppChannel, AppUnreachable
+from daprflow.sidecar.clock import Clock
+from daprflow.sidecar.components.base import ComponentError, Message, Nack, PubSub, Undelivered
+from daprflow.sidecar.engine import Work
+from daprflow.sidecar.identifiers import new_id
+
+logger = logging.getLogger(__name__)
+
+DEAD_LETTER_BUDGET = 30.0
+"""Seconds that publishing to a dead letter topic may take."""
+
+_head = msgspec.json.Decoder(Head)
+_event = msgspec.json.Decoder(dict[str, Any])
+
+
+class Observer(Protocol):
+    """Sees what passes through pub/sub; for tests."""
+
+    def published(self, pubsub: str, message: Message, /) -> None:
+        """Note that a broker accepted ``message``."""
+        ...
+
+    def delivered(self, pubsub: str, message: Message, verdict: Verdict, /) -> None:
+        """Note one attempt to deliver ``message``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a subscription is about and what it works with.
+
+    Attributes:
+        dead_letter: the topic on the same component for what cannot be delivered; may be empty.
+        raw: whether messages are taken as plain bytes, not as CloudEvents.
+    """
+
+    pubsub: str
+    topic: str
+    component: PubSub
+    channel: AppChannel
+    clock: Clock
+    work: Work
+    routes: RouteTable
+    dead_letter: str = ""
+    raw: bool = False
+    observer: Observer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A message as a delivery needs it.
+
+    Attributes:
+        path: where it goes; None when no rule matches.
+    """
+
+    body: bytes
+    traceparent: str | None
+    path: str | None
+    expired: bool = False
+
+
+class Unreadable(Exception):  # noqa: N818 - named for the state of the message
+    """A message is no CloudEvent, or a rule fails on it."""
+
+
+class TopicSubscription:
+    """Delivers events one by one; how many at one time is the broker's choice."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._only = place.routes.only
+        self._headers = HeaderMaker(place.pubsub)
+        self.stopping = False
+
+    def receive(self, message: Message, /) -> Awaitable[None]:
+        """Take one message; see `daprflow.sidecar.components.base.Receive`."""
+        self.place.work.begin()
+        return self._handle(message)
+
+    def stop(self) -> None:
+        """Take failures from now on for the stop's fault, not the app's."""
+        self.stopping = True
+
+    async def _handle(self, message: Message) -> None:
+        try:
+            verdict = await self._deliver(message)
+            if self.place.observer is not None:
+                self.place.observer.delivered(self.place.pubsub, message, verdict)
+            if verdict.status is not Status.SUCCESS:
+                await self.settle(message, verdict)
+        finally:
+            self.place.work.end()
+
+    async def _deliver(self, message: Message) -> Verdict:
+        place = self.place
+        try:
+            reading = self.read(message)
+        except Unreadable as problem:
+            return Verdict(Status.RETRY, str(problem))
+        if reading.expired or reading.path is None:
+            return Verdict(Status.DROP, "it expired" if reading.expired else "no route matches it")
+        request = HttpRequest(
+            "POST",
+            reading.path,
+            self._headers.make(message.metadata, reading.traceparent),
+            reading.body,
+        )
+        try:
+            return judge(await place.channel.send(request))
+        except AppUnreachable as error:
+            return self.unreachable(error)
+
+    def unreachable(self, error: AppUnreachable) -> Verdict:
+        """Return the verdict of a call that brought no answer.
+
+        Raises:
+            Undelivered: it did not reach the app, and the broker can wait for it.
+        """
+        if isinstance(error, AppAway) and not self.place.component.serial:
+            raise Undelivered(str(error)) from error
+        return Verdict(Status.RETRY, str(error))
+
+    def read(self, message: Message) -> Reading:
+        """Find out where a message goes and with which body.
+
+        Raises:
+            Unreadable: it is no CloudEvent, or a rule fails on it.
+        """
+        place = self.place
+        if place.raw:
+            body = synthesise(message.data, new_id(), place.pubsub, place.topic)
+            return Reading(body, None, self._only or self._route(body))
+        body = message.data
+        try:
+            head = _head.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Unreadable("it is not a CloudEvent in JSON") from error
+        if head.expiration is not None and is_expired(head.expiration, place.clock.now()):
+            return Reading(body, None, None, expired=True)
+        return Reading(body, trace_of(head), self._only or self._route(body))
+
+    def _route(self, body: bytes) -> str | None:
+        try:
+            return self.place.routes.find(with_floats(_event.decode(body)))
+        except ExpressionError as error:
+            raise Unreadable(str(error)) from error
+
+    async def settle(self, message: Message, verdict: Verdict) -> None:
+        """Do what a verdict other than success asks for.
+
+        Raises:
+            Nack: the message stays with the broker.
+        """
+        place = self.place
+        if verdict.status is Status.RETRY:
+            if self.stopping:
+                raise Undelivered(verdict.reason)
+            if not place.dead_letter or message.attempt < place.component.dead_letter_after:
+                raise Nack(verdict.reason)
+        if place.dead_letter:
+            await self._bury(message, verdict.reason)
+        else:
+            logger.warning(
+                "an event on '%s/%s' is given up: %s; name a dead letter topic to keep such events",
+                place.pubsub,
+                place.topic,
+                verdict.reason,
+            )
+
+    async def _bury(self, message: Message, reason: str) -> None:
+        """Publish the original bytes to the dead letter topic."""
+        place = self.place
+        logger.warning(
+            "an event on '%s/%s' goes to its dead letter topic '%s': %s",
+            place.pubsub,
+            place.topic,
+            place.dead_letter,
+            reason,
+        )
+        dead = Message(place.dead_letter, message.data, message.metadata, message.content_type)
+        try:
+            async with asyncio.timeout(DEAD_LETTER_BUDGET):
+                await place.component.publish(dead)
+        except (ComponentError, TimeoutError) as error:
+            raise Nack(
+                f"{reason}, and dead letter topic '{place.dead_letter}' refused it: "
+                f"{str(error) or 'it took too long'}"
+            ) from error
+        if place.observer is not None:
+            place.observer.published(place.pubsub, dead)
+
+
+Stop = Callable[[], Awaitable[None]]
+"""Stops a subscription's deliveries and lets what is in flight end."""

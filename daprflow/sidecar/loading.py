@@ -1,0 +1,187 @@
+"""Brings the components of one app up: scopes, secrets in metadata, and the order of start."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
+from daprflow.sidecar.components.base import (
+    Component,
+    ComponentContext,
+    ComponentError,
+    SecretStore,
+)
+from daprflow.sidecar.components.registry import COMPONENTS, supported
+from daprflow.sidecar.identifiers import new_id
+from daprflow.sidecar.options import RuntimeOptions
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+_STORE_KIND = "secretstores"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedComponent:
+    """A component that this app may use: its definition, what it was made from, its instance."""
+
+    resource: ComponentResource
+    context: ComponentContext
+    instance: Component
+
+    @property
+    def kind(self) -> str:
+        """The building block: "state", "pubsub", "bindings", "secretstores"."""
+        return self.resource.kind
+
+
+class Loader:
+    """Opens components in the right order and resolves what their metadata refers to."""
+
+    def __init__(self, engine: "Engine", options: RuntimeOptions) -> None:
+        self._engine = engine
+        self._options = options
+        self._loaded: list[LoadedComponent] = []
+
+    async def load(self, resources: Sequence[ComponentResource]) -> list[LoadedComponent]:
+        """Open every component this app may see, secret stores first.
+
+        Raises:
+            ComponentError: one cannot be opened and does not ask to have that ignored; those
+                opened before are given back.
+        """
+        visible = [r for r in resources if not r.scopes or self._options.app_id in r.scopes]
+        try:
+            for resource in sorted(visible, key=_order):
+                try:
+                    self._loaded.append(await self._open(resource))
+                except ComponentError as error:
+                    if not resource.ignore_errors:
+                        raise
+                    logger.warning("%s; it is left out, as its ignoreErrors asks", error)
+        except BaseException:
+            await self.unload()
+            raise
+        return list(self._loaded)
+
+    async def unload(self) -> None:
+        """Give every component back, the last first."""
+        while self._loaded:
+            await self._engine.release(self._loaded.pop().instance)
+
+    async def _open(self, resource: ComponentResource) -> LoadedComponent:
+        factory = COMPONENTS.get(resource.type)
+        if factory is None:
+            raise ComponentError(
+                f"{_place(resource)} has type '{resource.type}', which the embedded sidecar does "
+                f"not have (it has {', '.join(supported(resource.kind))}); a real runtime may"
+            )
+        context = ComponentContext(
+            name=resource.name,
+            type=resource.type,
+            version=resource.version,
+            metadata=await self._resolve(resource),
+            app_id=self._options.app_id,
+            clock=self._engine.clock,
+            data_dir=self._engine.data_dir,
+            base_dir=self._engine.base_dir,
+            source=resource.source,
+        )
+        try:
+            async with asyncio.timeout(resource.init_timeout):
+                instance = await self._engine.acquire(context, factory)
+        except ComponentError as error:
+            raise ComponentError(f"{_place(resource)} cannot be opened: {error}") from error
+        except TimeoutError as error:
+            raise ComponentError(
+                f"{_place(resource)} was not open after {resource.init_timeout:g} s; "
+                "see why it is slow, or raise its initTimeout"
+            ) from error
+        return LoadedComponent(resource, context, instance)
+
+    # ---- metadata -------------------------------------------------------------------------------
+
+    async def _resolve(self, resource: ComponentResource) -> Mapping[str, str]:
+        metadata: dict[str, str] = {}
+        for item in resource.metadata:
+            metadata[item.name.lower()] = await self._value(resource, item)
+        return metadata
+
+    async def _value(self, resource: ComponentResource, item: MetadataItem) -> str:
+        if item.secret_key_ref is not None:
+            return await self._secret(resource, item, item.secret_key_ref)
+        if item.value is None and item.env_ref:
+            return self._environment(resource, item.env_ref)
+        return self._filled(resource, item.value or "")
+
+    async def _secret(
+        self, resource: ComponentResource, item: MetadataItem, reference: SecretKeyRef
+    ) -> str:
+        store = self._secret_store(resource, item)
+        key = reference.key or reference.name
+        try:
+            pairs = await store.get(reference.name, {})
+        except ComponentError as error:
+            raise ComponentError(
+                f"{_place(resource)} needs secret '{reference.name}' for '{item.name}': {error}"
+            ) from error
+        if key not in pairs:
+            raise ComponentError(
+                f"{_place(resource)}: secret '{reference.name}' has no key '{key}', "
+                f"which '{item.name}' asks for"
+            )
+        return pairs[key]
+
+    def _secret_store(self, resource: ComponentResource, item: MetadataItem) -> SecretStore:
+        stores = {c.resource.name: c for c in self._loaded if c.kind == _STORE_KIND}
+        name = resource.secret_store
+        if name in stores:
+            return cast("SecretStore", stores[name].instance)
+        known = ", ".join(f"'{n}'" for n in stores) or "none"
+        wanted = (
+            f"secret store '{name}'" if name else "a secret store, named in 'auth.secretStore',"
+        )
+        raise ComponentError(
+            f"{_place(resource)} needs {wanted} for '{item.name}'; loaded before it: {known}"
+        )
+
+    def _environment(self, resource: ComponentResource, name: str) -> str:
+        if name.upper() == "APP_API_TOKEN" or name.upper().startswith("DAPR_") or " " in name:
+            logger.warning("%s may not read environment variable '%s'", _place(resource), name)
+            return ""
+        return os.environ.get(name, "")
+
+    def _filled(self, resource: ComponentResource, value: str) -> str:
+        """Put in what the placeholders of a value stand for."""
+        if "{" not in value:
+            return value
+        options = self._options
+        value = value.replace("{appID}", options.app_id)
+        value = value.replace("{namespace}", f"{options.namespace}.{options.app_id}")
+        if "{podName}" in value:
+            pod = os.environ.get("POD_NAME")
+            if pod is None:
+                raise ComponentError(
+                    f"{_place(resource)} uses '{{podName}}', but POD_NAME is not in the environment"
+                )
+            value = value.replace("{podName}", pod)
+        while "{uuid}" in value:
+            value = value.replace("{uuid}", new_id(), 1)
+        return value
+
+
+def _order(resource: ComponentResource) -> int:
+    """Secret stores come first, those that need no secret themselves before the others."""
+    if resource.kind != _STORE_KIND:
+        return 2
+    return int(any(item.secret_key_ref is not None for item in resource.metadata))
+
+
+def _place(resource: ComponentResource) -> str:
+    source = f" ({resource.source})" if resource.source else ""
+    return f"component '{resource.name}'{source}"
