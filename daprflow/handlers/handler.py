@@ -1,33 +1,39 @@
 """A compiled handler: what is delivered to it and what comes out of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import msgspec
 
+from daprflow.handlers.registration import Registration
 from daprflow.protocol.deliveries import Status
 from daprflow.protocol.http import JSON, Headers
-
-if TYPE_CHECKING:
-    from daprflow.handlers.registration import Registration
 
 
 class Delivery(msgspec.Struct):
     """What arrived for a handler, before decoding.
 
     Attributes:
-        kind: "topic", "binding" or "invoke".
+        kind: "topic", "binding", "cron" or "invoke".
         name: the address inside its kind, such as "pubsub/orders".
         body: the bytes as they came.
-        headers: pairs with lower-case names; publishers choose most of them, so none proves anything.
+        raw_headers: header pairs as they came, names in lower case; publishers choose most of
+            them, so none proves anything.
+        scope: the ASGI scope of the request, where there was one.
     """
 
     kind: str
     name: str
     body: bytes
     content_type: str = JSON
-    headers: Headers = ()
+    raw_headers: Sequence[tuple[bytes, bytes]] = ()
+    scope: MutableMapping[str, Any] | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """Header pairs as text, names in lower case."""
+        return tuple((name.decode("latin-1"), text(value)) for name, value in self.raw_headers)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -36,6 +42,7 @@ class Outcome(msgspec.Struct, frozen=True):
     Attributes:
         status: the verdict; for invoke and binding handlers SUCCESS with a body.
         http_status: what an HTTP sidecar is answered.
+        error: what the handler raised, for interceptors to look at; it was logged already.
     """
 
     status: Status = Status.SUCCESS
@@ -43,6 +50,7 @@ class Outcome(msgspec.Struct, frozen=True):
     body: bytes = b""
     content_type: str = JSON
     headers: Headers = ()
+    error: BaseException | None = None
 
 
 Next = Callable[[Delivery], Awaitable[Outcome]]
@@ -53,5 +61,13 @@ Interceptor = Callable[[Delivery, Next], Awaitable[Outcome]]
 class Handler:
     """One handler, made at freeze: ``call`` nests interceptors, decoding and injection."""
 
-    registration: "Registration"
+    registration: Registration
     call: Next
+
+
+def text(value: bytes) -> str:
+    """Return a header's value; UTF-8 where it is, since sidecars send metadata so."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,234 @@
+"""The app: collects decorated functions, freezes them and serves them over ASGI."""
+
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from daprflow.client import Client
+from daprflow.errors import AppDefinitionError
+from daprflow.handlers.compile import Blueprint, compile_app
+from daprflow.handlers.handler import Interceptor
+from daprflow.handlers.pool import HandlerPool
+from daprflow.handlers.registration import Kind, calling_source
+from daprflow.handlers.router import Router
+from daprflow.handlers.subscriptions import TopicPlan
+from daprflow.handlers.table import CronInfo, RouteInfo, crons_of, describe
+from daprflow.protocol.documents import AppConfig
+from daprflow.settings import Settings
+from daprflow.transports import asgi, hosting
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_SIZE = 4 * 1024 * 1024
+
+
+class DaprFlow(Router):
+    """A Dapr app: an ASGI application made of decorated functions.
+
+    Args:
+        app_id: the id under which other apps reach it.
+        middleware: Starlette middleware around everything this app answers.
+        interceptors: functions ``async (delivery, call) -> Outcome`` around every handler, the
+            first one outermost.
+        routes: further Starlette routes, after Dapr's own.
+        lifespan: a Starlette lifespan, entered after the providers are open.
+        debug: Starlette's debug answers, for ``routes``.
+        settings: tokens and the sidecar's address; None reads the environment at start-up.
+        threads: how many plain ``def`` handlers run at once; four times as many wait, further
+            deliveries are answered RETRY (events) or 503.
+        max_body_size: bytes a request may have, as the runtime's ``--max-body-size``; 413 beyond.
+    """
+
+    def __init__(
+        self,
+        app_id: str,
+        /,
+        *,
+        middleware: Sequence[Middleware] = (),
+        interceptors: Sequence[Interceptor] = (),
+        routes: Sequence[BaseRoute] = (),
+        lifespan: hosting.Lifespan | None = None,
+        debug: bool = False,
+        settings: Settings | None = None,
+        threads: int = 40,
+        max_body_size: int = MAX_BODY_SIZE,
+    ) -> None:
+        super().__init__()
+        self.app_id = app_id
+        self.settings = settings
+        self.source = calling_source()
+        self._interceptors = tuple(interceptors)
+        self._pool = HandlerPool(threads)
+        self._gate = asgi.Gate(max_body_size)
+        self._table = asgi.Table()
+        self._route = asgi.DaprRoute(self._table)
+        self._blueprint: Blueprint | None = None
+        self._client: Client | None = None
+        self._direct = not middleware
+        own = self.lifespan if lifespan is None else hosting.nested(self.lifespan, lifespan)
+        self._starlette = Starlette(
+            debug=debug, routes=[self._route, *routes], middleware=middleware, lifespan=own
+        )
+
+    @property
+    def client(self) -> Client:
+        """The client that handlers are given; set another one before start-up to replace it."""
+        if self._client is None:
+            self._client = Client(self.settings)
+        return self._client
+
+    @client.setter
+    def client(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Dapr's endpoints as a single route, for the front of another Starlette app's list."""
+        return [self._route]
+
+    def freeze(self) -> None:
+        """Compile every handler; calling it again does nothing.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+        """
+        if self._blueprint is not None:
+            return
+        registrations, problems = self.collect()
+        if not self.app_id:
+            problems.append(f"the app ({self.source}) has an empty app id")
+        blueprint = compile_app(registrations, self._interceptors, self._pool, problems)
+        self.seal()
+        for endpoint in self.endpoints():
+            endpoint.belong_to(self.app_id)
+        self._blueprint = blueprint
+        self._fill(blueprint)
+
+    def table(self) -> tuple[RouteInfo, ...]:
+        """Return what the app answers, for people and tools.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+        """
+        return describe(self._frozen().routes)
+
+    def crons(self) -> tuple[CronInfo, ...]:
+        """Return the cron bindings that handlers are declared for.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+        """
+        return crons_of(self._frozen().routes)
+
+    def topics(self) -> tuple[TopicPlan, ...]:
+        """Return the topics the app subscribes to, with what their handlers agree on.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+        """
+        return self._frozen().topics
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what start-up warns of, one sentence each.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+        """
+        return self._frozen().warnings
+
+    def install(self, host: hosting.Host, /) -> None:
+        """Serve Dapr's endpoints from a Starlette or FastAPI application, at its root.
+
+        They come before every route of ``host``, so that a catch-all cannot hide them, and stay
+        out of its OpenAPI page; this app's lifespan is entered around the host's.
+
+        Raises:
+            AppDefinitionError: ``host`` is not a root application.
+        """
+        hosting.install(host, self._route, self.lifespan)
+
+    def wrap(self, other: ASGIApp, /) -> hosting.Wrapped:
+        """Return an ASGI app that answers Dapr's paths and passes everything else to ``other``."""
+        return hosting.Wrapped(self, self._route, self.lifespan, other)
+
+    def lifespan(self, _app: Any = None, /) -> AbstractAsyncContextManager[None]:
+        """Return what freezes the app, opens its providers, and closes them after."""
+        return self._live()
+
+    def _own_id(self) -> str:
+        return self.app_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve ASGI; without middleware, Dapr's endpoints are answered before Starlette."""
+        if self._direct and scope["type"] == "http" and not scope.get("root_path"):
+            endpoint = self._table.find(scope)
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await self._starlette(scope, receive, send)
+
+    @asynccontextmanager
+    async def _live(self) -> AsyncIterator[None]:
+        if self._gate.is_open:
+            raise RuntimeError(f"app '{self.app_id}' is running already")
+        blueprint = self._frozen()
+        settings = self.settings or Settings.from_env(os.environ)
+        async with AsyncExitStack() as stack:
+            given, client = self._client, self.client
+            stack.callback(setattr, self, "_client", given)
+            stack.push_async_callback(client.close)
+            self._pool.open()
+            stack.callback(self._pool.close)
+            await blueprint.container.open(stack, client)
+            for warning in blueprint.warnings:
+                logger.warning("%s", warning)
+            self._gate.token = settings.app_api_token.encode()
+            self._gate.is_open = True
+            stack.callback(setattr, self._gate, "is_open", False)  # noqa: FBT003 - setattr's value
+            yield
+
+    def _frozen(self) -> Blueprint:
+        self.freeze()
+        if self._blueprint is None:  # pragma: no cover - freeze sets it or raises
+            raise AppDefinitionError(["the app did not freeze"])
+        return self._blueprint
+
+    def _fill(self, blueprint: Blueprint) -> None:
+        """Put every endpoint into the table."""
+        add, gate = self._table.add, self._gate
+        encode = msgspec.json.encode
+        config = asgi.static_endpoint(encode(AppConfig()), gate)
+        subscriptions = [plan.subscription for plan in blueprint.topics]
+        add("GET", "/dapr/config", config)
+        add("GET", "/dapr/subscribe", asgi.static_endpoint(encode(subscriptions), gate))
+        for method in ("GET", "HEAD"):
+            add(method, "/healthz", asgi.health_endpoint(lambda: (200, b'{"status":"ok"}')))
+            add(method, "/readyz", asgi.health_endpoint(self._readiness))
+        discovered = asgi.static_endpoint(b"{}", gate)
+        paths = {
+            id(handler.registration): handler.path
+            for plan in blueprint.topics
+            for handler in plan.handlers
+        }
+        for route in blueprint.routes:
+            call = route.handler.call
+            endpoint = asgi.handler_endpoint(route.kind.value, route.name, call, gate)
+            if route.kind is Kind.TOPIC:
+                self._table.add_topic(paths[id(route.handler.registration)], endpoint)
+                continue
+            add("POST", route.path, endpoint)
+            if route.kind is not Kind.INVOKE:
+                add("OPTIONS", route.path, discovered)
+
+    def _readiness(self) -> tuple[int, bytes]:
+        if self._gate.is_open:
+            return 200, b'{"status":"ready"}'
+        return 503, b'{"status":"starting"}'

@@ -1,0 +1,388 @@
+"""Freezing: from registrations to a table of compiled handlers, or to a list of every problem."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from daprflow.addresses import type_name
+from daprflow.errors import AppDefinitionError
+from daprflow.handlers import codec, requests, topics
+from daprflow.handlers.calling import Call, caller
+from daprflow.handlers.decoding import BodyDecoder, EventDecoder
+from daprflow.handlers.envelopes import Batch, BindingEvent
+from daprflow.handlers.handler import Delivery, Handler, Interceptor, Next, Outcome
+from daprflow.handlers.pool import HandlerPool
+from daprflow.handlers.providers import Container
+from daprflow.handlers.registration import (
+    BindingOptions,
+    CronOptions,
+    InvokeOptions,
+    Kind,
+    Options,
+    ProviderOptions,
+    Registration,
+    TopicOptions,
+)
+from daprflow.handlers.signature import (
+    MISSING,
+    Calling,
+    Signature,
+    SignatureError,
+    read_handler,
+    verdict_allowed,
+)
+from daprflow.handlers.subscriptions import TopicHandler, TopicPlan, agree, group
+from daprflow.handlers.topics import TopicPolicy
+from daprflow.handlers.verdicts import FAULTS, failed
+from daprflow.protocol.cloudevents import CloudEvent
+from daprflow.protocol.schedules import ScheduleError, parse_schedule
+
+_OUR_PREFIX = "dapr/"
+_SCOPES = ("app", "call")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One compiled handler and where it is reached.
+
+    Attributes:
+        path: decoded, as a server hands it over.
+        name: the address inside its kind, such as "pubsub/orders".
+        payload: the payload's type as text; empty where there is none.
+    """
+
+    handler: Handler
+    kind: Kind
+    path: str
+    name: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """A frozen app: its routes, topics, providers and start-up warnings."""
+
+    routes: tuple[Route, ...]
+    topics: tuple[TopicPlan, ...]
+    container: Container
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A registration with its signature."""
+
+    registration: Registration
+    signature: Signature
+
+
+def compile_app(
+    registrations: Sequence[Registration],
+    interceptors: Sequence[Interceptor],
+    pool: HandlerPool,
+    problems: Sequence[str] = (),
+) -> Blueprint:
+    """Compile every registration; ``problems`` found before are reported together with the rest.
+
+    Raises:
+        AppDefinitionError: with every problem at once.
+    """
+    compiler = _Compiler(interceptors, pool, list(problems))
+    return compiler.compile(registrations)
+
+
+class _Compiler:
+    """Goes through the registrations once and collects what is wrong."""
+
+    def __init__(
+        self, interceptors: Sequence[Interceptor], pool: HandlerPool, problems: list[str]
+    ) -> None:
+        self.problems = problems
+        self._interceptors = interceptors
+        self._pool = pool
+        self._container = Container(pool)
+
+    def compile(self, registrations: Sequence[Registration]) -> Blueprint:
+        providers = [each for each in registrations if each.kind is Kind.PROVIDER]
+        handlers = [each for each in registrations if each.kind is not Kind.PROVIDER]
+        self._check_options(registrations)
+        self.problems += self._container.add_all(providers)
+        found = [read for each in handlers if (read := self._read(each)) is not None]
+        plans = self._topics(found)
+        routes = self._routes(found, plans)
+        self._check_collisions(routes)
+        if self.problems:
+            raise AppDefinitionError(self.problems)
+        return Blueprint(tuple(routes), tuple(plans), self._container, tuple(_warnings(plans)))
+
+    def _check_options(self, registrations: Sequence[Registration]) -> None:
+        for each in registrations:
+            problem = _option_problem(each.options)
+            if problem:
+                self.problems.append(f"{each.title} {problem}")
+
+    def _read(self, registration: Registration) -> Read | None:
+        try:
+            signature = read_handler(registration.function, registration.source)
+        except SignatureError as error:
+            self.problems.append(f"{registration.title} {error}")
+            return None
+        read = Read(registration, signature)
+        wrong = _signature_problems(read)
+        self.problems += [f"{registration.title} {problem}" for problem in wrong]
+        return None if wrong else read
+
+    def _topics(self, found: Sequence[Read]) -> list[TopicPlan]:
+        handlers = [
+            TopicHandler(read.registration, options, _is_bulk(read))
+            for read in found
+            if isinstance(options := read.registration.options, TopicOptions)
+        ]
+        plans = []
+        for members in group(handlers):
+            plan, problems = agree(members)
+            plans.append(plan)
+            self.problems += problems
+        return plans
+
+    def _routes(self, found: Sequence[Read], plans: Sequence[TopicPlan]) -> list[Route]:
+        by_registration = {
+            id(handler.registration): (plan, handler) for plan in plans for handler in plan.handlers
+        }
+        routes = []
+        for read in found:
+            call = self._call(read)
+            if call is None:
+                continue
+            plan, handler = by_registration.get(id(read.registration), (None, None))
+            if plan is None or handler is None:
+                routes.append(self._root_route(read, call))
+            else:
+                routes.append(self._topic_route(read, call, plan, handler))
+        return routes
+
+    def _call(self, read: Read) -> Call | None:
+        registration, signature = read.registration, read.signature
+        try:
+            plan = self._container.plan(signature.injected)
+        except SignatureError as error:
+            self.problems.append(f"{registration.title} {error}")
+            return None
+        return caller(registration.function, signature.calling, plan, self._container, self._pool)
+
+    def _topic_route(self, read: Read, call: Call, plan: TopicPlan, handler: TopicHandler) -> Route:
+        payload = _payload_type(read)
+        policy = TopicPolicy(read.registration.title, bool(plan.dead_letter))
+        decoder = EventDecoder(payload, raw=plan.raw)
+        if handler.bulk:
+            run = topics.bulk(call, decoder, policy)
+        else:
+            run = topics.single(call, _event_decode(read, decoder), policy)
+        return self._route(read, run, handler.decoded_path, plan.address)
+
+    def _root_route(self, read: Read, call: Call) -> Route:
+        registration, payload = read.registration, read.signature.payload
+        decoder = None if payload is None else BodyDecoder(_payload_type(read))
+        name = _root_name(registration.options)
+        if registration.kind is Kind.INVOKE:
+            run = requests.invocation(call, decoder, registration.title)
+        else:
+            envelope = payload is not None and payload.envelope is BindingEvent
+            run = requests.binding(call, decoder, registration.title, envelope=envelope)
+        return self._route(read, run, f"/{name}", name)
+
+    def _route(self, read: Read, run: Next, path: str, name: str) -> Route:
+        title = read.registration.title
+        call = _intercepted(run, self._interceptors, title)
+        described = "" if read.signature.payload is None else type_name(_payload_type(read))
+        handler = Handler(read.registration, call)
+        return Route(handler, read.registration.kind, path, name, described)
+
+    def _check_collisions(self, routes: Sequence[Route]) -> None:
+        """Report handlers that would share a path; topics are checked by their rules."""
+        seen: dict[tuple[str, str], Route] = {}
+        for route in routes:
+            key = (route.path, route.name if route.kind is Kind.TOPIC else "")
+            first = seen.setdefault(key, route)
+            if first is route or (route.kind is Kind.TOPIC and _same_rule(first, route)):
+                continue
+            self.problems.append(
+                f"{route.handler.registration.title} has the route 'POST {route.path}', and so "
+                f"has {first.handler.registration.title}; rename one of them"
+            )
+
+
+def _same_rule(first: Route, second: Route) -> bool:
+    """Whether two routes without a rule meet, which is reported as such already."""
+    options = (first.handler.registration.options, second.handler.registration.options)
+    return all(isinstance(each, TopicOptions) and each.match is None for each in options)
+
+
+def _intercepted(run: Next, interceptors: Sequence[Interceptor], title: str) -> Next:
+    """Nest the interceptors around a handler; the first one is the outermost."""
+    if not interceptors:
+        return run
+    for interceptor in reversed(interceptors):
+        run = _around(interceptor, run)
+    outermost = run
+
+    async def guarded(delivery: Delivery) -> Outcome:
+        try:
+            return await outermost(delivery)
+        except FAULTS as error:
+            return failed(f"an interceptor of {title}", delivery, error)
+
+    return guarded
+
+
+def _around(interceptor: Interceptor, inner: Next) -> Next:
+    def call(delivery: Delivery) -> Any:
+        return interceptor(delivery, inner)
+
+    return call
+
+
+def _event_decode(read: Read, decoder: EventDecoder) -> Callable[[Delivery], Any] | None:
+    payload = read.signature.payload
+    if payload is None:
+        return None
+    return decoder.event if payload.envelope is CloudEvent else decoder.data
+
+
+def _payload_type(read: Read) -> Any:
+    """Return the payload's type: as annotated, else as the topic's handle says."""
+    payload, options = read.signature.payload, read.registration.options
+    if payload is None:
+        return Any
+    if payload.type is not MISSING:
+        return payload.type
+    if isinstance(options, TopicOptions) and options.payload is not None:
+        return options.payload
+    return Any if payload.envelope is not None else MISSING
+
+
+def _is_bulk(read: Read) -> bool:
+    payload = read.signature.payload
+    return payload is not None and payload.envelope is Batch
+
+
+def _root_name(options: Options) -> str:
+    if isinstance(options, BindingOptions | CronOptions | InvokeOptions):
+        return options.name.strip("/")
+    raise AssertionError(options)  # pragma: no cover - topics have routes of their own
+
+
+def _option_problem(options: Options) -> str:
+    """Return what is wrong with a decorator's own arguments."""
+    match options:
+        case TopicOptions():
+            return _topic_problem(options)
+        case ProviderOptions(scope=scope):
+            return "" if scope in _SCOPES else f"sets scope={scope!r}; it must be 'app' or 'call'"
+        case CronOptions(name=name, schedule=schedule):
+            return _name_problem(name) or _schedule_problem(schedule)
+        case _:
+            return _name_problem(options.name)
+
+
+def _topic_problem(options: TopicOptions) -> str:
+    if not options.pubsub or not options.topic:
+        return "has an empty pub/sub or topic name"
+    if options.max_messages is not None and options.max_messages < 1:
+        return f"sets max_messages={options.max_messages}; it must be at least 1"
+    if options.max_wait is not None and options.max_wait.total_seconds() <= 0:
+        return "sets a 'max_wait' that is not positive"
+    return ""
+
+
+def _name_problem(name: str) -> str:
+    bare = name.strip("/")
+    if not bare or f"{bare}/".startswith(_OUR_PREFIX):
+        return f"has the name '{name}', which is empty or below '/dapr'"
+    return ""
+
+
+def _schedule_problem(schedule: str) -> str:
+    try:
+        parse_schedule(schedule)
+    except ScheduleError as error:
+        return f"has the schedule '{schedule}', which cannot be read: {error}"
+    return ""
+
+
+def _signature_problems(read: Read) -> list[str]:
+    """Return what is wrong with a handler's payload, answer or way of running."""
+    kind, signature = read.registration.kind, read.signature
+    problems = [*_payload_problems(read)]
+    if signature.calling in (Calling.GENERATOR, Calling.ASYNC_GENERATOR):
+        problems.append("is a generator; return a value instead of yielding")
+    elif kind is Kind.TOPIC and not verdict_allowed(signature.returns):
+        problems.append(
+            f"returns {type_name(signature.returns)}; return None or a Status, "
+            "or raise Retry or Drop"
+        )
+    elif kind in (Kind.BINDING, Kind.CRON) and not _returns_nothing(signature.returns):
+        problems.append(
+            f"returns {type_name(signature.returns)}; the runtime ignores what a binding handler "
+            "answers: return None and call the client instead"
+        )
+    return problems
+
+
+def _returns_nothing(annotation: Any) -> bool:
+    return verdict_allowed(annotation) and "Status" not in str(annotation)
+
+
+def _payload_problems(read: Read) -> list[str]:
+    payload, kind = read.signature.payload, read.registration.kind
+    if payload is None:
+        return []
+    allowed = {
+        Kind.TOPIC: (None, CloudEvent, Batch),
+        Kind.BINDING: (None, BindingEvent),
+        Kind.CRON: (None, BindingEvent),
+        Kind.INVOKE: (None,),
+    }[kind]
+    if payload.envelope not in allowed:
+        return [f"takes a {type_name(payload.envelope)}, which a {kind} handler is not given"]
+    wanted = _payload_type(read)
+    if wanted is MISSING:
+        return [f"has the payload '{payload.name}' without a type; annotate it"]
+    problems = []
+    reason = codec.undecodable(wanted)
+    if reason:
+        problems.append(
+            f"takes '{payload.name}: {type_name(wanted)}', which no JSON fits: {reason}"
+        )
+    options = read.registration.options
+    if isinstance(options, TopicOptions) and _contradicts(wanted, options.payload):
+        problems.append(
+            f"takes {type_name(wanted)}, but its topic carries {type_name(options.payload)}"
+        )
+    return problems
+
+
+def _contradicts(wanted: Any, carried: Any) -> bool:
+    """Whether a handler's type and its topic's differ, raw and open types aside."""
+    return not (
+        carried is None
+        or wanted in (carried, bytes, str, Any, object)
+        or (isinstance(wanted, type) and isinstance(carried, type) and issubclass(carried, wanted))
+        or not (isinstance(wanted, type) and isinstance(carried, type))
+    )
+
+
+def _warnings(plans: Sequence[TopicPlan]) -> list[str]:
+    found = [
+        f"topic '{plan.address}' has rules but no handler without 'match': "
+        "events that match none are dropped by the runtime"
+        for plan in plans
+        if not plan.has_default
+    ]
+    bare = ", ".join(f"'{plan.address}'" for plan in plans if not plan.dead_letter)
+    if bare:
+        found.append(
+            f"no dead letter topic is named for {bare}: "
+            "an event that cannot be decoded is answered 500 and may come again; set dead_letter="
+        )
+    return found

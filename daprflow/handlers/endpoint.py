@@ -1,0 +1,75 @@
+"""The handle that ``@app.invoke`` returns: an endpoint of this app, still callable."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from daprflow.addresses import Endpoint
+from daprflow.handlers.registration import Registration
+from daprflow.handlers.signature import MISSING, Signature, SignatureError, answer_of, read_handler
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class OwnEndpoint(Endpoint[In, Out]):
+    """An invoke handler as a typed handle; calling it calls the function as it was written.
+
+    Its types are read from the signature when first asked for, since annotations may name
+    classes that are defined later.
+    """
+
+    __slots__ = ("__wrapped__", "_registration", "_signature")
+
+    def __init__(self, registration: Registration, app_id: str = "", /) -> None:
+        self.method = registration.name
+        self._app_id = app_id
+        self._registration = registration
+        self._signature: Signature | None = None
+        self.__wrapped__: Callable[..., Any] = registration.function
+
+    @property
+    def app_id(self) -> str:
+        """The app it belongs to; of a router's endpoint known once an app includes it."""
+        if not self._app_id:
+            raise RuntimeError(
+                f"{self._registration.title} is on a router that no app includes yet; "
+                "call app.include(router) first"
+            )
+        return self._app_id
+
+    @property
+    def takes(self) -> type[In]:
+        """The type of the payload; ``NoneType`` where there is none."""
+        payload = self._read().payload
+        takes: type[In] = _or_any(type(None) if payload is None else payload.type)
+        return takes
+
+    @property
+    def returns(self) -> type[Out]:
+        """The type of the answer."""
+        returns: type[Out] = _or_any(answer_of(self._read()))
+        return returns
+
+    def belong_to(self, app_id: str) -> None:
+        """Say which app it belongs to; the first one counts."""
+        self._app_id = self._app_id or app_id
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function as it was written."""
+        return self.__wrapped__(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self._app_id!r}, {self.method!r})"
+
+    def _read(self) -> Signature:
+        if self._signature is None:
+            registration = self._registration
+            try:
+                self._signature = read_handler(registration.function, registration.source)
+            except SignatureError as error:
+                raise TypeError(f"{registration.title} {error}") from None
+        return self._signature
+
+
+def _or_any(annotation: Any) -> Any:
+    return Any if annotation is MISSING else annotation

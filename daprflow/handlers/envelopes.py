@@ -1,0 +1,68 @@
+"""What a handler may ask for instead of the bare payload: a binding's event, a batch of events."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from daprflow.protocol.cloudevents import CloudEvent
+from daprflow.protocol.deliveries import Status
+
+T = TypeVar("T")
+
+
+class BindingEvent(msgspec.Struct, Generic[T], frozen=True):
+    """One event of an input binding.
+
+    Attributes:
+        metadata: what the component says about it (for Kafka ``key``, ``partition``, ``offset``),
+            which a sidecar sends as request headers; names are lower-case.
+    """
+
+    data: T
+    metadata: Mapping[str, str] = {}
+
+
+class Entry(Generic[T]):
+    """One event of a batch; it is done unless ``drop`` or ``retry`` says otherwise."""
+
+    __slots__ = ("data", "event", "id", "status")
+
+    def __init__(self, id: str, event: CloudEvent[T], /) -> None:  # noqa: A002 - Dapr's word
+        self.id = id
+        self.event = event
+        self.data = event.data
+        self.status: Status | None = None
+
+    def drop(self) -> None:
+        """Give this event up (to the dead letter topic, where one is named)."""
+        self.status = Status.DROP
+
+    def retry(self) -> None:
+        """Have this event delivered again."""
+        self.status = Status.RETRY
+
+    def done(self) -> None:
+        """Acknowledge this event even if the handler fails on a later one."""
+        self.status = Status.SUCCESS
+
+    def __repr__(self) -> str:
+        return f"Entry({self.id!r})"
+
+
+class Batch(Generic[T]):
+    """The events of one bulk delivery, in order; those that could not be decoded are left out."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: Sequence[Entry[T]], /) -> None:
+        self._entries = tuple(entries)
+
+    def __iter__(self) -> Iterator[Entry[T]]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Entry[T]:
+        return self._entries[index]

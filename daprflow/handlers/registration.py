@@ -1,0 +1,125 @@
+"""What a decorator keeps: the function, its options and where it stands, without a look inside."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from daprflow.addresses import type_name
+
+_CO_NEWLOCALS = 0x0002
+
+
+class Kind(StrEnum):
+    """What a function was declared for."""
+
+    TOPIC = "topic"
+    BINDING = "binding"
+    CRON = "cron"
+    INVOKE = "invoke"
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where something was declared; ``namespace`` are the local names of an enclosing function."""
+
+    module: str
+    line: int
+    namespace: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicOptions:
+    """How a topic is subscribed; None where the handler leaves an option to the others."""
+
+    pubsub: str
+    topic: str
+    payload: Any = None
+    match: str | None = None
+    dead_letter: str | None = None
+    max_messages: int | None = None
+    max_wait: timedelta | None = None
+    raw: bool | None = None
+    metadata: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BindingOptions:
+    """Which input binding is handled."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CronOptions:
+    """Which cron binding is handled, and when it fires."""
+
+    name: str
+    schedule: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeOptions:
+    """Under which name other apps invoke the function."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderOptions:
+    """How long what a provider makes is kept: ``app`` or ``call``."""
+
+    scope: str = "app"
+
+
+Options = TopicOptions | BindingOptions | CronOptions | InvokeOptions | ProviderOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One decorated function; made at decoration, compiled at freeze."""
+
+    kind: Kind
+    function: Callable[..., Any]
+    options: Options
+    source: Source
+
+    @property
+    def name(self) -> str:
+        """The function's own name."""
+        return name_of(self.function)
+
+    @property
+    def title(self) -> str:
+        """How messages call it: kind, name and place."""
+        noun = "provider" if self.kind is Kind.PROVIDER else f"{self.kind} handler"
+        return f"{noun} '{self.name}' ({self.source})"
+
+
+def name_of(function: Any) -> str:
+    """Return the name of a function, a bound method, a partial or a callable object."""
+    inner = getattr(function, "func", function)
+    return str(getattr(inner, "__name__", None) or type_name(type(inner)))
+
+
+def source_of(function: Any, caller: Source) -> Source:
+    """Return where ``function`` stands; where that cannot be told, where it was decorated."""
+    inner = getattr(function, "func", function)
+    code = getattr(inner, "__code__", None)
+    if code is None:
+        return caller
+    module = str(getattr(inner, "__module__", None) or caller.module)
+    return Source(module, code.co_firstlineno, caller.namespace)
+
+
+def calling_source(depth: int = 1) -> Source:
+    """Return the place ``depth`` callers above, with its local names when it is in a function."""
+    frame = sys._getframe(depth + 1)  # noqa: SLF001 - the documented way to the caller's frame
+    local = dict(frame.f_locals) if frame.f_code.co_flags & _CO_NEWLOCALS else None
+    return Source(str(frame.f_globals.get("__name__", "?")), frame.f_lineno, local)

@@ -1,0 +1,301 @@
+"""A router: a place to declare handlers on, which an app includes."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import timedelta
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
+
+from daprflow.addresses import Endpoint, Topic
+from daprflow.errors import AppDefinitionError
+from daprflow.handlers.endpoint import OwnEndpoint
+from daprflow.handlers.envelopes import Batch
+from daprflow.handlers.registration import (
+    BindingOptions,
+    CronOptions,
+    InvokeOptions,
+    Kind,
+    Options,
+    ProviderOptions,
+    Registration,
+    Source,
+    TopicOptions,
+    calling_source,
+    name_of,
+    source_of,
+)
+from daprflow.protocol.cloudevents import CloudEvent
+from daprflow.protocol.deliveries import Status
+
+T = TypeVar("T")
+In = TypeVar("In")
+Out = TypeVar("Out")
+P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
+Ack = Awaitable[Status | None] | Status | None
+R = TypeVar("R", bound=Ack)
+
+
+class Decorator:
+    """A decorator that was made and waits for its function."""
+
+    def __init__(self, router: "Router", kind: Kind, options: Options, source: Source) -> None:
+        self._router = router
+        self._kind = kind
+        self._options = options
+        self.source = source
+        self.applied = False
+
+    def __call__(self, function: F, /) -> F:
+        """Register ``function`` and return it as it is."""
+        self._router.register(self._kind, function, self._options, self.source)
+        self.applied = True
+        return function
+
+    @property
+    def problem(self) -> str:
+        """What to say when it is never applied."""
+        return (
+            f"'app.{self._kind}(...)' ({self.source}) decorates no function; "
+            f"write it as '@app.{self._kind}(...)' above one"
+        )
+
+
+class TopicDecorator(Protocol[T]):
+    """What ``app.topic(handle)`` returns: takes a function whose payload is the topic's."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[T, P], R], /
+    ) -> Callable[Concatenate[T, P], R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[CloudEvent[T], P], R], /
+    ) -> Callable[Concatenate[CloudEvent[T], P], R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Batch[T], P], R], /
+    ) -> Callable[Concatenate[Batch[T], P], R]: ...
+
+
+class UntypedTopicDecorator(Protocol):
+    """What ``app.topic(pubsub, name)`` returns: the payload is what the function says."""
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
+        """Register ``function`` and return it as it is."""
+        ...
+
+
+class Router:
+    """Handlers and providers declared apart from the app that includes them."""
+
+    def __init__(self) -> None:
+        self._registrations: list[Registration] = []
+        self._decorators: list[Decorator] = []
+        self._included: list[Router] = []
+        self._endpoints: list[OwnEndpoint[Any, Any]] = []
+        self._sealed = False
+
+    @overload
+    def topic(
+        self,
+        topic: Topic[T],
+        /,
+        *,
+        match: str | None = None,
+        dead_letter: str | None = None,
+        max_messages: int | None = None,
+        max_wait: timedelta | None = None,
+        raw: bool | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> TopicDecorator[T]: ...
+    @overload
+    def topic(
+        self,
+        pubsub: str,
+        name: str,
+        /,
+        *,
+        match: str | None = None,
+        dead_letter: str | None = None,
+        max_messages: int | None = None,
+        max_wait: timedelta | None = None,
+        raw: bool | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> UntypedTopicDecorator: ...
+    def topic(
+        self,
+        *address: Any,
+        match: str | None = None,
+        dead_letter: str | None = None,
+        max_messages: int | None = None,
+        max_wait: timedelta | None = None,
+        raw: bool | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Subscribe a function: ``@app.topic(handle)`` or ``@app.topic("pubsub", "orders")``.
+
+        Its payload is the event's data as ``T``, the whole `CloudEvent[T]`, or, for bulk delivery,
+        a `Batch[T]`. It returns None or a `Status`, or raises `Retry` or `Drop`.
+
+        Args:
+            address: a `Topic` handle, or the names of a pub/sub component and a topic.
+            match: a CEL rule over ``event``; rules are tried in order, the handler without one
+                takes the rest.
+            dead_letter: the topic where the runtime puts what is dropped or given up.
+            max_messages: how many events a batch may have; the runtime's default is 100.
+            max_wait: how long a batch may wait to fill; the runtime's default is one second.
+            raw: whether the events carry no envelope (``rawPayload``).
+            metadata: subscription metadata for the component.
+        """
+        pubsub, name, payload = _address(address)
+        options = TopicOptions(
+            pubsub=pubsub,
+            topic=name,
+            payload=payload,
+            match=match,
+            dead_letter=dead_letter,
+            max_messages=max_messages,
+            max_wait=max_wait,
+            raw=raw,
+            metadata=metadata,
+        )
+        return self._decorator(Kind.TOPIC, options, calling_source())
+
+    def binding(self, name: str, /) -> Callable[[F], F]:
+        """Receive the events of an input binding component, ``POST /{name}``.
+
+        The payload is the body as ``T``, or a `BindingEvent[T]` with what the component says about
+        it. Returning acknowledges the event; raising has the component deliver it again.
+
+        Args:
+            name: the component's name, or its ``route`` metadata where it has one.
+        """
+        return self._decorator(Kind.BINDING, BindingOptions(name), calling_source())
+
+    def cron(self, name: str, schedule: str, /) -> Callable[[F], F]:
+        """Run a function on a schedule, by a ``bindings.cron`` component of that name.
+
+        Args:
+            name: the component's name.
+            schedule: five fields, or six with seconds first, or ``@every 15m``, ``@daily``, …; a
+                component that exists already keeps its own.
+        """
+        return self._decorator(Kind.CRON, CronOptions(name, schedule), calling_source())
+
+    @overload
+    def invoke(  # type: ignore[overload-overlap]  # a coroutine function is a function, too; the first match wins
+        self, function: Callable[Concatenate[In, ...], Coroutine[Any, Any, Out]], /
+    ) -> Endpoint[In, Out]: ...
+    @overload
+    def invoke(self, function: Callable[Concatenate[In, ...], Out], /) -> Endpoint[In, Out]: ...
+    @overload
+    def invoke(
+        self, function: Callable[..., Coroutine[Any, Any, Out]], /
+    ) -> Endpoint[None, Out]: ...
+    @overload
+    def invoke(self, function: Callable[..., Out], /) -> Endpoint[None, Out]: ...
+    def invoke(self, function: Any, /) -> Any:
+        """Let other apps invoke a function, ``POST /{its name}``; returns a typed `Endpoint`.
+
+        What it returns is sent as JSON, text and bytes as they are. It may raise Starlette's
+        ``HTTPException``; a body that does not fit its payload is answered 400.
+        """
+        caller = calling_source()
+        self._refuse_when_sealed(f"function '{name_of(function)}'", caller)
+        options = InvokeOptions(name_of(function))
+        registration = Registration(Kind.INVOKE, function, options, source_of(function, caller))
+        self._registrations.append(registration)
+        endpoint: OwnEndpoint[Any, Any] = OwnEndpoint(registration, self._own_id())
+        self._endpoints.append(endpoint)
+        return endpoint
+
+    @overload
+    def provide(self, function: F, /) -> F: ...
+    @overload
+    def provide(self, /, *, scope: Literal["app", "call"]) -> Callable[[F], F]: ...
+    def provide(self, function: Any = None, /, *, scope: str = "app") -> Any:
+        """Provide a value to whatever asks for its type.
+
+        ``async def db(client: Client) -> AsyncIterator[Db]`` is opened at start-up and closed after
+        the last delivery; a function that returns makes a value that needs no closing. Plain
+        functions and generators run in a thread. What it takes itself is injected, too.
+
+        Args:
+            function: the function, when the decorator stands without parentheses.
+            scope: ``app`` for one value, ``call`` for a new one with every delivery, whose
+                generator sees what the handler raised.
+        """
+        caller = calling_source()
+        decorator = self._decorator(Kind.PROVIDER, ProviderOptions(scope), caller)
+        return decorator if function is None else decorator(function)
+
+    def include(self, router: "Router", /) -> None:
+        """Add what ``router`` declares, now or until this app freezes."""
+        self._refuse_when_sealed("a router", calling_source())
+        self._included.append(router)
+
+    def register(
+        self, kind: Kind, function: Callable[..., Any], options: Options, caller: Source
+    ) -> None:
+        """Keep a decorated function; nothing is looked at before freeze."""
+        self._refuse_when_sealed(f"function '{name_of(function)}'", caller)
+        source = source_of(function, caller)
+        self._registrations.append(Registration(kind, function, options, source))
+
+    def collect(self) -> tuple[list[Registration], list[str]]:
+        """Return every registration, included ones too, and what is wrong so far."""
+        registrations: list[Registration] = []
+        problems: list[str] = []
+        for router in self._routers():
+            registrations += router._registrations  # noqa: SLF001 - of the same class
+            problems += [
+                each.problem
+                for each in router._decorators  # noqa: SLF001 - of the same class
+                if not each.applied
+            ]
+        return registrations, problems
+
+    def endpoints(self) -> list[OwnEndpoint[Any, Any]]:
+        """Return the handles of every invoke handler, included ones too."""
+        return [each for router in self._routers() for each in router._endpoints]  # noqa: SLF001 - of the same class
+
+    def seal(self) -> None:
+        """Take no further declarations, here and on included routers."""
+        for router in self._routers():
+            router._sealed = True  # noqa: SLF001 - of the same class
+
+    def _own_id(self) -> str:
+        return ""
+
+    def _routers(self) -> "list[Router]":
+        """Return this router and those it includes, each once, in order."""
+        found: list[Router] = []
+        pending: list[Router] = [self]
+        while pending:
+            router = pending.pop(0)
+            if not any(router is each for each in found):
+                found.append(router)
+                pending = [*router._included, *pending]  # noqa: SLF001 - of the same class
+        return found
+
+    def _decorator(self, kind: Kind, options: Options, source: Source) -> Decorator:
+        decorator = Decorator(self, kind, options, source)
+        self._decorators.append(decorator)
+        return decorator
+
+    def _refuse_when_sealed(self, what: str, source: Source) -> None:
+        if self._sealed:
+            problem = (
+                f"{what} ({source}) comes too late: the app is frozen, and its sidecar has "
+                "read what it subscribes to; declare everything before the app starts"
+            )
+            raise AppDefinitionError([problem])
+
+
+def _address(address: tuple[Any, ...]) -> tuple[str, str, Any]:
+    """Return pub/sub name, topic name and payload type from a handle or two strings."""
+    match address:
+        case (Topic() as topic,):
+            return topic.pubsub, topic.name, topic.payload
+        case (str(pubsub), str(name)):
+            return pubsub, name, None
+    raise TypeError("topic() takes a Topic handle, or the names of a pub/sub component and a topic")

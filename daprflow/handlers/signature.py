@@ -1,0 +1,246 @@
+"""What a function's signature says: payload, injected parameters, answer, way of calling.
+
+The only module that inspects anything; it runs at freeze, never during a request.
+"""
+
+import builtins
+import inspect
+import sys
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Never,
+    NoReturn,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from daprflow.handlers.envelopes import Batch, BindingEvent
+from daprflow.handlers.registration import Source
+from daprflow.protocol.cloudevents import CloudEvent
+from daprflow.protocol.deliveries import Status
+
+_ENVELOPES = (CloudEvent, BindingEvent, Batch)
+_YIELDING = (AsyncIterator, AsyncGenerator, AsyncIterable, Iterator, Generator, Iterable)
+_AWAITING = (Awaitable, Coroutine)
+MISSING: Any = inspect.Parameter.empty
+"""Stands where a function has no annotation."""
+
+
+class Calling(Enum):
+    """How a function is run."""
+
+    ASYNC = auto()
+    SYNC = auto()
+    ASYNC_GENERATOR = auto()
+    GENERATOR = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The first positional parameter: its envelope, if any, and the type inside it."""
+
+    name: str
+    envelope: type | None
+    type: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """A parameter that is filled in by type."""
+
+    name: str
+    type: Any
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Everything compiling needs to know of a handler or provider."""
+
+    payload: Payload | None
+    injected: tuple[Injected, ...]
+    returns: Any
+    calling: Calling
+
+
+class SignatureError(Exception):
+    """A signature cannot be used; the text is the rest of a sentence about the function."""
+
+
+def read_handler(function: Callable[..., Any], source: Source) -> Signature:
+    """Read a handler: one payload at most, everything else keyword-only.
+
+    Raises:
+        SignatureError: it takes something that cannot be given.
+    """
+    parameters, hints = _read(function, source)
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise SignatureError(f"takes '{parameter}'; name what it needs instead")
+    if len(positional) > 1:
+        names = ", ".join(f"'{p.name}'" for p in positional[1:])
+        raise SignatureError(
+            f"takes {names} after the payload; what is injected comes after '*' in the signature"
+        )
+    payload = None
+    if positional:
+        annotation = hints.get(positional[0].name, MISSING)
+        payload = _payload(positional[0].name, annotation)
+    injected = tuple(
+        _injected(p, hints) for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY
+    )
+    return Signature(payload, injected, hints.get("return", MISSING), calling_of(function))
+
+
+def read_provider(function: Callable[..., Any], source: Source) -> Signature:
+    """Read a provider: every parameter is injected, ``returns`` is what it makes.
+
+    Raises:
+        SignatureError: it takes or makes something that cannot be told.
+    """
+    parameters, hints = _read(function, source)
+    for parameter in parameters:
+        if parameter.kind in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+            parameter.POSITIONAL_ONLY,
+        ):
+            raise SignatureError(f"takes '{parameter}'; name what it needs, without '/' or '*'")
+    calling = calling_of(function)
+    made = function if isinstance(function, type) else hints.get("return", MISSING)
+    if calling in (Calling.ASYNC_GENERATOR, Calling.GENERATOR):
+        if get_origin(made) not in _YIELDING or not get_args(made):
+            raise SignatureError("yields, so its return annotation must be AsyncIterator[...]")
+        made = get_args(made)[0]
+    if made is MISSING or made is type(None):
+        raise SignatureError("has no return annotation; write the type of what it makes")
+    return Signature(None, tuple(_injected(p, hints) for p in parameters), made, calling)
+
+
+def calling_of(function: Callable[..., Any]) -> Calling:
+    """Return how ``function`` is run, looking through partials and callable objects."""
+    if isinstance(function, type):
+        return Calling.SYNC
+    plain = getattr(function, "func", function)
+    for candidate in (plain, plain if inspect.isroutine(plain) else type(plain).__call__):
+        if inspect.iscoroutinefunction(candidate):
+            return Calling.ASYNC
+        if inspect.isasyncgenfunction(candidate):
+            return Calling.ASYNC_GENERATOR
+        if inspect.isgeneratorfunction(candidate):
+            return Calling.GENERATOR
+    return Calling.SYNC
+
+
+def verdict_allowed(annotation: Any) -> bool:
+    """Whether a topic handler may be annotated to return this: None, Status, or a mix."""
+    if annotation in (None, type(None), MISSING, Status, NoReturn, Never):
+        return True
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        return all(verdict_allowed(member) for member in get_args(annotation))
+    if origin is Literal:
+        return all(member is None or isinstance(member, Status) for member in get_args(annotation))
+    if origin in _AWAITING:
+        return verdict_allowed(get_args(annotation)[-1])
+    if origin is Annotated:
+        return verdict_allowed(get_args(annotation)[0])
+    return False
+
+
+def answer_of(signature: Signature) -> Any:
+    """Return the type of what an invoke handler answers, seen through an awaitable."""
+    returns = signature.returns
+    if get_origin(returns) in _AWAITING:
+        return get_args(returns)[-1]
+    return type(None) if returns in (None, NoReturn, Never) else returns
+
+
+def _read(
+    function: Callable[..., Any], source: Source
+) -> tuple[list[inspect.Parameter], dict[str, Any]]:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise SignatureError(f"has no signature that can be read: {error}") from None
+    return list(signature.parameters.values()), _hints(function, source.namespace)
+
+
+def _hints(function: Callable[..., Any], namespace: Mapping[str, Any] | None) -> dict[str, Any]:
+    target = _target(function)
+    module = sys.modules.get(getattr(target, "__module__", ""), None)
+    globals_ = getattr(target, "__globals__", None) or vars(module or builtins)
+    locals_ = {**(namespace or {}), **_closure(target)}
+    try:
+        return get_type_hints(target, globals_, locals_, include_extras=True)
+    except NameError as error:
+        raise SignatureError(
+            f"has an annotation that cannot be resolved: {error}; import the type at run time, "
+            "not under TYPE_CHECKING"
+        ) from None
+    except Exception as error:  # noqa: BLE001 - evaluating a user's annotation runs any code
+        raise SignatureError(
+            f"has an annotation that cannot be resolved: {type(error).__name__}: {error}"
+        ) from None
+
+
+def _target(function: Any) -> Any:
+    """Return what carries the annotations: the plain function inside wrappers and objects."""
+    inner = inspect.unwrap(getattr(function, "func", function))
+    if isinstance(inner, type):
+        return inner.__init__  # type: ignore[misc]  # the annotations of a class made by calling it
+    return inner if inspect.isroutine(inner) else type(inner).__call__
+
+
+def _closure(target: Any) -> dict[str, Any]:
+    """Return the names a nested function closes over, as far as they are bound by now."""
+    code = getattr(getattr(target, "__func__", target), "__code__", None)
+    cells = getattr(getattr(target, "__func__", target), "__closure__", None)
+    found: dict[str, Any] = {}
+    for name, cell in zip(getattr(code, "co_freevars", ()), cells or (), strict=False):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return found
+
+
+def _payload(name: str, annotation: Any) -> Payload:
+    origin = get_origin(annotation)
+    if origin in _ENVELOPES:
+        return Payload(name, origin, get_args(annotation)[0])
+    if annotation in _ENVELOPES:
+        return Payload(name, annotation, MISSING)
+    return Payload(name, None, annotation)
+
+
+def _injected(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Injected:
+    annotation = hints.get(parameter.name, MISSING)
+    optional = parameter.default is not MISSING
+    if annotation is MISSING and not optional:
+        raise SignatureError(
+            f"has parameter '{parameter.name}' without a type; what is injected is found by type"
+        )
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return Injected(parameter.name, annotation, optional)

@@ -1,0 +1,82 @@
+"""The outcomes of a delivery, made once, with the log lines that go with the bad ones.
+
+| handler | outcome |
+|---|---|
+| returns None or Status.SUCCESS | 200 SUCCESS |
+| returns Status.RETRY, raises Retry | 200 RETRY |
+| returns Status.DROP, raises Drop | 200 DROP |
+| raises anything else, SystemExit and HTTPException included | 500 and a traceback in the log |
+| is cancelled, or KeyboardInterrupt | passed on: the process is ending |
+
+The runtime drops an event on 404 and resiliency rules see 5xx, hence 500 whatever was raised.
+"""
+
+import logging
+
+import msgspec
+
+from daprflow.handlers.handler import Delivery, Outcome
+from daprflow.protocol.deliveries import Status
+from daprflow.protocol.http import JSON
+
+logger = logging.getLogger(__name__)
+
+SUCCESS = Outcome(Status.SUCCESS, 200, b'{"status":"SUCCESS"}')
+RETRY = Outcome(Status.RETRY, 200, b'{"status":"RETRY"}')
+DROP = Outcome(Status.DROP, 200, b'{"status":"DROP"}')
+BY_STATUS = {Status.SUCCESS: SUCCESS, Status.RETRY: RETRY, Status.DROP: DROP}
+
+DONE = Outcome(Status.SUCCESS, 200, b"{}")
+"""For bindings: an input binding counts 204 as failure where a retry policy exists."""
+
+FAULTS = (Exception, SystemExit)
+"""What counts as a handler's failure. A handler may not end the process, so SystemExit does too."""
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """What a failed request is answered."""
+
+    error: str
+
+
+class _Identified(msgspec.Struct, frozen=True):
+    id: str = "?"
+
+
+_ID_SHOWN = 64  # publishers choose it
+_identify = msgspec.json.Decoder(_Identified)
+
+
+def refusal(status: int, message: str, error: BaseException | None = None) -> Outcome:
+    """Return an error answer with its text."""
+    return Outcome(Status.RETRY, status, msgspec.json.encode(ErrorBody(message)), JSON, error=error)
+
+
+def failed(title: str, delivery: Delivery, error: BaseException) -> Outcome:
+    """Log what a handler raised and answer 500."""
+    logger.error(
+        "%s failed on '%s' (event %s, %d bytes)",
+        title,
+        delivery.name,
+        event_id(delivery),
+        len(delivery.body),
+        exc_info=error,
+    )
+    return refusal(500, f"handler failed: {type(error).__name__}", error)
+
+
+def busy(delivery: Delivery, error: BaseException) -> Outcome:
+    """Answer that no thread is free: an event is tried again, a caller is told 503."""
+    if delivery.kind == "topic":
+        return Outcome(Status.RETRY, 200, RETRY.body, error=error)
+    return refusal(503, "all threads of the app are busy", error)
+
+
+def event_id(delivery: Delivery) -> str:
+    """Return the id of a delivered event for a log line; ``?`` where it has none."""
+    if delivery.kind != "topic":
+        return "-"
+    try:
+        return repr(_identify.decode(delivery.body).id[:_ID_SHOWN])
+    except (ValueError, RecursionError):
+        return "?"

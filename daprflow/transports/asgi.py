@@ -1,0 +1,275 @@
+"""Dapr's endpoints over ASGI: one route over a dict, whatever the number of handlers."""
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote
+
+import msgspec
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import Receive, Scope, Send
+
+from daprflow.handlers.handler import Delivery, Next, Outcome
+from daprflow.handlers.verdicts import ErrorBody
+from daprflow.protocol.http import JSON
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/dapr/"
+_TOKEN = b"dapr-api-token"
+_CALLERS = frozenset({b"dapr-caller-app-id", b"dapr-callee-app-id"})
+_JSON_HEADER = (b"content-type", b"application/json")
+
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class TooLarge(Exception):  # noqa: N818 - named for the body
+    """A body is longer than the app takes."""
+
+
+class Disconnected(Exception):  # noqa: N818 - named for the peer
+    """The peer went away before its body was complete."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """What a request must satisfy before its body is read; set when the app opens.
+
+    Attributes:
+        token: what ``dapr-api-token`` must be; empty lets everything pass.
+        is_open: whether the app's lifespan has been entered.
+    """
+
+    max_body: int
+    token: bytes = b""
+    is_open: bool = False
+
+    def refusal(self, scope: Scope, *, from_sidecar: bool) -> tuple[int, str] | None:
+        """Return status and reason to refuse a request; None lets it pass.
+
+        ``from_sidecar`` marks a path that only the sidecar itself calls: a request relayed for
+        another app, which carries that app's id, could forge an event there.
+        """
+        given = b""
+        relayed = False
+        length = b""
+        for name, value in scope["headers"]:
+            if name == _TOKEN:
+                given = value
+            elif name in _CALLERS:
+                relayed = True
+            elif name == b"content-length":
+                length = value
+        if self.token and not hmac.compare_digest(given, self.token):
+            return 401, "the 'dapr-api-token' header does not hold this app's token"
+        if relayed and from_sidecar:
+            return 403, "this path is for the sidecar alone; it cannot be invoked by an app"
+        if not self.is_open:
+            return 500, "the app has not started: run it with its lifespan"
+        if length.isdigit() and int(length) > self.max_body:
+            return 413, f"the body is longer than {self.max_body} bytes"
+        return None
+
+
+class Found(Protocol):
+    """Something that can name the endpoint for a request."""
+
+    def find(self, scope: Scope) -> Endpoint | None:
+        """Return the endpoint that answers, None where the request is not ours."""
+        ...
+
+
+class Table:
+    """Every endpoint of an app by method and decoded path."""
+
+    def __init__(self) -> None:
+        self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._by_segments: dict[tuple[str, ...], Endpoint] = {}
+        self._topics: tuple[str, ...] = ()
+
+    def add(self, method: str, path: str, endpoint: Endpoint) -> None:
+        """Answer ``method`` on ``path``."""
+        self._endpoints[method, path] = endpoint
+
+    def add_topic(self, path: str, endpoint: Endpoint) -> None:
+        """Answer events on ``path``, percent-encoded; a name in it may contain slashes."""
+        self._topics += (path,)
+        key = ("POST", unquote(path))
+        self._by_segments[segments(path)] = endpoint
+        ambiguous = key in self._endpoints
+        self._endpoints[key] = self._by_raw_path if ambiguous else endpoint
+
+    def find(self, scope: Scope) -> Endpoint | None:
+        """Return the endpoint that answers, None where the request is not ours."""
+        path: str = scope["path"]
+        if scope.get("root_path"):
+            path = path.removeprefix(scope["root_path"])
+        endpoint = self._endpoints.get((scope["method"], path))
+        if endpoint is None and path.startswith(PREFIX):
+            return self._unknown
+        return endpoint
+
+    async def _by_raw_path(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell apart names whose slashes make them look alike once decoded."""
+        raw: bytes = scope.get("raw_path") or b""
+        found = self._by_segments.get(segments(raw.decode("latin-1")), self._unknown)
+        await found(scope, receive, send)
+
+    async def _unknown(self, scope: Scope, _: Receive, send: Send) -> None:
+        """Answer 500 below our prefix: a sidecar takes 404 for "drop this event"."""
+        known = ", ".join(self._topics) or "none"
+        logger.error(
+            "no handler for '%s %s'; known topics: %s; restart the sidecar if routes changed",
+            scope["method"],
+            scope["path"],
+            known,
+        )
+        await send_error(send, 500, "no handler is known for this path")
+
+
+class DaprRoute(BaseRoute):
+    """The one Starlette route for all of Dapr's endpoints."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match what the table knows; everything else is somebody else's."""
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        endpoint = self.table.find(scope)
+        if endpoint is None:
+            return Match.NONE, {}
+        return Match.FULL, {"endpoint": endpoint, "path_params": {}}
+
+    def url_path_for(self, name: str, /, **path_params: object) -> URLPath:
+        """Refuse: Dapr's endpoints have no names to reverse."""
+        raise NoMatchFound(name, dict(path_params))
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the endpoint found by ``matches``."""
+        if is_mounted(scope):
+            await send_error(send, 500, MOUNTED)
+            return
+        await scope["endpoint"](scope, receive, send)
+
+
+MOUNTED = (
+    "the app is mounted under a prefix, but the sidecar calls '/dapr/...' and '/<name>' at the "
+    "root, and a mounted app's lifespan never runs; use 'app.install(host)' on the root app"
+)
+
+
+def is_mounted(scope: Scope) -> bool:
+    """Whether a parent app cut a prefix off the path, as ``Mount`` does."""
+    root: str = scope.get("root_path", "")
+    return bool(root) and scope.get("app_root_path", root) != root
+
+
+def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
+    """Return the endpoint that reads a body and hands it to a compiled handler."""
+    limit = gate.max_body
+    from_sidecar = kind != "invoke"
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        refused = gate.refusal(scope, from_sidecar=from_sidecar)
+        if refused is not None:
+            await send_error(send, *refused)
+            return
+        message = await receive()
+        body = message.get("body", b"")
+        if message.get("more_body") or len(body) > limit or message["type"] != "http.request":
+            try:
+                body = await _rest(message, receive, limit)
+            except TooLarge:
+                await send_error(send, 413, f"the body is longer than {limit} bytes")
+                return
+            except Disconnected:
+                return
+        outcome = await call(Delivery(kind, name, body, JSON, scope["headers"], scope))
+        await _send(send, outcome)
+
+    return endpoint
+
+
+def static_endpoint(body: bytes, gate: Gate) -> Endpoint:
+    """Return an endpoint that only the sidecar may ask and that always answers the same."""
+
+    async def endpoint(scope: Scope, _: Receive, send: Send) -> None:
+        refused = gate.refusal(scope, from_sidecar=True)
+        if refused is not None:
+            await send_error(send, *refused)
+            return
+        await _answer(send, 200, body, [_JSON_HEADER])
+
+    return endpoint
+
+
+def health_endpoint(check: Callable[[], tuple[int, bytes]]) -> Endpoint:
+    """Return an endpoint for probes, which carry no token; it never waits for a thread."""
+
+    async def endpoint(scope: Scope, _: Receive, send: Send) -> None:
+        status, body = check()
+        await _answer(send, status, b"" if scope["method"] == "HEAD" else body, [_JSON_HEADER])
+
+    return endpoint
+
+
+async def send_error(send: Send, status: int, message: str) -> None:
+    """Answer an error as JSON; after 413 the connection ends, since its body was not read."""
+    headers = [_JSON_HEADER]
+    if status == 413:  # noqa: PLR2004 - the status is the point
+        headers.append((b"connection", b"close"))
+    await _answer(send, status, msgspec.json.encode(ErrorBody(message)), headers)
+
+
+async def _rest(
+    message: Mapping[str, object] | dict[str, object], receive: Receive, limit: int
+) -> bytes:
+    """Read on until the body is complete."""
+    pieces: list[bytes] = []
+    size = 0
+    current: Mapping[str, object] = message
+    while True:
+        if current["type"] != "http.request":
+            raise Disconnected
+        piece = current.get("body", b"")
+        if isinstance(piece, bytes):
+            pieces.append(piece)
+            size += len(piece)
+        if size > limit:
+            raise TooLarge
+        if not current.get("more_body"):
+            return b"".join(pieces)
+        current = await receive()
+
+
+async def _send(send: Send, outcome: Outcome) -> None:
+    headers = [
+        (
+            b"content-type",
+            b"application/json"
+            if outcome.content_type is JSON
+            else outcome.content_type.encode("latin-1"),
+        )
+    ]
+    for name, value in outcome.headers:
+        headers.append((name.encode("latin-1"), value.encode("latin-1")))
+    await _answer(send, outcome.http_status, outcome.body, headers)
+
+
+async def _answer(
+    send: Send, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]]
+) -> None:
+    # Fresh messages each time: middleware around us may change them in place.
+    head = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+def segments(path: str) -> tuple[str, ...]:
+    """Split a path as it came, then decode its parts, so that ``%2F`` stays inside a name."""
+    return tuple(unquote(part) for part in path.split("/"))

@@ -1,0 +1,151 @@
+"""Living with another application: nested lifespans, installing, wrapping."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.routing import Router as StarletteRouter
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from daprflow.errors import AppDefinitionError
+from daprflow.transports.asgi import DaprRoute
+
+logger = logging.getLogger(__name__)
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+
+class Host(Protocol):
+    """A Starlette or FastAPI application: something with a router."""
+
+    @property
+    def router(self) -> Any:
+        """Its router, which holds routes and lifespan."""
+        ...
+
+
+def install(host: Host, route: DaprRoute, lifespan: Lifespan) -> None:
+    """Put ``route`` before every route of ``host`` and run its lifespan inside ours.
+
+    Raises:
+        AppDefinitionError: ``host`` is not the root application.
+    """
+    router = getattr(host, "router", None)
+    if not isinstance(host, Starlette) or not isinstance(router, StarletteRouter):
+        problem = (
+            f"install() takes a Starlette or FastAPI application, not "
+            f"'{type(host).__name__}': the sidecar calls paths at the root, so a router or a "
+            "mount with a prefix cannot hold them; use app.wrap(other) for other ASGI apps"
+        )
+        raise AppDefinitionError([problem])
+    if any(isinstance(each, DaprRoute) and each is route for each in router.routes):
+        raise AppDefinitionError(["the app is installed into this host already"])
+    router.routes.insert(0, route)
+    router.lifespan_context = nested(lifespan, router.lifespan_context)
+
+
+def nested(outer: Lifespan, inner: Lifespan) -> Lifespan:
+    """Return a lifespan that runs ``inner`` within ``outer`` and passes on its state."""
+
+    @asynccontextmanager
+    async def both(app: Any) -> AsyncIterator[Any]:
+        async with outer(app), inner(app) as state:
+            yield state
+
+    return both
+
+
+class Wrapped:
+    """An ASGI app in front of another: Dapr's paths are ours, everything else is passed on.
+
+    Attributes:
+        daprflow_app: the app whose handlers are served, for tools that look for it.
+    """
+
+    def __init__(self, own: Any, route: DaprRoute, lifespan: Lifespan, other: ASGIApp) -> None:
+        self.daprflow_app = own
+        self._route = route
+        self._lifespan = lifespan
+        self._other = other
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer Dapr's paths, pass on the rest."""
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+            return
+        if scope["type"] == "http":
+            endpoint = self._route.table.find(scope)
+            if endpoint is not None:
+                await self._route.handle({**scope, "endpoint": endpoint}, receive, send)
+                return
+        await self._other(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+        await receive()
+        try:
+            async with self._lifespan(self), _hosted(self._other, scope):
+                await send({"type": "lifespan.startup.complete"})
+                started = True
+                await receive()
+        except Exception as error:
+            phase = "shutdown" if started else "startup"
+            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+@asynccontextmanager
+async def _hosted(other: ASGIApp, scope: Scope) -> AsyncIterator[None]:
+    """Run another app's lifespan; an app that has none is left alone, as servers do."""
+    host = _HostedLifespan(other, scope)
+    await host.step("startup")
+    try:
+        yield
+    finally:
+        await host.step("shutdown")
+
+
+class _HostedLifespan:
+    """Plays the server towards an app's lifespan, in a task of its own."""
+
+    def __init__(self, other: ASGIApp, scope: Scope) -> None:
+        self._requests: asyncio.Queue[Message] = asyncio.Queue()
+        self._answers: asyncio.Queue[Message] = asyncio.Queue()
+        self._other = other
+        self._scope = scope
+        self._task: asyncio.Task[None] | None = None
+
+    async def step(self, phase: str) -> None:
+        """Start or end the app; a lifespan it does not support is passed over.
+
+        Raises:
+            RuntimeError: the app answered that it failed.
+        """
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="daprflow hosted lifespan")
+        if self._task.done():
+            return
+        await self._requests.put({"type": f"lifespan.{phase}"})
+        answer = asyncio.create_task(self._answers.get())
+        await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done() and not self._answers.empty():
+            await asyncio.wait({answer})
+        if not answer.done():
+            answer.cancel()
+            return
+        if answer.result()["type"] == f"lifespan.{phase}.failed":
+            await asyncio.wait({self._task})
+            message = answer.result().get("message", "")
+            raise RuntimeError(f"the wrapped app's {phase} failed: {message}")
+        if phase == "shutdown":
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        try:
+            await self._other(self._scope, self._requests.get, self._answers.put)
+        except Exception as error:  # noqa: BLE001 - an app without lifespan may raise anything
+            logger.debug("the wrapped app has no lifespan: %s", type(error).__name__)
