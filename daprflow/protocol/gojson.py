@@ -67,7 +67,9 @@ def decode_go(decoder: msgspec.json.Decoder[T], body: bytes, go_type: str, field
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as problem:
-        raise GoJsonError(_mismatch_text(str(problem), go_type, fields)) from None
+        # Go scans a document to its end before it looks at types.
+        text = explain(body) or _mismatch_text(str(problem), go_type, fields)
+        raise GoJsonError(text) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         mended = _mended(body, problem)
     return decode_go(decoder, mended, go_type, fields)

@@ -1,0 +1,151 @@
+"""The document of ``GET /v1.0/metadata``: what a sidecar has and whom it serves."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from daprflow.protocol.documents import Rule, Subscription
+from daprflow.protocol.gojson import encode_go
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.options import RuntimeOptions
+    from daprflow.sidecar.runtime import Runtime
+
+RUNTIME_VERSION = "1.18.3"
+"""The version of the real runtime whose behaviour this sidecar reproduces."""
+
+
+class _Shape(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Go's ``omitempty``: what is empty is left out."""
+
+
+class _Component(_Shape, frozen=True):
+    name: str
+    type: str
+    version: str = ""
+    capabilities: tuple[str, ...] = ()
+
+
+class _Rule(_Shape, frozen=True):
+    match: str = ""
+    path: str = ""
+
+
+class _Subscription(msgspec.Struct, frozen=True):
+    pubsubname: str
+    topic: str
+    rules: tuple[_Rule, ...]
+    dead_letter_topic: str = msgspec.field(name="deadLetterTopic")
+    metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    type: str = "PROGRAMMATIC"
+
+
+class _AppHealth(_Shape, frozen=True):
+    health_check_path: str = ""
+    health_probe_interval: str = ""
+    health_probe_timeout: str = ""
+    health_threshold: int = 0
+
+
+class _AppConnection(_Shape, frozen=True):
+    port: int = 0
+    protocol: str = ""
+    channel_address: str = ""
+    max_concurrency: int = 0
+    health: _AppHealth | None = None
+
+
+class _ActorRuntime(msgspec.Struct, frozen=True, rename="camel"):
+    runtime_status: str = "DISABLED"
+    host_ready: bool = True
+
+
+class _Document(_Shape, frozen=True):
+    id: str
+    runtime_version: str
+    components: tuple[_Component, ...] = ()
+    extended: dict[str, str] = {}
+    subscriptions: tuple[_Subscription, ...] = ()
+    app_connection_properties: _AppConnection = _AppConnection()
+    actor_runtime: _ActorRuntime | None = None
+
+
+class MetadataBlock:
+    """Describes one app's sidecar."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+
+    def document(self) -> bytes:
+        """Return the document as JSON, in the real one's order."""
+        runtime = self._runtime
+        extended = {**runtime.extended, "daprRuntimeVersion": RUNTIME_VERSION}
+        document = _Document(
+            id=runtime.app_id,
+            runtime_version=RUNTIME_VERSION,
+            components=tuple(
+                _Component(
+                    loaded.resource.name,
+                    loaded.resource.type,
+                    loaded.resource.version,
+                    loaded.instance.capabilities,
+                )
+                for loaded in runtime.components
+            ),
+            extended=dict(sorted(extended.items())),
+            subscriptions=_subscriptions(runtime.subscriptions),
+            app_connection_properties=_connection(runtime.options),
+            actor_runtime=_ActorRuntime(),
+        )
+        return encode_go(document)
+
+
+def _subscriptions(subscriptions: Sequence[Subscription]) -> tuple[_Subscription, ...]:
+    return tuple(
+        _Subscription(
+            pubsubname=item.pubsubname,
+            topic=item.topic,
+            metadata=dict(sorted(item.metadata.items())) if item.metadata else msgspec.UNSET,
+            rules=tuple(_Rule(rule.match, rule.path) for rule in _rules(item)),
+            dead_letter_topic=item.dead_letter_topic,
+        )
+        for item in subscriptions
+    )
+
+
+def _rules(item: Subscription) -> Sequence[Rule]:
+    if item.routes is None:
+        return (Rule(item.route),)
+    default = (Rule(item.routes.default),) if item.routes.default else ()
+    return (*item.routes.rules, *default)
+
+
+def _connection(options: "RuntimeOptions") -> _AppConnection:
+    health = None
+    if options.enable_app_health_check:
+        health = _AppHealth(
+            options.app_health_check_path,
+            go_duration(options.app_health_probe_interval),
+            go_duration(options.app_health_probe_timeout),
+            options.app_health_threshold,
+        )
+    return _AppConnection(
+        port=options.app_port or 0,
+        protocol=options.app_protocol,
+        channel_address=options.app_channel_address,
+        max_concurrency=max(options.app_max_concurrency or 0, 0),
+        health=health,
+    )
+
+
+def go_duration(seconds: float) -> str:
+    """Return a duration as Go prints it: ``1m5s``, ``500ms``, ``0s``."""
+    milliseconds = round(seconds * 1000)
+    if milliseconds < 1000:  # noqa: PLR2004 - below a second Go counts milliseconds
+        return f"{milliseconds}ms" if milliseconds else "0s"
+    whole, rest = divmod(milliseconds, 1000)
+    minutes, whole = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{head}{f'{whole}.{rest:03d}'.rstrip('0').rstrip('.') if rest else whole}s"

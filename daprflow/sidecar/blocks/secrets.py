@@ -1,0 +1,42 @@
+"""The secrets building block: stores by name, and Dapr's errors."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from daprflow.protocol import faults
+from daprflow.sidecar.components.base import ComponentError, SecretStore
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.runtime import Runtime
+
+
+class SecretsBlock:
+    """The secret stores that one app sees."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        stores = runtime.loaded("secretstores")
+        self._stores = {name: cast("SecretStore", store) for name, store in stores.items()}
+
+    async def get(self, store: str, key: str, metadata: Mapping[str, str]) -> dict[str, str]:
+        """Return the pairs of one secret."""
+        found = self._store(store)
+        try:
+            return await found.get(key, metadata)
+        except ComponentError as error:
+            raise faults.secret_get(store, key, str(error)) from error
+
+    async def bulk(self, store: str, metadata: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """Return every secret of a store."""
+        found = self._store(store)
+        try:
+            return await found.bulk(metadata)
+        except ComponentError as error:
+            raise faults.secret_bulk(store, str(error)) from error
+
+    def _store(self, name: str) -> SecretStore:
+        store = self._stores.get(name)
+        if store is None:
+            if not self._stores:
+                raise faults.secret_stores_not_configured()
+            raise faults.secret_store_not_found(name)
+        return store

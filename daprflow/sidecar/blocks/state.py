@@ -1,0 +1,235 @@
+"""The state building block: stores by name, key prefixes, options, and Dapr's errors."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from daprflow.protocol import faults
+from daprflow.protocol.operations import StateOptions
+from daprflow.sidecar.components.base import (
+    ComponentContext,
+    ComponentError,
+    EtagConflict,
+    EtagInvalid,
+    StateStore,
+    StateWrite,
+    StoredValue,
+)
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.runtime import Runtime
+
+SEPARATOR = "||"
+_DEFAULTS = StateOptions()
+_CONCURRENCY = frozenset({"", "first-write", "last-write"})
+_CONSISTENCY = frozenset({"", "eventual", "strong"})
+
+
+class StateChange(msgspec.Struct, frozen=True):
+    """One write as a caller asks for it; ``data`` None deletes.
+
+    Attributes:
+        key: without any prefix.
+        metadata: the item's own, with the request's merged over it.
+    """
+
+    key: str
+    data: bytes | None
+    etag: str | None = None
+    metadata: Mapping[str, str] | None = None
+    options: StateOptions = _DEFAULTS
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    name: str
+    component: StateStore
+    prefix: str
+
+
+class StateBlock:
+    """The state stores that one app sees."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._app_id = runtime.app_id
+        namespace = runtime.options.namespace
+        self._stores = {
+            loaded.resource.name: _Store(
+                loaded.resource.name,
+                cast("StateStore", loaded.instance),
+                key_prefix(loaded.context, runtime.app_id, namespace),
+            )
+            for loaded in runtime.components
+            if loaded.kind == "state"
+        }
+
+    def require(self, store: str) -> None:
+        """Raise the fault of an unknown store's name; nothing else happens."""
+        self._store(store)
+
+    async def get(self, store: str, key: str) -> StoredValue | None:
+        """Return what is stored under ``key``, None when there is nothing."""
+        found = self._store(store)
+        full = self._key(found, key)
+        try:
+            return await found.component.get(full)
+        except ComponentError as error:
+            raise faults.state_get(store, key, str(error)) from error
+
+    async def get_many(
+        self, store: str, keys: Sequence[str]
+    ) -> list[tuple[str, StoredValue | None]]:
+        """Return every key with what is stored under it, in the store's order."""
+        found = self._store(store)
+        full = [self._key(found, key) for key in keys]
+        try:
+            values = await found.component.get_many(full)
+        except ComponentError as error:
+            raise faults.state_bulk_get(str(error)) from error
+        pairs = list(zip(keys, values, strict=True))
+        if found.component.missing_last:
+            pairs.sort(key=lambda pair: pair[1] is None)
+        return pairs
+
+    async def save(self, store: str, changes: Sequence[StateChange]) -> None:
+        """Do the writes: one as it is, several side by side and not as a transaction."""
+        found = self._store(store)
+        keys = [self._key(found, change.key) for change in changes]
+        try:
+            writes = [
+                _write(found.component, key, change)
+                for key, change in zip(keys, changes, strict=True)
+            ]
+            if len(writes) == 1:
+                await found.component.write(writes[0])
+                return
+            await _write_all(found.component, writes)
+        except ComponentError as error:
+            raise faults.state_save(store, _reason(error), _status(error)) from error
+
+    async def delete(self, store: str, change: StateChange) -> None:
+        """Do one delete; a missing key is no error."""
+        found = self._store(store)
+        key = self._key(found, change.key)
+        try:
+            await found.component.write(_write(found.component, key, change))
+        except ComponentError as error:
+            raise faults.state_delete(change.key, _reason(error), _status(error)) from error
+
+    async def transact(self, store: str, changes: Sequence[StateChange]) -> None:
+        """Do every write or none."""
+        found = self._store(store)
+        keys = [self._key(found, change.key) for change in changes]
+        if not changes:
+            return
+        try:
+            await found.component.transact(
+                [
+                    _write(found.component, key, change)
+                    for key, change in zip(keys, changes, strict=True)
+                ]
+            )
+        except ComponentError as error:
+            raise faults.state_transaction(_reason(error)) from error
+
+    def _store(self, name: str) -> _Store:
+        store = self._stores.get(name)
+        if store is None:
+            if not self._stores:
+                raise faults.state_not_configured(name, self._app_id)
+            raise faults.state_not_found(name, self._app_id)
+        return store
+
+    def _key(self, store: _Store, key: str) -> str:
+        if SEPARATOR in key:
+            raise faults.state_illegal_key(store.name, key)
+        return store.prefix + key
+
+
+def key_prefix(context: ComponentContext, app_id: str, namespace: str) -> str:
+    """Return what stands before every key of this app in a store, separator included.
+
+    Raises:
+        ComponentError: the component's ``keyPrefix`` holds the separator.
+    """
+    strategy = context.metadata.get("keyprefix", "").lower()
+    if SEPARATOR in strategy:
+        raise ComponentError(f"input key/keyPrefix '{strategy}' can't contain '{SEPARATOR}'")
+    if strategy == "none":
+        return ""
+    names = {
+        "": app_id,
+        "appid": app_id,
+        "name": context.name,
+        "namespace": f"{namespace}.{app_id}" if namespace else app_id,
+    }
+    return names.get(strategy, strategy) + SEPARATOR
+
+
+def expiry_text(expires: float) -> str:
+    """Return a time as Dapr shows it in ``ttlExpireTime``: RFC 3339, whole seconds, UTC."""
+    return datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def _write_all(component: StateStore, writes: Sequence[StateWrite]) -> None:
+    results = await asyncio.gather(
+        *(component.write(write) for write in writes), return_exceptions=True
+    )
+    failures = [result for result in results if isinstance(result, BaseException)]
+    for failure in failures:
+        if not isinstance(failure, ComponentError):
+            raise failure
+    if failures:
+        raise _joined([failure for failure in failures if isinstance(failure, ComponentError)])
+
+
+def _joined(failures: Sequence[ComponentError]) -> ComponentError:
+    """Make one failure of several; a conflict among them decides what kind it is."""
+    text = "\n".join(_reason(failure) for failure in failures)
+    for kind in (EtagConflict, EtagInvalid):
+        if any(isinstance(failure, kind) for failure in failures):
+            return _JoinedConflict(text) if kind is EtagConflict else _JoinedInvalid(text)
+    return ComponentError(text)
+
+
+class _JoinedConflict(EtagConflict):
+    """Several failures, a conflict among them; the text is complete."""
+
+
+class _JoinedInvalid(EtagInvalid):
+    """Several failures, an invalid ETag among them; the text is complete."""
+
+
+def _write(component: StateStore, key: str, change: StateChange) -> StateWrite:
+    options = change.options
+    if options.concurrency not in _CONCURRENCY:
+        raise ComponentError(f"unrecognized concurrency model '{options.concurrency}'")
+    if options.consistency not in _CONSISTENCY:
+        raise ComponentError(f"unrecognized consistency model '{options.consistency}'")
+    ttl: int | None = None
+    if change.metadata and change.data is not None:
+        text = change.metadata.get("ttlInSeconds", "")
+        ttl = component.parse_ttl(text) if text else None
+    return StateWrite(key, change.data, change.etag, options.concurrency == "first-write", ttl)
+
+
+def _reason(error: ComponentError) -> str:
+    text = str(error)
+    if isinstance(error, _JoinedConflict | _JoinedInvalid):
+        return text
+    if isinstance(error, EtagConflict):
+        head = "possible etag mismatch. error from state store"
+        return f"{head}: {text}" if text else head
+    if isinstance(error, EtagInvalid):
+        return f"invalid etag value: {text}"
+    return text
+
+
+def _status(error: ComponentError) -> int:
+    if isinstance(error, EtagConflict):
+        return 409
+    return 400 if isinstance(error, EtagInvalid) else 500

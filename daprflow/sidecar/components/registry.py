@@ -1,0 +1,41 @@
+"""Which component types the embedded sidecar has, and how each is made."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import cast
+
+from daprflow.sidecar.components.base import Component, ComponentContext
+
+Factory = Callable[[ComponentContext], Component]
+
+_HOME = "daprflow.sidecar.components."
+
+
+def _lazily(module: str, name: str) -> Factory:
+    """Return a factory that imports its module at the first use: most runs use few types."""
+
+    def make(context: ComponentContext) -> Component:
+        factory = cast("Factory", getattr(import_module(_HOME + module), name))
+        return factory(context)
+
+    return make
+
+
+COMPONENTS: Mapping[str, Factory] = {
+    "bindings.cron": _lazily("binding_cron", "CronBinding"),
+    "bindings.http": _lazily("binding_http", "HttpBinding"),
+    "bindings.localstorage": _lazily("binding_localstorage", "LocalStorageBinding"),
+    "pubsub.daprflow": _lazily("pubsub_durable", "DurablePubSub"),
+    "pubsub.in-memory": _lazily("pubsub_in_memory", "InMemoryPubSub"),
+    "secretstores.local.env": _lazily("secret_env", "EnvironmentSecrets"),
+    "secretstores.local.file": _lazily("secret_file", "FileSecrets"),
+    "state.in-memory": _lazily("state_in_memory", "InMemoryState"),
+    "state.sqlite": _lazily("state_sqlite", "SqliteState"),
+    "state.sqlite3": _lazily("state_sqlite", "SqliteState"),
+}
+
+
+def supported(kind: str) -> tuple[str, ...]:
+    """Return the types of one building block, all types where it has none."""
+    of_kind = tuple(name for name in COMPONENTS if name.startswith(f"{kind}."))
+    return of_kind or tuple(COMPONENTS)

@@ -1,0 +1,82 @@
+"""``state.in-memory``: values that live as long as the sidecar."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from daprflow.sidecar.components.base import (
+    ComponentContext,
+    EtagConflict,
+    StateWrite,
+    StoredValue,
+)
+from daprflow.sidecar.components.ttl import parse_int, require_ttl
+
+
+class InMemoryState:
+    """A dictionary with ETags (UUIDs) and expiry."""
+
+    capabilities = ("ETAG", "TRANSACTIONAL", "TTL", "DELETE_WITH_PREFIX", "KEYS_LIKE", "ACTOR")
+    missing_last = False
+
+    def __init__(self, context: ComponentContext) -> None:
+        self._clock = context.clock
+        self._items: dict[str, StoredValue] = {}
+
+    async def open(self) -> None:
+        """Do nothing: there is nothing to connect to."""
+
+    async def close(self) -> None:
+        """Forget everything."""
+        self._items.clear()
+
+    def parse_ttl(self, text: str, /) -> int | None:
+        """Read ``ttlInSeconds``; the error text is the real store's."""
+        return require_ttl(parse_int(text, "Atoi"))
+
+    async def get(self, key: str, /) -> StoredValue | None:
+        """Return the stored value, None when absent or expired."""
+        return self._find(key)
+
+    async def get_many(self, keys: Sequence[str], /) -> list[StoredValue | None]:
+        """Return the stored values in the order of ``keys``."""
+        return [self._find(key) for key in keys]
+
+    async def write(self, write: StateWrite, /) -> None:
+        """Do one write, if its ETag allows it."""
+        self._check(write)
+        self._apply(write)
+
+    async def transact(self, writes: Sequence[StateWrite], /) -> None:
+        """Check every write, then do all; a refused one leaves everything as it was."""
+        for write in writes:
+            self._check(write)
+        for write in writes:
+            self._apply(write)
+
+    def _find(self, key: str) -> StoredValue | None:
+        item = self._items.get(key)
+        if item is not None and item.expires is not None and item.expires <= self._clock.now():
+            del self._items[key]
+            return None
+        return item
+
+    def _check(self, write: StateWrite) -> None:
+        if not write.etag:
+            if write.first_write and self._find(write.key) is not None:
+                raise EtagConflict("item already exists and no etag was passed")
+            return
+        item = self._find(write.key)
+        if item is None:
+            raise EtagConflict(f"state not exist or expired for key={write.key}")
+        if item.etag != write.etag:
+            raise EtagConflict(
+                f"state etag not match for key={write.key}: "
+                f"current={item.etag}, expect={write.etag}"
+            )
+
+    def _apply(self, write: StateWrite) -> None:
+        if write.data is None:
+            self._items.pop(write.key, None)
+            return
+        expires = self._clock.now() + write.ttl if write.ttl and write.ttl > 0 else None
+        self._items[write.key] = StoredValue(write.data, str(uuid4()), expires)

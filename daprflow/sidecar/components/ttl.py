@@ -1,0 +1,31 @@
+"""Integers and time-to-live values as Go reads them, with Go's error texts."""
+
+import msgspec
+
+from daprflow.sidecar.components.base import ComponentError
+
+_LARGEST = 2**31 - 1
+
+
+def parse_int(text: str, function: str) -> int:
+    """Read a decimal integer as Go's ``strconv`` does.
+
+    Raises:
+        ComponentError: with the words of ``strconv.<function>``.
+    """
+    digits = text[1:] if text[:1] in {"+", "-"} else text
+    if not (digits.isascii() and digits.isdigit()):
+        quoted = msgspec.json.encode(text).decode()
+        raise ComponentError(f"strconv.{function}: parsing {quoted}: invalid syntax")
+    return int(text)
+
+
+def require_ttl(ttl: int) -> int | None:
+    """Return ``ttl`` in seconds, None for "never" (-1 and 0).
+
+    Raises:
+        ComponentError: it is below -1 or too large.
+    """
+    if not -1 <= ttl <= _LARGEST:
+        raise ComponentError("incorrect value for metadata 'ttlInSeconds': must be -1 or greater")
+    return ttl if ttl > 0 else None

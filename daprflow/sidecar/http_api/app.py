@@ -1,0 +1,137 @@
+"""The HTTP API of one app's sidecar, as a plain ASGI application."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from daprflow.protocol import faults
+from daprflow.protocol.faults import Fault
+from daprflow.sidecar.http_api import (
+    bindings,
+    health,
+    invoke,
+    metadata,
+    publish,
+    secrets,
+    shutdown,
+    state,
+    unsupported,
+)
+from daprflow.sidecar.http_api.call import (
+    DONE,
+    Answer,
+    BadEscape,
+    Call,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    fault_answer,
+    text_answer,
+)
+from daprflow.sidecar.http_api.guard import Guard
+from daprflow.sidecar.http_api.trace import NO_PARENT, bad_baggage, trace_headers
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[Call], Awaitable[Answer | None]]
+
+NO_CONTENT = 204
+VERSIONS = frozenset({b"v1.0", b"v1.0-alpha1", b"v1.0-alpha2", b"v1.0-beta1"})
+BLOCKS: Mapping[bytes, Handler] = {
+    b"bindings": bindings.handle,
+    b"healthz": health.handle,
+    b"metadata": metadata.handle,
+    b"publish": publish.handle,
+    b"secrets": secrets.handle,
+    b"shutdown": shutdown.handle,
+    b"state": state.handle,
+    **dict.fromkeys(unsupported.BLOCKS, unsupported.handle),
+}
+
+_ACCEPTED = {
+    "type": "http.response.start",
+    "status": 204,
+    "headers": [(b"traceparent", NO_PARENT)],
+}
+_NO_BODY = {"type": "http.response.body", "body": b""}
+
+
+class HttpApi:
+    """Serves ``/v1.0/…`` for one runtime; what no route owns is service invocation.
+
+    Args:
+        runtime: the app's sidecar; its blocks exist once it is open.
+    """
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._guard = Guard(runtime.options.api_token)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event."""
+        if scope["type"] != "http":
+            await _serve_other(scope, receive, send)
+            return
+        call = Call(self._runtime, scope, receive)
+        try:
+            answer = self._guard.refusal(call)
+            if answer is None and b"baggage" in call.headers:
+                answer = bad_baggage(call)
+            if answer is None:
+                answer = await self._dispatch(call, send)
+        except Fault as fault:
+            answer = fault_answer(fault)
+        except BadEscape as error:
+            answer = text_answer(400, str(error))
+        except ClientGone:
+            return
+        except Exception:
+            logger.exception("the HTTP API failed on %s %r", call.method, call.path)
+            answer = fault_answer(Fault(500, "ERR_INTERNAL", "the sidecar failed; see its log"))
+        if answer is not None:
+            await _send(answer, call, send)
+
+    async def _dispatch(self, call: Call, send: Send) -> Answer | None:
+        segments = call.segments
+        handler = None
+        if len(segments) > 1 and segments[0] in VERSIONS:
+            handler = BLOCKS.get(segments[1])
+        if handler is not health.handle and not self._runtime.health.outbound_ready:
+            raise faults.outbound_not_ready()
+        if handler is not None:
+            answer = await handler(call)
+            if answer is not None:
+                return answer
+        return await invoke.handle(call, send)
+
+
+async def _send(answer: Answer, call: Call, send: Send) -> None:
+    if answer is DONE and b"traceparent" not in call.headers and b"baggage" not in call.headers:
+        await send(_ACCEPTED)
+        await send(_NO_BODY)
+        return
+    headers = list(answer.headers)
+    if answer.body or answer.status != NO_CONTENT:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    if answer.traced:
+        headers.extend(trace_headers(call))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    body = b"" if call.method == "HEAD" else answer.body
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _serve_other(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a server's lifespan; refuse websockets, which no Dapr API has."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    while True:
+        event = await receive()
+        await send({"type": f"{event['type']}.complete"})
+        if event["type"] == "lifespan.shutdown":
+            return

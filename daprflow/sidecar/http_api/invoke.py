@@ -1,0 +1,226 @@
+"""Service invocation over HTTP, and the place where every path ends that no other route owns."""
+
+import asyncio
+import contextlib
+import logging
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import quote, unquote_to_bytes
+
+from daprflow.protocol import faults
+from daprflow.protocol.http import Headers, StreamedRequest, StreamedResponse
+from daprflow.sidecar.channel.base import AppUnreachable
+from daprflow.sidecar.http_api.call import (
+    Answer,
+    Call,
+    ClientGone,
+    HeaderPair,
+    Receive,
+    Send,
+    clean,
+    unescape,
+)
+from daprflow.sidecar.http_api.trace import NO_PARENT, trace_headers
+
+logger = logging.getLogger(__name__)
+
+_SAFE = "$&+,/:;=@-_.~"
+_SCHEMES = frozenset({b"http:", b"https:"})
+_OK, _BAD_REQUEST = 200, 400
+_HOP_BY_HOP = frozenset(
+    {
+        "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade",
+        "te", "trailer", "proxy-authorization", "proxy-authenticate", "content-length",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Whom a call is for; ``path`` is still percent-encoded."""
+
+    app_id: str
+    path: bytes
+
+
+async def handle(call: Call, send: Send) -> Answer | None:
+    """Carry the call to the app it names and stream its answer back.
+
+    Returns:
+        an answer to send; None when everything has been sent already.
+    """
+    target = _target(call)
+    if target is None:
+        raise faults.no_app_id()
+    body = _Body(call, target.app_id)
+    request = StreamedRequest(
+        method=call.method,
+        target=_request_target(call, target),
+        headers=_request_headers(call),
+        chunks=body.chunks(),
+        length=body.length,
+    )
+    response = await call.runtime.invocation.invoke(target.app_id, request)
+    if _OK <= response.status < _BAD_REQUEST:
+        await _stream(call, response, send, body)
+        return None
+    try:
+        data = b"".join([chunk async for chunk in response.chunks])
+    except AppUnreachable as error:
+        raise faults.direct_invoke(target.app_id, str(error)) from error
+    return Answer(response.status, data, _response_headers(call, response), traced=False)
+
+
+def _target(call: Call) -> _Target | None:
+    """Find the app: in a header, in basic authentication, in the path."""
+    by_header = call.header(b"dapr-app-id")
+    if by_header:
+        return _Target(by_header, call.path)
+    by_password = _basic_password(call.headers.get(b"authorization", b""))
+    if by_password:
+        return _Target(by_password, call.path)
+    segments = call.segments
+    if segments[:2] != [b"v1.0", b"invoke"] or b"method" not in segments[3:]:
+        return None
+    marker = segments.index(b"method", 3)
+    rest = b"/" + b"/".join(segments[marker + 1 :])
+    if segments[2] in _SCHEMES:  # cleaning has left one slash of the two
+        host = unescape(b"/".join(segments[3:marker]))
+        return _Target(f"{segments[2].decode('ascii')}//{host}", rest)
+    return _Target(unescape(segments[2]), rest) if marker == 3 else None  # noqa: PLR2004
+
+
+def _basic_password(header: bytes) -> str:
+    """Return the app id that a client wrote as ``http://dapr-app-id:<app>@host``."""
+    scheme, _, credentials = header.partition(b" ")
+    if scheme.lower() != b"basic":
+        return ""
+    try:
+        user, _, password = b64decode(credentials, validate=True).decode().partition(":")
+    except ValueError:
+        return ""
+    return password if user == "dapr-app-id" else ""
+
+
+def _request_target(call: Call, target: _Target) -> str:
+    """Return path and query as the app gets them: decoded once, checked, cleaned, encoded again.
+
+    Raises:
+        Fault: the method has characters that would change its meaning on the way.
+    """
+    method = unquote_to_bytes(target.path).decode("utf-8", "replace")
+    if any(char in "#?" or ord(char) < ord(" ") or char == "\x7f" for char in method):
+        shown = method.encode("unicode_escape").decode("ascii")
+        raise faults.direct_invoke(
+            target.app_id,
+            "rpc error: code = InvalidArgument desc = invalid method: "
+            f"'{shown}' contains '#', '?' or a control character",
+        )
+    path = quote(clean(method.encode()), safe=_SAFE)
+    query: bytes = call.scope["query_string"]
+    return f"{path}?{query.decode('latin-1')}" if query else path
+
+
+def _request_headers(call: Call) -> Headers:
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in call.scope["headers"]
+        if name != b"dapr-app-id"
+    ]
+    if b"traceparent" not in call.headers:
+        headers.append(("traceparent", NO_PARENT.decode("ascii")))
+    return tuple(headers)
+
+
+class _Body:
+    """The body of a call as it arrives; it is counted, never collected."""
+
+    def __init__(self, call: Call, app_id: str) -> None:
+        self._call = call
+        self._app_id = app_id
+        self._limit = call.runtime.options.max_body_size
+        self.done = False
+        self.length = self._declared()
+
+    def _declared(self) -> int | None:
+        headers = self._call.headers
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit():
+            length = int(declared)
+            if 0 <= self._limit < length:
+                raise self._too_large()
+            return length
+        return None if b"transfer-encoding" in headers else 0
+
+    def _too_large(self) -> faults.Fault:
+        limit = self._limit
+        fault = faults.direct_invoke(
+            self._app_id,
+            f"stream too large: the body has more than {limit} bytes (--max-body-size)",
+        )
+        fault.headers = ((b"connection", b"close"),)
+        return fault
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body.
+
+        Raises:
+            ClientGone: the caller went away.
+            Fault: the body is larger than the sidecar accepts.
+        """
+        size = 0
+        while not self.done:
+            event = await self._call.receive()
+            if event["type"] == "http.disconnect":
+                raise ClientGone
+            self.done = not event.get("more_body", False)
+            chunk: bytes = event.get("body", b"")
+            size += len(chunk)
+            if 0 <= self._limit < size:
+                raise self._too_large()
+            if chunk:
+                yield chunk
+
+
+async def _stream(call: Call, response: StreamedResponse, send: Send, body: _Body) -> None:
+    """Send the answer piece by piece; a caller that goes away ends the call on the app too."""
+    watcher: asyncio.Task[None] | None = None
+    if body.done or body.length == 0:
+        watcher = asyncio.get_running_loop().create_task(_watch(call.receive, response))
+    headers = list(_response_headers(call, response))
+    try:
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        async for chunk in response.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except AppUnreachable as error:
+        # The status is out: leaving the answer unfinished is the only way to tell the caller.
+        logger.warning("service invocation broke off while the app was answering: %s", error)
+    finally:
+        if watcher is not None:
+            watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watcher
+        await response.close()
+
+
+async def _watch(receive: Receive, response: StreamedResponse) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    await response.close()
+
+
+def _response_headers(call: Call, response: StreamedResponse) -> tuple[HeaderPair, ...]:
+    dropped = set(_HOP_BY_HOP)
+    for name, value in response.headers:
+        if name == "connection":
+            dropped.update(token.strip().lower() for token in value.split(","))
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers
+        if name not in dropped
+    ]
+    if all(name != b"traceparent" for name, _ in headers):
+        headers.extend(trace_headers(call))
+    return tuple(headers)
