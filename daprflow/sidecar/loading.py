@@ -55,6 +55,7 @@ class Loader:
             ComponentError: one cannot be opened and does not ask to have that ignored; those
                 opened before are given back.
         """
+        before = len(self._loaded)
         visible = [r for r in resources if not r.scopes or self._options.app_id in r.scopes]
         try:
             for resource in sorted(visible, key=_order):
@@ -65,13 +66,16 @@ class Loader:
                         raise
                     logger.warning("%s; it is left out, as its ignoreErrors asks", error)
         except BaseException:
-            await self.unload()
+            await self._unload_after(before)
             raise
         return list(self._loaded)
 
     async def unload(self) -> None:
         """Give every component back, the last first."""
-        while self._loaded:
+        await self._unload_after(0)
+
+    async def _unload_after(self, count: int) -> None:
+        while len(self._loaded) > count:
             await self._engine.release(self._loaded.pop().instance)
 
     async def _open(self, resource: ComponentResource) -> LoadedComponent:

@@ -22,6 +22,7 @@ from daprflow.sidecar.loading import LoadedComponent, Loader
 from daprflow.sidecar.options import RuntimeOptions
 
 if TYPE_CHECKING:
+    from daprflow.protocol.resources import ComponentResource
     from daprflow.sidecar.resources import Resources
 
 logger = logging.getLogger(__name__)
@@ -116,6 +117,19 @@ class Runtime:
         self.metadata = MetadataBlock(self)
         self.engine.runtimes[self.app_id] = self
         self.health.outbound_ready = True
+
+    async def add(self, resource: "ComponentResource") -> None:
+        """Open one more state store or pub/sub component while the sidecar runs.
+
+        Raises:
+            ComponentError: it cannot be opened.
+        """
+        known = len(self.components)
+        self.components = await self._loader.load((resource,))
+        self.state = StateBlock(self)
+        for loaded in self.components[known:]:
+            if loaded.kind == "pubsub":
+                self.pubsub.admit(loaded)
 
     async def connect(self) -> None:
         """Wait for the app, read its documents and start deliveries.

@@ -30,6 +30,7 @@ from daprflow.sidecar.channel.base import AppChannel
 from daprflow.sidecar.components.base import ComponentError, Message, PubSub
 
 if TYPE_CHECKING:
+    from daprflow.sidecar.loading import LoadedComponent
     from daprflow.sidecar.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -74,15 +75,18 @@ class PubSubBlock:
         self._work = runtime.engine.work
         self._publisher = Publisher(runtime.app_id, self._clock)
         self._active: list[Active] = []
-        self._doors = {
-            loaded.context.name: Door(
-                cast("PubSub", loaded.instance),
-                read_scopes(loaded.context.metadata, runtime.app_id),
-                loaded.context.metadata.get("consumerid") or runtime.app_id,
-            )
-            for loaded in runtime.components
-            if loaded.kind == "pubsub"
-        }
+        self._doors: dict[str, Door] = {}
+        for loaded in runtime.components:
+            if loaded.kind == "pubsub":
+                self.admit(loaded)
+
+    def admit(self, loaded: "LoadedComponent") -> None:
+        """Open the door to one component; subscriptions that wait for it begin at `start`."""
+        self._doors[loaded.resource.name] = Door(
+            cast("PubSub", loaded.instance),
+            read_scopes(loaded.context.metadata, self._app_id),
+            loaded.context.metadata.get("consumerid") or self._app_id,
+        )
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
