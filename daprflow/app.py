@@ -72,6 +72,7 @@ class DaprFlow(Router):
         self._route = asgi.DaprRoute(self._table)
         self._blueprint: Blueprint | None = None
         self._client: Client | None = None
+        self._own_client = False
         self._direct = not middleware
         own = self.lifespan if lifespan is None else hosting.nested(self.lifespan, lifespan)
         self._starlette = Starlette(
@@ -83,11 +84,13 @@ class DaprFlow(Router):
         """The client that handlers are given; set another one before start-up to replace it."""
         if self._client is None:
             self._client = Client(self.settings)
+            self._own_client = True
         return self._client
 
     @client.setter
     def client(self, client: Client) -> None:
         self._client = client
+        self._own_client = False
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -155,7 +158,7 @@ class DaprFlow(Router):
         """
         hosting.install(host, self._route, self.lifespan)
 
-    def wrap(self, other: ASGIApp, /) -> hosting.Wrapped:
+    def wrap(self, other: ASGIApp, /) -> "hosting.Wrapped[DaprFlow]":
         """Return an ASGI app that answers Dapr's paths and passes everything else to ``other``."""
         return hosting.Wrapped(self, self._route, self.lifespan, other)
 
@@ -182,9 +185,8 @@ class DaprFlow(Router):
         blueprint = self._frozen()
         settings = self.settings or Settings.from_env(os.environ)
         async with AsyncExitStack() as stack:
-            given, client = self._client, self.client
-            stack.callback(setattr, self, "_client", given)
-            stack.push_async_callback(client.close)
+            client = self.client
+            stack.push_async_callback(self._close_client, client)
             self._pool.open()
             stack.callback(self._pool.close)
             await blueprint.container.open(stack, client)
@@ -194,6 +196,11 @@ class DaprFlow(Router):
             self._gate.is_open = True
             stack.callback(setattr, self._gate, "is_open", False)  # noqa: FBT003 - setattr's value
             yield
+
+    async def _close_client(self, client: Client) -> None:
+        if self._own_client:
+            self._client = None
+        await client.close()
 
     def _frozen(self) -> Blueprint:
         self.freeze()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from daprflow.addresses import Endpoint
-from daprflow.handlers.registration import Registration
+from daprflow.handlers.registration import InvokeOptions, Registration
 from daprflow.handlers.signature import MISSING, Signature, SignatureError, answer_of, read_handler
 
 In = TypeVar("In")
@@ -21,7 +21,8 @@ class OwnEndpoint(Endpoint[In, Out]):
     __slots__ = ("__wrapped__", "_registration", "_signature")
 
     def __init__(self, registration: Registration, app_id: str = "", /) -> None:
-        self.method = registration.name
+        options = registration.options
+        self.method = options.name if isinstance(options, InvokeOptions) else registration.name
         self._app_id = app_id
         self._registration = registration
         self._signature: Signature | None = None

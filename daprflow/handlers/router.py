@@ -59,6 +59,22 @@ class Decorator:
         )
 
 
+class _EndpointDecorator(Decorator):
+    """The decorator of invoke handlers, which gives back a handle."""
+
+    def __call__(self, function: Any, /) -> Any:
+        """Register ``function`` and return its endpoint."""
+        registration = self._router.register(
+            self._kind, function, InvokeOptions(self._name or name_of(function)), self.source
+        )
+        self.applied = True
+        return self._router.own(registration)
+
+    @property
+    def _name(self) -> str:
+        return self._options.name if isinstance(self._options, InvokeOptions) else ""
+
+
 class TopicDecorator(Protocol[T]):
     """What ``app.topic(handle)`` returns: takes a function whose payload is the topic's."""
 
@@ -74,6 +90,23 @@ class TopicDecorator(Protocol[T]):
     def __call__(
         self, function: Callable[Concatenate[Batch[T], P], R], /
     ) -> Callable[Concatenate[Batch[T], P], R]: ...
+
+
+class InvokeDecorator(Protocol):
+    """What ``app.invoke(name=...)`` returns."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # as in Router.invoke
+        self, function: Callable[Concatenate[In, ...], Coroutine[Any, Any, Out]], /
+    ) -> Endpoint[In, Out]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[In, ...], Out], /) -> Endpoint[In, Out]: ...
+    @overload
+    def __call__(
+        self, function: Callable[..., Coroutine[Any, Any, Out]], /
+    ) -> Endpoint[None, Out]: ...
+    @overload
+    def __call__(self, function: Callable[..., Out], /) -> Endpoint[None, Out]: ...
 
 
 class UntypedTopicDecorator(Protocol):
@@ -193,20 +226,24 @@ class Router:
     ) -> Endpoint[None, Out]: ...
     @overload
     def invoke(self, function: Callable[..., Out], /) -> Endpoint[None, Out]: ...
-    def invoke(self, function: Any, /) -> Any:
-        """Let other apps invoke a function, ``POST /{its name}``; returns a typed `Endpoint`.
+    @overload
+    def invoke(self, /, *, name: str) -> InvokeDecorator: ...
+    def invoke(self, function: Any = None, /, *, name: str = "") -> Any:
+        """Let other apps invoke a function, ``POST /{name}``; returns a typed `Endpoint`.
 
         What it returns is sent as JSON, text and bytes as they are. It may raise Starlette's
         ``HTTPException``; a body that does not fit its payload is answered 400.
+
+        Args:
+            function: the function, when the decorator stands without parentheses.
+            name: the method's name, where it is not the function's.
         """
         caller = calling_source()
-        self._refuse_when_sealed(f"function '{name_of(function)}'", caller)
-        options = InvokeOptions(name_of(function))
-        registration = Registration(Kind.INVOKE, function, options, source_of(function, caller))
-        self._registrations.append(registration)
-        endpoint: OwnEndpoint[Any, Any] = OwnEndpoint(registration, self._own_id())
-        self._endpoints.append(endpoint)
-        return endpoint
+        decorator = _EndpointDecorator(self, Kind.INVOKE, InvokeOptions(name), caller)
+        if function is not None:
+            return decorator(function)
+        self._decorators.append(decorator)
+        return decorator
 
     @overload
     def provide(self, function: F, /) -> F: ...
@@ -235,11 +272,18 @@ class Router:
 
     def register(
         self, kind: Kind, function: Callable[..., Any], options: Options, caller: Source
-    ) -> None:
+    ) -> Registration:
         """Keep a decorated function; nothing is looked at before freeze."""
         self._refuse_when_sealed(f"function '{name_of(function)}'", caller)
-        source = source_of(function, caller)
-        self._registrations.append(Registration(kind, function, options, source))
+        registration = Registration(kind, function, options, source_of(function, caller))
+        self._registrations.append(registration)
+        return registration
+
+    def own(self, registration: Registration) -> OwnEndpoint[Any, Any]:
+        """Keep and return the handle of an invoke handler."""
+        endpoint: OwnEndpoint[Any, Any] = OwnEndpoint(registration, self._own_id())
+        self._endpoints.append(endpoint)
+        return endpoint
 
     def collect(self) -> tuple[list[Registration], list[str]]:
         """Return every registration, included ones too, and what is wrong so far."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.applications import Starlette
 from starlette.routing import Router as StarletteRouter
@@ -15,6 +15,7 @@ from daprflow.transports.asgi import DaprRoute
 
 logger = logging.getLogger(__name__)
 
+A = TypeVar("A")
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 
@@ -58,14 +59,14 @@ def nested(outer: Lifespan, inner: Lifespan) -> Lifespan:
     return both
 
 
-class Wrapped:
+class Wrapped(Generic[A]):
     """An ASGI app in front of another: Dapr's paths are ours, everything else is passed on.
 
     Attributes:
         daprflow_app: the app whose handlers are served, for tools that look for it.
     """
 
-    def __init__(self, own: Any, route: DaprRoute, lifespan: Lifespan, other: ASGIApp) -> None:
+    def __init__(self, own: A, route: DaprRoute, lifespan: Lifespan, other: ASGIApp) -> None:
         self.daprflow_app = own
         self._route = route
         self._lifespan = lifespan

@@ -1,0 +1,46 @@
+"""Misuses of the public API; mypy refuses exactly the lines that say so."""
+
+from tests.typing.accepted import Order, Receipt, app, orders, price, quote, receipts
+
+from daprflow import Batch, Client, CloudEvent
+
+
+async def wrong_payloads(client: Client) -> None:
+    await client.publish(orders, Order("o1", 1))
+    await client.publish(orders, Receipt("x"))  # refused: misc
+    await client.publish(receipts, "x")  # refused: misc
+    await client.invoke(price, "x")  # refused: misc
+    await client.invoke(quote, Receipt("x"))  # refused: misc
+    price(Order("o1", 1))  # refused: operator
+
+
+@app.topic(orders)  # refused: arg-type
+async def another_payload(order: Receipt) -> None: ...
+
+
+@app.topic(orders)  # refused: arg-type
+async def another_data(event: CloudEvent[Receipt]) -> None: ...
+
+
+@app.topic(orders)  # refused: arg-type
+async def another_batch(batch: Batch[Receipt]) -> None: ...
+
+
+@app.topic(orders)  # refused: type-var
+async def returns_the_order(order: Order) -> Order:
+    return order
+
+
+@app.topic(orders)  # refused: type-var
+def returns_a_number(order: Order) -> int:
+    return 1
+
+
+@app.topic("pubsub", "orders")  # refused: type-var
+def returns_text(order: Order) -> str:
+    return "paid"
+
+
+@app.provide(scope="request")  # refused: call-overload, untyped-decorator
+def number() -> int:
+    return 1

@@ -1,0 +1,65 @@
+"""What type checkers accept and refuse of the public API."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mypy import api
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+Reported = dict[str, dict[int, set[str]]]
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    """What mypy reports: per file the error codes of each line."""
+    cache = tmp_path_factory.mktemp("mypy")
+    out, problems, _ = api.run(
+        [
+            "--config-file",
+            str(ROOT / "pyproject.toml"),
+            "--cache-dir",
+            str(cache),
+            "--no-error-summary",
+            "--hide-error-context",
+            "--no-pretty",
+            "--exclude",
+            "^$",
+            str(HERE / "accepted.py"),
+            str(HERE / "rejected.py"),
+        ]
+    )
+    assert problems == ""
+    found: Reported = {}
+    for line in out.splitlines():
+        match = re.match(r"(.+?):(\d+): error: .*\[([a-z-]+)\]$", line)
+        if match:
+            lines = found.setdefault(Path(match[1]).name, {})
+            lines.setdefault(int(match[2]), set()).add(match[3])
+    return found
+
+
+def expected() -> dict[int, set[str]]:
+    """The lines of rejected.py that say they are refused, with the codes."""
+    lines = (HERE / "rejected.py").read_text(encoding="utf-8").splitlines()
+    return {
+        number: set(line.partition("# refused: ")[2].split(", "))
+        for number, line in enumerate(lines, 1)
+        if "# refused: " in line
+    }
+
+
+def test_right_uses_are_accepted(reported: Reported) -> None:
+    """Mypy has nothing to say of the right uses."""
+    assert reported.get("accepted.py", {}) == {}
+
+
+def test_misuses_are_refused(reported: Reported) -> None:
+    """Mypy refuses exactly the misuses, each for its reason."""
+    assert reported.get("rejected.py", {}) == expected()
+
+
+def test_nothing_else_is_reported(reported: Reported) -> None:
+    """The package itself is clean under the same run."""
+    assert set(reported) <= {"rejected.py"}
