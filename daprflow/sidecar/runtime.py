@@ -181,6 +181,8 @@ class Runtime:
         await self._loader.unload()
         if self.channel is not None:
             await self.channel.close()
+        if self.health.outbound_ready:
+            await self.invocation.close()
         self.health.outbound_ready = False
 
     # ---- the app --------------------------------------------------------------------------------
