@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CUT_OFF = 1.0
+"""Seconds for deliveries to notice that their connection is gone."""
+
 
 @dataclass(slots=True)
 class Health:
@@ -166,24 +169,31 @@ class Runtime:
             return
         self._closed = True
         self.health.ready = False
-        try:
-            async with asyncio.timeout(grace):
-                await self.pause()
-        except TimeoutError:
+        await self._end_deliveries(grace)
+        if self.engine.runtimes.get(self.app_id) is self:
+            del self.engine.runtimes[self.app_id]
+        await self._loader.unload()
+        self.health.outbound_ready = False
+
+    async def _end_deliveries(self, grace: float) -> None:
+        """Stop deliveries; those that do not end in time lose their connection."""
+        stop = asyncio.get_running_loop().create_task(self.pause())
+        _, pending = await asyncio.wait({stop}, timeout=grace)
+        if pending:
             logger.warning(
                 "deliveries to '%s' did not end within %g s; what a durable broker holds of them "
                 "is delivered again",
                 self.app_id,
                 grace,
             )
-        if self.engine.runtimes.get(self.app_id) is self:
-            del self.engine.runtimes[self.app_id]
-        await self._loader.unload()
         if self.channel is not None:
             await self.channel.close()
-        if self.health.outbound_ready:
-            await self.invocation.close()
-        self.health.outbound_ready = False
+        if pending:
+            _, pending = await asyncio.wait({stop}, timeout=CUT_OFF)
+        if pending:
+            stop.cancel()
+        elif (error := stop.exception()) is not None:
+            logger.error("stopping deliveries to '%s' failed", self.app_id, exc_info=error)
 
     # ---- the app --------------------------------------------------------------------------------
 

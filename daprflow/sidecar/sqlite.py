@@ -157,16 +157,18 @@ class SqliteWriter:
             return
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                self._run_one(connection, job)
+            if len(batch) == 1:
+                batch[0].result = batch[0].call(connection)
+            else:
+                for job in batch:
+                    self._run_one(connection, job)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             _undo(connection)
             failure = self._refusal(error)
             for job in batch:
                 job.error = failure
-        except Exception as error:
-            logger.exception("a batch on database '%s' failed", self.path)
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
             _undo(connection)
             for job in batch:
                 job.error = error

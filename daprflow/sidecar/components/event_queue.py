@@ -1,0 +1,264 @@
+"""The events of one topic that wait for one consumer group, and who works them off."""
+
+import asyncio
+import heapq
+import logging
+from collections import deque
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+
+from daprflow.sidecar.clock import Clock, Timer
+from daprflow.sidecar.components.base import Message, Nack, Receive, Undelivered
+from daprflow.sidecar.components.event_log import SEQUENCE_BITS, EventLog, Group, StoredEvent
+
+logger = logging.getLogger(__name__)
+
+WINDOW = 512
+WINDOW_SIZE = 16 * 1024 * 1024
+PAGE = 256
+PAGE_SIZE = 4 * 1024 * 1024
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 60.0
+AWAY_PAUSE = 0.5
+"""Seconds before the next try after an app that could not be reached."""
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """One who takes events of the group."""
+
+    receive: Receive
+    limit: int
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    stopped: bool = False
+
+
+class EventQueue:
+    """Hands the events of one group to its subscribers, in publish order, several at one time.
+
+    The log keeps every event until it is done; here only a window of those that come next is in
+    memory. A failed event waits aside for its next attempt, so that none blocks another.
+    """
+
+    def __init__(self, pubsub: str, group: Group, log: EventLog, clock: Clock) -> None:
+        self.group = group
+        self._pubsub = pubsub
+        self._log = log
+        self._clock = clock
+        self._base = group.id << SEQUENCE_BITS
+        self._sequence = self._base + group.last
+        self._subscribers: list[Subscriber] = []
+        self._turn = 0
+        self._window: deque[StoredEvent] = deque()
+        self._window_size = 0
+        self._read_to = self._base
+        self._behind = False
+        self._again: list[tuple[int, int]] = []
+        self._waiting: list[tuple[float, int, int]] = []
+        self._timer: Timer | None = None
+        self._timer_due = 0.0
+        self._away: Timer | None = None
+
+    def make_event(self, message: Message, expires: float | None) -> StoredEvent:
+        """Return ``message`` as an event of this group, numbered next."""
+        self._sequence += 1
+        return StoredEvent(
+            self._sequence, message.data, message.metadata, message.content_type, expires=expires
+        )
+
+    def accept(self, event: StoredEvent) -> None:
+        """Take over an event that the log keeps now."""
+        if not self._subscribers or event.key <= self._read_to:
+            return
+        if self._behind or (
+            self._log.bounded and (len(self._window) >= WINDOW or self._window_size >= WINDOW_SIZE)
+        ):
+            self._behind = True
+            return
+        self._read_to = event.key
+        self._window.append(event)
+        self._window_size += len(event.data)
+        self._pump()
+
+    async def add(self, subscriber: Subscriber) -> None:
+        """Begin to hand events to ``subscriber``; the first one finds the backlog."""
+        await self._log.flush()
+        self._subscribers.append(subscriber)
+        if len(self._subscribers) == 1:
+            self._read_to = self._base
+            self._behind = True
+        self._pump()
+
+    async def remove(self, subscriber: Subscriber) -> None:
+        """Stop handing events to ``subscriber`` and wait for those it has."""
+        subscriber.stopped = True
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
+        if not self._subscribers:
+            self._forget_memory()
+        if subscriber.tasks:
+            await asyncio.wait(subscriber.tasks)
+        self._pump()
+
+    def _forget_memory(self) -> None:
+        """Drop what is in memory only for speed: the log has it all."""
+        for timer in (self._timer, self._away):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._away = None
+        self._window.clear()
+        self._window_size = 0
+        self._again.clear()
+        self._waiting.clear()
+
+    # ---- choosing -------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Start as many deliveries as there are events and room."""
+        while self._away is None and (subscriber := self._free()) is not None:
+            event = self._take()
+            if event is None:
+                return
+            handling = subscriber.receive(self._message(event))
+            task = asyncio.get_running_loop().create_task(self._work(subscriber, event, handling))
+            subscriber.tasks.add(task)
+            task.add_done_callback(subscriber.tasks.discard)
+
+    def _free(self) -> Subscriber | None:
+        """Return the next subscriber, in turn, that has room."""
+        count = len(self._subscribers)
+        for step in range(count):
+            subscriber = self._subscribers[(self._turn + step) % count]
+            if len(subscriber.tasks) < subscriber.limit:
+                self._turn += step + 1
+                return subscriber
+        return None
+
+    def _take(self) -> StoredEvent | None:
+        """Return the event that comes next; expired ones are dropped on the way."""
+        while (event := self._next()) is not None:
+            if event.expires is None or event.expires > self._clock.now():
+                return event
+            self._log.forget(event.key)
+        return None
+
+    def _next(self) -> StoredEvent | None:
+        while self._again:
+            key, attempt = heapq.heappop(self._again)
+            event = self._log.find(key)
+            if event is not None:
+                event.attempt = attempt
+                return event
+        if not self._window and self._behind:
+            self._read_page()
+        if not self._window:
+            return None
+        event = self._window.popleft()
+        self._window_size -= len(event.data)
+        return event
+
+    def _read_page(self) -> None:
+        """Fill the window from the log; events that wait for a later attempt go aside."""
+        now = self._clock.now()
+        while self._behind and not self._window:
+            events = self._log.page(self.group.id, self._read_to, PAGE, PAGE_SIZE)
+            if not events:
+                self._behind = False
+                return
+            for event in events:
+                self._read_to = event.key
+                if event.due > now:
+                    self._wait(event.due, event.key, event.attempt)
+                else:
+                    self._window.append(event)
+                    self._window_size += len(event.data)
+
+    # ---- delivering -----------------------------------------------------------------------------
+
+    def _message(self, event: StoredEvent) -> Message:
+        return Message(
+            self.group.topic, event.data, event.metadata, event.content_type, event.attempt + 1
+        )
+
+    async def _work(
+        self, subscriber: Subscriber, event: StoredEvent, handling: Awaitable[None]
+    ) -> None:
+        """Deliver one event, then what comes next until nothing does."""
+        while True:
+            await self._settle(subscriber, event, handling)
+            following = None if subscriber.stopped or self._away else self._take()
+            if following is None:
+                return
+            event, handling = following, subscriber.receive(self._message(following))
+
+    async def _settle(
+        self, subscriber: Subscriber, event: StoredEvent, handling: Awaitable[None]
+    ) -> None:
+        try:
+            await handling
+        except Undelivered as reason:
+            self._hold(subscriber, event, reason)
+        except Nack as nack:
+            self._postpone(event, str(nack))
+        except Exception as error:
+            logger.exception("handling an event on '%s/%s' failed", self._pubsub, self.group.topic)
+            self._postpone(event, str(error))
+        else:
+            self._log.forget(event.key)
+
+    def _hold(self, subscriber: Subscriber, event: StoredEvent, reason: Undelivered) -> None:
+        """Give an event back that did not get to the app; this was no attempt."""
+        if not self._subscribers:
+            return
+        heapq.heappush(self._again, (event.key, event.attempt))
+        if not subscriber.stopped and self._away is None:
+            logger.warning(
+                "events on '%s/%s' wait, the app is away: %s",
+                self._pubsub,
+                self.group.topic,
+                reason,
+            )
+            self._away = self._clock.call_at(self._clock.now() + AWAY_PAUSE, self._retry_away)
+
+    def _retry_away(self) -> None:
+        self._away = None
+        self._pump()
+
+    def _postpone(self, event: StoredEvent, reason: str) -> None:
+        """Note a failed attempt; the next one is due later each time."""
+        event.attempt += 1
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(event.attempt - 1, 16))
+        event.due = self._clock.now() + pause
+        logger.warning(
+            "an event on '%s/%s' failed (attempt %d), the next attempt is in %g s: %s",
+            self._pubsub,
+            self.group.topic,
+            event.attempt,
+            pause,
+            reason,
+        )
+        self._log.postpone(event)
+        if self._subscribers:
+            self._wait(event.due, event.key, event.attempt)
+
+    def _wait(self, due: float, key: int, attempt: int) -> None:
+        heapq.heappush(self._waiting, (due, key, attempt))
+        if self._timer is None or due < self._timer_due:
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
+            self._timer_due = self._waiting[0][0]
+            self._timer = self._clock.call_at(self._timer_due, self._come_due)
+
+    def _come_due(self) -> None:
+        self._timer = None
+        now = self._clock.now()
+        while self._waiting and self._waiting[0][0] <= now:
+            _, key, attempt = heapq.heappop(self._waiting)
+            heapq.heappush(self._again, (key, attempt))
+        self._arm()
+        self._pump()

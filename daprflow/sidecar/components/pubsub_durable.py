@@ -1,0 +1,105 @@
+"""``pubsub.daprflow``: the built-in broker, which keeps events until they are handled."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from daprflow.sidecar.blocks.pubsub_publish import ttl_seconds
+from daprflow.sidecar.components.base import ComponentContext, ComponentError, Message, Receive
+from daprflow.sidecar.components.event_log import (
+    SEQUENCE_BITS,
+    EventLog,
+    Group,
+    MemoryLog,
+    SqliteLog,
+    StoredEvent,
+)
+from daprflow.sidecar.components.event_queue import EventQueue, Subscriber
+
+FILE = "engine.db"
+
+
+class DurablePubSub:
+    """A broker for one machine, in ``engine.db`` of the data folder, or in memory without one.
+
+    Every consumer group that ever subscribed to a topic gets every event published since, also
+    while its app is away; an event on a topic without a group is accepted and gone. A failed
+    event is delivered again after 0.5 s, then after twice as long each time up to 60 s, until it
+    succeeds, is dropped, expires, or, where the subscription names a dead letter topic, after
+    ten attempts. Events start in publish order, several at one time.
+    """
+
+    dead_letter_after = 10
+    serial = False
+    keeps_ttl = True
+    capabilities: tuple[str, ...] = ("MESSAGE_TTL",)
+
+    def __init__(self, context: ComponentContext) -> None:
+        self.name = context.name
+        self._clock = context.clock
+        self._ttl = context.metadata.get("ttlinseconds", "")
+        self._log: EventLog
+        if context.data_dir is None:
+            self._log = MemoryLog()
+        else:
+            self._log = SqliteLog(context.data_dir / FILE, context.name)
+        self._queues: dict[int, EventQueue] = {}
+        self._topics: dict[str, list[EventQueue]] = {}
+
+    async def open(self) -> None:
+        """Open the log and find the groups it knows.
+
+        Raises:
+            ComponentError: the file cannot be used, or the default TTL is no number.
+        """
+        if self._ttl and ttl_seconds({"ttl": self._ttl}) is None:
+            raise ComponentError(f"'ttlInSeconds' is '{self._ttl}'; write a number above 0")
+        for group in await self._log.open(self._accept):
+            self._add_queue(group)
+
+    async def close(self) -> None:
+        """Write what is left to write."""
+        await self._log.close()
+
+    async def publish(self, message: Message, /) -> None:
+        """Keep ``message`` for each group of its topic; it survives a kill once this returns."""
+        queues = self._topics.get(message.topic)
+        if queues:
+            expires = self._expires(message.metadata)
+            await self._log.publish([queue.make_event(message, expires) for queue in queues])
+
+    async def subscribe(
+        self,
+        topic: str,
+        consumer: str,
+        metadata: Mapping[str, str],  # noqa: ARG002 - a broker of our own has no settings here
+        receive: Receive,
+        /,
+        *,
+        concurrency: int = 32,
+    ) -> Callable[[], Awaitable[None]]:
+        """Start delivering ``topic`` to ``consumer``, beginning with what waits for it."""
+        queue = await self._queue(topic, consumer)
+        subscriber = Subscriber(receive, concurrency)
+        await queue.add(subscriber)
+        return partial(queue.remove, subscriber)
+
+    def _accept(self, event: StoredEvent) -> None:
+        self._queues[event.key >> SEQUENCE_BITS].accept(event)
+
+    async def _queue(self, topic: str, consumer: str) -> EventQueue:
+        for queue in self._topics.get(topic, ()):
+            if queue.group.consumer == consumer:
+                return queue
+        return self._add_queue(await self._log.add_group(topic, consumer))
+
+    def _add_queue(self, group: Group) -> EventQueue:
+        queue = EventQueue(self.name, group, self._log, self._clock)
+        self._queues[group.id] = queue
+        self._topics.setdefault(group.topic, []).append(queue)
+        return queue
+
+    def _expires(self, metadata: Mapping[str, str] | None) -> float | None:
+        seconds = ttl_seconds(metadata) if metadata else None
+        if seconds is None:
+            seconds = int(self._ttl) if self._ttl else None
+        return None if seconds is None else self._clock.now() + seconds
