@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 import httptools
 
@@ -184,9 +185,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the way out."""
-        if isinstance(transport, asyncio.Transport):  # pragma: no branch - TCP always is
-            self._transport = transport
-            self.usable = True
+        # uvloop's transports are no subclass of asyncio's
+        self._transport = cast("asyncio.Transport", transport)
+        self.usable = True
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what comes without a call ends the connection."""
