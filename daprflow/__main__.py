@@ -1,0 +1,5 @@
+"""``python -m daprflow``."""
+
+from daprflow.cli.main import main
+
+main()

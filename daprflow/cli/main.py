@@ -1,0 +1,65 @@
+"""The ``daprflow`` command: finds the command, reads its settings, turns errors into one line."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from daprflow.cli.context import Invocation
+from daprflow.cli.run import run
+from daprflow.cli.voice import complain
+from daprflow.errors import DaprFlowError
+from daprflow.launcher.exits import Exit, LaunchError
+
+app = typer.Typer(
+    name="daprflow",
+    help="Write and run Dapr services in Python.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - the shape of a callback
+    if value:
+        from importlib.metadata import version  # noqa: PLC0415 - slow, and rarely asked for
+
+        typer.echo(f"daprflow {version('daprflow')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everything(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Write and run Dapr services in Python."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; does not return."""
+    started = time.monotonic()
+    words, command = _split(list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        app(args=words, obj=Invocation(command, started), prog_name="daprflow")
+    except LaunchError as error:
+        complain(str(error))
+        sys.exit(error.code)
+    except DaprFlowError as error:
+        complain(str(error))
+        sys.exit(Exit.FAILED)
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+
+
+def _split(words: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
+    """Take the command after the first ``--`` out."""
+    if "--" not in words:
+        return words, None
+    at = words.index("--")
+    return words[:at], tuple(words[at + 1 :])

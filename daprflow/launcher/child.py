@@ -1,0 +1,107 @@
+"""The process of an app: import it, tell the supervisor what it holds, serve it until told to stop.
+
+Run as ``python -m daprflow.launcher.child TARGET --fd N --report N --grace S``.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daprflow.errors import AppDefinitionError
+from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.logs import configure_logging
+from daprflow.launcher.loop import run
+from daprflow.launcher.report import AppFailed, AppFrozen, AppServing, Cron, HandlerRow, Reporter
+from daprflow.launcher.target import Loaded, load, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOptions:
+    """What the supervisor asks of the app's process."""
+
+    target: str
+    listener: int
+    report: int | None
+    grace: float
+    log_level: str
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve a target; return the exit status."""
+    options = _parse(arguments)
+    reporter = Reporter(options.report)
+    if options.report is not None:
+        os.set_inheritable(options.report, False)  # noqa: FBT003 - takes no keyword
+    configure_logging(options.log_level)
+    try:
+        loaded = load(resolve(options.target, Path.cwd()))
+        frozen = freeze(loaded)
+    except (LaunchError, AppDefinitionError) as error:
+        reporter.send(AppFailed(str(error)))
+        sys.stderr.write(f"{error}\n")
+        return error.code if isinstance(error, LaunchError) else Exit.FAILED
+    os.environ.setdefault("APP_ID", frozen.app_id)
+    reporter.send(frozen)
+    listener = socket.socket(fileno=options.listener)
+    return run(serve_app(loaded, listener, reporter, options.grace))
+
+
+def freeze(loaded: Loaded) -> AppFrozen:
+    """Freeze the app and describe it.
+
+    Raises:
+        AppDefinitionError: the app is wrong; every problem at once.
+    """
+    app = loaded.app
+    app.freeze()
+    return AppFrozen(
+        app_id=app.app_id,
+        folder=str(loaded.folder),
+        handlers=tuple(
+            HandlerRow(row.kind, row.name, row.path, row.handler, row.source, row.payload)
+            for row in app.table()
+        ),
+        crons=tuple(Cron(cron.name, cron.schedule) for cron in app.crons()),
+    )
+
+
+async def serve_app(
+    loaded: Loaded, listener: socket.socket, reporter: Reporter, grace: float
+) -> int:
+    """Serve until a signal says stop, then let what is in flight end."""
+    from daprflow.transports.server import HttpServer, StartFailed  # noqa: PLC0415 - after freeze
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    server = HttpServer(loaded.asgi, lifespan=True, websockets=True)
+    try:
+        await server.start(listener)
+    except StartFailed as error:
+        reporter.send(AppFailed(str(error)))
+        return Exit.FAILED
+    reporter.send(AppServing())
+    await stop.wait()
+    await server.stop(grace)
+    return Exit.OK
+
+
+def _parse(arguments: Sequence[str]) -> ChildOptions:
+    parser = ArgumentParser("daprflow.launcher.child")
+    parser.add_argument("target")
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--report", type=int)
+    parser.add_argument("--grace", type=float, default=5.0)
+    parser.add_argument("--log-level", default="info")
+    known = parser.parse_args(arguments)
+    return ChildOptions(known.target, known.fd, known.report, known.grace, known.log_level)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,126 @@
+"""The data folder ``.daprflow/``: who may use it, and how others find the run that does."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from daprflow.launcher.exits import Exit, LaunchError
+
+NAME = ".daprflow"
+
+
+class RunningApp(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One app of a run; ``api_token`` is what its sidecar asks callers for."""
+
+    app_id: str
+    http_port: int
+    app_port: int | None = None
+    api_token: str | None = None
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """The content of ``run.json``.
+
+    Attributes:
+        started: the start time of process ``pid`` as the system counts it; tells a later process
+            with the same id apart.
+        control_port: where further runs in this folder register.
+        token: what they prove themselves with.
+    """
+
+    pid: int
+    started: str
+    apps: tuple[RunningApp, ...] = ()
+    control_port: int = 0
+    token: str = ""
+
+
+class DataFolder:
+    """The folder that holds a run's data; made on first use, mode 0700, ignored by git."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = -1
+
+    def prepare(self) -> None:
+        """Make the folder and what belongs into it.
+
+        Raises:
+            LaunchError: it cannot be made or written.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.path / "logs").mkdir(mode=0o700, exist_ok=True)
+            ignore = self.path / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            raise LaunchError(
+                f"cannot use '{self.path}' for data: {error.strerror}; "
+                "name another folder with --data-dir",
+                Exit.DATA_FOLDER,
+            ) from None
+
+    def lock(self) -> bool:
+        """Become this folder's only user; False when another live process is it."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LaunchError(
+                f"cannot lock '{self.path}': {error.strerror}", Exit.DATA_FOLDER
+            ) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._lock = descriptor
+        return True
+
+    def publish(self, record: RunRecord) -> None:
+        """Write ``run.json`` in one step, readable by this user only."""
+        draft = self.path / f"run.json.{secrets.token_hex(4)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(record))
+        draft.replace(self.path / "run.json")
+
+    def running(self) -> RunRecord | None:
+        """Return the record of the run in this folder, None when there is none alive."""
+        try:
+            record = msgspec.json.decode((self.path / "run.json").read_bytes(), type=RunRecord)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return record if start_time(record.pid) == record.started else None
+
+    def release(self) -> None:
+        """Take ``run.json`` away and give the lock back."""
+        if self._lock < 0:
+            return
+        with contextlib.suppress(OSError):
+            (self.path / "run.json").unlink(missing_ok=True)
+        os.close(self._lock)
+        self._lock = -1
+
+
+def start_time(pid: int) -> str:
+    """Return when a process started, in words of the system; empty when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return _without_proc(pid)
+    return stat.rpartition(b")")[2].split()[19].decode()
+
+
+def _without_proc(pid: int) -> str:
+    if Path("/proc/self").exists():
+        return ""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return ""
+    return "?"

@@ -1,0 +1,209 @@
+"""From options to a run: chooses the sidecar, takes the ports, locks the data folder."""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from daprflow.launcher import ports
+from daprflow.launcher.app_process import Surroundings
+from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.folder import DataFolder, RunningApp, RunRecord, start_time
+from daprflow.launcher.options import (
+    DEFAULT_APP_PORT,
+    DEFAULT_HTTP_PORT,
+    RunOptions,
+    SidecarChoice,
+    SidecarOptions,
+    Tokens,
+)
+from daprflow.launcher.sidecar import AppSpec, Attached, Sidecar
+from daprflow.launcher.supervisor import Plan, Supervisor, Voice
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which sidecar a run takes and why; ``daprd`` is the runtime's program."""
+
+    choice: SidecarChoice
+    reason: str
+    daprd: Path | None = None
+
+
+def runtime_home(options: RunOptions, env: Mapping[str, str]) -> Path:
+    """Return the folder a real runtime is installed in, as the official command line finds it."""
+    if options.runtime_path is not None:
+        return options.runtime_path / ".dapr"
+    if env.get("DAPR_RUNTIME_PATH"):
+        return Path(env["DAPR_RUNTIME_PATH"]) / ".dapr"
+    return Path(env.get("HOME") or "/nonexistent") / ".dapr"
+
+
+def choose(options: RunOptions, env: Mapping[str, str]) -> Chosen:
+    """Decide which sidecar to take; never one from the working folder or a folder open to all.
+
+    Raises:
+        LaunchError: ``--sidecar daprd`` and there is none that may be used.
+    """
+    if options.choice in {SidecarChoice.EMBEDDED, SidecarChoice.NONE}:
+        return Chosen(options.choice, f"--sidecar {options.choice}")
+    program = runtime_home(options, env) / "bin" / "daprd"
+    problem = _unusable(program, options.base)
+    if not problem:
+        reason = "--sidecar daprd" if options.choice is SidecarChoice.DAPRD else "it is installed"
+        return Chosen(SidecarChoice.DAPRD, f"{reason}: {program}", program)
+    if options.choice is SidecarChoice.DAPRD:
+        raise LaunchError(
+            f"no usable runtime: {problem}; run 'dapr init', or use --sidecar embedded",
+            Exit.SIDECAR_FAILED,
+        )
+    return Chosen(SidecarChoice.EMBEDDED, problem)
+
+
+def _unusable(program: Path, base: Path) -> str:
+    """Return why a program must not be run; empty when it may."""
+    if not program.is_file():
+        return f"there is no {program}"
+    real = program.resolve()
+    if real.is_relative_to(base.resolve()) and base.resolve() != Path.home():
+        return f"'{real}' lies in the working folder"
+    for place in (real, real.parent):
+        mode = place.stat()
+        if mode.st_mode & 0o002:
+            return f"everybody may write to '{place}'"
+        if mode.st_uid not in {0, os.getuid()}:
+            return f"'{place}' belongs to another user"
+    if not os.access(real, os.X_OK):
+        return f"'{real}' is not executable"
+    return ""
+
+
+class Launch:
+    """One run from its options to its exit code."""
+
+    def __init__(self, options: RunOptions, env: Mapping[str, str], voice: Voice) -> None:
+        self._options = options
+        self._env = env
+        self._voice = voice
+        self._folder = DataFolder(options.sidecar.data_dir)
+
+    async def run(self, started: float) -> int:
+        """Take what the run needs, carry it out, give everything back.
+
+        Raises:
+            LaunchError: something outside stands in the way.
+        """
+        chosen = choose(self._options, self._env)
+        if chosen.choice is SidecarChoice.NONE:
+            return await self._supervise(self._attached(), started)
+        self._folder.prepare()
+        if not self._folder.lock():
+            raise LaunchError(
+                f"another run uses '{self._folder.path}'; end it, or name another folder with "
+                "--data-dir",
+                Exit.DATA_FOLDER,
+            )
+        try:
+            return await self._supervise(self._own(chosen), started)
+        finally:
+            self._folder.release()
+
+    async def _supervise(self, pieces: "_Pieces", started: float) -> int:
+        plan = Plan(
+            options=self._options,
+            around=pieces.around,
+            listener=pieces.listener,
+            make_sidecar=pieces.make_sidecar,
+            started=started,
+            announce=pieces.announce,
+        )
+        return await Supervisor(plan, self._voice).run()
+
+    def _attached(self) -> "_Pieces":
+        options = self._options.sidecar
+        http_port = options.dapr_http_port or int(self._env.get("DAPR_HTTP_PORT") or 3500)
+        listener = self._app_listener({http_port})
+        tokens = Tokens(self._env.get("DAPR_API_TOKEN"), self._env.get("APP_API_TOKEN"))
+        around = self._surroundings(listener, http_port, options.dapr_grpc_port, tokens)
+        return _Pieces(
+            around,
+            listener,
+            lambda: Attached(http_port, options.dapr_grpc_port),
+            lambda _: None,
+        )
+
+    def _own(self, chosen: Chosen) -> "_Pieces":
+        options = self._options.sidecar
+        api = http_listener(options)
+        http_port = api.getsockname()[1]
+        listener = self._app_listener({http_port})
+        tokens = Tokens(self._env.get("DAPR_API_TOKEN"), self._env.get("APP_API_TOKEN"))
+        if chosen.daprd is not None:
+            raise LaunchError("daprd is not wired yet")
+        around = self._surroundings(listener, http_port, None, tokens)
+        home = None if options.ephemeral else self._folder.path.resolve()
+
+        def make() -> Sidecar:
+            # Imported while the app's process imports the app.
+            from daprflow.launcher.embedded import Embedded, EngineHome  # noqa: PLC0415
+
+            return Embedded(
+                options, EngineHome(home, self._options.base), api, tokens, reason=chosen.reason
+            )
+
+        return _Pieces(around, listener, make, lambda app: self._publish(app, around))
+
+    def _app_listener(self, avoid: set[int]) -> socket.socket | None:
+        """Take the port of a target of ours; a command's port must be free for it."""
+        options = self._options.sidecar
+        host = options.app_channel_address
+        if self._options.target is None:
+            if options.app_port is not None:
+                ports.require_free(options.app_port, host=host, flag="--app-port")
+            return None
+        if options.app_port is not None:
+            return ports.listen(options.app_port, host=host, flag="--app-port")
+        return ports.listen_from(DEFAULT_APP_PORT, host=host, avoid=avoid)
+
+    def _surroundings(
+        self,
+        listener: socket.socket | None,
+        http_port: int,
+        grpc_port: int | None,
+        tokens: Tokens,
+    ) -> Surroundings:
+        options = self._options.sidecar
+        return Surroundings(
+            app_id=options.app_id,
+            app_port=listener.getsockname()[1] if listener else options.app_port,
+            app_protocol=options.app_protocol,
+            app_channel_address=options.app_channel_address,
+            http_port=http_port,
+            grpc_port=grpc_port,
+            tokens=tokens,
+        )
+
+    def _publish(self, spec: AppSpec, around: Surroundings) -> None:
+        app = RunningApp(spec.app_id, around.http_port, around.app_port, around.tokens.api)
+        self._folder.publish(
+            RunRecord(os.getpid(), start_time(os.getpid()), (app,), token=secrets.token_urlsafe())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """What a kind of sidecar brings to a plan."""
+
+    around: Surroundings
+    listener: socket.socket | None
+    make_sidecar: Callable[[], Sidecar]
+    announce: Callable[[AppSpec], None]
+
+
+def http_listener(options: SidecarOptions) -> socket.socket:
+    """Take the port of the sidecar's HTTP API, on loopback."""
+    if options.dapr_http_port is not None:
+        return ports.listen(options.dapr_http_port, flag="--dapr-http-port")
+    return ports.listen_from(DEFAULT_HTTP_PORT)

@@ -1,0 +1,84 @@
+"""What a run is asked for, after flags, environment and ``daprflow.toml`` were put together."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from daprflow.launcher.target import Target
+
+DEFAULT_HTTP_PORT = 3500
+DEFAULT_APP_PORT = 8000
+
+
+class SidecarChoice(StrEnum):
+    """Which sidecar a run gets."""
+
+    AUTO = "auto"
+    EMBEDDED = "embedded"
+    DAPRD = "daprd"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarOptions:
+    """The settings of an app's sidecar; names and defaults are those of the runtime's flags.
+
+    Attributes:
+        app_id: None takes it from the app, or from the working folder's name for a command.
+        dapr_http_port: None takes 3500 or the next free one.
+        dapr_grpc_port: for a real runtime only.
+        max_body_size: bytes; negative means no limit.
+        grace: seconds from a stop signal to the end.
+        data_dir: where ``.daprflow`` lies or is made.
+        ephemeral: keep everything in memory.
+    """
+
+    app_id: str | None = None
+    app_port: int | None = None
+    app_channel_address: str = "127.0.0.1"
+    app_protocol: str = "http"
+    app_max_concurrency: int = -1
+    dapr_http_port: int | None = None
+    dapr_grpc_port: int | None = None
+    resources_path: tuple[Path, ...] = ()
+    config: Path | None = None
+    log_level: str = "info"
+    max_body_size: int = 4 * 1024 * 1024
+    read_buffer_size: int = 4096
+    enable_app_health_check: bool = False
+    app_health_check_path: str = "/healthz"
+    app_health_probe_interval: int = 5
+    app_health_probe_timeout: int = 500
+    app_health_threshold: int = 3
+    grace: float = 5.0
+    data_dir: Path = Path(".daprflow")
+    ephemeral: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """One ``daprflow run``: a target of ours, or a command in any language.
+
+    Attributes:
+        base: the working folder.
+        start_timeout: seconds the app has to open its port.
+        runtime_path: where a real runtime is installed; None looks at ``DAPR_RUNTIME_PATH``, then
+            at ``~``.
+    """
+
+    base: Path
+    sidecar: SidecarOptions
+    target: Target | None = None
+    command: tuple[str, ...] = ()
+    choice: SidecarChoice = SidecarChoice.AUTO
+    reload: bool = False
+    start_timeout: float = 60.0
+    runtime_path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one run: asked of the sidecar's callers, and sent by the sidecar to the app."""
+
+    api: str | None = None
+    app: str | None = None

@@ -1,0 +1,108 @@
+"""The Sidecar protocol: what the supervisor asks of whichever sidecar a run has."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from daprflow.launcher.report import Cron
+
+
+@dataclass(frozen=True, slots=True)
+class AppSpec:
+    """The app as its sidecar must know it.
+
+    Attributes:
+        app_port: None for a command that listens nowhere.
+        folder: where default resources are looked for.
+        crons: schedules the app declares; each becomes a ``bindings.cron`` component.
+    """
+
+    app_id: str
+    app_port: int | None
+    folder: str
+    crons: tuple[Cron, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarInfo:
+    """What the banner says about a sidecar.
+
+    Attributes:
+        kind: "embedded sidecar", "daprd 1.18.3", "no sidecar".
+        reason: why this one.
+        data: where data is kept.
+        notes: further lines the user should read once.
+    """
+
+    kind: str
+    reason: str
+    http_port: int
+    grpc_port: int | None = None
+    data: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Sidecar(Protocol):
+    """A sidecar for one app; made without I/O, its ports are chosen already."""
+
+    async def start(self, app: AppSpec, /) -> None:
+        """Load the resources and answer API calls."""
+        ...
+
+    async def connect(self) -> None:
+        """Wait for the app's port, read its subscriptions, begin to deliver."""
+        ...
+
+    async def pause(self) -> None:
+        """Stop delivering; what is not delivered waits."""
+        ...
+
+    async def reconnect(self, app: AppSpec, /) -> None:
+        """Connect to the app's next process; what it declares may have changed."""
+        ...
+
+    def info(self) -> SidecarInfo:
+        """Describe it, once connected."""
+        ...
+
+    async def ended(self) -> str:
+        """Wait until it ends by itself; return why, in one line."""
+        ...
+
+    async def close(self, grace: float, /) -> None:
+        """End it within ``grace`` seconds."""
+        ...
+
+
+class Attached:
+    """No sidecar of ours: there is one already, or none is wanted."""
+
+    def __init__(self, http_port: int, grpc_port: int | None) -> None:
+        self.http_port = http_port
+        self.grpc_port = grpc_port
+
+    async def start(self, app: AppSpec, /) -> None:
+        """Have nothing to start."""
+
+    async def connect(self) -> None:
+        """Leave connecting to whoever runs the sidecar."""
+
+    async def pause(self) -> None:
+        """Have no say in it."""
+
+    async def reconnect(self, app: AppSpec, /) -> None:
+        """Leave it to whoever runs the sidecar; it reads subscriptions once."""
+
+    def info(self) -> SidecarInfo:
+        """Say that none was started."""
+        return SidecarInfo(
+            "no sidecar", "--sidecar none", self.http_port, self.grpc_port, data="elsewhere"
+        )
+
+    async def ended(self) -> str:
+        """Never end."""
+        await asyncio.get_running_loop().create_future()
+        return ""
+
+    async def close(self, grace: float, /) -> None:
+        """Leave it running."""

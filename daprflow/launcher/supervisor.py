@@ -1,0 +1,304 @@
+"""The supervisor of one run: owns the signals, the app's process and the order things end in."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from daprflow.launcher.app_process import AppProcess, AppStopped, Surroundings
+from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.options import RunOptions
+from daprflow.launcher.report import AppFrozen, HandlerRow
+from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+KILL_GRACE = 1.0
+"""What an app is given beyond the grace period, to leave by itself."""
+
+
+SIGNALLED = 128
+"""Shells add a signal's number to this."""
+
+
+class Voice(Protocol):
+    """How a run speaks to its user."""
+
+    def ready(
+        self, app: AppSpec, info: SidecarInfo, handlers: tuple[HandlerRow, ...], seconds: float
+    ) -> None:
+        """Print the banner: the app is connected."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Print one line about the run."""
+        ...
+
+    def warn(self, line: str) -> None:
+        """Print one line the user should act upon."""
+        ...
+
+
+class _Next(Enum):
+    RELOAD = "reload"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run whose ports are taken and whose pieces are chosen.
+
+    Attributes:
+        around: the app's environment.
+        listener: the app's listening socket, kept over reloads, so that callers wait for the next
+            process and are not refused; None for a command, which opens its own port.
+        make_sidecar: called once the app's process was started, so that both start in parallel.
+        started: when the user pressed return, on `time.monotonic`.
+        announce: told what the app is, once its sidecar answers.
+    """
+
+    options: RunOptions
+    around: Surroundings
+    listener: socket.socket | None
+    make_sidecar: Callable[[], Sidecar]
+    started: float
+    announce: Callable[[AppSpec], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Generation:
+    """One process of the app and everything that may end it."""
+
+    app: AppProcess
+    exited: asyncio.Task[int]
+    up: asyncio.Task[None]
+    ended: asyncio.Task[str]
+    stopping: asyncio.Task[bool]
+    change: asyncio.Task[bool]
+
+    async def close(self) -> None:
+        """Cancel what still waits."""
+        tasks = (self.up, self.ended, self.stopping, self.change)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Supervisor:
+    """Carries out one plan."""
+
+    def __init__(self, plan: Plan, voice: Voice) -> None:
+        self._plan = plan
+        self._options = plan.options
+        self._voice = voice
+        self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._signal = signal.SIGTERM
+        self._made: Sidecar | None = None
+        self._sidecar_up = False
+
+    @property
+    def _sidecar(self) -> Sidecar:
+        if self._made is None:
+            self._made = self._plan.make_sidecar()
+        return self._made
+
+    async def run(self) -> int:
+        """Run until the user, the app or the sidecar ends it; return the exit code."""
+        with self._signals():
+            async with self._changes() as changed:
+                while True:
+                    changed.clear()
+                    outcome = await self._run_once(changed)
+                    if outcome is not _Next.RELOAD:
+                        return outcome
+
+    # ---- one process of the app
+
+    async def _run_once(self, changed: asyncio.Event) -> int | _Next:
+        app = AppProcess(self._options, self._plan.around, self._plan.listener)
+        run = asyncio.create_task
+        generation = _Generation(
+            app,
+            exited=run(app.follow()),
+            up=run(self._bring_up(app)),
+            ended=run(self._sidecar.ended()),
+            stopping=run(self._stopping.wait()),
+            change=run(changed.wait()),
+        )
+        try:
+            return await self._watch(generation)
+        finally:
+            await generation.close()
+
+    async def _watch(self, run: _Generation) -> int | _Next:
+        waiting: set[asyncio.Task[Any]] = {run.exited, run.up, run.ended, run.stopping, run.change}
+        while True:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if run.stopping in done:
+                return await self._end(run)
+            if run.exited in done and not self._options.reload:
+                return await self._app_ended(run)
+            if run.exited in done and run.change not in done:
+                self._voice.warn(f"{_ended(run.exited.result())}; waiting for a change")
+            if run.up in done and (problem := self._problem(run.up)) is not None:
+                self._voice.warn(str(problem))
+                await self._end(run)
+                return problem.code
+            if run.ended in done:
+                self._voice.warn(run.ended.result())
+                await self._end(run)
+                return Exit.SIDECAR_FAILED
+            if run.change in done:
+                await self._leave(run)
+                return _Next.RELOAD
+
+    async def _bring_up(self, app: AppProcess) -> None:
+        started = time.monotonic()
+        description = await self._describe(app)
+        spec = self._spec(description)
+        if not self._sidecar_up:
+            await self._sidecar.start(spec)
+            self._sidecar_up = True
+            self._plan.announce(spec)
+            await self._within(self._sidecar.connect(), spec)
+            if self._options.target is not None:
+                await app.serving()
+            info = self._sidecar.info()
+            seconds = time.monotonic() - self._plan.started
+            self._voice.ready(spec, info, description.handlers, seconds)
+        else:
+            await self._within(self._sidecar.reconnect(spec), spec)
+            self._voice.say(f"reloaded in {time.monotonic() - started:.1f} s")
+
+    async def _within(self, connecting: Coroutine[Any, Any, None], spec: AppSpec) -> None:
+        seconds = self._options.start_timeout
+        try:
+            async with asyncio.timeout(seconds):
+                await connecting
+        except TimeoutError:
+            raise LaunchError(
+                f"app '{spec.app_id}' did not answer on port {spec.app_port} within {seconds:g} s; "
+                "check that it listens there, or give its port with --app-port",
+                Exit.APP_SILENT,
+            ) from None
+
+    async def _describe(self, app: AppProcess) -> AppFrozen:
+        if self._options.target is None:
+            return AppFrozen(app_id="", folder=str(self._options.base))
+        return await app.frozen()
+
+    def _spec(self, description: AppFrozen) -> AppSpec:
+        app_id = self._options.sidecar.app_id or description.app_id
+        return AppSpec(app_id, self._plan.around.app_port, description.folder, description.crons)
+
+    # ---- endings
+
+    async def _app_ended(self, run: _Generation) -> int:
+        """End the sidecar after its app; the app's status is the run's."""
+        status = run.exited.result()
+        explained = self._explained(run.up)
+        run.up.cancel()
+        if not explained:
+            self._voice.warn(f"{_ended(status)}; the sidecar is stopped")
+        await self._sidecar.close(KILL_GRACE)
+        return status
+
+    async def _end(self, run: _Generation) -> int:
+        """End the app, then the sidecar, within the grace period; at once on a second signal."""
+        run.up.cancel()
+        if self._plan.listener is not None:
+            self._plan.listener.close()
+        deadline = time.monotonic() + self._options.sidecar.grace
+        draining = asyncio.create_task(self._drain(run))
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        if self._hurry.is_set():
+            run.app.kill()
+        hurry.cancel()
+        await draining
+        left = 0.0 if self._hurry.is_set() else max(KILL_GRACE, deadline - time.monotonic())
+        await self._sidecar.close(left)
+        return await run.exited
+
+    async def _leave(self, run: _Generation) -> None:
+        """End this process of the app before its next one; the sidecar stays."""
+        run.up.cancel()
+        await asyncio.gather(run.up, return_exceptions=True)
+        await self._drain(run)
+        await run.exited
+
+    async def _drain(self, run: _Generation) -> None:
+        pausing = asyncio.create_task(self._pause())
+        await asyncio.sleep(0)  # deliveries stop before the app hears of it
+        if not run.exited.done():
+            await run.app.stop(self._signal, self._options.sidecar.grace + KILL_GRACE)
+        if not self._hurry.is_set():
+            await asyncio.wait({pausing}, timeout=KILL_GRACE)
+        pausing.cancel()
+        await asyncio.gather(pausing, return_exceptions=True)
+
+    async def _pause(self) -> None:
+        if self._sidecar_up:
+            await self._sidecar.pause()
+
+    def _problem(self, up: asyncio.Task[None]) -> LaunchError | None:
+        error = up.exception()
+        if error is None or isinstance(error, AppStopped):
+            return None  # the app's own exit says it
+        if isinstance(error, LaunchError):
+            return error
+        raise error
+
+    @staticmethod
+    def _explained(up: asyncio.Task[None]) -> bool:
+        """Tell whether the app explained its end itself, as it does for a failed definition."""
+        if not up.done() or up.cancelled():
+            return False
+        error = up.exception()
+        return isinstance(error, AppStopped) and "exit code" not in str(error)
+
+    # ---- signals, changes, surroundings
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            yield
+        finally:
+            for number in STOP_SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._signal = number
+        self._stopping.set()
+
+    @contextlib.asynccontextmanager
+    async def _changes(self) -> AsyncIterator[asyncio.Event]:
+        changed = asyncio.Event()
+        if not self._options.reload or self._options.target is None:
+            yield changed
+            return
+        from daprflow.launcher.reload import watch  # noqa: PLC0415 - only with --reload
+
+        root = self._options.target.root
+        watching = asyncio.create_task(watch(root, changed))
+        try:
+            yield changed
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+def _ended(status: int) -> str:
+    if status > SIGNALLED:
+        with contextlib.suppress(ValueError):
+            return f"the app was ended by {signal.Signals(status - SIGNALLED).name}"
+    return f"the app ended with exit code {status}"

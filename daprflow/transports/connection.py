@@ -1,0 +1,275 @@
+"""One HTTP/1.1 connection: uvicorn's httptools protocol plus what ASGI cannot refuse."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a peer may use up.
+
+    Attributes:
+        header_bytes: request line and headers together; more is answered 431 (414 for the target).
+        header_count: number of headers; more is answered 431.
+        header_seconds: from connecting, or from the first byte of a later request, to the end of
+            the headers; a runtime allows 10 s as well.
+        body_seconds: silence inside a body, and a reader that takes nothing of an answer.
+        idle_seconds: silence between requests. Go clients, a runtime among them, keep idle
+            connections for 90 s; outliving that spares them a broken POST.
+        connections: open connections; more are answered 503 at once.
+    """
+
+    header_bytes: int = 65_536
+    header_count: int = 256
+    header_seconds: float = 10.0
+    body_seconds: float = 30.0
+    idle_seconds: int = 120
+    connections: int = 1_000
+    linger_seconds: float = 1.0
+
+
+class LimitedConfig(Config):
+    """uvicorn's configuration with our limits beside it."""
+
+    limits: Limits = Limits()
+
+
+class Refusal(Exception):  # noqa: N818 - carries an answer, is no error of ours
+    """A request that is answered here, without the application."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Phase(Enum):
+    """Where the connection stands; timers run in every phase but ``IDLE``."""
+
+    IDLE = 0
+    HEAD = 1
+    BODY = 2
+    LINGER = 3
+    """The answer is out, the request's body is still coming and is thrown away."""
+    REFUSED = 4
+    """The refusal is out, whatever comes is thrown away until the peer has read it."""
+
+
+# Members are compared by identity on every request; a global is one lookup less than Phase.IDLE.
+_IDLE, _HEAD, _BODY, _LINGER, _REFUSED = Phase
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that holds its peer to `Limits`.
+
+    On a whole request in one piece the cost is a few attribute tests: clocks are read and timers
+    set only when a request arrives in parts.
+    """
+
+    def __init__(
+        self,
+        config: LimitedConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.limits = config.limits
+        self._phase = _IDLE
+        self._hosts = 0
+        self._chunk = 0
+        self._late_head = 0
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+
+    # ---- the transport's side
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or turn it away where too many are open."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            _LOG.warning("refused a connection: %d are open already", self.limits.connections)
+            self._refuse(503, "too many connections")
+            return
+        self._phase = _HEAD
+        self._watch(self.limits.header_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget every timer."""
+        for timer in (self._timer, self._stall, self.timeout_keep_alive_task):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stall = self.timeout_keep_alive_task = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, then see whether the request is still incomplete."""
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        phase = self._phase
+        if phase is _REFUSED:
+            return
+        self._chunk = len(data)
+        if phase is _HEAD:
+            self._late_head += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+        except httptools.HttpParserError as error:
+            self._refuse_for(error)
+        if self._phase is not _IDLE:
+            self._unfinished()
+
+    def pause_writing(self) -> None:
+        """Give a peer that reads nothing a deadline."""
+        super().pause_writing()
+        self._stall = self.loop.call_later(self.limits.body_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Lift the deadline: the peer reads again."""
+        super().resume_writing()
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    # ---- the parser's side
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        self._phase = _HEAD
+        self._hosts = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header, counting ``Host``."""
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Refuse what is too long or ambiguous, else start the application."""
+        limits = self.limits
+        if self._chunk > limits.header_bytes or self._late_head:
+            self._check_length()
+        if len(self.headers) > limits.header_count:
+            raise Refusal(431, f"more than {limits.header_count} headers")
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() != "1.0"):
+            raise Refusal(400, f"a request has one Host header, this one {self._hosts}")
+        self._late_head = 0
+        self._phase = _BODY
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Leave the request; after a lingering body the connection is idle again."""
+        lingering = self._phase is _LINGER
+        self._phase = _IDLE
+        if lingering and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Bound how long a body may go on that nobody reads any more."""
+        super().on_response_complete()
+        if self._phase is _BODY and self.cycle.response_complete:
+            self._phase = _LINGER
+            self._unset_keepalive_if_required()
+            self._watch(self.limits.linger_seconds)
+
+    # ---- deadlines
+
+    def _unfinished(self) -> None:
+        phase = self._phase
+        if phase is _HEAD:
+            if self._late_head > self.limits.header_bytes:
+                self._refuse(*self._too_long())
+            elif self._timer is None:
+                self._watch(self.limits.header_seconds)
+        elif phase is _BODY:
+            self._watch(self.limits.body_seconds)
+
+    def _watch(self, seconds: float) -> None:
+        self._deadline = self.loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= self._deadline:
+                return
+            self._timer.cancel()
+        self._timer = self.loop.call_at(self._deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        if self._phase is _IDLE or self.transport.is_closing():
+            return
+        if self._phase is _BODY and self.flow.read_paused:
+            self._watch(self.limits.body_seconds)  # the application is slow, not the peer
+        elif self.loop.time() < self._deadline:
+            self._timer = self.loop.call_at(self._deadline, self._expire)
+        elif self._phase is _HEAD:
+            self._refuse(408, f"no complete headers within {self.limits.header_seconds:g} s")
+        elif self._phase is _BODY:
+            self._refuse(408, f"the body paused for {self.limits.body_seconds:g} s")
+        else:
+            self.transport.abort()
+
+    # ---- refusals
+
+    def _check_length(self) -> None:
+        length = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if length > self.limits.header_bytes:
+            raise Refusal(*self._too_long())
+
+    def _too_long(self) -> tuple[int, str]:
+        if len(self.url) > self.limits.header_bytes:
+            return 414, f"a request target longer than {self.limits.header_bytes} bytes"
+        return 431, f"request headers longer than {self.limits.header_bytes} bytes"
+
+    def _refuse_for(self, error: httptools.HttpParserError) -> None:
+        cause = error.__context__
+        if isinstance(cause, Refusal):
+            self._refuse(cause.status, str(cause))
+        else:
+            self._refuse(400, "not a valid HTTP/1.1 request")
+
+    def _refuse(self, status: int, text: str) -> None:
+        cycle, unread = self.cycle, self._phase is _BODY
+        self._phase = _REFUSED
+        if cycle is None or cycle.response_complete:
+            self._answer(status, text)
+        elif not unread and not self.pipeline:
+            cycle.keep_alive = False  # its request was good: it is answered, then we hang up
+            self.flow.pause_reading()
+        else:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started or self.pipeline:
+                self.transport.close()
+            else:
+                self._answer(status, text)
+
+    def _answer(self, status: int, text: str) -> None:
+        body = text.encode()
+        self.transport.write(
+            STATUS_LINE[status]
+            + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+            + b"content-length: %d\r\n\r\n" % len(body)
+            + body
+        )
+        # Closing while the peer still sends makes its kernel discard our answer unread.
+        self.transport.write_eof()
+        self._watch(self.limits.linger_seconds)

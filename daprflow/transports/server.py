@@ -1,0 +1,96 @@
+"""An ASGI application on a listening socket, inside a loop that belongs to somebody else."""
+
+import asyncio
+import contextlib
+import math
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from daprflow.errors import DaprFlowError
+from daprflow.transports.connection import Connection, LimitedConfig, Limits
+
+__all__ = ["HttpServer", "Limits", "StartFailed", "serve"]
+
+
+class StartFailed(DaprFlowError):  # noqa: N818 - named for what happened
+    """The application's lifespan ended with an error; its traceback is in the log."""
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever owns the process."""
+        yield
+
+
+class HttpServer:
+    """One application, served with `Limits`.
+
+    Args:
+        app: the application.
+        limits: what a peer may use up.
+        lifespan: run the application's lifespan; an error there is `StartFailed`.
+        websockets: hand upgrades to a WebSocket library where one is installed.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits | None = None,
+        *,
+        lifespan: bool = False,
+        websockets: bool = False,
+    ) -> None:
+        self._limits = limits or Limits()
+        config = LimitedConfig(
+            app,
+            http=Connection,
+            ws="auto" if websockets else "none",
+            lifespan="auto" if lifespan else "off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=self._limits.idle_seconds,
+        )
+        config.limits = self._limits
+        self._server = _Server(config)
+        self._listener: socket.socket | None = None
+        self._ticks: asyncio.Task[None] | None = None
+
+    async def start(self, listener: socket.socket) -> None:
+        """Run the lifespan's first half and accept connections on ``listener`` (taken over)."""
+        config = self._server.config
+        if not config.loaded:
+            config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        try:
+            await self._server.startup(sockets=[listener])
+        except SystemExit:
+            raise StartFailed("the application failed while it started") from None
+        self._listener = listener
+        self._ticks = asyncio.create_task(self._server.main_loop())
+
+    async def stop(self, grace: float) -> None:
+        """Stop accepting, let what is in flight end within ``grace`` seconds, end the lifespan."""
+        if self._ticks is None or self._listener is None:
+            return
+        self._ticks.cancel()
+        self._ticks = None
+        self._server.config.timeout_graceful_shutdown = math.ceil(grace)
+        await self._server.shutdown(sockets=[self._listener])
+
+
+async def serve(
+    server: HttpServer, listener: socket.socket, until: asyncio.Event, grace: float
+) -> None:
+    """Serve on ``listener`` until ``until`` is set, then stop within ``grace`` seconds."""
+    await server.start(listener)
+    try:
+        await until.wait()
+    finally:
+        await server.stop(grace)
