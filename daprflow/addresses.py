@@ -4,7 +4,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 In = TypeVar("In")
-Out = TypeVar("Out")
+Out = TypeVar("Out", covariant=True)  # what an endpoint answers may be used as anything wider
 
 
 class Topic(Generic[T]):

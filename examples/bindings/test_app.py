@@ -16,4 +16,5 @@ async def test_the_report_is_written_at_night(
     monkeypatch.chdir(tmp_path)
     async with TestSidecar(app, resources_path=RESOURCES) as dapr:
         await dapr.advance(timedelta(days=1))
-        assert await dapr.invoke(report, None) == "all is well"
+        assert await dapr.invoke(report) == "all is well"
+    assert (tmp_path / ".daprflow" / "reports" / "report.txt").is_file()

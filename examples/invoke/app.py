@@ -11,18 +11,20 @@ class Order(msgspec.Struct):
     total: int
 
 
-# The address of a method, with its types; services share such handles instead of URLs.
-price = Endpoint("invoke-example", "price", Order, int)
 app = DaprFlow("invoke-example")
 
 
-@app.invoke(name="price")
-async def with_tax(order: Order) -> int:
+@app.invoke
+async def price(order: Order) -> int:
     if order.total < 0:
         raise HTTPException(422, f"order '{order.id}' has a negative total")
     return order.total * 119 // 100
 
 
+# What another service writes to call it: an address with its types instead of a URL.
+remote_price = Endpoint("invoke-example", "price", Order, int)
+
+
 @app.invoke
 async def quote(order: Order, *, client: Client) -> str:
-    return f"{order.id} costs {await client.invoke(price, order)}"
+    return f"{order.id} costs {await client.invoke(remote_price, order)}"

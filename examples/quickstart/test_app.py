@@ -10,7 +10,7 @@ async def test_orders_are_added_up() -> None:
     async with TestSidecar(app) as dapr:
         assert await dapr.publish(orders, Order("7", 5)) is Status.SUCCESS
         assert await dapr.publish(orders, Order("8", 2)) is Status.SUCCESS
-        assert await dapr.invoke(total, None) == 7
+        assert await dapr.invoke(total) == 7
 
 
 async def test_an_order_is_placed_every_three_seconds() -> None:
