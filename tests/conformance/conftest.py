@@ -1,0 +1,154 @@
+"""What the conformance rows run against: components alone, and behind a sidecar of some kind.
+
+A kind of sidecar is something that gives an `Exchange` with its HTTP API. The embedded one is the
+only kind so far; another one is another entry of `STORE_WAYS` and its like.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from daprflow.sidecar.clock import VirtualClock
+from daprflow.sidecar.components.base import PubSub, StateStore
+from daprflow.sidecar.components.registry import COMPONENTS
+from tests.conformance.brokers import Broker, Traits
+from tests.conformance.stores import ComponentStore, SidecarStore, Store
+from tests.helpers.components import context
+from tests.helpers.sidecar import in_process_sidecar
+
+STATE_TYPES = ("state.in-memory", "state.sqlite")
+STATE_METADATA = {"state.in-memory": {}, "state.sqlite": {"connectionString": "state.db"}}
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """A clock that only the test moves."""
+    return VirtualClock(1_700_000_000.0)
+
+
+@contextlib.asynccontextmanager
+async def alone(kind: str, root: Path, clock: VirtualClock) -> AsyncIterator[Store]:
+    """A state component by itself."""
+    made_from = context(root, clock, kind, **STATE_METADATA[kind])
+    component = cast("StateStore", COMPONENTS[kind](made_from))
+    await component.open()
+    try:
+        yield ComponentStore(component)
+    finally:
+        await component.close()
+
+
+@contextlib.asynccontextmanager
+async def embedded(kind: str, root: Path, clock: VirtualClock) -> AsyncIterator[Store]:
+    """A state component behind the HTTP API of an embedded sidecar."""
+    components = {"it": (kind, STATE_METADATA[kind])}
+    async with in_process_sidecar(root, components, clock=clock) as sidecar:
+        yield SidecarStore(sidecar.exchange, "it")
+
+
+STORE_WAYS: Mapping[str, Callable[[str, Path, VirtualClock], AbstractAsyncContextManager[Store]]]
+STORE_WAYS = {"alone": alone, "embedded": embedded}
+
+
+def stores(*ways: str) -> list[tuple[str, str]]:
+    """Return each state type with each of the ways to reach it."""
+    return [(kind, way) for kind in STATE_TYPES for way in ways]
+
+
+def label(param: tuple[str, str]) -> str:
+    """Name a test's parameters."""
+    return " ".join(param)
+
+
+@pytest.fixture(params=stores("alone", "embedded"), ids=label)
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock
+) -> AsyncIterator[Store]:
+    """A state store, reached in every way."""
+    kind, way = request.param
+    async with STORE_WAYS[way](kind, tmp_path, clock) as found:
+        yield found
+
+
+@pytest.fixture(params=stores("alone"), ids=label)
+async def component_store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock
+) -> AsyncIterator[Store]:
+    """A state component alone, for what its interface can do and HTTP cannot."""
+    kind, way = request.param
+    async with STORE_WAYS[way](kind, tmp_path, clock) as found:
+        yield found
+
+
+@pytest.fixture(params=stores("embedded"), ids=label)
+async def sidecar_store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock
+) -> AsyncIterator[Store]:
+    """A state store behind a sidecar's HTTP API, for what that API alone decides."""
+    kind, way = request.param
+    async with STORE_WAYS[way](kind, tmp_path, clock) as found:
+        yield found
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerKind:
+    """A broker type, where it keeps its messages, and what it promises."""
+
+    type: str
+    durable: bool
+    traits: Traits
+
+
+FORGETFUL = Traits(redelivers=False, competing=False, keeps_backlog=False, wildcards=True)
+KEEPING = Traits(redelivers=True, competing=True, keeps_backlog=True, wildcards=False)
+
+BROKERS = {
+    "pubsub.in-memory": BrokerKind("pubsub.in-memory", durable=False, traits=FORGETFUL),
+    "pubsub.daprflow in memory": BrokerKind("pubsub.daprflow", durable=False, traits=KEEPING),
+    "pubsub.daprflow on disk": BrokerKind("pubsub.daprflow", durable=True, traits=KEEPING),
+}
+
+
+@contextlib.asynccontextmanager
+async def open_broker(kind: BrokerKind, root: Path, clock: VirtualClock) -> AsyncIterator[Broker]:
+    """Open a broker; ``reopen`` ends it first."""
+    made_from = context(root, clock, kind.type)
+    if kind.durable:
+        made_from = dataclasses.replace(made_from, data_dir=root)
+    component = cast("PubSub", COMPONENTS[kind.type](made_from))
+
+    @contextlib.asynccontextmanager
+    async def reopen() -> AsyncIterator[PubSub]:
+        await component.close()
+        again = cast("PubSub", COMPONENTS[kind.type](made_from))
+        await again.open()
+        yield again
+        await again.close()
+
+    await component.open()
+    try:
+        yield Broker(component, kind.traits, clock, reopen)
+    finally:
+        await component.close()
+
+
+@pytest.fixture(params=BROKERS)
+async def broker(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock
+) -> AsyncIterator[Broker]:
+    """A broker of each type."""
+    async with open_broker(BROKERS[request.param], tmp_path, clock) as found:
+        yield found
+
+
+@pytest.fixture
+async def durable_broker(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Broker]:
+    """The built-in broker with a file."""
+    async with open_broker(BROKERS["pubsub.daprflow on disk"], tmp_path, clock) as found:
+        yield found

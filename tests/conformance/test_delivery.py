@@ -1,0 +1,331 @@
+"""Delivery of events: what an app's answers mean, what an envelope holds, bulk and expiry."""
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.helpers.recording import Answer
+from tests.helpers.subscribers import CLOUDEVENT, DURABLE, JSON, Subscribed, subscribed
+
+ORDERS = {"topic": "orders", "route": "/orders", "deadLetterTopic": "dead"}
+DEAD = {"topic": "dead", "route": "/dead"}
+BULK = {
+    "topic": "bulk",
+    "route": "/bulk",
+    "bulkSubscribe": {"enabled": True, "maxMessagesCount": 5, "maxAwaitDurationMs": 500},
+}
+RAW = {"topic": "raw", "route": "/raw", "metadata": {"rawPayload": "true"}}
+ROUTED = {
+    "topic": "routed",
+    "routes": {
+        "rules": [
+            {"match": 'event.type == "vip"', "path": "/vip"},
+            {"match": "event.data.total > 100", "path": "/big"},
+        ],
+        "default": "/rest",
+    },
+}
+STRICT = {
+    "topic": "strict",
+    "routes": {"rules": [{"match": 'event.type == "vip"', "path": "/vip"}]},
+    "deadLetterTopic": "dead",
+}
+
+DONE = {
+    "empty": Answer(200),
+    "created": Answer(201),
+    "no content": Answer(204),
+    "not JSON": Answer(200, b"hi"),
+    "SUCCESS": Answer.of({"status": "SUCCESS"}),
+    "empty status": Answer.of({"status": ""}),
+    "no status": Answer.of({"x": 1}),
+    "list": Answer.of([1]),
+    "string": Answer.of("RETRY"),
+    "number as status": Answer.of({"status": 1}),
+}
+GIVEN_UP = {"DROP": Answer.of({"status": "DROP"}), "404": Answer(404)}
+AGAIN = {
+    "RETRY": Answer.of({"status": "RETRY"}),
+    "lower case": Answer.of({"status": "success"}),
+    "unknown status": Answer.of({"status": "WHAT"}),
+    "redirect": Answer(302),
+    "400": Answer(400),
+    "403": Answer(403),
+    "500": Answer(500, b"boom"),
+    "503": Answer(503),
+}
+
+
+@pytest.fixture
+async def in_memory(tmp_path: Path) -> AsyncIterator[Subscribed]:
+    """A sidecar with the broker that forgets what fails."""
+    async with subscribed(tmp_path, [ORDERS, DEAD, BULK, RAW, ROUTED, STRICT]) as found:
+        yield found
+
+
+@pytest.fixture
+async def durable(tmp_path: Path) -> AsyncIterator[Subscribed]:
+    """A sidecar with the broker that delivers again."""
+    async with subscribed(
+        tmp_path, [ORDERS, DEAD, BULK, RAW, ROUTED], DURABLE, data_dir=tmp_path
+    ) as found:
+        yield found
+
+
+async def test_verdicts_that_end_an_event(in_memory: Subscribed) -> None:
+    """Every 2xx answer without a verdict of another kind acknowledges an event."""
+    for case, answer in DONE.items():
+        in_memory.app.answers["/orders"] = answer
+        await in_memory.publish("orders", case)
+        await in_memory.arrived("/orders")
+        assert await in_memory.settled("/dead") == [], case
+
+
+@pytest.mark.parametrize("case", [*GIVEN_UP, *AGAIN])
+async def test_verdicts_that_dead_letter(in_memory: Subscribed, case: str) -> None:
+    """Without redelivery, what is not acknowledged is dead-lettered at once, unchanged."""
+    in_memory.app.answers["/orders"] = {**GIVEN_UP, **AGAIN}[case]
+    await in_memory.publish("orders", case)
+    dead = await in_memory.arrived("/dead")
+    assert [call.body for call in dead] == [call.body for call in in_memory.app.to("/orders")]
+    assert len(dead) == 1
+
+
+@pytest.mark.parametrize("case", GIVEN_UP)
+async def test_durable_gives_up_at_once(durable: Subscribed, case: str) -> None:
+    """DROP and 404 send an event to the dead letter topic without another attempt."""
+    durable.app.answers["/orders"] = GIVEN_UP[case]
+    await durable.publish("orders", case)
+    await durable.arrived("/dead")
+    assert len(await durable.settled("/orders")) == 1
+
+
+@pytest.mark.parametrize("case", AGAIN)
+async def test_durable_delivers_again(durable: Subscribed, case: str) -> None:
+    """A failed event is delivered again until it succeeds, and nothing is dead-lettered."""
+    durable.app.answers["/orders"] = AGAIN[case]
+    await durable.publish("orders", case)
+    await durable.arrived("/orders", 3)
+    durable.app.answers.clear()
+    last = len(durable.app.to("/orders")) + 1
+    calls = await durable.arrived("/orders", last)
+    assert len({call.body for call in calls}) == 1
+    assert await durable.settled("/dead") == []
+    assert len(durable.app.to("/orders")) == last
+
+
+async def test_durable_dead_letters_after_ten(durable: Subscribed) -> None:
+    """A durable event that never succeeds reaches its dead letter topic after ten attempts."""
+    durable.app.answers["/orders"] = Answer(500)
+    await durable.publish("orders", 1)
+    dead = await durable.arrived("/dead")
+    assert len(durable.app.to("/orders")) == 10
+    assert dead[0].body == durable.app.to("/orders")[0].body
+
+
+ENVELOPES: dict[str, tuple[str, bytes, dict[str, Any]]] = {
+    "json": ("application/json", b'{"a": 1}', {"data": {"a": 1}}),
+    "json with parameter": ("application/json; charset=utf-8", b"[1]", {"data": [1]}),
+    "json in capitals": ("Application/JSON", b"[1]", {"data": [1]}),
+    "bad json": ("application/json", b"{bad", {"data": "{bad"}),
+    "big number": (
+        "application/json",
+        b'{"n":12345678901234567890}',
+        {"data": {"n": 12345678901234567890}},
+    ),
+    "duplicate keys": ("application/json", b'{"a":1,"a":2}', {"data": {"a": 2}}),
+    "json suffix": ("application/vnd.x+json", b'{"a":1}', {"data": '{"a":1}'}),
+    "text": ("text/plain", b"hi", {"data": "hi"}),
+    "form": ("application/x-www-form-urlencoded", b"a=1", {"data": "a=1"}),
+    "xml": ("application/xml", b"<a/>", {"data": "<a/>"}),
+    "binary": (
+        "application/octet-stream",
+        b"\x00\xff",
+        {"data_base64": base64.b64encode(b"\x00\xff").decode()},
+    ),
+    "empty": ("text/plain", b"", {"data": ""}),
+}
+
+
+@pytest.mark.parametrize("case", ENVELOPES)
+async def test_envelope(in_memory: Subscribed, case: str) -> None:
+    """A published body is wrapped by its content type, with every attribute of the real one."""
+    content_type, body, expected = ENVELOPES[case]
+    target = "/v1.0/publish/pubsub/orders"
+    answer = await in_memory.send("POST", target, body, [("content-type", content_type)])
+    assert answer.status == 204
+    (call,) = await in_memory.arrived("/orders")
+    envelope = call.json()
+    assert {name: envelope[name] for name in expected} == expected
+    assert ("data" in envelope) != ("data_base64" in envelope)
+    assert envelope["datacontenttype"] == content_type
+    assert (envelope["source"], envelope["topic"]) == ("app1", "orders")
+    assert (envelope["type"], envelope["specversion"]) == ("com.dapr.event.sent", "1.0")
+    assert call.header("content-type") == "application/cloudevents+json"
+    assert call.header("pubsubname") == "pubsub"
+    assert list(envelope) == sorted(envelope)
+
+
+async def test_envelope_without_content_type(in_memory: Subscribed) -> None:
+    """A body without a content type is text."""
+    await in_memory.send("POST", "/v1.0/publish/pubsub/orders", b"hi", [])
+    (call,) = await in_memory.arrived("/orders")
+    assert (call.json()["data"], call.json()["datacontenttype"]) == ("hi", "text/plain")
+
+
+async def test_raw_payloads(in_memory: Subscribed) -> None:
+    """A raw subscription gets the message's bytes in base64, whatever they are."""
+    target = "/v1.0/publish/pubsub/raw?metadata.rawPayload=true"
+    await in_memory.send("POST", target, b"\x00\xff", JSON)
+    (call,) = await in_memory.arrived("/raw")
+    assert base64.b64decode(call.json()["data_base64"]) == b"\x00\xff"
+    assert call.json()["source"] == "Dapr"
+
+
+@pytest.mark.parametrize(
+    ("query", "value", "path"),
+    [
+        ("?metadata.cloudevent.type=vip", {"total": 1}, "/vip"),
+        ("?metadata.cloudevent.type=vip", {"total": 1000}, "/vip"),
+        ("", {"total": 101}, "/big"),
+        ("", {"total": 100.5}, "/big"),
+        ("", {"total": 100}, "/rest"),
+    ],
+)
+async def test_routing(in_memory: Subscribed, query: str, value: Any, path: str) -> None:
+    """The first rule that matches takes the event; the default takes the rest."""
+    target = f"/v1.0/publish/pubsub/routed{query}"
+    await in_memory.send("POST", target, msgspec.json.encode(value))
+    await in_memory.arrived(path)
+    assert [call.path for call in in_memory.app.calls if call.method == "POST"] == [path]
+
+
+async def test_event_that_no_rule_takes(in_memory: Subscribed) -> None:
+    """An event without a matching rule goes to the dead letter topic and not to the app."""
+    await in_memory.publish("strict", {})
+    await in_memory.arrived("/dead")
+    assert in_memory.app.to("/vip") == []
+
+
+async def test_c_ps_06_bulk_publish(durable: Subscribed) -> None:
+    """C-PS-06: all entries of a bulk publish arrive."""
+    entries = [
+        {"entryId": str(n), "event": n, "contentType": "application/json"} for n in range(10)
+    ]
+    target = "/v1.0/publish/bulk/pubsub/orders"
+    answer = await durable.send("POST", target, msgspec.json.encode(entries))
+    assert (answer.status, answer.body) == (204, b"")
+    calls = await durable.arrived("/orders", 10)
+    assert sorted(call.json()["data"] for call in calls) == list(range(10))
+
+
+def entries_of(found: Subscribed) -> list[tuple[Any, str]]:
+    """Return data and id of every entry delivered in bulk so far."""
+    return [
+        (entry["event"]["data"], entry["entryId"])
+        for call in found.app.to("/bulk")
+        for entry in call.json()["entries"]
+    ]
+
+
+async def test_c_ps_07_bulk_subscribe(tmp_path: Path) -> None:
+    """C-PS-07: each entry is answered on its own; a failed one comes again without its siblings."""
+    async with subscribed(tmp_path, [BULK], DURABLE) as found:
+        failed: list[str] = []
+
+        def verdicts(body: Any) -> Answer:
+            statuses = []
+            for entry in body["entries"]:
+                fails = entry["event"]["data"] == 3 and len(failed) < 2
+                failed.extend([entry["entryId"]] if fails else [])
+                statuses.append(
+                    {"entryId": entry["entryId"], "status": "RETRY" if fails else "SUCCESS"}
+                )
+            return Answer.of({"statuses": statuses})
+
+        found.app.computed["/bulk"] = lambda call: verdicts(call.json())
+        for number in range(7):
+            await found.publish("bulk", number)
+        await found.sidecar.until(lambda: len(entries_of(found)) == 9)
+        await found.settled("/bulk")
+    seen = [data for data, _ in entries_of(found)]
+    assert sorted(seen) == [0, 1, 2, 3, 3, 3, 4, 5, 6]
+    assert max(len(call.json()["entries"]) for call in found.app.to("/bulk")) <= 5
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(200), Answer(200, b"hi"), Answer.of({"statuses": []}), Answer(500)]
+)
+async def test_bulk_without_verdicts_is_retried(durable: Subscribed, answer: Answer) -> None:
+    """In bulk an empty or unreadable answer fails every entry: the opposite of single delivery."""
+    durable.app.answers["/bulk"] = answer
+    await durable.publish("bulk", 1)
+    await durable.arrived("/bulk", 3)
+
+
+async def test_bulk_404_acknowledges(durable: Subscribed) -> None:
+    """In bulk a 404 acknowledges every entry."""
+    durable.app.answers["/bulk"] = Answer(404)
+    await durable.publish("bulk", 1)
+    await durable.arrived("/bulk")
+    assert len(await durable.settled("/bulk")) == 1
+
+
+async def test_c_ps_15_expired_events(durable: Subscribed) -> None:
+    """C-PS-15: an expired event never reaches its handler; one that is alive does."""
+    clock = durable.sidecar.clock
+    await durable.sidecar.runtime.pause()
+    for seconds in (5, 500):
+        target = f"/v1.0/publish/pubsub/orders?metadata.ttlInSeconds={seconds}"
+        await durable.send("POST", target, str(seconds).encode())
+    clock.move_to(clock.now() + 60)
+    await durable.sidecar.runtime.reconnect()
+    await durable.arrived("/orders")
+    calls = await durable.settled("/orders")
+    assert [call.json()["data"] for call in calls] == [500]
+
+
+ATTRIBUTES = (
+    "id",
+    "source",
+    "type",
+    "specversion",
+    "time",
+    "subject",
+    "datacontenttype",
+    "dataschema",
+    "traceid",
+    "traceparent",
+    "tracestate",
+    "topic",
+    "pubsubname",
+    "expiration",
+    "data",
+    "data_base64",
+    "myextension",
+)
+
+JSON_VALUES = [None, True, False, 0, -1, 1.5, 10**30, "", "x", "é", [], [1], {}, {"a": 1}]
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+async def test_r_01_any_json_in_any_attribute(tmp_path: Path, attribute: str) -> None:
+    """R-01: no JSON value in any CloudEvent attribute harms the sidecar or the event after it."""
+    async with subscribed(tmp_path, [ORDERS, DEAD]) as found:
+        good = {"id": "1", "source": "s", "type": "t", "specversion": "1.0", "data": 1}
+        for value in JSON_VALUES:
+            body = msgspec.json.encode({**good, attribute: value})
+            answer = await found.send("POST", "/v1.0/publish/pubsub/orders", body, CLOUDEVENT)
+            assert answer.status in {204, 400, 500}
+            if answer.status != 204:
+                error = msgspec.json.decode(answer.body)
+                assert error["errorCode"].startswith("ERR_PUBSUB")
+                assert "\n" not in error["message"]
+        await found.publish("orders", "afterwards")
+        await found.sidecar.until(
+            lambda: any(call.json().get("data") == "afterwards" for call in found.app.to("/orders"))
+        )

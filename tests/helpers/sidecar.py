@@ -1,0 +1,107 @@
+"""The embedded sidecar for tests: on real sockets, or in process with a clock that tests move."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from daprflow.protocol.http import Exchange
+from daprflow.protocol.resources import ComponentResource, MetadataItem
+from daprflow.sidecar.channel.base import AppChannel
+from daprflow.sidecar.channel.http import HttpChannel
+from daprflow.sidecar.channel.in_process import AsgiChannel
+from daprflow.sidecar.clock import SystemClock, VirtualClock
+from daprflow.sidecar.engine import Engine
+from daprflow.sidecar.http_api.app import HttpApi
+from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.resources import Resources
+from daprflow.sidecar.runtime import Runtime
+from tests.helpers.recording import AsgiApp, serve
+from tests.helpers.timing import until
+
+Components = Mapping[str, tuple[str, Mapping[str, str]]]
+"""Component types and metadata by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSidecar:
+    """A sidecar that listens."""
+
+    port: int
+    runtime: Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class InProcessSidecar:
+    """A sidecar without sockets; ``exchange`` is its HTTP API."""
+
+    exchange: Exchange
+    runtime: Runtime
+    engine: Engine
+    clock: VirtualClock
+
+    async def until(self, done: Callable[[], bool], within: float = 10.0) -> None:
+        """Let work go on, and virtual time with it, until ``done()`` holds."""
+        await until(self.clock, done, within)
+
+
+def resources(components: Components) -> Resources:
+    """Return ``components`` as if they had been read from files."""
+    return Resources(
+        tuple(
+            ComponentResource(
+                name,
+                kind,
+                metadata=tuple(MetadataItem(key, value) for key, value in metadata.items()),
+            )
+            for name, (kind, metadata) in components.items()
+        )
+    )
+
+
+@contextlib.asynccontextmanager
+async def running_sidecar(
+    root: Path, components: Components, *, app_id: str, app_port: int
+) -> AsyncIterator[RunningSidecar]:
+    """Start a sidecar on real sockets for an app that listens already."""
+    engine = Engine(SystemClock(), None, root)
+    options = RuntimeOptions(app_id, app_port=app_port)
+    channel = HttpChannel("127.0.0.1", app_port)
+    runtime = Runtime(engine, options, resources(components), channel)
+    try:
+        await runtime.open()
+        async with serve(HttpApi(runtime)) as port:
+            await runtime.connect()
+            yield RunningSidecar(port, runtime)
+    finally:
+        await runtime.close(1.0)
+        await engine.close()
+
+
+@contextlib.asynccontextmanager
+async def in_process_sidecar(
+    root: Path,
+    components: Components,
+    app: AsgiApp | None = None,
+    *,
+    clock: VirtualClock | None = None,
+    data_dir: Path | None = None,
+    options: RuntimeOptions | None = None,
+) -> AsyncIterator[InProcessSidecar]:
+    """Start a sidecar in process."""
+    clock = clock or VirtualClock()
+    engine = Engine(clock, data_dir, root)
+    channel: AppChannel | None = AsgiChannel(app) if app else None
+    runtime = Runtime(
+        engine,
+        options or RuntimeOptions("app1", app_port=1 if app else None),
+        resources(components),
+        channel,
+    )
+    try:
+        await runtime.open()
+        await runtime.connect()
+        yield InProcessSidecar(AsgiChannel(HttpApi(runtime)), runtime, engine, clock)
+    finally:
+        await runtime.close(1.0)
+        await engine.close()
