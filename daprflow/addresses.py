@@ -4,7 +4,8 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 In = TypeVar("In")
-Out = TypeVar("Out", covariant=True)  # what an endpoint answers may be used as anything wider
+# Covariant: what an endpoint answers may be used as anything wider, as print() does.
+Out = TypeVar("Out", covariant=True)  # noqa: PLC0105 - users read this name in signatures
 
 
 class Topic(Generic[T]):
