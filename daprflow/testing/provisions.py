@@ -1,0 +1,98 @@
+"""The components an app under test gets: what it declares, what it is given, what it asks for."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from daprflow.errors import DaprFlowError
+from daprflow.handlers.table import CronInfo
+from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.protocol.resources import ComponentResource, MetadataItem
+from daprflow.sidecar.runtime import Runtime
+from daprflow.transports.base import Transport
+
+Secrets = Mapping[str, Mapping[str, str]]
+
+BROKER = "pubsub.daprflow"
+STATE_STORE = "state.in-memory"
+SOURCE = "the test kit"
+
+
+def from_files(path: Path) -> tuple[ComponentResource, ...]:
+    """Load a folder of component files.
+
+    Raises:
+        DaprFlowError: one of them is wrong; all problems are listed.
+    """
+    from daprflow.sidecar.resources import load_resources  # noqa: PLC0415 - YAML is only for files
+
+    loaded = load_resources([path])
+    if loaded.problems:
+        raise DaprFlowError("the component files have problems:\n" + "\n".join(loaded.problems))
+    return loaded.components
+
+
+def crons(declared: Iterable[CronInfo]) -> list[ComponentResource]:
+    """Return a cron binding for every cron handler."""
+    return [
+        _component(cron.name, "bindings.cron", {"schedule": cron.schedule}) for cron in declared
+    ]
+
+
+def secret_stores(secrets: Secrets, folder: Path) -> list[ComponentResource]:
+    """Return a secret store for each name, kept in ``folder``."""
+    stores = []
+    for number, (name, pairs) in enumerate(secrets.items()):
+        file = folder / f"{number}.json"
+        file.write_bytes(msgspec.json.encode(dict(pairs)))
+        stores.append(_component(name, "secretstores.local.file", {"secretsFile": str(file)}))
+    return stores
+
+
+def brokers(names: Iterable[str]) -> list[ComponentResource]:
+    """Return a durable broker, in memory, for each name."""
+    return [_component(name, BROKER, {}) for name in dict.fromkeys(names)]
+
+
+class ProvidingTransport:
+    """A transport that makes the state store or broker a call names, where there is none yet."""
+
+    def __init__(self, transport: Transport, runtime: Runtime) -> None:
+        self._transport = transport
+        self._runtime = runtime
+        self._turn = asyncio.Lock()
+
+    @property
+    def address(self) -> str:
+        """What stands in messages instead of a URL."""
+        return self._transport.address
+
+    async def send(self, request: HttpRequest, /) -> HttpResponse:
+        """Carry ``request``, after making what it names."""
+        block, name = _component_of(request.target)
+        kind = {"state": STATE_STORE, "publish": BROKER}.get(block, "")
+        if kind and name:
+            async with self._turn:
+                if name not in self._runtime.loaded(kind.partition(".")[0]):
+                    await self._runtime.add(_component(name, kind, {}))
+        return await self._transport.send(request)
+
+    async def close(self) -> None:
+        """Close the transport below."""
+        await self._transport.close()
+
+
+def _component(name: str, kind: str, metadata: Mapping[str, str]) -> ComponentResource:
+    items = tuple(MetadataItem(key, value) for key, value in metadata.items())
+    return ComponentResource(name, kind, metadata=items, source=SOURCE)
+
+
+def _component_of(target: str) -> tuple[str, str]:
+    """Return block and component of a path such as ``/v1.0/state/store/key``."""
+    _, _, block, name, *rest = [*target.partition("?")[0].split("/"), "", "", "", ""]
+    if block == "publish" and name == "bulk":
+        name = rest[0]
+    return block, unquote_plus(name)

@@ -1,0 +1,63 @@
+"""Virtual time, and the moment when an engine has nothing left to do."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+
+from daprflow.sidecar.clock import VirtualClock
+from daprflow.sidecar.engine import Work
+
+QUIET_ROUNDS = 25
+"""Turns of the loop without work in flight that count as rest: a broker takes a few of them from
+accepting a message, or from a timer, to the delivery."""
+
+PATIENCE = 0.1
+"""Seconds of real time after which something that waits is given virtual time."""
+
+
+class Settling:
+    """Moves an engine's clock, step by step, each until everything due is done."""
+
+    def __init__(self, clock: VirtualClock, work: Work) -> None:
+        self._clock = clock
+        self._work = work
+
+    async def settle(self) -> None:
+        """Wait until nothing is in flight and nothing follows; handlers take their real time."""
+        quiet = 0
+        while quiet < QUIET_ROUNDS:
+            await self._work.idle()
+            await asyncio.sleep(0)
+            quiet = 0 if self._work.count else quiet + 1
+
+    async def advance(self, by: timedelta) -> None:
+        """Move the clock from one due time to the next, and settle after each."""
+        end = self._clock.now() + by.total_seconds()
+        await self.settle()
+        while (due := self._clock.due()) is not None and due <= end:
+            self._clock.move_to(due)
+            await self.settle()
+        self._clock.move_to(end)
+
+    async def step(self) -> bool:
+        """Move the clock to what is due next; False where nothing is."""
+        due = self._clock.due()
+        if due is None:
+            return False
+        self._clock.move_to(due)
+        await self.settle()
+        return True
+
+    async def run(self, waiting: Coroutine[None, None, None]) -> None:
+        """Run something that may itself wait for the clock, such as a start with retries."""
+        task = asyncio.create_task(waiting)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=PATIENCE)
+                if not task.done() and (due := self._clock.due()) is not None:
+                    self._clock.move_to(due)
+            await task
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
