@@ -21,7 +21,7 @@ async def place_order(*, client: Client) -> None:
     await client.publish(orders, Order(id=uuid4().hex[:6], total=1))
 
 
-@app.topic(orders)
+@app.topic(orders, dead_letter="orders-unreadable")
 async def add_up(order: Order, *, client: Client) -> None:
     store = client.state("statestore")
     total = await store.update("total", int, lambda so_far: (so_far or 0) + order.total)
