@@ -1,0 +1,171 @@
+"""``bindings.localstorage``: files below one folder."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import stat
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+
+import msgspec
+
+from daprflow.protocol.gojson import encode_go
+from daprflow.sidecar.components.base import BindingAnswer, ComponentContext, ComponentError
+from daprflow.sidecar.identifiers import new_id
+
+_FORBIDDEN = (Path("/proc"), Path("/sys"), Path("/boot"), Path("/var/run/secrets"))
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_string = msgspec.json.Decoder(str)
+
+
+class LocalStorageBinding:
+    """Creates, reads, lists and deletes files; no name and no link leads outside its root."""
+
+    capabilities = ("OUTPUT_BINDING",)
+    operations = ("create", "get", "list", "delete")
+
+    def __init__(self, context: ComponentContext) -> None:
+        self._text = context.metadata.get("rootpath", "")
+        self._base_dir = context.base_dir
+        self._root = Path()
+
+    async def open(self) -> None:
+        """Find or make the root folder."""
+        self._root = await asyncio.to_thread(_prepared_root, self._text, self._base_dir)
+
+    async def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+    async def invoke(
+        self, operation: str, data: bytes, metadata: Mapping[str, str], /
+    ) -> BindingAnswer:
+        """Do one operation on the file that ``fileName`` names."""
+        name = metadata.get("fileName", "")
+        if operation == "create":
+            return await asyncio.to_thread(self._create, name or new_id(), data)
+        work = {"get": self._get, "list": self._list, "delete": self._delete}.get(operation)
+        if work is None:
+            raise ComponentError(f"unsupported operation {operation}")
+        return await asyncio.to_thread(work, name)
+
+    def _create(self, name: str, data: bytes) -> BindingAnswer:
+        place = _Place(self._root, name)
+        with place.folder(make=True) as folder, place.errors("error creating file"):
+            descriptor = os.open(place.last, _WRITE, 0o666, dir_fd=folder)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_content(data))
+        return BindingAnswer(encode_go({"fileName": str(place.relative)}))
+
+    def _get(self, name: str) -> BindingAnswer:
+        place = _Place(self._root, name)
+        with place.folder() as folder, place.errors("error opening path"):
+            file = os.fdopen(os.open(place.last, _READ, dir_fd=folder), "rb")
+        with file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ComponentError(f"error reading file {place.path}: not a regular file")
+            return BindingAnswer(file.read())
+
+    def _delete(self, name: str) -> BindingAnswer:
+        place = _Place(self._root, name)
+        with place.folder() as folder, place.errors("error deleting file"):
+            if stat.S_ISDIR(os.lstat(place.last, dir_fd=folder).st_mode):
+                os.rmdir(place.last, dir_fd=folder)
+            else:
+                os.unlink(place.last, dir_fd=folder)
+        return BindingAnswer()
+
+    def _list(self, name: str) -> BindingAnswer:
+        place = _Place(self._root, name)
+        with place.folder(whole=True):
+            files = sorted(_walk(place.path))
+        return BindingAnswer(encode_go([str(file) for file in files] or None))
+
+
+class _Place:
+    """Where a name leads: cleaned of dots, and below the root whatever it says."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        if "\0" in name:
+            raise ComponentError("a file name may not hold a NUL character")
+        self.root = root
+        self.relative = PurePosixPath(normpath(f"/{name}").lstrip("/") or ".")
+        self.path = root / self.relative
+        self.last = self.relative.name or "."
+
+    @contextlib.contextmanager
+    def folder(self, *, make: bool = False, whole: bool = False) -> Iterator[int]:
+        """Open the folder that the file is in, step by step, following no link.
+
+        Args:
+            make: create what is missing.
+            whole: open the place itself, which is a folder.
+        """
+        parts = self.relative.parts if whole else self.relative.parts[:-1]
+        current = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in parts:
+                with self.errors("error getting absolute path for file"):
+                    if make:
+                        with contextlib.suppress(FileExistsError):
+                            os.mkdir(part, dir_fd=current)
+                    following = os.open(part, _FOLDER, dir_fd=current)
+                os.close(current)
+                current = following
+            yield current
+        finally:
+            os.close(current)
+
+    @contextlib.contextmanager
+    def errors(self, doing: str) -> Iterator[None]:
+        """Turn what the system refuses into the real binding's words."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise ComponentError(f"file not found: {self.path}") from None
+        except OSError as error:
+            reason = (error.strerror or "failed").lower()
+            if error.errno in {errno.ELOOP, errno.ENOTDIR} and self._through_link():
+                reason = "a symbolic link on the way is not followed"
+            raise ComponentError(f"{doing} {self.path}: {reason}") from None
+
+    def _through_link(self) -> bool:
+        steps = [self.path, *self.path.parents]
+        return any(step.is_symlink() for step in steps if step != self.root)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, _, files in os.walk(folder):
+        yield from (Path(parent) / file for file in files)
+
+
+def _content(data: bytes) -> bytes:
+    """Return what is stored: the text of a JSON string, decoded where it happens to be base64."""
+    if data[:1] == b'"':
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            data = _string.decode(data).encode()
+    with contextlib.suppress(ValueError):
+        data = b64decode(data.replace(b"\r", b"").replace(b"\n", b""), validate=True)
+    return data
+
+
+def _prepared_root(text: str, base_dir: Path) -> Path:
+    if not text:
+        raise ComponentError("property rootPath must not be empty")
+    root = (base_dir / text).resolve()
+    if any(root == bad or bad in root.parents for bad in _FORBIDDEN):
+        raise ComponentError("property rootPath points to a disallowed location")
+    if root.exists() and not root.is_dir():
+        raise ComponentError("property rootPath represents a file and not a directory")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or "failed").lower()
+        raise ComponentError(
+            f"unable to create directory specified by 'rootPath' {root}: {reason}"
+        ) from error
+    return root
