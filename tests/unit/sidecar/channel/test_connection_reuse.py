@@ -1,0 +1,76 @@
+"""The app channel keeps its connections: a broken pool would cost a handshake for every event."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from daprflow.protocol.http import HttpRequest
+from daprflow.sidecar.channel.http import HttpChannel
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+
+
+class CountedApp:
+    """A server that gives every request the same answer and counts its connections."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.connections = 0
+        self.ended: list[asyncio.Event] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer until the peer goes."""
+        self.connections += 1
+        ended = asyncio.Event()
+        self.ended.append(ended)
+        while await reader.readline():
+            while (await reader.readline()).strip():
+                pass
+            writer.write(self.answer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.set()
+
+
+async def connections_for(answer: bytes, calls: int) -> int:
+    """Return how many connections ``calls`` calls in a row need when ``answer`` is given."""
+    app = CountedApp(answer)
+    server = await asyncio.start_server(app.serve, "127.0.0.1", 0)
+    channel = HttpChannel("127.0.0.1", server.sockets[0].getsockname()[1])
+    try:
+        for _ in range(calls):
+            assert (await channel.send(HttpRequest("GET", "/"))).status in {200, 204}
+    finally:
+        await channel.close()
+        server.close()
+        for ended in app.ended:
+            await ended.wait()
+    return app.connections
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        CHUNKED,
+    ],
+)
+async def test_calls_in_a_row_share_one_connection(answer: bytes) -> None:
+    """A connection whose answer was framed carries the next call."""
+    assert await connections_for(answer, 3) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    ],
+)
+async def test_a_connection_the_app_gives_up_is_not_used_again(answer: bytes) -> None:
+    """``connection: close`` and HTTP/1.0 end a connection with its answer."""
+    assert await connections_for(answer, 3) == 3
