@@ -27,7 +27,10 @@ class RawClient:
     def _send(self, request: HttpRequest) -> HttpResponse:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self._timeout)
         try:
-            connection.putrequest(request.method, request.target, skip_accept_encoding=True)
+            own_host = any(name == "host" for name, _ in request.headers)
+            connection.putrequest(
+                request.method, request.target, skip_host=own_host, skip_accept_encoding=True
+            )
             for name, value in request.headers:
                 connection.putheader(name, value)
             if request.body or request.method in {"POST", "PUT", "PATCH"}:

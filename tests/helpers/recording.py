@@ -75,12 +75,16 @@ class RecordingApp:
 
     Args:
         default: answers where neither ``computed`` nor ``answers``, both by path, does.
+
+    Attributes:
+        held: by path, what an answer waits for.
     """
 
     def __init__(self, default: Callable[[Call], Answer] = lambda _: DONE) -> None:
         self.calls: list[Call] = []
         self.answers: dict[str, Answer] = {}
         self.computed: dict[str, Callable[[Call], Answer]] = {}
+        self.held: dict[str, asyncio.Event] = {}
         self._default = default
         self._changed = asyncio.Condition()
 
@@ -97,6 +101,8 @@ class RecordingApp:
         async with self._changed:
             self.calls.append(call)
             self._changed.notify_all()
+        if held := self.held.get(call.path):
+            await held.wait()
         computed = self.computed.get(call.path, self._default)
         answer = self.answers.get(call.path) or computed(call)
         headers = [(key.encode(), value.encode()) for key, value in answer.headers.items()]

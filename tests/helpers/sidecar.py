@@ -7,7 +7,6 @@ from pathlib import Path
 
 from daprflow.protocol.http import Exchange
 from daprflow.protocol.resources import ComponentResource, MetadataItem
-from daprflow.sidecar.channel.base import AppChannel
 from daprflow.sidecar.channel.http import HttpChannel
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import SystemClock, VirtualClock
@@ -91,13 +90,9 @@ async def in_process_sidecar(
     """Start a sidecar in process."""
     clock = clock or VirtualClock()
     engine = Engine(clock, data_dir, root)
-    channel: AppChannel | None = AsgiChannel(app) if app else None
-    runtime = Runtime(
-        engine,
-        options or RuntimeOptions("app1", app_port=1 if app else None),
-        resources(components),
-        channel,
-    )
+    options = options or RuntimeOptions("app1", app_port=1 if app else None)
+    channel = AsgiChannel(app, app_token=options.app_token) if app else None
+    runtime = Runtime(engine, options, resources(components), channel)
     try:
         await runtime.open()
         await runtime.connect()

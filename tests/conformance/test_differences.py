@@ -1,0 +1,171 @@
+"""Every row of docs/reference/differences.md, as a fact about the embedded sidecar."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from daprflow.protocol.http import HttpRequest
+from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
+from daprflow.sidecar.clock import VirtualClock
+from daprflow.sidecar.components.base import ComponentError
+from daprflow.sidecar.engine import Engine
+from daprflow.sidecar.http_api.app import HttpApi
+from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.resources import Resources
+from daprflow.sidecar.runtime import Runtime
+from tests.helpers.http_client import RawClient
+from tests.helpers.recording import RecordingApp, serve
+from tests.helpers.sidecar import Components, in_process_sidecar
+from tests.helpers.subscribers import JSON, Subscribed, subscribed
+
+STORE: Components = {"store": ("state.in-memory", {})}
+
+STRANGERS = {
+    "foreign host": ("host", "evil.example"),
+    "foreign host with our port": ("host", "evil.example:3500"),
+    "name that starts like ours": ("host", "localhost.evil.example"),
+    "address of another machine": ("host", "192.0.2.1"),
+    "page of another site": ("origin", "http://evil.example"),
+    "page without an origin": ("origin", "null"),
+    "browser's word for it": ("sec-fetch-site", "cross-site"),
+}
+
+
+@pytest.mark.parametrize("case", STRANGERS)
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+async def test_row_1_strangers(tmp_path: Path, case: str, content_type: str) -> None:
+    """Row 1: a foreign host or page neither writes state nor shuts the sidecar down."""
+    async with (
+        in_process_sidecar(tmp_path, STORE) as sidecar,
+        serve(HttpApi(sidecar.runtime)) as port,
+    ):
+        client = RawClient(port)
+        for target, body in (
+            ("/v1.0/state/store", b'[{"key":"k","value":1}]'),
+            ("/v1.0/shutdown", b""),
+            ("/v1.0/healthz", b""),
+        ):
+            headers = (("content-type", content_type), STRANGERS[case])
+            answer = await client.call("POST", target, body, *headers)
+            assert answer.status == 403
+            assert answer.body.count(b"\n") == 1
+        assert not sidecar.runtime.shutdown_requested.is_set()
+        assert (await client.call("GET", "/v1.0/state/store/k")).status == 204
+
+
+@pytest.mark.parametrize("host", ["localhost:3500", "127.0.0.1", "[::1]:3500", "LOCALHOST"])
+async def test_row_1_own_names(tmp_path: Path, host: str) -> None:
+    """Row 1: every name of this machine's loopback is served."""
+    async with (
+        in_process_sidecar(tmp_path, STORE) as sidecar,
+        serve(HttpApi(sidecar.runtime)) as port,
+    ):
+        answer = await RawClient(port).call("GET", "/v1.0/healthz", b"", ("host", host))
+        assert answer.status == 204
+
+
+async def bulk_publish(found: Subscribed) -> None:
+    """Publish one event to the topic that no rule takes."""
+    entries = [{"entryId": "1", "event": {}, "contentType": "application/json"}]
+    body = msgspec.json.encode(entries)
+    answer = await found.send("POST", "/v1.0/publish/bulk/pubsub/bulk", body, JSON)
+    assert answer.status == 204
+
+
+@pytest.mark.parametrize("dead_letter", ["", "dead"])
+async def test_row_2_bulk_entry_without_route(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, dead_letter: str
+) -> None:
+    """Row 2: a bulk entry that no rule takes is dead-lettered or dropped, with a warning."""
+    bulk = {
+        "topic": "bulk",
+        "routes": {"rules": [{"match": 'event.type == "vip"', "path": "/vip"}]},
+        "bulkSubscribe": {"enabled": True, "maxAwaitDurationMs": 10},
+        **({"deadLetterTopic": dead_letter} if dead_letter else {}),
+    }
+    dead = {"topic": "dead", "route": "/dead"}
+    with caplog.at_level(logging.WARNING, "daprflow"):
+        async with subscribed(tmp_path, [bulk, dead]) as found:
+            await bulk_publish(found)
+            if dead_letter:
+                await found.arrived("/dead")
+            await found.sidecar.until(lambda: "pubsub/bulk" in caplog.text)
+            await found.settled("/")
+            paths = {call.path for call in found.app.calls if call.method == "POST"}
+    assert paths == ({"/dead", "/marks"} if dead_letter else {"/marks"})
+
+
+async def test_row_3_no_token_for_plain_hosts(tmp_path: Path) -> None:
+    """Row 3: the app's token is sent to the app and not to a host invoked by its URL."""
+    host, app = RecordingApp(), RecordingApp()
+    options = RuntimeOptions("app1", app_port=1, app_token="t0k3n")
+    async with (
+        serve(host) as port,
+        in_process_sidecar(tmp_path, STORE, app, options=options) as sidecar,
+    ):
+        url = f"/v1.0/invoke/http://127.0.0.1:{port}/method/x"
+        assert (await sidecar.exchange.send(HttpRequest("POST", url))).status == 200
+        own = HttpRequest("POST", "/v1.0/invoke/app1/method/x")
+        assert (await sidecar.exchange.send(own)).status == 200
+    assert host.calls[0].header("dapr-api-token") is None
+    assert app.to("/x")[0].header("dapr-api-token") == "t0k3n"
+
+
+async def test_row_4_one_grace_period(tmp_path: Path) -> None:
+    """Row 4: a handler that never ends holds the end of a sidecar no longer than the grace."""
+    async with subscribed(tmp_path, [{"topic": "held", "route": "/held"}]) as found:
+        found.app.held["/held"] = asyncio.Event()
+        await found.publish("held", 1)
+        await found.app.wait_for("/held")
+        await asyncio.wait_for(found.sidecar.runtime.close(0.05), 5)
+        found.app.held["/held"].set()
+
+
+def component(reference: SecretKeyRef, store: str = "") -> ComponentResource:
+    """Return a state store whose connection is a secret."""
+    item = MetadataItem("connectionString", secret_key_ref=reference)
+    return ComponentResource("db", "state.sqlite", metadata=(item,), secret_store=store)
+
+
+@pytest.mark.parametrize(
+    ("reference", "store", "names"),
+    [
+        (SecretKeyRef("nope", "k"), "vault", ["'db'", "'connectionString'", "'nope'"]),
+        (SecretKeyRef("token", "other"), "vault", ["'db'", "'connectionString'", "'other'"]),
+        (SecretKeyRef("token"), "", ["'db'", "'connectionString'"]),
+        (SecretKeyRef("token"), "elsewhere", ["'db'", "'connectionString'", "'elsewhere'"]),
+    ],
+)
+async def test_row_5_missing_secret(
+    tmp_path: Path, reference: SecretKeyRef, store: str, names: list[str]
+) -> None:
+    """Row 5: a secret that cannot be resolved stops the start with one line that names it."""
+    (tmp_path / "secrets.json").write_text('{"token": "t0k3n"}', encoding="utf-8")
+    vault = ComponentResource(
+        "vault", "secretstores.local.file", metadata=(MetadataItem("secretsFile", "secrets.json"),)
+    )
+    resources = Resources((component(reference, store), vault))
+    engine = Engine(VirtualClock(), None, tmp_path)
+    runtime = Runtime(engine, RuntimeOptions("app1"), resources, None)
+    with pytest.raises(ComponentError) as refused:
+        await runtime.open()
+    await engine.close()
+    text = str(refused.value)
+    assert [name for name in names if name not in text] == []
+    assert "\n" not in text
+    assert "t0k3n" not in text
+
+
+def test_page_and_tests_agree() -> None:
+    """The page has the rows that are tested here, ten at most."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "differences.md"
+    lines = page.read_text(encoding="utf-8").splitlines()
+    rows = [
+        line.split("|")[1].strip() for line in lines if line.startswith("| ") and "#" not in line
+    ]
+    tested = {name.split("_")[2] for name in globals() if name.startswith("test_row_")}
+    assert rows == sorted(tested)
+    assert len(rows) <= 10

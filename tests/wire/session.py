@@ -1,0 +1,61 @@
+"""One recorded session: the embedded sidecar and an app on real sockets, as recorded."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.helpers.http_client import RawClient
+from tests.helpers.recording import RecordingApp, free_socket, port_of, serve
+from tests.helpers.sidecar import running_sidecar
+from tests.wire.normal import ANY_PORT
+from tests.wire.replay import Played, RecordedApp, Replay, play_all
+from tests.wire.transcript import Step
+
+COMPONENTS = {
+    "statestore": ("state.in-memory", {"actorStateStore": "true"}),
+    "sqlstate": ("state.sqlite", {"connectionString": "{root}/state.db"}),
+    "pubsub": ("pubsub.in-memory", {}),
+    "secrets": (
+        "secretstores.local.file",
+        {"secretsFile": "{root}/secrets.json", "nestedSeparator": ":"},
+    ),
+    "envsecrets": ("secretstores.local.env", {}),
+    "tick": ("bindings.cron", {"schedule": "@every 5s"}),
+    "files": ("bindings.localstorage", {"rootPath": "{root}/files"}),
+}
+"""What the recording's runtime was started with, as far as it is offered."""
+
+SECRETS = '{"db":{"password":"p1","user":"u"},"token":"t0"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What was observed; ``places`` are the folders and addresses that the recording names."""
+
+    played: Sequence[Played]
+    places: dict[str, str]
+
+
+async def play_session(root: Path, steps: Sequence[Step]) -> Session:
+    """Start an app and a sidecar for it, and play ``steps``."""
+    (root / "secrets.json").write_text(SECRETS, encoding="utf-8")
+    components = {
+        name: (kind, {key: value.format(root=root) for key, value in metadata.items()})
+        for name, (kind, metadata) in COMPONENTS.items()
+    }
+    app = RecordingApp(RecordedApp(steps[0]))
+    sock = free_socket()
+    port = port_of(sock)
+    async with (
+        serve(app, sock),
+        running_sidecar(root, components, app_id="app1", app_port=port) as sidecar,
+    ):
+        played = await play_all(Replay(RawClient(sidecar.port), app, port), steps)
+    places = {
+        f"127.0.0.1:{port}": "<app>",
+        str(port): ANY_PORT,
+        str(root): "$ROOT",
+        os.environ["HOME"]: "$HOME",
+    }
+    return Session(played, places)
