@@ -133,10 +133,10 @@ class Call:
 def too_large(limit: int) -> Fault:
     """Return the fault of a body over the limit; the connection is given up with it."""
     text = (
-        f"failed to read request body: it is larger than {limit} bytes; "
+        f"failed to read request body: stream too large: it has more than {limit} bytes; "
         "send less, or start the sidecar with a larger --max-body-size"
     )
-    return Fault(413, "ERR_BODY_READ", text, headers=((b"connection", b"close"),))
+    return Fault(400, "ERR_BODY_READ", text, headers=((b"connection", b"close"),))
 
 
 def json_answer(body: bytes, *headers: HeaderPair) -> Answer:
