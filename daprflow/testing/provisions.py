@@ -11,6 +11,7 @@ from daprflow.errors import DaprFlowError
 from daprflow.handlers.table import CronInfo
 from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.protocol.resources import ComponentResource, MetadataItem
+from daprflow.sidecar.resources import load_resources
 from daprflow.sidecar.runtime import Runtime
 from daprflow.transports.base import Transport
 
@@ -21,15 +22,13 @@ STATE_STORE = "state.in-memory"
 SOURCE = "the test kit"
 
 
-def from_files(path: Path) -> tuple[ComponentResource, ...]:
-    """Load a folder of component files.
+def from_files(path: Path, app_id: str) -> tuple[ComponentResource, ...]:
+    """Load a folder of component files, as far as they are for this app.
 
     Raises:
         DaprFlowError: one of them is wrong; all problems are listed.
     """
-    from daprflow.sidecar.resources import load_resources  # noqa: PLC0415 - YAML is only for files
-
-    loaded = load_resources([path])
+    loaded = load_resources([path], app_id)
     if loaded.problems:
         raise DaprFlowError("the component files have problems:\n" + "\n".join(loaded.problems))
     return loaded.components

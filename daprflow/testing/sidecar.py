@@ -292,7 +292,7 @@ class TestSidecar:
 
     def _components(self, folder: Path) -> tuple[ComponentResource, ...]:
         path = self._resources_path
-        given = () if path is None else provisions.from_files(Path(path))
+        given = () if path is None else provisions.from_files(Path(path), self._app.app_id)
         made = [
             *provisions.secret_stores(self._secrets, folder),
             *provisions.crons(self._app.crons()),

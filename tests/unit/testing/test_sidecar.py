@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +17,15 @@ from starlette.requests import Request
 from daprflow.addresses import Endpoint, Topic
 from daprflow.app import DaprFlow
 from daprflow.client import Client
-from daprflow.errors import AppDefinitionError, Drop, InvocationError, NotFound, SecretNotFound
+from daprflow.errors import (
+    AppDefinitionError,
+    DaprFlowError,
+    Drop,
+    InvocationError,
+    NotFound,
+    SecretNotFound,
+    SidecarError,
+)
 from daprflow.handlers.envelopes import Batch, BindingEvent
 from daprflow.protocol.deliveries import Status
 from daprflow.settings import Settings
@@ -497,6 +506,57 @@ async def test_secrets_are_given_as_mappings(app: DaprFlow) -> None:
             await dapr.client.secret("nowhere", "dsn")
 
     assert found == ["x", "closed"]
+
+
+COMPONENT = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata:
+  name: {name}
+spec:
+  type: {type}
+  version: v1
+  metadata: []
+"""
+
+
+async def test_component_files_say_what_there_is(app: DaprFlow, tmp_path: Path) -> None:
+    """With a resources folder nothing is made up: a name that is not there is an error."""
+    (tmp_path / "store.yaml").write_text(
+        COMPONENT.format(name="store", type="state.in-memory"), encoding="utf-8"
+    )
+
+    async with TestSidecar(app, resources_path=tmp_path) as dapr:
+        await dapr.state("store").set("k", 1)
+        with pytest.raises(NotFound):
+            await dapr.state("statestore").set("k", 1)
+        with pytest.raises(SidecarError, match="ERR_PUBSUB_NOT_CONFIGURED"):
+            await dapr.client.publish("pubsub", "t", 1)
+
+
+async def test_a_file_can_replace_a_cron(app: DaprFlow, tmp_path: Path) -> None:
+    """A component of a cron's name is taken instead of the decorator's schedule."""
+    cron = COMPONENT.format(name="sweep", type="bindings.cron")
+    schedule = "metadata: [{name: schedule, value: '@every 1m'}]"
+    (tmp_path / "cron.yaml").write_text(cron.replace("metadata: []", schedule), encoding="utf-8")
+    ticks = []
+
+    @app.cron("sweep", "@every 1h")
+    async def sweep() -> None:
+        ticks.append(1)
+
+    async with TestSidecar(app, resources_path=tmp_path) as dapr:
+        await dapr.advance(timedelta(minutes=2))
+
+    assert len(ticks) == 2
+
+
+async def test_bad_component_files_are_listed(app: DaprFlow, tmp_path: Path) -> None:
+    """What is wrong with a file is said before anything starts."""
+    (tmp_path / "bad.yaml").write_text("kind: [", encoding="utf-8")
+
+    with pytest.raises(DaprFlowError, match=r"bad\.yaml"):
+        await TestSidecar(app, resources_path=tmp_path).__aenter__()
 
 
 # ---- start and end ----------------------------------------------------------------------------
