@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
         self._body_limit = body_limit
         self._released = released
         self._transport: asyncio.Transport | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[HttpResponse] | None = None
         self._body: Body | None = None
         self._method = ""
@@ -102,6 +102,8 @@ class Connection(asyncio.Protocol):
         self._in_head = True
         self._interim = False
         self._complete = False
+        self._keep = False
+        self._status = 0
 
     # ---- calling --------------------------------------------------------------------------------
 
@@ -145,7 +147,6 @@ class Connection(asyncio.Protocol):
         self._method = method
         self._idle = False
         self.answered = False
-        self._parser = httptools.HttpResponseParser(self)
         waiter: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
         self._waiter = waiter
         return waiter
@@ -191,7 +192,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what comes without a call ends the connection."""
-        if self._idle or self._parser is None:
+        if self._idle:
             self.abort("the app sent bytes without being asked")
             return
         self.answered = True
@@ -267,7 +268,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Check the head; a streamed call has its answer with it."""
-        status = self._status()
+        status = self._parser.get_status_code()
         if status < 200:  # noqa: PLR2004 - an interim answer; the real one follows
             self._interim = True
             if status == 101:  # noqa: PLR2004 - nobody asked for another protocol
@@ -276,6 +277,7 @@ class Connection(asyncio.Protocol):
         if status > 599:  # noqa: PLR2004 - the last class there is
             raise AppUnreachable(f"the app answered with the impossible status {status}")
         self._in_head = False
+        self._status = status
         self._until_eof = self._check_framing(status)
         if self._body is not None and self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(HttpResponse(status, tuple(self._headers)))
@@ -310,6 +312,8 @@ class Connection(asyncio.Protocol):
             self._headers.clear()
         else:
             self._complete = True
+            # The parser forgets the framing with the message; asked later it says no.
+            self._keep = self._parser.should_keep_alive() and self._method != "HEAD"
 
     # ---- ends -----------------------------------------------------------------------------------
 
@@ -327,19 +331,8 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _status(self) -> int:
-        if self._parser is None:  # pragma: no cover - callbacks come from the parser
-            return 0
-        return int(self._parser.get_status_code())
-
     def _finish(self) -> None:
-        parser = self._parser
-        keep = (
-            self.usable
-            and not self._until_eof
-            and parser is not None
-            and (self._method == "HEAD" or parser.should_keep_alive())
-        )
+        keep = self.usable and self._keep and not self._until_eof
         body, waiter = self._body, self._waiter
         self._body = self._waiter = None
         self._idle = True
@@ -352,8 +345,9 @@ class Connection(asyncio.Protocol):
         if not keep:
             self.close()
         if waiter is not None and not waiter.done():
-            status = self._status()
-            waiter.set_result(HttpResponse(status, tuple(self._headers), b"".join(self._parts)))
+            parts = self._parts
+            content = parts[0] if len(parts) == 1 else b"".join(parts)
+            waiter.set_result(HttpResponse(self._status, tuple(self._headers), content))
         self._released(self)
 
     def _fail(self, reason: str) -> None:

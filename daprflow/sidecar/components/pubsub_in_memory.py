@@ -72,9 +72,8 @@ class _Line:
         self.topic = topic
         self.receive = receive
         self._pattern = _pattern(topic)
-        self._busy = False
         self._stopped = False
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[tuple[Message, asyncio.Future[None]]] = deque()
         self._task: asyncio.Task[None] | None = None
 
     def takes(self, topic: str) -> bool:
@@ -84,29 +83,36 @@ class _Line:
         return self._pattern.fullmatch(topic) is not None
 
     async def hand_over(self, message: Message) -> None:
-        """Wait for the message before, then start handling this one."""
-        if self._busy:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled():
-                    self._next()
-                raise
+        """Wait until the messages before are handled; returns when this one's turn begins."""
         if self._stopped:
-            self._next()
             return
-        self._busy = True
-        self._task = asyncio.get_running_loop().create_task(
-            self._handle(message.topic, self.receive(message))
-        )
+        loop = asyncio.get_running_loop()
+        if self._task is None:
+            self._task = loop.create_task(self._work(message.topic, self.receive(message)))
+            return
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((message, turn))
+        await turn
 
     async def stop(self) -> None:
         """Let what is being handled end, and everybody who waits go on."""
         self._stopped = True
+        waiting, self._waiting = self._waiting, deque()
+        for _, turn in waiting:
+            if not turn.done():
+                turn.set_result(None)
         if self._task is not None and self._task is not asyncio.current_task():
             await asyncio.wait({self._task})
+
+    async def _work(self, topic: str, handling: Awaitable[None]) -> None:
+        """Handle one message, then those that wait, until none does."""
+        while True:
+            await self._handle(topic, handling)
+            following = self._next()
+            if following is None:
+                self._task = None
+                return
+            topic, handling = following.topic, self.receive(following)
 
     async def _handle(self, topic: str, handling: Awaitable[None]) -> None:
         try:
@@ -120,17 +126,15 @@ class _Line:
             )
         except Exception:
             logger.exception("handling an event on '%s/%s' failed", self.pubsub, topic)
-        finally:
-            self._next()
 
-    def _next(self) -> None:
-        """Let the first of those who wait go on; it finds the line busy only with its own."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._busy = False
+    def _next(self) -> Message | None:
+        """Return the next message whose publisher still waits, and let that one go on."""
+        while self._waiting:
+            message, turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return message
+        return None
 
 
 def _pattern(topic: str) -> Pattern[str] | None:
