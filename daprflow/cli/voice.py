@@ -2,7 +2,6 @@
 
 import sys
 
-from daprflow.launcher.report import HandlerRow
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 
 
@@ -20,9 +19,7 @@ def complain(message: str) -> None:
 class ConsoleVoice:
     """Speaks to a terminal; see `daprflow.launcher.supervisor.Voice`."""
 
-    def ready(
-        self, app: AppSpec, info: SidecarInfo, handlers: tuple[HandlerRow, ...], seconds: float
-    ) -> None:
+    def ready(self, app: AppSpec, info: SidecarInfo, seconds: float) -> None:
         """Print the banner."""
         from rich.console import Console  # noqa: PLC0415 - imported while the app starts
         from rich.table import Table  # noqa: PLC0415
@@ -36,7 +33,7 @@ class ConsoleVoice:
         table.add_row("  sidecar", f"{info.kind} ({info.reason})")
         table.add_row("  ports", ports)
         table.add_row("  data", info.data)
-        for index, handler in enumerate(handlers):
+        for index, handler in enumerate(app.handlers):
             name = f"{handler.kind} {handler.name}"
             table.add_row("" if index else "  handlers", f"{name:<32} {handler.handler}")
         console = Console(markup=False, highlight=False, emoji=False)
@@ -51,6 +48,10 @@ class ConsoleVoice:
         """Print one line."""
         sys.stdout.write(f"daprflow: {printable(line)}\n")
         sys.stdout.flush()
+
+    def log(self, line: str) -> None:
+        """Print a log line of another program."""
+        sys.stderr.write(printable(line) + "\n")
 
     def warn(self, line: str) -> None:
         """Print one line on standard error."""

@@ -17,7 +17,7 @@ from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.engine import Engine
 from daprflow.sidecar.http_api.app import HttpApi
 from daprflow.sidecar.options import RuntimeOptions
-from daprflow.sidecar.resources import Resources
+from daprflow.sidecar.resources import Resources, load_resources
 from daprflow.sidecar.runtime import Runtime
 from daprflow.transports.server import HttpServer, Limits
 
@@ -205,11 +205,9 @@ def runtime_options(
 def _resources(options: SidecarOptions, home: EngineHome, app: AppSpec) -> Resources:
     folders = defaults.folders(options.resources_path, app.folder)
     if folders:
-        from daprflow.sidecar.resources import load_resources  # noqa: PLC0415 - parses YAML
-
-        loaded = load_resources(folders)
-        for problem in loaded.problems:
-            raise LaunchError(problem, Exit.SIDECAR_FAILED)
+        loaded = load_resources(folders, app.app_id)
+        if loaded.problems:
+            raise LaunchError("\n".join(loaded.problems), Exit.SIDECAR_FAILED)
     else:
         state_file = home.data_dir / "state.db" if home.data_dir else None
         loaded = Resources(components=defaults.durable(state_file))

@@ -13,7 +13,9 @@ from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.folder import DataFolder, RunningApp, RunRecord, start_time
 from daprflow.launcher.options import (
     DEFAULT_APP_PORT,
+    DEFAULT_GRPC_PORT,
     DEFAULT_HTTP_PORT,
+    DEFAULT_METRICS_PORT,
     RunOptions,
     SidecarChoice,
     SidecarOptions,
@@ -135,13 +137,13 @@ class Launch:
         )
 
     def _own(self, chosen: Chosen) -> "_Pieces":
+        if chosen.daprd is not None:
+            return self._real(chosen.reason, chosen.daprd)
         options = self._options.sidecar
         api = http_listener(options)
         http_port = api.getsockname()[1]
         listener = self._app_listener({http_port})
         tokens = Tokens(self._env.get("DAPR_API_TOKEN"), self._env.get("APP_API_TOKEN"))
-        if chosen.daprd is not None:
-            raise LaunchError("daprd is not wired yet")
         around = self._surroundings(listener, http_port, None, tokens)
         home = None if options.ephemeral else self._folder.path.resolve()
 
@@ -152,6 +154,30 @@ class Launch:
             return Embedded(
                 options, EngineHome(home, self._options.base), api, tokens, reason=chosen.reason
             )
+
+        return _Pieces(around, listener, make, lambda app: self._publish(app, around))
+
+    def _real(self, reason: str, program: Path) -> "_Pieces":
+        options = self._options.sidecar
+        http = http_listener(options)
+        if options.dapr_grpc_port is not None:
+            grpc = ports.listen(options.dapr_grpc_port, flag="--dapr-grpc-port")
+        else:
+            grpc = ports.listen_from(DEFAULT_GRPC_PORT)
+        metrics = ports.listen_from(DEFAULT_METRICS_PORT)
+        http_port, grpc_port, _ = taken = [s.getsockname()[1] for s in (http, grpc, metrics)]
+        listener = self._app_listener(set(taken))
+        tokens = Tokens(
+            self._env.get("DAPR_API_TOKEN") or secrets.token_urlsafe(),
+            self._env.get("APP_API_TOKEN") or secrets.token_urlsafe(),
+        )
+        around = self._surroundings(listener, http_port, grpc_port, tokens)
+
+        def make() -> Sidecar:
+            from daprflow.launcher.daprd import Daprd, DaprdPlace  # noqa: PLC0415 - seldom used
+
+            place = DaprdPlace(program, self._folder.path.resolve(), (http, grpc, metrics))
+            return Daprd(options, place, tokens, reason=reason, say=self._voice.log)
 
         return _Pieces(around, listener, make, lambda app: self._publish(app, around))
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from daprflow.launcher.target import Target
 
 DEFAULT_HTTP_PORT = 3500
+DEFAULT_GRPC_PORT = 50_001
+DEFAULT_METRICS_PORT = 9090
 DEFAULT_APP_PORT = 8000
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from daprflow.launcher.exits import Exit, LaunchError
 
 LOOPBACK = "127.0.0.1"
+SPARE = 2_000
+"""Ports just below the ephemeral range, for those whose usual one lies inside it."""
 _DEFAULT_EPHEMERAL_START = 32_768
 _LISTENING = "0A"
 
@@ -48,13 +50,15 @@ def listen_from(first: int, *, host: str = LOOPBACK, avoid: Collection[int] = ()
 
     A listening socket holds the port from here on: nobody else can be given the same one.
     """
-    for port in range(first, ephemeral_start()):
+    end = ephemeral_start()
+    start = first + 1 if first < end else end - SPARE
+    for port in (first, *range(start, end)):
         if port not in avoid:
             try:
                 return _listen(host, port)
             except OSError:
                 continue
-    raise LaunchError(f"no free port from {first} to {ephemeral_start() - 1}", Exit.PORT_TAKEN)
+    raise LaunchError(f"no free port below {end}", Exit.PORT_TAKEN)
 
 
 def require_free(port: int, *, host: str = LOOPBACK, flag: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from daprflow.launcher.report import Cron
+from daprflow.launcher.report import Cron, HandlerRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +15,14 @@ class AppSpec:
         app_port: None for a command that listens nowhere.
         folder: where default resources are looked for.
         crons: schedules the app declares; each becomes a ``bindings.cron`` component.
+        handlers: what it answers, for a target of ours.
     """
 
     app_id: str
     app_port: int | None
     folder: str
     crons: tuple[Cron, ...] = ()
+    handlers: tuple[HandlerRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

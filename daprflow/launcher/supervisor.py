@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from daprflow.launcher.app_process import AppProcess, AppStopped, Surroundings
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.options import RunOptions
-from daprflow.launcher.report import AppFrozen, HandlerRow
+from daprflow.launcher.report import AppFrozen
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -28,14 +28,16 @@ SIGNALLED = 128
 class Voice(Protocol):
     """How a run speaks to its user."""
 
-    def ready(
-        self, app: AppSpec, info: SidecarInfo, handlers: tuple[HandlerRow, ...], seconds: float
-    ) -> None:
+    def ready(self, app: AppSpec, info: SidecarInfo, seconds: float) -> None:
         """Print the banner: the app is connected."""
         ...
 
     def say(self, line: str) -> None:
         """Print one line about the run."""
+        ...
+
+    def log(self, line: str) -> None:
+        """Print a log line of another program."""
         ...
 
     def warn(self, line: str) -> None:
@@ -169,7 +171,7 @@ class Supervisor:
                 await app.serving()
             info = self._sidecar.info()
             seconds = time.monotonic() - self._plan.started
-            self._voice.ready(spec, info, description.handlers, seconds)
+            self._voice.ready(spec, info, seconds)
         else:
             await self._within(self._sidecar.reconnect(spec), spec)
             self._voice.say(f"reloaded in {time.monotonic() - started:.1f} s")
@@ -193,7 +195,13 @@ class Supervisor:
 
     def _spec(self, description: AppFrozen) -> AppSpec:
         app_id = self._options.sidecar.app_id or description.app_id
-        return AppSpec(app_id, self._plan.around.app_port, description.folder, description.crons)
+        return AppSpec(
+            app_id,
+            self._plan.around.app_port,
+            description.folder,
+            description.crons,
+            description.handlers,
+        )
 
     # ---- endings
 

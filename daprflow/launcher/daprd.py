@@ -1,0 +1,282 @@
+"""A real runtime as the sidecar of a run: on loopback, with tokens, its log lines tagged."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import tempfile
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from daprflow.launcher import defaults
+from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.http_probe import probe
+from daprflow.launcher.options import SidecarOptions, Tokens
+from daprflow.launcher.process import GuardedProcess
+from daprflow.launcher.sidecar import AppSpec, SidecarInfo
+from daprflow.protocol.resources import ComponentResource
+from daprflow.sidecar.resources import load_resources
+
+HOST = "127.0.0.1"
+NO_CONTENT = 204
+START_SECONDS = 30.0
+PAUSE = 0.05
+LAST_LINES = 20
+LINE_LIMIT = 1024 * 1024
+_VERSION = re.compile(r"\bver=\"?([0-9][^\s\"]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class DaprdPlace:
+    """Where a runtime is and where it may write.
+
+    Attributes:
+        listeners: the sockets that hold its HTTP, gRPC and metrics ports until it starts.
+    """
+
+    program: Path
+    data_dir: Path
+    listeners: tuple[socket.socket, socket.socket, socket.socket]
+
+
+class Daprd:
+    """A ``daprd`` process for one app.
+
+    Args:
+        say: prints one line of its log.
+    """
+
+    def __init__(
+        self,
+        options: SidecarOptions,
+        place: DaprdPlace,
+        tokens: Tokens,
+        *,
+        reason: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self._options = options
+        self._place = place
+        self._tokens = tokens
+        self._reason = reason
+        self._say = say
+        self._ports = tuple(listener.getsockname()[1] for listener in place.listeners)
+        self._resources: tempfile.TemporaryDirectory[str] | None = None
+        self._process: GuardedProcess | None = None
+        self._app: AppSpec | None = None
+        self._log: asyncio.Task[None] | None = None
+        self._last: deque[str] = deque(maxlen=LAST_LINES)
+        self._version = ""
+        self._generated = False
+        self._restarting = False
+        self._dead: asyncio.Event = asyncio.Event()
+
+    async def start(self, app: AppSpec, /) -> None:
+        """Write the resources, start the runtime, wait until outbound calls work.
+
+        Raises:
+            LaunchError: it cannot be run, or ends at once; its last lines are in the message.
+        """
+        for listener in self._place.listeners:
+            listener.close()
+        await self._spawn(app)
+
+    async def connect(self) -> None:
+        """Wait until the runtime has read the app's subscriptions."""
+        await self._until("/v1.0/healthz")
+
+    async def pause(self) -> None:
+        """Have no say in it: the runtime goes on until it is ended."""
+
+    async def reconnect(self, app: AppSpec, /) -> None:
+        """Start the runtime anew where the app's handlers changed: it reads them once."""
+        if app == self._app:
+            return
+        self._say("the app's handlers changed: starting daprd anew")
+        self._restarting = True
+        await self._stop(self._options.grace)
+        await self._spawn(app)
+        self._restarting = False
+        await self.connect()
+
+    def info(self) -> SidecarInfo:
+        """Describe it."""
+        notes = ["daprd listens on 127.0.0.1 only and asks for tokens, which the app has"]
+        if self._generated:
+            notes.append(
+                "'pubsub' is pubsub.in-memory here: a failed event is lost; "
+                "name a durable broker in resources/ to keep it"
+            )
+        return SidecarInfo(
+            f"daprd {self._version}".strip(),
+            self._reason,
+            self._ports[0],
+            self._ports[1],
+            data=str(self._place.data_dir) if self._generated else "as the resources say",
+            notes=tuple(notes),
+        )
+
+    async def ended(self) -> str:
+        """Wait until the process ends unasked."""
+        await self._dead.wait()
+        return self._obituary()
+
+    async def close(self, grace: float, /) -> None:
+        """End the process and take the generated resources away."""
+        self._restarting = True
+        await self._stop(grace)
+        if self._resources is not None:
+            self._resources.cleanup()
+        for listener in self._place.listeners:
+            listener.close()
+
+    # ---- the process
+
+    async def _spawn(self, app: AppSpec) -> None:
+        self._app = app
+        reading, writing = os.pipe()
+        try:
+            self._process = GuardedProcess(
+                self._command(app, self._write_resources(app)),
+                environment=self._environment(os.environ),
+                grace=self._options.grace,
+                quiet=True,
+                output=writing,
+            )
+        finally:
+            os.close(writing)
+        self._log = asyncio.create_task(self._follow(self._process, reading))
+        await self._until("/v1.0/healthz/outbound")
+
+    async def _stop(self, grace: float) -> None:
+        if self._process is not None:
+            await self._process.stop(signal.SIGTERM, grace)
+        if self._log is not None:
+            await self._log
+
+    async def _until(self, path: str) -> None:
+        """Wait for 204 from a health endpoint; a process that ended is an error."""
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + START_SECONDS if path.endswith("outbound") else None
+        while await probe(self._ports[0], path, {}) != NO_CONTENT:
+            if self._process is None or self._process.status is not None:
+                if self._log is not None:
+                    await self._log
+                raise LaunchError(self._obituary(), Exit.SIDECAR_FAILED)
+            if limit is not None and loop.time() > limit:
+                raise LaunchError(
+                    f"daprd did not answer on port {self._ports[0]} within {START_SECONDS:g} s",
+                    Exit.SIDECAR_FAILED,
+                )
+            await asyncio.sleep(PAUSE)
+
+    async def _follow(self, process: GuardedProcess, reading: int) -> None:
+        """Pass its log lines on until it ends."""
+        reader = asyncio.StreamReader(limit=LINE_LIMIT)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
+        )
+        try:
+            while line := await _line(reader):
+                text = line.decode(errors="replace").rstrip()
+                self._last.append(text)
+                if not self._version and (found := _VERSION.search(text)):
+                    self._version = found[1]
+                self._say(f"daprd | {text}")
+            await process.wait()
+        finally:
+            transport.close()
+        if not self._restarting:
+            self._dead.set()
+
+    def _obituary(self) -> str:
+        status = self._process.status if self._process is not None else None
+        lines = "\n".join(f"  daprd | {line}" for line in self._last)
+        head = f"daprd ({self._place.program}) ended with exit code {status}"
+        return f"{head}; its last lines:\n{lines}" if lines else f"{head}; it printed nothing"
+
+    def _command(self, app: AppSpec, generated: Path) -> list[str]:
+        options, (http, grpc, metrics) = self._options, self._ports
+        folders = [*defaults.folders(options.resources_path, app.folder), generated]
+        flags: list[tuple[str, object]] = [
+            ("app-id", app.app_id),
+            ("app-port", app.app_port),
+            ("app-protocol", options.app_protocol),
+            ("app-channel-address", options.app_channel_address),
+            ("app-max-concurrency", options.app_max_concurrency),
+            ("dapr-http-port", http),
+            ("dapr-grpc-port", grpc),
+            ("dapr-listen-addresses", HOST),
+            ("dapr-internal-grpc-listen-address", HOST),
+            ("metrics-port", metrics),
+            ("metrics-listen-address", HOST),
+            ("log-level", options.log_level),
+            ("max-body-size", options.max_body_size),
+            ("read-buffer-size", options.read_buffer_size),
+            ("dapr-graceful-shutdown-seconds", int(options.grace)),
+            ("config", options.config),
+            *(("resources-path", folder) for folder in folders),
+        ]
+        if options.enable_app_health_check:
+            flags += [
+                ("enable-app-health-check", "true"),
+                ("app-health-check-path", options.app_health_check_path),
+                ("app-health-probe-interval", options.app_health_probe_interval),
+                ("app-health-probe-timeout", options.app_health_probe_timeout),
+                ("app-health-threshold", options.app_health_threshold),
+            ]
+        given = [f"--{name}={value}" for name, value in flags if value is not None]
+        return [str(self._place.program), *given]
+
+    def _environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        tokens = {"DAPR_API_TOKEN": self._tokens.api, "APP_API_TOKEN": self._tokens.app}
+        given = {name: value for name, value in tokens.items() if value is not None}
+        return {"DAPR_HOST_IP": HOST, **base, **given}
+
+    def _write_resources(self, app: AppSpec) -> Path:
+        """Write what the user's folders do not have; the folder is private and goes with us."""
+        if self._resources is None:
+            self._resources = tempfile.TemporaryDirectory(prefix="daprflow-")
+        folder = Path(self._resources.name)
+        named = defaults.folders(self._options.resources_path, app.folder)
+        self._generated = not named
+        made = defaults.for_daprd(self._place.data_dir / "state.db") if self._generated else ()
+        declared = defaults.crons(app.crons, load_resources(named).components)
+        for old in folder.iterdir():
+            old.unlink()
+        for component in (*made, *declared):
+            (folder / f"{component.name}.yaml").write_bytes(document(component))
+        return folder
+
+
+def document(component: ComponentResource) -> bytes:
+    """Return a Component document; JSON is YAML."""
+    return msgspec.json.encode(
+        {
+            "apiVersion": "dapr.io/v1alpha1",
+            "kind": "Component",
+            "metadata": {"name": component.name},
+            "spec": {
+                "type": component.type,
+                "version": component.version,
+                "metadata": [
+                    {"name": item.name, "value": item.value} for item in component.metadata
+                ],
+            },
+        }
+    )
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """Return the next line, what fits of an endless one, and nothing at the end."""
+    try:
+        return await reader.readuntil()
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    except asyncio.LimitOverrunError as error:
+        return await reader.readexactly(error.consumed)
