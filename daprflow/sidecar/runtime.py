@@ -172,6 +172,8 @@ class Runtime:
         await self._end_deliveries(grace)
         if self.engine.runtimes.get(self.app_id) is self:
             del self.engine.runtimes[self.app_id]
+        if self.health.outbound_ready:
+            await self.invocation.close()
         await self._loader.unload()
         self.health.outbound_ready = False
 

@@ -158,7 +158,10 @@ def key_prefix(context: ComponentContext, app_id: str, namespace: str) -> str:
     """
     strategy = context.metadata.get("keyprefix", "").lower()
     if SEPARATOR in strategy:
-        raise ComponentError(f"input key/keyPrefix '{strategy}' can't contain '{SEPARATOR}'")
+        raise ComponentError(
+            f"component '{context.name}' ({context.source or context.type}) has keyPrefix "
+            f"'{strategy}', which can't contain '{SEPARATOR}'"
+        )
     if strategy == "none":
         return ""
     names = {
