@@ -114,7 +114,7 @@ class Client:
             NotFound: there is no such pub/sub component.
             SidecarError: the sidecar or the broker refused.
         """
-        pubsub, topic, data = _address(*event)
+        pubsub, topic, data = _address(event)
         sent = payload.encode(data, content_type)
         request = operations.publish(pubsub, topic, sent.body, sent.content_type, metadata)
         await self._caller.call(request)
@@ -168,10 +168,14 @@ class Client:
         return await bindings.call(self._caller, name, operation, data, metadata)
 
 
-def _address(first: Any, *rest: Any) -> tuple[str, str, object]:
+def _address(event: tuple[Any, ...]) -> tuple[str, str, object]:
     """Return pub/sub name, topic name and data of either form of ``publish``."""
-    if isinstance(first, Topic):
-        (data,) = rest
-        return first.pubsub, first.name, data
-    topic, data = rest
-    return first, topic, data
+    match event:
+        case (Topic() as topic, data):
+            return topic.pubsub, topic.name, data
+        case (str() as pubsub, str() as name, data):
+            return pubsub, name, data
+    raise TypeError(
+        "publish takes a Topic and the data, or the names of a pub/sub component and a topic, "
+        "and the data"
+    )

@@ -85,7 +85,12 @@ def segment(text: str) -> str:
     """Percent-encode ``text`` as one path segment, whatever it holds.
 
     The sidecar unescapes segments by query rules (``+`` is a space) and cleans paths of dots.
+
+    Raises:
+        ValueError: it is empty; the sidecar would take the path for another one.
     """
+    if not text:
+        raise ValueError("a name is empty, and a sidecar cannot be asked for that; give it one")
     if text in {".", ".."}:
         return text.replace(".", "%2E")
     return quote(text, safe="")
@@ -119,7 +124,7 @@ def publish(
 
 def invoke(app_id: str, method: str, body: bytes, content_type: str) -> HttpRequest:
     """Return the request that posts ``body`` to a method (a path) of another app."""
-    path = "/".join(segment(part) for part in method.strip("/").split("/"))
+    path = "/".join(segment(part) for part in method.split("/") if part)
     headers: Headers = (("content-type", content_type),) if content_type else ()
     return HttpRequest("POST", f"/v1.0/invoke/{segment(app_id)}/method/{path}", headers, body)
 

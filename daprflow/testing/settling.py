@@ -34,15 +34,14 @@ class Settling:
         """Move the clock from one due time to the next, and settle after each."""
         end = self._clock.now() + by.total_seconds()
         await self.settle()
-        while (due := self._clock.due()) is not None and due <= end:
-            self._clock.move_to(due)
-            await self.settle()
+        while await self.step(end):
+            pass
         self._clock.move_to(end)
 
-    async def step(self) -> bool:
-        """Move the clock to what is due next; False where nothing is."""
+    async def step(self, end: float) -> bool:
+        """Move the clock to what is due next and settle; False where nothing is until ``end``."""
         due = self._clock.due()
-        if due is None:
+        if due is None or due > end:
             return False
         self._clock.move_to(due)
         await self.settle()

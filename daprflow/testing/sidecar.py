@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from daprflow.addresses import Endpoint, Topic
 from daprflow.client import Client, Store, payload
+from daprflow.errors import InvocationError
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder, Undecodable
 from daprflow.handlers.handler import Delivery
 from daprflow.protocol.deliveries import Status
@@ -21,6 +22,7 @@ from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON, HttpRequest
 from daprflow.protocol.operations import NO_METADATA
 from daprflow.protocol.resources import ComponentResource
 from daprflow.settings import Settings
+from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_WAIT
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import Message
@@ -31,7 +33,7 @@ from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
 from daprflow.testing import provisions
 from daprflow.testing.fakes import FakeApp
-from daprflow.testing.ledger import EventKey, Ledger
+from daprflow.testing.ledger import Ledger
 from daprflow.testing.lifespan import RunningApp
 from daprflow.testing.provisions import ProvidingTransport, Secrets
 from daprflow.testing.settling import Settling
@@ -173,11 +175,12 @@ class TestSidecar:
         with self._ledger.following() as events:
             await self.client.publish(topic, data, metadata=metadata)
         await settling.settle()
-        self._check_subscribed(topic)
-        event = events[0]
-        while (status := self._ledger.verdict(event)) is None:
-            if not await settling.step():
-                raise self._unhandled(event)
+        end = self._clock.now() + self._batch_wait(topic)
+        while (status := self._ledger.verdict(events[0])) is None:
+            if not await settling.step(end):
+                raise LookupError(
+                    f"the event on '{topic.pubsub}/{topic.name}' was accepted and not delivered"
+                )
         return status
 
     @overload
@@ -192,10 +195,14 @@ class TestSidecar:
         Raises:
             InvocationError: the app answered with an error.
         """
+        settling = self._parts.settling
         try:
-            return await self.client.invoke(endpoint, data)
-        finally:
-            await self._parts.settling.settle()
+            result: Out = await self.client.invoke(endpoint, data)
+        except InvocationError:
+            await settling.settle()
+            raise
+        await settling.settle()
+        return result
 
     async def trigger(
         self,
@@ -276,7 +283,7 @@ class TestSidecar:
         channel = AsgiChannel(app, app_token=token)
         options = RuntimeOptions(self._app.app_id, app_port=1, app_token=token)
         runtime = Runtime(engine, options, Resources(components), channel)
-        stack.push_async_callback(runtime.close, GRACE)
+        stack.push_async_callback(runtime.close, 0.0)  # deliveries have ended by then
         await runtime.open()
         runtime.pubsub.observer = self._ledger
         for app_id, fake in self._fakes.items():
@@ -324,19 +331,21 @@ class TestSidecar:
             raise RuntimeError("the TestSidecar does not run; use it inside 'async with'")
         return self._running
 
-    def _check_subscribed(self, topic: Topic[Any]) -> None:
-        known = [(s.pubsubname, s.topic) for s in self._parts.runtime.subscriptions]
-        if (topic.pubsub, topic.name) in known or any("*" in name for _, name in known):
-            return
+    def _batch_wait(self, topic: Topic[Any]) -> float:
+        """Return the seconds that the subscription of ``topic`` may gather events."""
+        running = self._parts.runtime.subscriptions
+        known = [(each.pubsubname, each.topic) for each in running]
+        for each in running:
+            if (each.pubsubname, each.topic) == (topic.pubsub, topic.name) or "*" in each.topic:
+                bulk = each.bulk_subscribe
+                if bulk is None or not bulk.enabled:
+                    return 0.0
+                milliseconds = bulk.max_await_duration_ms
+                return milliseconds / 1000 if milliseconds else DEFAULT_WAIT
         names = ", ".join(f"'{pubsub}/{name}'" for pubsub, name in known) or "nothing"
         raise LookupError(
             f"app '{self._app.app_id}' does not subscribe to '{topic.pubsub}/{topic.name}' but to "
             f"{names}; publish with 'dapr.client' when nobody needs to handle it"
-        )
-
-    def _unhandled(self, event: EventKey) -> LookupError:
-        return LookupError(
-            f"the event on '{event.pubsub}/{event.topic}' was accepted and not delivered"
         )
 
     def _check_binding(self, name: str) -> None:

@@ -1,6 +1,7 @@
 """Publishing."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import pytest
@@ -129,5 +130,23 @@ async def test_data_without_a_json_form_is_refused(client: Client, sidecar: Smal
     """The error names the type, and nothing is sent."""
     with pytest.raises(TypeError, match="'SmallSidecar'"):
         await client.publish("p", "t", {"x": sidecar})
+
+    assert sidecar.requests == []
+
+
+@pytest.mark.parametrize("event", [(), ("p",), ("p", "t"), ("p", 1, 2), (Topic("p", "t", int),)])
+async def test_a_wrong_call_says_how_it_is_meant(client: Client, event: tuple[Any, ...]) -> None:
+    """Without a type checker, the error says which two forms there are."""
+    with pytest.raises(TypeError, match="publish takes a Topic and the data, or the names"):
+        await client.publish(*event)
+
+
+@pytest.mark.parametrize("names", [("", "t"), ("p", "")])
+async def test_an_empty_name_is_refused(
+    client: Client, sidecar: SmallSidecar, names: tuple[str, str]
+) -> None:
+    """The sidecar would clean it out of the path and answer about something else."""
+    with pytest.raises(ValueError, match="a name is empty"):
+        await client.publish(*names, 1)
 
     assert sidecar.requests == []

@@ -635,6 +635,62 @@ async def test_an_installed_app_is_tested_in_its_host(app: DaprFlow) -> None:
     assert seen == ["up", "host", "down"]
 
 
+async def test_a_wrapped_app_is_tested_in_its_host(app: DaprFlow) -> None:
+    """Events reach our handlers, everything else the app inside."""
+    site = FastAPI()
+
+    @site.post("/own")
+    async def own() -> str:
+        return "site"
+
+    @app.topic(orders)
+    async def on_order(order: Order) -> None: ...
+
+    async with TestSidecar(app, host=app.wrap(site)) as dapr:
+        assert await dapr.publish(orders, Order("1")) is Status.SUCCESS
+        own_endpoint: Endpoint[None, str] = Endpoint("shop", "own", type(None), str)
+        assert await dapr.invoke(own_endpoint) == "site"
+
+
+async def test_a_failed_call_is_waited_for_too(app: DaprFlow) -> None:
+    """What a method did before it failed is done."""
+    seen = []
+
+    @app.invoke
+    async def quote(order: Order, *, client: Client) -> int:
+        await client.publish(receipts, order.id)
+        raise HTTPException(409)
+
+    @app.topic(receipts)
+    async def on_receipt(receipt: str) -> None:
+        await asyncio.sleep(0.005)
+        seen.append(receipt)
+
+    async with TestSidecar(app) as dapr:
+        with pytest.raises(InvocationError):
+            await dapr.invoke(quote, Order("1"))
+        assert seen == ["1"]
+
+
+async def test_crons_do_not_fire_while_a_batch_is_awaited(app: DaprFlow) -> None:
+    """Publish lets no more time pass than the batch needs."""
+    ticks = []
+
+    @app.cron("tick", "@every 2s")
+    async def tick() -> None:
+        ticks.append(1)
+
+    @app.topic(orders, max_messages=10)
+    async def on_orders(batch: Batch[Order]) -> None: ...
+
+    async with TestSidecar(app) as dapr:
+        before = dapr.now
+        assert await dapr.publish(orders, Order("1")) is Status.SUCCESS
+        assert dapr.now - before <= timedelta(seconds=1.001)
+
+    assert ticks == []
+
+
 async def test_the_apps_token_is_known(app: DaprFlow) -> None:
     """An app that asks for a token gets it from its test sidecar."""
     guarded = DaprFlow("guarded", settings=Settings(app_api_token="secret"))
