@@ -21,12 +21,14 @@ from daprflow import (
     Delivery,
     Drop,
     Endpoint,
+    Item,
     Next,
     Outcome,
     Router,
     Status,
     Topic,
 )
+from daprflow.testing import TestSidecar
 
 
 class Order(msgspec.Struct):
@@ -153,6 +155,36 @@ async def calls(client: Client) -> None:
     await client.publish("pubsub", "orders", {"id": "o2"})
     assert_type(await client.invoke(quote, Order("o1", 5)), int)
     assert_type(await client.invoke(total), int)
+
+
+def with_item(order: Order | None) -> Order:
+    return order or Order("o1", 5)
+
+
+async def state(client: Client) -> None:
+    store = client.state("statestore")
+    item = await store.get("order", Order)
+    assert_type(item, Item[Order] | None)
+    if item is not None:
+        await store.set("order", item.value, etag=item.etag, ttl=timedelta(hours=1))
+    assert_type(await store.update("order", Order, with_item), Order)
+    await store.delete("order")
+    assert_type(await client.secret("vault", "dsn"), str)
+    assert_type(await client.bind("files", "get", metadata={"fileName": "a"}), bytes)
+
+
+async def cheap(order: Order) -> int:
+    return order.total
+
+
+async def in_a_test() -> None:
+    async with TestSidecar(app, secrets={"vault": {"dsn": "x"}}) as dapr:
+        dapr.fake(price, cheap)
+        assert_type(await dapr.publish(orders, Order("o1", 5)), Status)
+        assert_type(dapr.published(orders), list[Order])
+        assert_type(await dapr.invoke(quote, Order("o1", 5)), int)
+        assert_type(await dapr.invoke(total), int)
+        await dapr.advance(timedelta(days=2))
 
 
 def kept() -> Callable[[BindingEvent[Text]], Coroutine[Any, Any, None]]:

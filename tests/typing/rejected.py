@@ -1,8 +1,8 @@
 """Misuses of the public API; mypy refuses exactly the lines that say so."""
 
-from tests.typing.accepted import Order, Receipt, app, orders, price, quote, receipts
-
 from daprflow import Batch, Client, CloudEvent
+from daprflow.testing import TestSidecar
+from tests.typing.accepted import Order, Receipt, app, orders, price, quote, receipts, with_item
 
 
 async def wrong_payloads(client: Client) -> None:
@@ -44,3 +44,18 @@ def returns_text(order: Order) -> str:
 @app.provide(scope="request")  # refused: call-overload, untyped-decorator
 def number() -> int:
     return 1
+
+
+async def wrong_fake(receipt: Receipt) -> int:
+    return 1
+
+
+async def wrong_state(client: Client) -> None:
+    store = client.state("statestore")
+    await store.update("order", Receipt, with_item)  # refused: arg-type
+
+
+async def wrong_tests(dapr: TestSidecar) -> None:
+    dapr.fake(price, wrong_fake)  # refused: arg-type
+    await dapr.publish(orders, Receipt("x"))  # refused: misc
+    await dapr.invoke(price, "x")  # refused: misc
