@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from daprflow.protocol.http import Exchange
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 from daprflow.sidecar.channel.http import HttpChannel
@@ -13,7 +15,7 @@ from daprflow.sidecar.clock import SystemClock, VirtualClock
 from daprflow.sidecar.engine import Engine
 from daprflow.sidecar.http_api.app import HttpApi
 from daprflow.sidecar.options import RuntimeOptions
-from daprflow.sidecar.resources import Resources
+from daprflow.sidecar.resources import Resources, load_resources
 from daprflow.sidecar.runtime import Runtime
 from tests.helpers.recording import AsgiApp, serve
 from tests.helpers.timing import until
@@ -58,6 +60,29 @@ def resources(components: Components) -> Resources:
     )
 
 
+def resource_files(folder: Path, components: Components) -> Resources:
+    """Write ``components`` into a file of ``folder`` and read it, as a run does."""
+    folder.mkdir()
+    documents = [
+        {
+            "apiVersion": "dapr.io/v1alpha1",
+            "kind": "Component",
+            "metadata": {"name": name},
+            "spec": {
+                "type": kind,
+                "version": "v1",
+                "metadata": [{"name": key, "value": value} for key, value in metadata.items()],
+            },
+        }
+        for name, (kind, metadata) in components.items()
+    ]
+    text = yaml.safe_dump_all(documents)
+    (folder / "components.yaml").write_text(text, encoding="utf-8")
+    found = load_resources([folder])
+    assert found.problems == ()
+    return found
+
+
 @contextlib.asynccontextmanager
 async def running_sidecar(
     root: Path, components: Components, *, app_id: str, app_port: int
@@ -66,7 +91,8 @@ async def running_sidecar(
     engine = Engine(SystemClock(), None, root)
     options = RuntimeOptions(app_id, app_port=app_port)
     channel = HttpChannel("127.0.0.1", app_port)
-    runtime = Runtime(engine, options, resources(components), channel)
+    found = resource_files(root / "resources", components)
+    runtime = Runtime(engine, options, found, channel)
     try:
         await runtime.open()
         async with serve(HttpApi(runtime)) as port:

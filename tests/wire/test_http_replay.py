@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from daprflow.sidecar.resources import load_resources
 from tests.wire.normal import ANY_PORT, Normal, Normaliser, anonymous
 from tests.wire.replay import LEFT_OUT, Played
-from tests.wire.session import Session, play_session
-from tests.wire.transcript import RECORDED_APP_PORT, Step, read_steps, require_recordings
+from tests.wire.session import COMPONENTS, Session, play_session
+from tests.wire.transcript import FOLDER, RECORDED_APP_PORT, Step, read_steps, require_recordings
 
 STEPS = read_steps("http.jsonl")
 REPLAYED = [step for step in STEPS if step.replayed]
@@ -127,6 +128,16 @@ def test_recordings_are_present() -> None:
     require_recordings()
     assert len(STEPS) == 303
     assert len(REPLAYED) == 173
+
+
+def test_recorded_components_are_read() -> None:
+    """The files that the real runtime was started with are read; what is not offered is named."""
+    require_recordings()
+    found = load_resources([FOLDER / "inputs" / "http"])
+    assert set(COMPONENTS) | NOT_LOADED == {component.name for component in found.components}
+    assert len(found.problems) == len(NOT_LOADED)
+    for name in NOT_LOADED:
+        assert sum(f"'{name}'" in problem for problem in found.problems) == 1
 
 
 def test_differences_are_documented() -> None:
