@@ -3,24 +3,18 @@
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from daprflow.cli.context import Invocation
-from daprflow.cli.run import run
+from daprflow.cli.settings import defaults
 from daprflow.cli.voice import complain
 from daprflow.errors import DaprFlowError
 from daprflow.launcher.exits import Exit, LaunchError
 
-app = typer.Typer(
-    name="daprflow",
-    help="Write and run Dapr services in Python.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("run")(run)
+COMMANDS = ("run", "sidecar", "serve", "check", "routes", "publish", "invoke")
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - the shape of a callback
@@ -31,7 +25,6 @@ def _version(value: bool) -> None:  # noqa: FBT001 - the shape of a callback
         raise typer.Exit
 
 
-@app.callback()
 def _everything(
     *,
     version: Annotated[
@@ -41,12 +34,35 @@ def _everything(
     """Write and run Dapr services in Python."""
 
 
+def build(words: Sequence[str]) -> typer.Typer:
+    """Return the program with the one command that ``words`` ask for, or with all for help."""
+    app = typer.Typer(
+        name="daprflow",
+        help="Write and run Dapr services in Python.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_everything)
+    wanted = next((word for word in words if not word.startswith("-")), "")
+    for name in (wanted,) if wanted in COMMANDS else COMMANDS:
+        module = __import__(f"daprflow.cli.{name}", fromlist=[name])
+        app.command(name)(getattr(module, name))
+    return app
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; does not return."""
     started = time.monotonic()
     words, command = _split(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        app(args=words, obj=Invocation(command, started), prog_name="daprflow")
+        program = build(words)
+        program(
+            args=words,
+            obj=Invocation(command, started),
+            prog_name="daprflow",
+            default_map=defaults(Path.cwd(), COMMANDS),
+        )
     except LaunchError as error:
         complain(str(error))
         sys.exit(error.code)

@@ -107,6 +107,20 @@ class DataFolder:
         self._lock = -1
 
 
+def record(*apps: RunningApp) -> RunRecord:
+    """Return the record of this process."""
+    pid = os.getpid()
+    return RunRecord(pid, start_time(pid), apps, token=secrets.token_urlsafe())
+
+
+def in_use(path: Path) -> LaunchError:
+    """Return the error for a data folder that another run holds."""
+    return LaunchError(
+        f"another run uses '{path}'; end it, or name another folder with --data-dir",
+        Exit.DATA_FOLDER,
+    )
+
+
 def start_time(pid: int) -> str:
     """Return when a process started, in words of the system; empty when there is none."""
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from daprflow.launcher import ports
 from daprflow.launcher.app_process import Surroundings
 from daprflow.launcher.exits import Exit, LaunchError
-from daprflow.launcher.folder import DataFolder, RunningApp, RunRecord, start_time
+from daprflow.launcher.folder import DataFolder, RunningApp, in_use, record
 from daprflow.launcher.options import (
     DEFAULT_APP_PORT,
     DEFAULT_GRPC_PORT,
@@ -102,11 +102,7 @@ class Launch:
             return await self._supervise(self._attached(), started)
         self._folder.prepare()
         if not self._folder.lock():
-            raise LaunchError(
-                f"another run uses '{self._folder.path}'; end it, or name another folder with "
-                "--data-dir",
-                Exit.DATA_FOLDER,
-            )
+            raise in_use(self._folder.path)
         try:
             return await self._supervise(self._own(chosen), started)
         finally:
@@ -140,6 +136,11 @@ class Launch:
         if chosen.daprd is not None:
             return self._real(chosen.reason, chosen.daprd)
         options = self._options.sidecar
+        if options.config is not None:
+            from daprflow.launcher.configuration import unhonoured  # noqa: PLC0415 - parses YAML
+
+            if warning := unhonoured(options.config):
+                self._voice.warn(warning)
         api = http_listener(options)
         http_port = api.getsockname()[1]
         listener = self._app_listener({http_port})
@@ -213,9 +214,7 @@ class Launch:
 
     def _publish(self, spec: AppSpec, around: Surroundings) -> None:
         app = RunningApp(spec.app_id, around.http_port, around.app_port, around.tokens.api)
-        self._folder.publish(
-            RunRecord(os.getpid(), start_time(os.getpid()), (app,), token=secrets.token_urlsafe())
-        )
+        self._folder.publish(record(app))
 
 
 @dataclass(frozen=True, slots=True)

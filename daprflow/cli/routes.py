@@ -1,0 +1,27 @@
+"""``daprflow routes``: what a sidecar would call."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daprflow.cli.voice import printable
+from daprflow.launcher.child import freeze
+from daprflow.launcher.target import load, resolve
+
+
+def routes(
+    target: Annotated[str, typer.Argument(help="module:app, a file, or a folder.")],
+) -> None:
+    """Print the handlers of an app and the paths a sidecar calls them on."""
+    from rich.console import Console  # noqa: PLC0415 - only where something is printed
+    from rich.table import Table  # noqa: PLC0415
+
+    frozen = freeze(load(resolve(target, Path.cwd())))
+    table = Table("kind", "name", "path", "handler", "payload", "source", box=None, pad_edge=False)
+    for row in frozen.handlers:
+        cells = (row.kind, row.name, row.path, row.handler, row.payload, row.source)
+        table.add_row(*map(printable, cells))
+    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    console.print(f"app '{printable(frozen.app_id)}' has {len(frozen.handlers)} handlers")
+    console.print(table)

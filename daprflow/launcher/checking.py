@@ -1,0 +1,105 @@
+"""``daprflow check``: does everything a sidecar would send reach the handlers?
+
+The app is frozen but not started, so no provider runs and no handler is called: its endpoints
+answer "not started" to whatever gets through to them.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from daprflow.launcher.report import AppFrozen
+from daprflow.launcher.target import Loaded
+from daprflow.protocol.http import JSON, HttpRequest, HttpResponse
+from daprflow.sidecar.channel.base import AppUnreachable
+from daprflow.sidecar.channel.in_process import AsgiChannel
+from daprflow.transports.asgi import NOT_STARTED
+
+PROBE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One request of a sidecar, and what it is for."""
+
+    request: HttpRequest
+    purpose: str
+
+
+def probes(frozen: AppFrozen) -> list[Probe]:
+    """Return what a sidecar sends to this app."""
+    own = (("content-type", JSON), ("dapr-app-id", frozen.app_id))
+    found = [
+        Probe(HttpRequest("GET", "/healthz"), "the health probe"),
+        Probe(HttpRequest("GET", "/dapr/config", own), "the app's configuration"),
+        Probe(HttpRequest("GET", "/dapr/subscribe", own), "the app's subscriptions"),
+    ]
+    for handler in frozen.handlers:
+        path, of = quote(handler.path, safe="/%"), f"{handler.kind} '{handler.name}'"
+        if handler.kind in {"binding", "cron"}:
+            found.append(Probe(HttpRequest("OPTIONS", path), f"the discovery of {of}"))
+        body = HttpRequest("POST", path, (("content-type", JSON),), b"{}")
+        found.append(Probe(body, f"deliveries to {of}"))
+    return found
+
+
+async def blocked(loaded: Loaded, frozen: AppFrozen, token: str) -> list[str]:
+    """Send every probe through the whole application; return one line for each that is stopped."""
+    channel = AsgiChannel(loaded.asgi, app_token=token)
+    problems = []
+    for probe in probes(frozen):
+        outcome = await _send(channel, probe.request)
+        if not _arrived(outcome):
+            blocker = await _blocker(loaded, probe.request, token)
+            problems.append(
+                f"{probe.request.method} {probe.request.target} ({probe.purpose}) is stopped by "
+                f"{blocker}: {_said(outcome)}"
+            )
+    return problems
+
+
+async def _send(channel: AsgiChannel, request: HttpRequest) -> HttpResponse | str:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return await channel.send(request)
+    except AppUnreachable as error:
+        return str(error)
+    except TimeoutError:
+        return f"no answer within {PROBE_SECONDS:g} s"
+
+
+def _arrived(outcome: HttpResponse | str) -> bool:
+    if isinstance(outcome, str):
+        return False
+    succeeded = 200 <= outcome.status < 300  # noqa: PLR2004 - HTTP's own numbers
+    return succeeded or NOT_STARTED.encode() in outcome.body
+
+
+def _said(outcome: HttpResponse | str) -> str:
+    return outcome if isinstance(outcome, str) else f"it answers {outcome.status}"
+
+
+async def _blocker(loaded: Loaded, request: HttpRequest, token: str) -> str:
+    """Find the middleware: the one without which the request arrives."""
+    for name, rest in _stacks(loaded.asgi, loaded.app.routes):
+        if _arrived(await _send(AsgiChannel(rest, app_token=token), request)):
+            return f"middleware '{name}'"
+    return "a middleware or route of the host"
+
+
+def _stacks(asgi: Any, routes: list[Any]) -> list[tuple[str, ASGIApp]]:
+    """Return, for each middleware from the outside in, the app without it and those around it."""
+    outer = getattr(asgi, "user_middleware", None)
+    if outer is None:
+        outer = getattr(getattr(asgi, "_starlette", None), "user_middleware", [])
+    return [
+        (
+            getattr(middleware.cls, "__name__", repr(middleware.cls)),
+            Starlette(routes=routes, middleware=outer[index + 1 :]),
+        )
+        for index, middleware in enumerate(outer)
+    ]
