@@ -4,26 +4,31 @@ import logging
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daprflow.client import Client
 from daprflow.errors import AppDefinitionError
-from daprflow.handlers.compile import Blueprint, compile_app
 from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.registration import Kind, calling_source
 from daprflow.handlers.router import Router
-from daprflow.handlers.subscriptions import TopicPlan
-from daprflow.handlers.table import CronInfo, RouteInfo, crons_of, describe
 from daprflow.protocol.documents import AppConfig
 from daprflow.settings import Settings
-from daprflow.transports import asgi, hosting
+from daprflow.transports import asgi
+
+# Starlette and the compiler are loaded with the first app and its freeze: a program that is only
+# a client, or shares handles, starts without them.
+if TYPE_CHECKING:
+    from starlette.middleware import Middleware
+    from starlette.routing import BaseRoute
+
+    from daprflow.handlers.compile import Blueprint
+    from daprflow.handlers.subscriptions import TopicPlan
+    from daprflow.handlers.table import CronInfo, RouteInfo
+    from daprflow.transports.hosting import Host, Lifespan, Wrapped
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +57,20 @@ class DaprFlow(Router):
         app_id: str,
         /,
         *,
-        middleware: Sequence[Middleware] = (),
+        middleware: "Sequence[Middleware]" = (),
         interceptors: Sequence[Interceptor] = (),
-        routes: Sequence[BaseRoute] = (),
-        lifespan: hosting.Lifespan | None = None,
+        routes: "Sequence[BaseRoute]" = (),
+        lifespan: "Lifespan | None" = None,
         debug: bool = False,
         settings: Settings | None = None,
         threads: int = 40,
         max_body_size: int = MAX_BODY_SIZE,
     ) -> None:
+        from starlette.applications import Starlette  # noqa: PLC0415 - see above
+
+        from daprflow.transports.hosting import nested  # noqa: PLC0415 - see above
+        from daprflow.transports.route import DaprRoute  # noqa: PLC0415 - see above
+
         super().__init__()
         self.app_id = app_id
         self.settings = settings
@@ -69,15 +79,17 @@ class DaprFlow(Router):
         self._pool = HandlerPool(threads)
         self._gate = asgi.Gate(max_body_size)
         self._table = asgi.Table()
-        self._route = asgi.DaprRoute(self._table)
+        self._route = DaprRoute(self._table)
         self._blueprint: Blueprint | None = None
         self._client: Client | None = None
         self._own_client = False
         self._direct = not middleware
-        own = self.lifespan if lifespan is None else hosting.nested(self.lifespan, lifespan)
+        own = self.lifespan if lifespan is None else nested(self.lifespan, lifespan)
         self._starlette = Starlette(
             debug=debug, routes=[self._route, *routes], middleware=middleware, lifespan=own
         )
+        # A sidecar is answered 404 for an unknown path, not a redirect to one that exists.
+        self._starlette.router.redirect_slashes = bool(routes)
 
     @property
     def client(self) -> Client:
@@ -93,7 +105,7 @@ class DaprFlow(Router):
         self._own_client = False
 
     @property
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> "list[BaseRoute]":
         """Dapr's endpoints as a single route, for the front of another Starlette app's list."""
         return [self._route]
 
@@ -103,6 +115,8 @@ class DaprFlow(Router):
         Raises:
             AppDefinitionError: with every problem of the definition.
         """
+        from daprflow.handlers.compile import compile_app  # noqa: PLC0415 - see above
+
         if self._blueprint is not None:
             return
         registrations, problems = self.collect()
@@ -115,23 +129,27 @@ class DaprFlow(Router):
         self._blueprint = blueprint
         self._fill(blueprint)
 
-    def table(self) -> tuple[RouteInfo, ...]:
+    def table(self) -> "tuple[RouteInfo, ...]":
         """Return what the app answers, for people and tools.
 
         Raises:
             AppDefinitionError: with every problem of the definition.
         """
+        from daprflow.handlers.table import describe  # noqa: PLC0415 - see above
+
         return describe(self._frozen().routes)
 
-    def crons(self) -> tuple[CronInfo, ...]:
+    def crons(self) -> "tuple[CronInfo, ...]":
         """Return the cron bindings that handlers are declared for.
 
         Raises:
             AppDefinitionError: with every problem of the definition.
         """
+        from daprflow.handlers.table import crons_of  # noqa: PLC0415 - see above
+
         return crons_of(self._frozen().routes)
 
-    def topics(self) -> tuple[TopicPlan, ...]:
+    def topics(self) -> "tuple[TopicPlan, ...]":
         """Return the topics the app subscribes to, with what their handlers agree on.
 
         Raises:
@@ -147,7 +165,7 @@ class DaprFlow(Router):
         """
         return self._frozen().warnings
 
-    def install(self, host: hosting.Host, /) -> None:
+    def install(self, host: "Host", /) -> None:
         """Serve Dapr's endpoints from a Starlette or FastAPI application, at its root.
 
         They come before every route of ``host``, so that a catch-all cannot hide them, and stay
@@ -156,11 +174,15 @@ class DaprFlow(Router):
         Raises:
             AppDefinitionError: ``host`` is not a root application.
         """
-        hosting.install(host, self._route, self.lifespan)
+        from daprflow.transports.hosting import install  # noqa: PLC0415 - see above
 
-    def wrap(self, other: ASGIApp, /) -> "hosting.Wrapped[DaprFlow]":
+        install(host, self._route, self.lifespan)
+
+    def wrap(self, other: ASGIApp, /) -> "Wrapped[DaprFlow]":
         """Return an ASGI app that answers Dapr's paths and passes everything else to ``other``."""
-        return hosting.Wrapped(self, self._route, self.lifespan, other)
+        from daprflow.transports.hosting import Wrapped  # noqa: PLC0415 - see above
+
+        return Wrapped(self, self._route, self.lifespan, other)
 
     def lifespan(self, _app: Any = None, /) -> AbstractAsyncContextManager[None]:
         """Return what freezes the app, opens its providers, and closes them after."""
@@ -202,13 +224,13 @@ class DaprFlow(Router):
             self._client = None
         await client.close()
 
-    def _frozen(self) -> Blueprint:
+    def _frozen(self) -> "Blueprint":
         self.freeze()
         if self._blueprint is None:  # pragma: no cover - freeze sets it or raises
             raise AppDefinitionError(["the app did not freeze"])
         return self._blueprint
 
-    def _fill(self, blueprint: Blueprint) -> None:
+    def _fill(self, blueprint: "Blueprint") -> None:
         """Put every endpoint into the table."""
         add, gate = self._table.add, self._gate
         encode = msgspec.json.encode

@@ -1,4 +1,4 @@
-"""Dapr's endpoints over ASGI: one route over a dict, whatever the number of handlers."""
+"""Dapr's endpoints over ASGI: one dict, whatever the number of handlers."""
 
 import hmac
 import logging
@@ -8,8 +8,6 @@ from typing import Protocol
 from urllib.parse import unquote
 
 import msgspec
-from starlette.datastructures import URLPath
-from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from daprflow.handlers.handler import Delivery, Next, Outcome
@@ -32,6 +30,9 @@ class TooLarge(Exception):  # noqa: N818 - named for the body
 
 class Disconnected(Exception):  # noqa: N818 - named for the peer
     """The peer went away before its body was complete."""
+
+
+NOT_STARTED = "the app has not started: run it with its lifespan"
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Gate:
         if relayed and from_sidecar:
             return 403, "this path is for the sidecar alone; it cannot be invoked by an app"
         if not self.is_open:
-            return 500, "the app has not started: run it with its lifespan"
+            return 500, NOT_STARTED
         if length.isdigit() and int(length) > self.max_body:
             return 413, f"the body is longer than {self.max_body} bytes"
         return None
@@ -128,45 +129,6 @@ class Table:
             known,
         )
         await send_error(send, 500, "no handler is known for this path")
-
-
-class DaprRoute(BaseRoute):
-    """The one Starlette route for all of Dapr's endpoints."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match what the table knows; everything else is somebody else's."""
-        if scope["type"] != "http":
-            return Match.NONE, {}
-        endpoint = self.table.find(scope)
-        if endpoint is None:
-            return Match.NONE, {}
-        return Match.FULL, {"endpoint": endpoint, "path_params": {}}
-
-    def url_path_for(self, name: str, /, **path_params: object) -> URLPath:
-        """Refuse: Dapr's endpoints have no names to reverse."""
-        raise NoMatchFound(name, dict(path_params))
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the endpoint found by ``matches``."""
-        if is_mounted(scope):
-            await send_error(send, 500, MOUNTED)
-            return
-        await scope["endpoint"](scope, receive, send)
-
-
-MOUNTED = (
-    "the app is mounted under a prefix, but the sidecar calls '/dapr/...' and '/<name>' at the "
-    "root, and a mounted app's lifespan never runs; use 'app.install(host)' on the root app"
-)
-
-
-def is_mounted(scope: Scope) -> bool:
-    """Whether a parent app cut a prefix off the path, as ``Mount`` does."""
-    root: str = scope.get("root_path", "")
-    return bool(root) and scope.get("app_root_path", root) != root
 
 
 def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:

@@ -11,7 +11,7 @@ from starlette.routing import Router as StarletteRouter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daprflow.errors import AppDefinitionError
-from daprflow.transports.asgi import DaprRoute
+from daprflow.transports.route import DaprRoute
 
 logger = logging.getLogger(__name__)
 

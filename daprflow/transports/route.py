@@ -1,0 +1,49 @@
+"""Dapr's endpoints as one Starlette route.
+
+Apart from the endpoints themselves, so that a program which is only a client loads no Starlette.
+"""
+
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import Receive, Scope, Send
+
+from daprflow.transports.asgi import Table, send_error
+
+
+class DaprRoute(BaseRoute):
+    """The one Starlette route for all of Dapr's endpoints."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match what the table knows; everything else is somebody else's."""
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        endpoint = self.table.find(scope)
+        if endpoint is None:
+            return Match.NONE, {}
+        return Match.FULL, {"endpoint": endpoint, "path_params": {}}
+
+    def url_path_for(self, name: str, /, **path_params: object) -> URLPath:
+        """Refuse: Dapr's endpoints have no names to reverse."""
+        raise NoMatchFound(name, dict(path_params))
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the endpoint found by ``matches``."""
+        if is_mounted(scope):
+            await send_error(send, 500, MOUNTED)
+            return
+        await scope["endpoint"](scope, receive, send)
+
+
+MOUNTED = (
+    "the app is mounted under a prefix, but the sidecar calls '/dapr/...' and '/<name>' at the "
+    "root, and a mounted app's lifespan never runs; use 'app.install(host)' on the root app"
+)
+
+
+def is_mounted(scope: Scope) -> bool:
+    """Whether a parent app cut a prefix off the path, as ``Mount`` does."""
+    root: str = scope.get("root_path", "")
+    return bool(root) and scope.get("app_root_path", root) != root
