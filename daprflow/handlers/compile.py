@@ -344,7 +344,7 @@ def _payload_problems(read: Read) -> list[str]:
         Kind.INVOKE: (None,),
     }[kind]
     if payload.envelope not in allowed:
-        return [f"takes a {type_name(payload.envelope)}, which a {kind} handler is not given"]
+        return [f"takes a {type_name(payload.envelope)}, which {kind} handlers are not given"]
     wanted = _payload_type(read)
     if wanted is MISSING:
         return [f"has the payload '{payload.name}' without a type; annotate it"]
@@ -379,7 +379,12 @@ def _warnings(plans: Sequence[TopicPlan]) -> list[str]:
         for plan in plans
         if not plan.has_default
     ]
-    bare = ", ".join(f"'{plan.address}'" for plan in plans if not plan.dead_letter)
+    last_resorts = {f"{plan.subscription.pubsubname}/{plan.dead_letter}" for plan in plans}
+    bare = ", ".join(
+        f"'{plan.address}'"
+        for plan in plans
+        if not plan.dead_letter and plan.address not in last_resorts
+    )
     if bare:
         found.append(
             f"no dead letter topic is named for {bare}: "

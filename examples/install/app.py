@@ -15,7 +15,7 @@ orders = Topic("pubsub", "orders", Order)
 service = DaprFlow("install-example")
 
 
-@service.topic(orders)
+@service.topic(orders, dead_letter="orders-unreadable")
 async def on_order(order: Order, *, client: Client) -> None:
     await client.state("statestore").set("latest", order.id)
 

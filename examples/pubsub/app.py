@@ -43,7 +43,12 @@ async def on_unusable(order: Order) -> None:
     print(f"order {order.id} needs a person")
 
 
-@app.topic(metrics, max_messages=100, max_wait=timedelta(milliseconds=200))
+@app.topic(
+    metrics,
+    max_messages=100,
+    max_wait=timedelta(milliseconds=200),
+    dead_letter="metrics-dead",
+)
 async def on_metrics(batch: Batch[Metric]) -> None:
     for entry in batch:
         if entry.data.value < 0:

@@ -15,7 +15,7 @@ orders = Topic("pubsub", "orders", Order)
 service = DaprFlow("wrap-example")
 
 
-@service.topic(orders)
+@service.topic(orders, dead_letter="orders-unreadable")
 async def on_order(order: Order) -> None:
     print(f"order {order.id}: {order.total}")
 

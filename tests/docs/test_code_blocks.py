@@ -35,13 +35,3 @@ def test_included_files_exist(page: Path) -> None:
     lines = page.read_text(encoding="utf-8").splitlines()
     included = [match["path"] for line in lines if (match := SNIPPET.match(line.strip()))]
     assert [path for path in included if not (ROOT / path).is_file()] == []
-
-
-@pytest.mark.parametrize(
-    "folder",
-    sorted(path.parent for path in (ROOT / "examples").glob("*/app.py")),
-    ids=lambda folder: folder.name,
-)
-def test_every_example_has_a_test(folder: Path) -> None:
-    """Beside every example stands its test."""
-    assert (folder / "test_app.py").is_file()
