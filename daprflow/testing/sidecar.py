@@ -1,13 +1,9 @@
 """`TestSidecar`: an app, run in process against the embedded engine on a virtual clock."""
 
-import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from urllib.parse import quote
@@ -20,25 +16,13 @@ from daprflow.handlers.handler import Delivery
 from daprflow.protocol.deliveries import Status
 from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON, HttpRequest
 from daprflow.protocol.operations import NO_METADATA
-from daprflow.protocol.resources import ComponentResource
-from daprflow.settings import Settings
 from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_WAIT
-from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import Message
-from daprflow.sidecar.engine import Engine
-from daprflow.sidecar.http_api.app import HttpApi
-from daprflow.sidecar.options import RuntimeOptions
-from daprflow.sidecar.resources import Resources
-from daprflow.sidecar.runtime import Runtime
-from daprflow.testing import provisions
 from daprflow.testing.fakes import FakeApp
 from daprflow.testing.ledger import Ledger
-from daprflow.testing.lifespan import RunningApp
-from daprflow.testing.provisions import ProvidingTransport, Secrets
-from daprflow.testing.settling import Settling
-from daprflow.testing.transport import InProcessTransport
-from daprflow.transports.base import Transport
+from daprflow.testing.provisions import Secrets
+from daprflow.testing.stage import Plan, Stage, build
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -48,19 +32,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-GRACE = 5.0
-"""Seconds that handlers in flight may take when a test ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What exists while a sidecar runs."""
-
-    runtime: Runtime
-    channel: AsgiChannel
-    client: Client
-    settling: Settling
 
 
 class TestSidecar:
@@ -95,14 +66,13 @@ class TestSidecar:
         start: datetime | None = None,
     ) -> None:
         self._app = app
-        self._host = host
-        self._secrets = secrets or {}
-        self._resources_path = resources_path
         self._clock = VirtualClock(None if start is None else start.timestamp())
         self._ledger = Ledger()
+        resources = None if resources_path is None else Path(resources_path)
+        self._plan = Plan(app, host, secrets or {}, resources, self._clock, self._ledger)
         self._fakes: dict[str, FakeApp] = {}
         self._stack = AsyncExitStack()
-        self._running: _Parts | None = None
+        self._running: Stage | None = None
 
     async def __aenter__(self) -> Self:
         """Start the app and its sidecar.
@@ -115,7 +85,7 @@ class TestSidecar:
             raise RuntimeError("this TestSidecar runs already; make another one")
         self._app.freeze()
         async with AsyncExitStack() as stack:
-            self._running = await self._start(stack)
+            self._running = await build(self._plan, self._fakes, stack)
             self._stack = stack.pop_all()
         return self
 
@@ -136,7 +106,7 @@ class TestSidecar:
     @property
     def client(self) -> Client:
         """A client of this sidecar, for the test itself."""
-        return self._parts.client
+        return self._stage.client
 
     @property
     def now(self) -> datetime:
@@ -171,7 +141,7 @@ class TestSidecar:
         Raises:
             LookupError: the app does not subscribe to that topic.
         """
-        settling = self._parts.settling
+        settling = self._stage.settling
         with self._ledger.following() as events:
             await self.client.publish(topic, data, metadata=metadata)
         await settling.settle()
@@ -195,7 +165,7 @@ class TestSidecar:
         Raises:
             InvocationError: the app answered with an error.
         """
-        settling = self._parts.settling
+        settling = self._stage.settling
         try:
             result: Out = await self.client.invoke(endpoint, data)
         except InvocationError:
@@ -225,13 +195,13 @@ class TestSidecar:
         Raises:
             LookupError: the app has no handler for that binding.
         """
-        parts = self._parts
+        stage = self._stage
         self._check_binding(name)
         headers = tuple((key.lower(), value) for key, value in metadata.items())
         body = b"" if data is None else payload.encode(data).body
         request = HttpRequest("POST", f"/{quote(name)}", (("content-type", JSON), *headers), body)
-        response = await parts.channel.send(request)
-        await parts.settling.settle()
+        response = await stage.channel.send(request)
+        await stage.settling.settle()
         good = 200 <= response.status < 300  # noqa: PLR2004 - the runtime takes any 2xx
         return Status.SUCCESS if good else Status.RETRY
 
@@ -242,7 +212,7 @@ class TestSidecar:
         """
         if by < timedelta(0):
             raise ValueError(f"time cannot go back by {-by}")
-        await self._parts.settling.advance(by)
+        await self._stage.settling.advance(by)
 
     @overload
     def fake(self, handle: Endpoint[None, Out], fn: Callable[[], Awaitable[Out]], /) -> None: ...
@@ -266,74 +236,20 @@ class TestSidecar:
         if fake is None:
             fake = self._fakes[handle.app_id] = FakeApp(handle.app_id)
             if self._running is not None:
-                _join(self._running.runtime.engine, handle.app_id, fake)
+                self._running.join(handle.app_id, fake)
         fake.answer(handle, fn)
 
-    # ---- start ----------------------------------------------------------------------------------
-
-    async def _start(self, stack: AsyncExitStack) -> _Parts:
-        """Start everything, each with its end on ``stack``."""
-        settings = self._app.settings or Settings.from_env(os.environ)
-        token = settings.app_api_token or None
-        components = self._components(Path(stack.enter_context(TemporaryDirectory())))
-        engine = Engine(self._clock, None, Path.cwd())
-        stack.push_async_callback(engine.close)
-        stack.callback(engine.runtimes.clear)  # fakes were never opened; ours is closed before
-        app = RunningApp(self._host or self._app)
-        channel = AsgiChannel(app, app_token=token)
-        options = RuntimeOptions(self._app.app_id, app_port=1, app_token=token)
-        runtime = Runtime(engine, options, Resources(components), channel)
-        stack.push_async_callback(runtime.close, 0.0)  # deliveries have ended by then
-        await runtime.open()
-        runtime.pubsub.observer = self._ledger
-        for app_id, fake in self._fakes.items():
-            _join(engine, app_id, fake)
-        client = await stack.enter_async_context(self._client(runtime))
-        self._inject(stack, self._client(runtime))
-        await app.start()
-        stack.push_async_callback(app.stop)
-        stack.push_async_callback(_pause, runtime)
-        settling = Settling(self._clock, engine.work)
-        await settling.run(runtime.connect())
-        return _Parts(runtime, channel, client, settling)
-
-    def _components(self, folder: Path) -> tuple[ComponentResource, ...]:
-        path = self._resources_path
-        given = () if path is None else provisions.from_files(Path(path), self._app.app_id)
-        made = [
-            *provisions.secret_stores(self._secrets, folder),
-            *provisions.crons(self._app.crons()),
-        ]
-        if path is None:
-            topics = (plan.subscription.pubsubname for plan in self._app.topics())
-            made += provisions.brokers(topics)
-        names = {resource.name for resource in given}
-        return (*given, *(resource for resource in made if resource.name not in names))
-
-    def _client(self, runtime: Runtime) -> Client:
-        transport: Transport = InProcessTransport(HttpApi(runtime))
-        if self._resources_path is None:
-            transport = ProvidingTransport(transport, runtime)
-        return Client(Settings(), transport=transport)
-
-    def _inject(self, stack: AsyncExitStack, client: Client) -> None:
-        """Give the app a client of this sidecar; it closes it itself, and gets its own back."""
-        before = self._app.client
-        self._app.client = client
-        stack.callback(setattr, self._app, "client", before)
-        stack.push_async_callback(client.close)
-
-    # ---- messages -------------------------------------------------------------------------------
+    # ---- refusals -------------------------------------------------------------------------------
 
     @property
-    def _parts(self) -> _Parts:
+    def _stage(self) -> Stage:
         if self._running is None:
             raise RuntimeError("the TestSidecar does not run; use it inside 'async with'")
         return self._running
 
     def _batch_wait(self, topic: Topic[Any]) -> float:
         """Return the seconds that the subscription of ``topic`` may gather events."""
-        running = self._parts.runtime.subscriptions
+        running = self._stage.runtime.subscriptions
         known = [(each.pubsubname, each.topic) for each in running]
         for each in running:
             if (each.pubsubname, each.topic) == (topic.pubsub, topic.name) or "*" in each.topic:
@@ -367,14 +283,3 @@ def _data(topic: Topic[T], message: Message, event: EventDecoder, raw: BodyDecod
     except Undecodable as error:
         raise AssertionError(f"what was published on {topic!r} does not fit: {error}") from None
     return data
-
-
-def _join(engine: Engine, app_id: str, fake: FakeApp) -> None:
-    engine.runtimes[app_id] = Runtime(engine, RuntimeOptions(app_id, app_port=1), Resources(), fake)
-
-
-async def _pause(runtime: Runtime) -> None:
-    """Stop deliveries before the app stops; what hangs is left to the runtime's own end."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(GRACE):
-            await runtime.pause()

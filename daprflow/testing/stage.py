@@ -1,0 +1,137 @@
+"""What runs while a test runs: the app, its sidecar and their clients, each with its end."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from daprflow.client import Client
+from daprflow.protocol.resources import ComponentResource
+from daprflow.settings import Settings
+from daprflow.sidecar.channel.in_process import AsgiChannel
+from daprflow.sidecar.clock import VirtualClock
+from daprflow.sidecar.engine import Engine
+from daprflow.sidecar.http_api.app import HttpApi
+from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.resources import Resources
+from daprflow.sidecar.runtime import Runtime
+from daprflow.testing import provisions
+from daprflow.testing.fakes import FakeApp
+from daprflow.testing.ledger import Ledger
+from daprflow.testing.lifespan import RunningApp
+from daprflow.testing.provisions import ProvidingTransport, Secrets
+from daprflow.testing.settling import Settling
+from daprflow.testing.transport import InProcessTransport
+from daprflow.transports.base import Transport
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from daprflow.app import DaprFlow
+
+GRACE = 5.0
+"""Seconds that handlers in flight may take when a test ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to run.
+
+    Attributes:
+        host: what the app is installed in or wraps; None runs the app itself.
+        resources: a folder of component files; None makes what the app names.
+    """
+
+    app: "DaprFlow"
+    host: "ASGIApp | None"
+    secrets: Secrets
+    resources: Path | None
+    clock: VirtualClock
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What runs."""
+
+    runtime: Runtime
+    channel: AsgiChannel
+    client: Client
+    settling: Settling
+
+    def join(self, app_id: str, fake: FakeApp) -> None:
+        """Let another app be found."""
+        _join(self.runtime.engine, app_id, fake)
+
+
+async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack) -> Stage:
+    """Start everything, each with its end on ``stack``: outbound calls work before the app starts.
+
+    Raises:
+        Exception: whatever the app's lifespan raises.
+    """
+    app = plan.app
+    token = (app.settings or Settings.from_env(os.environ)).app_api_token or None
+    components = _components(plan, Path(stack.enter_context(TemporaryDirectory())))
+    engine = Engine(plan.clock, None, Path.cwd())
+    stack.push_async_callback(engine.close)
+    stack.callback(engine.runtimes.clear)  # fakes were never opened; the app's is closed before
+    running = RunningApp(plan.host or app)
+    channel = AsgiChannel(running, app_token=token)
+    options = RuntimeOptions(app.app_id, app_port=1, app_token=token)
+    runtime = Runtime(engine, options, Resources(components), channel)
+    stack.push_async_callback(runtime.close, 0.0)  # deliveries have ended by then
+    await runtime.open()
+    runtime.pubsub.observer = plan.ledger
+    for app_id, fake in fakes.items():
+        _join(engine, app_id, fake)
+    client = await stack.enter_async_context(_client(plan, runtime))
+    _inject(stack, app, _client(plan, runtime))
+    await running.start()
+    stack.push_async_callback(running.stop)
+    stack.push_async_callback(_pause, runtime)
+    settling = Settling(plan.clock, engine.work)
+    await settling.run(runtime.connect())
+    return Stage(runtime, channel, client, settling)
+
+
+def _components(plan: Plan, folder: Path) -> tuple[ComponentResource, ...]:
+    """Return the components there are from the start; a file's beats one made for the app."""
+    app, path = plan.app, plan.resources
+    given = () if path is None else provisions.from_files(path, app.app_id)
+    made = [*provisions.secret_stores(plan.secrets, folder), *provisions.crons(app.crons())]
+    if path is None:
+        made += provisions.brokers(each.subscription.pubsubname for each in app.topics())
+    names = {resource.name for resource in given}
+    return (*given, *(resource for resource in made if resource.name not in names))
+
+
+def _client(plan: Plan, runtime: Runtime) -> Client:
+    transport: Transport = InProcessTransport(HttpApi(runtime))
+    if plan.resources is None:
+        transport = ProvidingTransport(transport, runtime)
+    return Client(Settings(), transport=transport)
+
+
+def _inject(stack: AsyncExitStack, app: "DaprFlow", client: Client) -> None:
+    """Give the app a client of this sidecar until the end, then its own again."""
+    before = app.client
+    app.client = client
+    stack.callback(setattr, app, "client", before)
+    stack.push_async_callback(client.close)
+
+
+def _join(engine: Engine, app_id: str, fake: FakeApp) -> None:
+    options = RuntimeOptions(app_id, app_port=1)
+    engine.runtimes[app_id] = Runtime(engine, options, Resources(), fake)
+
+
+async def _pause(runtime: Runtime) -> None:
+    """Stop deliveries before the app stops; what hangs is left to the runtime's own end."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GRACE):
+            await runtime.pause()

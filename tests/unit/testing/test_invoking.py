@@ -1,0 +1,158 @@
+"""Methods in tests, and fakes of other teams' methods."""
+
+import msgspec
+import pytest
+from starlette.exceptions import HTTPException
+
+from daprflow.addresses import Endpoint, Topic
+from daprflow.app import DaprFlow
+from daprflow.client import Client
+from daprflow.errors import (
+    InvocationError,
+)
+from daprflow.testing import TestSidecar
+
+
+class Order(msgspec.Struct):
+    """A payload."""
+
+    id: str
+    total: int = 1
+
+
+orders = Topic("pubsub", "orders", Order)
+receipts = Topic("pubsub", "receipts", str)
+price = Endpoint("pricing", "price", Order, int)
+
+
+async def test_a_method_is_invoked_through_the_sidecar(app: DaprFlow) -> None:
+    """Payload and answer are typed, and what follows is done."""
+
+    @app.invoke
+    async def quote(order: Order, *, client: Client) -> int:
+        await client.publish(receipts, order.id)
+        return order.total * 2
+
+    @app.invoke
+    async def total() -> int:
+        return 7
+
+    async with TestSidecar(app) as dapr:
+        assert await dapr.invoke(quote, Order("1", 5)) == 10
+        assert await dapr.invoke(total) == 7
+        assert await dapr.invoke(total, None) == 7
+        assert dapr.published(receipts) == ["1"]
+
+
+async def test_text_answers_round_trip(app: DaprFlow) -> None:
+    """Text goes to a method and back unchanged, whatever it looks like."""
+
+    @app.invoke
+    async def echo(text: str) -> str:
+        return text
+
+    async with TestSidecar(app) as dapr:
+        for text in ("hé", '"quoted"', "7", ""):
+            assert await dapr.invoke(echo, text) == text
+
+
+async def test_another_teams_endpoint_is_faked(app: DaprFlow) -> None:
+    """The app calls a function of the test, through the sidecar."""
+    asked = []
+
+    @app.invoke
+    async def quote(order: Order, *, client: Client) -> int:
+        return await client.invoke(price, order)
+
+    async def cheap(order: Order) -> int:
+        asked.append(order)
+        return 3
+
+    sidecar = TestSidecar(app)
+    sidecar.fake(price, cheap)
+    async with sidecar as dapr:
+        assert await dapr.invoke(quote, Order("1")) == 3
+
+        async def dear(order: Order) -> int:
+            return 300
+
+        dapr.fake(price, dear)
+        assert await dapr.invoke(quote, Order("2")) == 300
+
+    assert asked == [Order("1")]
+
+
+async def test_a_fake_may_take_nothing_and_give_anything(app: DaprFlow) -> None:
+    """Endpoints without payload, text, bytes and nothing work as real ones."""
+    ping: Endpoint[None, str] = Endpoint("other", "v1/ping", type(None), str)
+    data: Endpoint[None, bytes] = Endpoint("other", "data", type(None), bytes)
+    note: Endpoint[str, None] = Endpoint("other", "note", str, type(None))
+    notes = []
+
+    async def pong() -> str:
+        return "pong"
+
+    async def zero() -> bytes:
+        return b"\x00"
+
+    async def keep(text: str) -> None:
+        notes.append(text)
+
+    async with TestSidecar(app) as dapr:
+        dapr.fake(ping, pong)
+        dapr.fake(data, zero)
+        dapr.fake(note, keep)
+
+        assert await dapr.client.invoke(ping) == "pong"
+        assert await dapr.client.invoke(data) == b"\x00"
+        await dapr.client.invoke(note, "hé")
+
+    assert notes == ["hé"]
+
+
+async def test_a_fake_may_fail(app: DaprFlow) -> None:
+    """An HTTPException is that status; another error is a 500; a wrong payload a 400."""
+
+    async def refuse(order: Order) -> int:
+        raise HTTPException(409, "taken")
+
+    async def fail(order: Order) -> int:
+        raise ValueError("private")
+
+    statuses = []
+    async with TestSidecar(app) as dapr:
+        for function in (refuse, fail):
+            dapr.fake(price, function)
+            with pytest.raises(InvocationError) as caught:
+                await dapr.client.invoke(price, Order("1"))
+            statuses.append(caught.value.status)
+            assert b"private" not in caught.value.body
+        for other in (Endpoint("pricing", "price", str, int), Endpoint("pricing", "x", str, int)):
+            with pytest.raises(InvocationError) as caught:
+                await dapr.client.invoke(other, "x")
+            statuses.append(caught.value.status)
+
+    assert statuses == [409, 500, 400, 404]
+
+
+async def test_an_app_nobody_fakes_is_unknown(app: DaprFlow) -> None:
+    """The sidecar says so, at once."""
+    async with TestSidecar(app) as dapr:
+        with pytest.raises(InvocationError) as caught:
+            await dapr.client.invoke(price, Order("1"))
+
+    assert caught.value.code == "ERR_DIRECT_INVOKE"
+
+
+async def test_an_own_endpoint_is_not_faked(app: DaprFlow) -> None:
+    """Faking what is under test would test nothing."""
+
+    @app.invoke
+    async def quote(order: Order) -> int:
+        return 1
+
+    async def never(order: Order) -> int:
+        return 2
+
+    with pytest.raises(ValueError, match="belongs to the app under test"):
+        TestSidecar(app).fake(quote, never)
