@@ -3,12 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from daprflow.errors import DaprFlowError
-
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-"""Hosts that a proxy never stands in front of."""
 
 
 class SettingsError(DaprFlowError, ValueError):
@@ -63,7 +61,10 @@ class Settings:
     @property
     def loopback(self) -> bool:
         """Whether the sidecar is on this machine, where no proxy may come between."""
-        return self.host in LOOPBACK
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 def _endpoint(env: Mapping[str, str]) -> str:

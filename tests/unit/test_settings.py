@@ -36,6 +36,15 @@ def test_an_ipv6_host_gets_its_brackets(host: str) -> None:
     assert settings.loopback
 
 
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("127.1.2.3", True), ("LOCALHOST", True), ("10.0.0.1", False)],
+)
+def test_a_loopback_sidecar_is_known_as_one(host: str, loopback: bool) -> None:  # noqa: FBT001 - pytest gives it
+    """A proxy never stands between an app and a sidecar on its own machine."""
+    assert Settings.from_env({"DAPR_RUNTIME_HOST": host}).loopback is loopback
+
+
 def test_the_endpoint_beats_host_and_port() -> None:
     """DAPR_HTTP_ENDPOINT overrides the other two and loses its trailing slash."""
     env = {"DAPR_HTTP_ENDPOINT": "https://dapr.example:443/", "DAPR_HTTP_PORT": "1"}
