@@ -77,5 +77,5 @@ class Endpoint(Generic[In, Out]):
 def type_name(annotation: Any) -> str:
     """Return a type as a reader would write it."""
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
-        return annotation.__qualname__
+        return annotation.__qualname__.rpartition("<locals>.")[2]
     return str(annotation).replace("typing.", "")

@@ -139,7 +139,7 @@ def binary_attributes(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str] 
 def structured_attributes(body: bytes | msgspec.Raw) -> dict[str, Any]:
     """Return every attribute of a structured event but its data."""
     return {
-        name: _attribute(name, raw)
+        name: msgspec.json.decode(raw)
         for name, raw in _attributes.decode(body).items()
         if name not in ("data", _BASE64)
     }
@@ -182,13 +182,6 @@ def reason_of(error: Exception) -> str:
         _, mark, path = message.partition(" - at ")
         return "Object contains an unknown field" + mark + path
     return message
-
-
-def _attribute(name: str, raw: msgspec.Raw) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except (ValueError, RecursionError):
-        raise NotAnEvent(f"attribute '{name}' is not valid JSON") from None
 
 
 def _as_text(value: Any) -> str | None:
