@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from daprflow.protocol import faults
 from daprflow.protocol.http import Headers, StreamedRequest, StreamedResponse
 from daprflow.sidecar.blocks.external import ExternalHosts
-from daprflow.sidecar.channel.base import AppChannel, AppUnreachable
+from daprflow.sidecar.channel.base import AppAway, AppChannel, AppUnreachable
 from daprflow.sidecar.clock import sleep_until
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class InvocationBlock:
         for attempt in range(RETRIES + 1):
             try:
                 return await _channel_of(callee).stream(replace(request, chunks=body.again()))
-            except AppUnreachable as error:
+            except AppAway as error:
                 if attempt == RETRIES or not body.complete:
                     raise
                 logger.info("app '%s' could not be reached, trying again: %s", app_id, error)

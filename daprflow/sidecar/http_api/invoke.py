@@ -61,7 +61,12 @@ async def handle(call: Call, send: Send) -> Answer | None:
         chunks=body.chunks(),
         length=body.length,
     )
-    response = await call.runtime.invocation.invoke(target.app_id, request)
+    try:
+        response = await call.runtime.invocation.invoke(target.app_id, request)
+    except faults.Fault:
+        if body.failure is not None:
+            raise body.failure from None
+        raise
     if _OK <= response.status < _BAD_REQUEST:
         await _stream(call, response, send, body)
         return None
@@ -141,6 +146,7 @@ class _Body:
         self._app_id = app_id
         self._limit = call.runtime.options.max_body_size
         self.done = False
+        self.failure: Exception | None = None
         self.length = self._declared()
 
     def _declared(self) -> int | None:
@@ -162,6 +168,11 @@ class _Body:
         fault.headers = ((b"connection", b"close"),)
         return fault
 
+    def _failed(self, error: Exception) -> Exception:
+        """Keep what went wrong: a channel may report it as a failure of its own."""
+        self.failure = error
+        return error
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body.
 
@@ -173,12 +184,12 @@ class _Body:
         while not self.done:
             event = await self._call.receive()
             if event["type"] == "http.disconnect":
-                raise ClientGone
+                raise self._failed(ClientGone())
             self.done = not event.get("more_body", False)
             chunk: bytes = event.get("body", b"")
             size += len(chunk)
             if 0 <= self._limit < size:
-                raise self._too_large()
+                raise self._failed(self._too_large())
             if chunk:
                 yield chunk
 
