@@ -152,7 +152,21 @@ def _rule_problems(handlers: Sequence[TopicHandler]) -> list[str]:
                 "has the same 'match' and comes first"
             )
         seen.setdefault(match, each)
-    return problems
+    return problems or _unreachable(handlers)
+
+
+def _unreachable(handlers: Sequence[TopicHandler]) -> list[str]:
+    """Report what stands behind a rule that is always true."""
+    ruled = [each for each in handlers if each.options.match is not None]
+    always = next((each for each in ruled if (each.options.match or "").strip() == "true"), None)
+    if always is None:
+        return []
+    behind = [*ruled[ruled.index(always) + 1 :], *(each for each in handlers if each not in ruled)]
+    return [
+        f"{each.registration.title} can never run: {always.registration.title} matches every "
+        "event; leave its 'match' out"
+        for each in behind
+    ]
 
 
 def _match_problems(handler: TopicHandler, match: str) -> list[str]:

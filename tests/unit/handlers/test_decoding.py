@@ -1,6 +1,7 @@
 """An event's data in every form it arrives in, to every type a handler may ask for."""
 
 import base64
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,11 +12,13 @@ import attrs
 import msgspec
 import pydantic
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daprflow import CloudEvent, DaprFlow
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder, Undecodable
 from daprflow.handlers.handler import Delivery
-from tests.helpers.asgi import base64_event, event, running, without_data
+from tests.helpers.asgi import attributes, base64_event, event, running, without_data
 
 
 class Order(msgspec.Struct):
@@ -248,3 +251,32 @@ def test_bad_bodies_are_refused(payload: Any, body: bytes, reason: str) -> None:
 def test_base64_helpers_agree() -> None:
     """The helper that builds binary events writes what the decoder reads."""
     assert msgspec.json.decode(base64_event(b"x"))["data_base64"] == base64.b64encode(b"x").decode()
+
+
+EVENT_OF_ORDER = EventDecoder(Order)
+EVENT_OF_ANYTHING = EventDecoder(Any)
+EVENT_OF_TEXT = EventDecoder(str)
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=5,
+)
+_names = st.sampled_from(["data", "data_base64", "time", "traceid", "traceparent", "topic", "x"])
+
+
+@st.composite
+def _json_texts(draw: st.DrawFn) -> bytes:
+    """Envelopes with attributes of any type, cut off now and then."""
+    changed = draw(st.dictionaries(_names | st.sampled_from(["id", "source"]), _values))
+    body = msgspec.json.encode({**attributes(), **changed})
+    return body[: draw(st.integers(0, len(body)))] if draw(st.booleans()) else body
+
+
+@given(body=st.binary(max_size=64) | _json_texts())
+def test_any_body_is_decoded_or_refused(body: bytes) -> None:
+    """Whatever arrives, there is data or one kind of error."""
+    for decoder in (EVENT_OF_ORDER, EVENT_OF_ANYTHING, EVENT_OF_TEXT):
+        for read in (decoder.data, decoder.event):
+            with suppress(Undecodable):
+                read(delivery(body))

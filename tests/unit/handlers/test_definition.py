@@ -195,25 +195,33 @@ def test_all_problems_are_reported_together() -> None:
     [
         ((handler(fine), handler(also_fine)), "without 'match', and so does"),
         (
-            (handler(fine, match="true"), handler(also_fine, match="true")),
+            (handler(fine, match="event.x"), handler(also_fine, match="event.x")),
             "can never run: topic handler 'fine'",
+        ),
+        (
+            (handler(fine, match=" true "), handler(also_fine)),
+            "topic handler 'also_fine'",
+        ),
+        (
+            (handler(fine, match="true"), handler(also_fine, match="event.x")),
+            "matches every event; leave its 'match' out",
         ),
         ((handler(fine, match="event.type =="),), "has a bad 'match'"),
         ((handler(fine, match=" "),), "has an empty 'match'"),
-        ((handler(fine), handler(batch, match="true")), "either way, not both"),
+        ((handler(fine), handler(batch, match="event.x")), "either way, not both"),
         ((handler(fine, max_messages=5),), "need a payload of type Batch[...]"),
         ((handler(batch, max_messages=0),), "it must be at least 1"),
         ((handler(batch, max_wait=timedelta(0)),), "not positive"),
         (
-            (handler(fine, dead_letter="a"), handler(also_fine, match="true", dead_letter="b")),
+            (handler(fine, dead_letter="a"), handler(also_fine, match="event.x", dead_letter="b")),
             "sets dead_letter='b', but topic handler 'fine'",
         ),
         (
-            (handler(fine, metadata={"a": "1"}), handler(also_fine, match="true", metadata={})),
+            (handler(fine, metadata={"a": "1"}), handler(also_fine, match="event.x", metadata={})),
             "say it once",
         ),
         (
-            (handler(fine, raw=True), handler(also_fine, match="true", raw=False)),
+            (handler(fine, raw=True), handler(also_fine, match="event.x", raw=False)),
             "sets raw=False",
         ),
         (

@@ -67,7 +67,9 @@ async def test_options_belong_to_the_topic() -> None:
     """One handler may set them for all; metadata values are strings."""
     app = DaprFlow("shop")
     app.topic(orders)(one)
-    app.topic(orders, match="true", dead_letter="dead", raw=True, metadata={"consumerID": "x"})(two)
+    app.topic(orders, match="event.x", dead_letter="dead", raw=True, metadata={"consumerID": "x"})(
+        two
+    )
     [found] = await document(app)
     assert found["deadLetterTopic"] == "dead"
     assert found["metadata"] == {"consumerID": "x", "rawPayload": "true"}
@@ -77,7 +79,7 @@ async def test_a_dead_letter_counts_for_every_handler_of_the_topic() -> None:
     """An undecodable event is dropped although another handler named the dead letter topic."""
     app = DaprFlow("shop")
     app.topic(Topic("pubsub", "orders", int))(number)
-    app.topic(Topic("pubsub", "orders", int), match="true", dead_letter="dead")(another_number)
+    app.topic(Topic("pubsub", "orders", int), match="event.x", dead_letter="dead")(another_number)
     async with running(app) as call:
         assert (await call.deliver("x")).verdict == "DROP"
 
@@ -130,7 +132,7 @@ async def test_missing_defaults_and_dead_letters_are_warned_of(
 ) -> None:
     """Start-up says what may surprise: events without a handler, events without a way out."""
     app = DaprFlow("shop")
-    app.topic(orders, match="true")(one)
+    app.topic(orders, match="event.x")(one)
     app.topic("pubsub", "other", dead_letter="dead")(two)
     caplog.set_level(logging.WARNING)
     async with running(app):
@@ -146,7 +148,7 @@ async def test_missing_defaults_and_dead_letters_are_warned_of(
 def test_the_table_describes_every_handler() -> None:
     """Tools see kind, path, place, payload and options of each handler."""
     app = DaprFlow("shop")
-    app.topic(orders, match="true", dead_letter="dead")(one)
+    app.topic(orders, match="event.x", dead_letter="dead")(one)
     app.cron("tick", "@daily")(empty)
     app.invoke(empty)
     first, second, third = app.table()
@@ -157,7 +159,7 @@ def test_the_table_describes_every_handler() -> None:
     )
     assert (first.name, first.handler, first.payload) == ("pubsub/orders", "one", "dict[str, Any]")
     assert first.source == f"{__name__}:{one.__code__.co_firstlineno}"
-    assert first.options == {"match": "true", "dead_letter": "dead"}
+    assert first.options == {"match": "event.x", "dead_letter": "dead"}
     assert (second.kind, second.path, second.options) == ("cron", "/tick", {"schedule": "@daily"})
     assert (third.kind, third.path, third.payload, third.options) == ("invoke", "/empty", "", {})
     assert msgspec.json.encode(app.table())
