@@ -162,7 +162,7 @@ def _mismatch_text(text: str, go_type: str, fields: str) -> str:
         return f"json: cannot unmarshal into Go value of type {go_type}: {text}"
     got = _GO_KIND.get(found["got"], found["got"])
     path = found["path"] or "$"
-    names = [name for name in re.split(r"[.\[\]]+", path)[1:] if name not in {"", "..."}]
+    names = [name for name in re.split(r"[.\[\]]+", path)[1:] if name.strip("0123456789.")]
     expected = found["expected"].split(" | ")[0]
     if names:
         kind = _GO_TYPE.get(expected, expected)

@@ -1,0 +1,140 @@
+"""JSON as Go reads and writes it."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daprflow.protocol.gojson import GoJsonError, decode_go, encode_go, format_float, normalise
+from daprflow.protocol.operations import BulkGet, StateItem
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("1.0", "1"),
+        ("3.5", "3.5"),
+        ("-0.0", "-0"),
+        ("0", "0"),
+        ("9007199254740993", "9007199254740992"),
+        ("12345678901234567890", "12345678901234567000"),
+        ("-12345678901234567890", "-12345678901234567000"),
+        ("1e20", "100000000000000000000"),
+        ("1e21", "1e+21"),
+        ("1.5e300", "1.5e+300"),
+        ("0.000001", "0.000001"),
+        ("1e-7", "1e-7"),
+        ("0.00000012345", "1.2345e-7"),
+        ("-1.25e-9", "-1.25e-9"),
+        ("5e-324", "5e-324"),
+        ("123456789.125", "123456789.125"),
+        ("1e3", "1000"),
+        ("1.7976931348623157e308", "1.7976931348623157e+308"),
+    ],
+)
+def test_numbers_are_float64(written: str, stored: str) -> None:
+    """A number is written with the fewest digits that give the same float64, as Go does."""
+    assert normalise(written.encode()) == stored.encode()
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        (b' { "b" : 1 , "a" : [ 1 , { "d":2,"c":3 } ] } ', b'{"a":[1,{"c":3,"d":2}],"b":1}'),
+        (b"\"<a href='x'>&</a>\"", b"\"\\u003ca href='x'\\u003e\\u0026\\u003c/a\\u003e\""),
+        (b'{"<":1}', b'{"\\u003c":1}'),
+        ('"\u2028 \u2029 \u20ac"'.encode(), '"\\u2028 \\u2029 \u20ac"'.encode()),
+        (b'"\\u0041\\/\\n\\u0001"', b'"A/\\n\\u0001"'),
+        (b'{"a":1,"a":2}', b'{"a":2}'),
+        (b'"\\ud800x"', '"\ufffdx"'.encode()),
+        (b'"\\ud83d\\ude00"', '"\U0001f600"'.encode()),
+        (b'"a\xffb"', '"a\ufffdb"'.encode()),
+        (b"null", b"null"),
+        (b"true", b"true"),
+        (b'""', b'""'),
+        (b"{}", b"{}"),
+    ],
+)
+def test_values_are_written_anew(written: bytes, stored: bytes) -> None:
+    """Keys are sorted, spaces go, markup characters and broken text are replaced."""
+    assert normalise(written) == stored
+
+
+@pytest.mark.parametrize("document", [b"{not json", b"", b"[1,]", b"1e999", b"[" * 20_000])
+def test_what_is_not_json(document: bytes) -> None:
+    """A document that Go refuses raises, however deep it is."""
+    with pytest.raises(GoJsonError):
+        normalise(document)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_keeps_its_value(number: float) -> None:
+    """The text of a number reads back as the very same float64."""
+    text = format_float(number)
+    assert float(text) == number
+    assert b"e0" not in text
+    assert not text.endswith(b".0")
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(JSON_VALUES)
+def test_writing_anew_changes_no_value(value: object) -> None:
+    """What is written anew reads as the same value, and writing it again changes nothing."""
+    once = normalise(json.dumps(value).encode())
+    assert json.loads(once) == value
+    assert normalise(once) == once
+
+
+def test_structs_keep_their_order() -> None:
+    """Fields are written in the order of the struct, with markup characters escaped."""
+    assert encode_go(StateItem("<k>", msgspec.Raw(b"1"))) == b'{"key":"\\u003ck\\u003e","value":1}'
+
+
+items = msgspec.json.Decoder(tuple[StateItem, ...])
+bulk = msgspec.json.Decoder(BulkGet)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", "EOF"),
+        (b"[", "unexpected EOF"),
+        (b"{not json", "invalid character 'n' looking for beginning of object key string"),
+        (b"{}", "json: cannot unmarshal object into Go value of type []state.SetRequest"),
+        (b"1", "json: cannot unmarshal number into Go value of type []state.SetRequest"),
+        (b'"x"', "json: cannot unmarshal string into Go value of type []state.SetRequest"),
+        (b"[1]", "json: cannot unmarshal number into Go value of type state.SetRequest"),
+        (
+            b'[{"key":1}]',
+            "json: cannot unmarshal number into Go struct field SetRequest.key of type string",
+        ),
+        (b"[" * 20_000, "unexpected EOF"),
+    ],
+)
+def test_decoding_fails_in_gos_words(body: bytes, text: str) -> None:
+    """A body of the wrong shape is refused with the text of Go's decoder."""
+    with pytest.raises(GoJsonError) as error:
+        decode_go(items, body, "[]state.SetRequest", "SetRequest")
+    assert str(error.value) in {text, "exceeded max depth"}
+
+
+@pytest.mark.parametrize(
+    ("body", "keys"),
+    [
+        (b'{"keys":["a"]}', ("a",)),
+        (b'{"keys":["a"]} trailing', ("a",)),
+        (b'{"keys":["a\xff"]}', ("a\ufffd",)),
+        (b'{"keys":["\\udc00"],"other":[{}]}', ("\ufffd",)),
+    ],
+)
+def test_decoding_takes_what_go_takes(body: bytes, keys: tuple[str, ...]) -> None:
+    """What follows the first value, broken text and unknown fields are no errors."""
+    assert decode_go(bulk, body, "x").keys == keys
