@@ -27,6 +27,8 @@ class Limits:
         idle_seconds: silence between requests. Go clients, a runtime among them, keep idle
             connections for 90 s; outliving that spares them a broken POST.
         connections: open connections; more are answered 503 at once.
+        linger_seconds: how long a peer may go on with a body after its answer, or after a refusal.
+        linger_bytes: how much of that is read and thrown away.
     """
 
     header_bytes: int = 65_536
@@ -36,6 +38,7 @@ class Limits:
     idle_seconds: int = 120
     connections: int = 1_000
     linger_seconds: float = 1.0
+    linger_bytes: int = 1_048_576
 
 
 class LimitedConfig(Config):
@@ -88,6 +91,7 @@ class Connection(HttpToolsProtocol):
         self._hosts = 0
         self._chunk = 0
         self._late_head = 0
+        self._thrown = 0
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -117,20 +121,35 @@ class Connection(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
         phase = self._phase
-        if phase is _REFUSED:
-            return
         self._chunk = len(data)
         if phase is _HEAD:
             self._late_head += len(data)
+        elif phase is _REFUSED or phase is _LINGER:
+            self._throw_away(len(data))
+            if phase is _REFUSED:
+                return
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._on_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse_for(error)
         if self._phase is not _IDLE:
             self._unfinished()
+
+    def _on_upgrade(self, rest: bytes) -> None:
+        """Hand a WebSocket over; another wish, such as a Java client's h2c, is not granted."""
+        if self._should_upgrade():
+            self.handle_websocket_upgrade()
+            return
+        self.parser = httptools.HttpRequestParser(self)  # the old one waits for another protocol
+        if rest:
+            self.data_received(rest)
+
+    def _throw_away(self, size: int) -> None:
+        self._thrown += size
+        if self._thrown > self.limits.linger_bytes:
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         """Give a peer that reads nothing a deadline."""
@@ -189,6 +208,7 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self._phase is _BODY and self.cycle.response_complete:
             self._phase = _LINGER
+            self._thrown = 0
             self._unset_keepalive_if_required()
             self._watch(self.limits.linger_seconds)
 
