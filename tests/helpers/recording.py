@@ -152,11 +152,11 @@ async def read_call(scope: Mapping[str, Any], receive: Callable[[], Any]) -> Cal
     return Call(scope["method"], target, headers, body)
 
 
-def free_socket() -> socket.socket:
-    """Return a bound loopback socket whose port nobody else can take."""
+def free_socket(port: int = 0) -> socket.socket:
+    """Return a bound loopback socket whose port nobody else can take; 0 chooses one."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", 0))
+    sock.bind(("127.0.0.1", port))
     return sock
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from daprflow.protocol.http import Exchange
 from daprflow.protocol.resources import ComponentResource, MetadataItem
+from daprflow.sidecar.channel.base import AppChannel
 from daprflow.sidecar.channel.http import HttpChannel
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import SystemClock, VirtualClock
@@ -112,16 +113,23 @@ async def in_process_sidecar(
     clock: VirtualClock | None = None,
     data_dir: Path | None = None,
     options: RuntimeOptions | None = None,
+    channel: AppChannel | None = None,
+    connect: bool = True,
 ) -> AsyncIterator[InProcessSidecar]:
-    """Start a sidecar in process."""
+    """Start a sidecar in process for ``app``, or for whatever is behind ``channel``.
+
+    With ``connect`` false it is left to the test to connect it with the app.
+    """
     clock = clock or VirtualClock()
     engine = Engine(clock, data_dir, root)
-    options = options or RuntimeOptions("app1", app_port=1 if app else None)
-    channel = AsgiChannel(app, app_token=options.app_token) if app else None
+    options = options or RuntimeOptions("app1", app_port=1 if app or channel else None)
+    if app is not None:
+        channel = AsgiChannel(app, app_token=options.app_token)
     runtime = Runtime(engine, options, resources(components), channel)
     try:
         await runtime.open()
-        await runtime.connect()
+        if connect:
+            await runtime.connect()
         yield InProcessSidecar(AsgiChannel(HttpApi(runtime)), runtime, engine, clock)
     finally:
         await runtime.close(1.0)
