@@ -202,11 +202,11 @@ class Connection(asyncio.Protocol):
                 return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError as error:
-            self.abort(str(error.__context__ or error))
         except httptools.HttpParserError as error:
+            self._keep = False
             if not self._complete:
-                self.abort(f"the app's answer is not HTTP: {error}")
+                cause = error.__context__
+                self.abort(str(cause) if cause else f"the app's answer is not HTTP: {error}")
         if self._complete:
             self._finish()
 
@@ -260,6 +260,11 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     # ---- httptools' callbacks -------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Refuse a second answer to one call."""
+        if self._complete:
+            raise AppUnreachable("the app sent more than one answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note one header (a trailer after the body is dropped)."""

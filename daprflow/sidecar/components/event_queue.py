@@ -29,6 +29,7 @@ class Subscriber:
 
     receive: Receive
     limit: int
+    running: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     stopped: bool = False
 
@@ -49,6 +50,7 @@ class EventQueue:
         self._sequence = self._base + group.last
         self._subscribers: list[Subscriber] = []
         self._turn = 0
+        self._unbegun = 0
         self._window: deque[StoredEvent] = deque()
         self._window_size = 0
         self._read_to = self._base
@@ -119,7 +121,10 @@ class EventQueue:
             event = self._take()
             if event is None:
                 return
+            self._turn += 1
             handling = subscriber.receive(self._message(event))
+            subscriber.running += 1
+            self._unbegun += 1
             task = asyncio.get_running_loop().create_task(self._work(subscriber, event, handling))
             subscriber.tasks.add(task)
             task.add_done_callback(subscriber.tasks.discard)
@@ -129,8 +134,7 @@ class EventQueue:
         count = len(self._subscribers)
         for step in range(count):
             subscriber = self._subscribers[(self._turn + step) % count]
-            if len(subscriber.tasks) < subscriber.limit:
-                self._turn += step + 1
+            if subscriber.running < subscriber.limit:
                 return subscriber
         return None
 
@@ -184,10 +188,15 @@ class EventQueue:
         self, subscriber: Subscriber, event: StoredEvent, handling: Awaitable[None]
     ) -> None:
         """Deliver one event, then what comes next until nothing does."""
+        self._unbegun -= 1
         while True:
             await self._settle(subscriber, event, handling)
+            if self._unbegun:
+                await asyncio.sleep(0)  # events taken up before begin before the next one
             following = None if subscriber.stopped or self._away else self._take()
             if following is None:
+                subscriber.running -= 1
+                self._pump()  # there may be news since, and room again
                 return
             event, handling = following, subscriber.receive(self._message(following))
 

@@ -1,0 +1,425 @@
+"""``pubsub.daprflow``: nothing accepted is lost, failures come again, nobody blocks others."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daprflow.sidecar.clock import VirtualClock
+from daprflow.sidecar.components.base import ComponentError, Message, Nack, Undelivered
+from daprflow.sidecar.components.event_log import MemoryLog
+from daprflow.sidecar.components.event_queue import WINDOW
+from daprflow.sidecar.components.pubsub_durable import FILE, DurablePubSub
+from tests.helpers.components import context
+
+Deliver = Callable[[Message], Awaitable[None]]
+
+
+class Taker:
+    """A receiver that notes what it gets and fails as it is told."""
+
+    def __init__(self, deliver: Deliver | None = None) -> None:
+        self.messages: list[Message] = []
+        self.deliver = deliver
+        self.running = 0
+        self.most = 0
+        self._news = asyncio.Event()
+
+    async def receive(self, message: Message) -> None:
+        """Take one message."""
+        self.messages.append(message)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        self._news.set()
+        try:
+            if self.deliver is not None:
+                await self.deliver(message)
+        finally:
+            self.running -= 1
+            self._news.set()
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        """Wait until ``done()`` holds; looked at whenever something arrives or ends."""
+        async with asyncio.timeout(20):
+            while not done():
+                self._news.clear()
+                await self._news.wait()
+
+    async def got(self, count: int) -> list[bytes]:
+        """Wait for ``count`` messages and their ends."""
+        await self.until(lambda: len(self.messages) >= count and not self.running)
+        return [message.data for message in self.messages]
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Return a clock that stands still."""
+    return VirtualClock(1000.0)
+
+
+@pytest.fixture(params=["disk", "memory"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    """Return where events are kept, in both ways there are."""
+    return tmp_path if request.param == "disk" else None
+
+
+@asynccontextmanager
+async def broker(
+    folder: Path | None, clock: VirtualClock, **metadata: str
+) -> AsyncIterator[DurablePubSub]:
+    """Open a broker."""
+    made = context(Path(), clock, "pubsub.daprflow", **metadata)
+    opened = DurablePubSub(replace(made, data_dir=folder))
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+def refuse_once() -> Deliver:
+    """Return a receiver that fails the first attempt of every message."""
+
+    async def deliver(message: Message) -> None:
+        if message.attempt == 1:
+            raise Nack("not yet")
+
+    return deliver
+
+
+async def refuse(message: Message) -> None:
+    """Fail every attempt."""
+    raise Nack("never")
+
+
+def left(folder: Path) -> int:
+    """Count the events on disk."""
+    connection = sqlite3.connect(folder / FILE)
+    (count,) = connection.execute("SELECT count(*) FROM events").fetchone()
+    connection.close()
+    return int(count)
+
+
+async def test_events_start_in_publish_order(folder: Path | None, clock: VirtualClock) -> None:
+    """Every event reaches its group once, in the order of publishing."""
+    taker = Taker()
+    async with broker(folder, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        sent = [b"%d" % n for n in range(200)]
+        await asyncio.gather(*(pubsub.publish(Message("t", data, {"k": "v"})) for data in sent))
+        assert await taker.got(200) == sent
+        assert taker.messages[0] == Message("t", b"0", {"k": "v"}, "", 1)
+        await stop()
+    assert folder is None or left(folder) == 0
+
+
+async def test_concurrency_is_bounded(folder: Path | None, clock: VirtualClock) -> None:
+    """A subscription has at most so many deliveries at one time."""
+    gate = asyncio.Event()
+
+    async def wait(message: Message) -> None:
+        await gate.wait()
+
+    taker = Taker(wait)
+    async with broker(folder, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive, concurrency=4)
+        await asyncio.gather(*(pubsub.publish(Message("t", b"x")) for _ in range(20)))
+        await taker.until(lambda: taker.running == 4)
+        gate.set()
+        await taker.got(20)
+        assert taker.most == 4
+        await stop()
+
+
+async def test_a_topic_without_group_takes_and_forgets(
+    folder: Path | None, clock: VirtualClock
+) -> None:
+    """What nobody ever subscribed to is accepted and gone."""
+    taker = Taker()
+    async with broker(folder, clock) as pubsub:
+        await pubsub.publish(Message("t", b"lost"))
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        await pubsub.publish(Message("t", b"kept"))
+        assert await taker.got(1) == [b"kept"]
+        await stop()
+
+
+async def test_a_known_group_gets_what_came_while_it_was_away(
+    folder: Path | None, clock: VirtualClock
+) -> None:
+    """Events for a stopped subscription wait for it."""
+    taker = Taker()
+    async with broker(folder, clock) as pubsub:
+        await (await pubsub.subscribe("t", "app", {}, taker.receive))()
+        await pubsub.publish(Message("t", b"1"))
+        await pubsub.publish(Message("t", b"2"))
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        assert await taker.got(2) == [b"1", b"2"]
+        await stop()
+
+
+async def test_groups_and_backlog_survive_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
+    """A new process knows the groups, queues for them, and delivers the backlog at once."""
+    async with broker(tmp_path, clock) as pubsub:
+        await (await pubsub.subscribe("t", "app", {}, Taker().receive))()
+        await pubsub.publish(Message("t", b"1", {"a": "b"}, "text/plain"))
+    async with broker(tmp_path, clock) as pubsub:
+        await pubsub.publish(Message("t", b"2"))
+    taker = Taker()
+    async with broker(tmp_path, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        assert await taker.got(2) == [b"1", b"2"]
+        assert taker.messages[0] == Message("t", b"1", {"a": "b"}, "text/plain", 1)
+        await stop()
+
+
+async def test_an_event_in_flight_survives_an_unclean_end(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    """What was being handled when the process died is delivered again."""
+
+    async def hang(message: Message) -> None:
+        await asyncio.Event().wait()
+
+    dying = Taker(hang)
+    async with broker(tmp_path, clock) as pubsub:
+        await pubsub.subscribe("t", "app", {}, dying.receive)
+        await pubsub.publish(Message("t", b"1"))
+        await dying.until(lambda: dying.running == 1)
+        alive = Taker()
+        async with broker(tmp_path, clock) as after:
+            stop = await after.subscribe("t", "app", {}, alive.receive)
+            assert await alive.got(1) == [b"1"]
+            await stop()
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+
+
+async def test_a_failed_event_comes_again_later_each_time(
+    folder: Path | None, clock: VirtualClock
+) -> None:
+    """Pauses double from half a second to a minute; the attempts are counted."""
+    taker = Taker(refuse)
+    async with broker(folder, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        await pubsub.publish(Message("t", b"x"))
+        pauses = []
+        for attempt in range(1, 11):
+            await taker.got(attempt)
+            due = clock.due()
+            assert due is not None
+            pauses.append(due - clock.now())
+            clock.move_to(due)
+        assert pauses == [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+        await taker.got(11)
+        assert [message.attempt for message in taker.messages] == list(range(1, 12))
+        await stop()
+
+
+async def test_a_poison_event_blocks_nobody(folder: Path | None, clock: VirtualClock) -> None:
+    """Others are delivered while one waits for its next attempt."""
+
+    async def picky(message: Message) -> None:
+        if message.data == b"poison":
+            raise RuntimeError("boom")
+
+    taker = Taker(picky)
+    async with broker(folder, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive, concurrency=1)
+        for data in (b"poison", b"1", b"2"):
+            await pubsub.publish(Message("t", data))
+        assert await taker.got(3) == [b"poison", b"1", b"2"]
+        await stop()
+
+
+async def test_attempts_and_due_time_survive_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
+    """A failed event keeps its count and is not delivered before its time."""
+    failing = Taker(refuse)
+    async with broker(tmp_path, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, failing.receive)
+        await pubsub.publish(Message("t", b"x"))
+        await failing.got(1)
+        await stop()
+    taker = Taker()
+    async with broker(tmp_path, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        assert (taker.messages, clock.due()) == ([], 1000.5)
+        clock.move_to(1000.5)
+        await taker.got(1)
+        assert taker.messages[0].attempt == 2
+        await stop()
+
+
+async def test_an_app_that_is_away_costs_no_attempt(
+    folder: Path | None, clock: VirtualClock
+) -> None:
+    """Deliveries wait and go on in order when the app is back; nothing counts as failed."""
+    away = True
+
+    async def deliver(message: Message) -> None:
+        if away:
+            raise Undelivered("not listening")
+
+    taker = Taker(deliver)
+    async with broker(folder, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive, concurrency=1)
+        for n in range(5):
+            await pubsub.publish(Message("t", b"%d" % n))
+        await taker.got(1)
+        away = False
+        taker.messages.clear()
+        due = clock.due()
+        assert due is not None
+        clock.move_to(due)
+        assert await taker.got(5) == [b"0", b"1", b"2", b"3", b"4"]
+        assert {message.attempt for message in taker.messages} == {1}
+        await stop()
+
+
+async def test_a_stop_in_flight_costs_no_attempt(folder: Path | None, clock: VirtualClock) -> None:
+    """An event that could not be settled because of the stop comes again as the same attempt."""
+    gate = asyncio.Event()
+
+    async def interrupted(message: Message) -> None:
+        await gate.wait()
+        raise Undelivered("stopping")
+
+    first, second = Taker(interrupted), Taker()
+    async with broker(folder, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, first.receive)
+        await pubsub.publish(Message("t", b"x"))
+        await first.until(lambda: first.running == 1)
+        stopping = asyncio.ensure_future(stop())
+        gate.set()
+        await stopping
+        stop = await pubsub.subscribe("t", "app", {}, second.receive)
+        await second.got(1)
+        assert second.messages[0].attempt == 1
+        await stop()
+
+
+async def test_one_group_shares_and_groups_do_not(folder: Path | None, clock: VirtualClock) -> None:
+    """Subscribers of one group compete; each group gets everything."""
+    one, two, other = Taker(), Taker(), Taker()
+    async with broker(folder, clock) as pubsub:
+        stops = [
+            await pubsub.subscribe("t", "a", {}, one.receive, concurrency=1),
+            await pubsub.subscribe("t", "a", {}, two.receive, concurrency=1),
+            await pubsub.subscribe("t", "b", {}, other.receive),
+        ]
+        for n in range(20):
+            await pubsub.publish(Message("t", b"%d" % n))
+        await other.got(20)
+        await one.until(lambda: len(one.messages) + len(two.messages) == 20)
+        assert one.messages
+        assert two.messages
+        await stops[0]()
+        await pubsub.publish(Message("t", b"last"))
+        await two.until(lambda: two.messages[-1].data == b"last")
+        for stop in stops[1:]:
+            await stop()
+
+
+async def test_an_expired_event_is_never_delivered(
+    folder: Path | None, clock: VirtualClock
+) -> None:
+    """A message's own TTL wins over the component's; what is over is dropped."""
+    taker = Taker()
+    async with broker(folder, clock, ttlInSeconds="5") as pubsub:
+        await (await pubsub.subscribe("t", "app", {}, taker.receive))()
+        await pubsub.publish(Message("t", b"default"))
+        await pubsub.publish(Message("t", b"longer", {"ttlInSeconds": "60"}))
+        clock.move_to(clock.now() + 6)
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        assert await taker.got(1) == [b"longer"]
+        await stop()
+    assert folder is None or left(folder) == 0
+
+
+async def test_a_default_ttl_must_be_a_number(tmp_path: Path, clock: VirtualClock) -> None:
+    """A component file with a bad TTL does not open."""
+    with pytest.raises(ComponentError, match="'ttlInSeconds' is 'soon'"):
+        async with broker(tmp_path, clock, ttlInSeconds="soon"):
+            pass
+
+
+async def test_a_long_backlog_stays_on_disk(tmp_path: Path, clock: VirtualClock) -> None:
+    """Only a window of a backlog is in memory, and all of it is delivered in order."""
+    count = 3 * WINDOW
+    gate = asyncio.Event()
+
+    async def wait(message: Message) -> None:
+        await gate.wait()
+
+    taker = Taker(wait)
+    async with broker(tmp_path, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive, concurrency=1)
+        sent = [b"%d" % n for n in range(count)]
+        await asyncio.gather(*(pubsub.publish(Message("t", data)) for data in sent))
+        (queue,) = pubsub._queues.values()
+        assert len(queue._window) <= WINDOW
+        gate.set()
+        assert await taker.got(count) == sent
+        await stop()
+    assert left(tmp_path) == 0
+
+
+async def test_memory_has_a_limit(clock: VirtualClock) -> None:
+    """A broker in memory refuses more than it may hold, and takes again when there is room."""
+    taker = Taker()
+    async with broker(None, clock) as pubsub:
+        pubsub._log = MemoryLog(limit=10)
+        await pubsub._log.open(pubsub._accept)
+        await (await pubsub.subscribe("t", "app", {}, taker.receive))()
+        await pubsub.publish(Message("t", b"12345678"))
+        with pytest.raises(ComponentError, match="events wait in memory"):
+            await pubsub.publish(Message("t", b"123"))
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        await taker.got(1)
+        await pubsub.publish(Message("t", b"123"))
+        await stop()
+
+
+async def test_a_full_disk_refuses_the_publisher(
+    tmp_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Publishing fails with the cause, handled events are still forgotten once there is room."""
+    taker = Taker()
+    async with broker(tmp_path, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        writer = pubsub._log._writer  # type: ignore[attr-defined]
+        await writer.run(
+            lambda connection: connection.execute("PRAGMA max_page_count = 8").fetchone()
+        )
+        with caplog.at_level(logging.ERROR), pytest.raises(ComponentError, match="disk is full"):
+            await pubsub.publish(Message("t", b"x" * 100_000))
+        await pubsub.publish(Message("t", b"small"))
+        assert await taker.got(1) == [b"small"]
+        await stop()
+    assert left(tmp_path) == 0
+
+
+async def test_a_damaged_file_does_not_open(tmp_path: Path, clock: VirtualClock) -> None:
+    """The broker names the file and two ways out."""
+    (tmp_path / FILE).write_bytes(b"nonsense" * 100)
+    with pytest.raises(ComponentError, match=r"engine\.db.*restore.*move it away"):
+        async with broker(tmp_path, clock):
+            pass
+
+
+async def test_failures_are_retried_to_the_end(folder: Path | None, clock: VirtualClock) -> None:
+    """Many events that fail once all arrive a second time."""
+    taker = Taker(refuse_once())
+    async with broker(folder, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        sent = {b"%d" % n for n in range(100)}
+        await asyncio.gather(*(pubsub.publish(Message("t", data)) for data in sent))
+        await taker.got(100)
+        clock.move_to(clock.now() + 1)
+        await taker.got(200)
+        assert {message.data for message in taker.messages if message.attempt == 2} == sent
+        await stop()
+    assert folder is None or left(folder) == 0

@@ -1,0 +1,177 @@
+"""The group-commit writer: what it groups, what it keeps apart, and what it refuses to open."""
+
+import asyncio
+import sqlite3
+import stat
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from daprflow.sidecar.components.base import ComponentError
+from daprflow.sidecar.sqlite import MEMORY, Prepare, SqliteWriter, versioned
+
+TABLE = "CREATE TABLE IF NOT EXISTS t (k TEXT PRIMARY KEY)"
+OURS = 77
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the one table."""
+    connection.execute(TABLE)
+
+
+def insert(key: str) -> Callable[[sqlite3.Connection], str]:
+    """Return a job that inserts ``key``."""
+
+    def job(connection: sqlite3.Connection) -> str:
+        connection.execute("INSERT INTO t VALUES (?)", (key,))
+        return key
+
+    return job
+
+
+def keys(writer: SqliteWriter) -> set[str]:
+    """Read what is committed."""
+    return {key for (key,) in writer.reader.execute("SELECT k FROM t")}
+
+
+@pytest.fixture(params=["file", MEMORY])
+async def writer(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqliteWriter]:
+    """An open writer, on disk and in memory."""
+    path = tmp_path / "folder" / "x.db" if request.param == "file" else MEMORY
+    opened = SqliteWriter(path, prepare)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def test_a_result_comes_after_its_commit(writer: SqliteWriter) -> None:
+    """What `run` has returned for is visible to the reader."""
+    assert await writer.run(insert("a")) == "a"
+    assert keys(writer) == {"a"}
+
+
+async def test_many_jobs_are_answered_each(writer: SqliteWriter) -> None:
+    """Jobs handed over together each get their own result."""
+    names = [str(n) for n in range(500)]
+    assert await asyncio.gather(*(writer.run(insert(name)) for name in names)) == names
+    assert keys(writer) == set(names)
+
+
+async def test_a_failing_job_fails_alone(writer: SqliteWriter) -> None:
+    """An error undoes the job's own changes and nobody else's."""
+
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO t VALUES ('undone')")
+        raise ValueError("no")
+
+    outcomes = await asyncio.gather(
+        writer.run(insert("a")), writer.run(fail), writer.run(insert("b")), return_exceptions=True
+    )
+    assert isinstance(outcomes[1], ValueError)
+    assert keys(writer) == {"a", "b"}
+
+
+async def test_sqlite_refusals_are_component_errors(writer: SqliteWriter) -> None:
+    """A constraint that is violated comes back as a component's error with the path."""
+    await writer.run(insert("a"))
+    with pytest.raises(ComponentError, match=r"refused the write.*UNIQUE"):
+        await writer.run(insert("a"))
+
+
+async def test_a_full_disk_is_an_error_and_passes(tmp_path: Path) -> None:
+    """SQLITE_FULL fails what is in the batch, and writing works again once there is room."""
+
+    def small(connection: sqlite3.Connection) -> None:
+        prepare(connection)
+        connection.execute("PRAGMA max_page_count = 8")
+
+    writer = SqliteWriter(tmp_path / "x.db", small)
+    await writer.open()
+    big = [writer.run(insert(f"{n}" * 20_000)) for n in range(1, 4)]
+    outcomes = await asyncio.gather(*big, return_exceptions=True)
+    assert any(isinstance(o, ComponentError) and "disk is full" in str(o) for o in outcomes)
+    await writer.run(lambda connection: connection.execute("DELETE FROM t").rowcount)
+    assert await writer.run(insert("a")) == "a"
+    await writer.close()
+
+
+async def test_close_finishes_what_was_handed_over(tmp_path: Path) -> None:
+    """Jobs that wait when `close` is called are still committed and answered."""
+    writer = SqliteWriter(tmp_path / "x.db", prepare)
+    await writer.open()
+    waiting = [writer.submit(insert(str(n))) for n in range(50)]
+    await writer.close()
+    assert await asyncio.gather(*waiting) == [str(n) for n in range(50)]
+
+
+async def test_a_closed_writer_says_so(tmp_path: Path) -> None:
+    """Using a database that is not open is an error, never a hang."""
+    writer = SqliteWriter(tmp_path / "x.db", prepare)
+    with pytest.raises(ComponentError, match="not open"):
+        await writer.submit(insert("a"))
+    with pytest.raises(ComponentError, match="not open"):
+        _ = writer.reader
+
+
+async def test_the_folder_is_private(tmp_path: Path) -> None:
+    """A folder that has to be made is readable by its owner alone."""
+    writer = SqliteWriter(tmp_path / "a" / "x.db", prepare)
+    await writer.open()
+    await writer.close()
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to look at it" * 50, b"SQLite format 3\0" * 99]
+)
+async def test_a_damaged_file_names_two_ways_out(tmp_path: Path, content: bytes) -> None:
+    """A file that is no database is refused with its path, and is left alone."""
+    path = tmp_path / "x.db"
+    path.write_bytes(content)
+    with pytest.raises(ComponentError, match=r"x\.db.*restore.*or move it away"):
+        await SqliteWriter(path, prepare).open()
+    assert path.read_bytes() == content
+
+
+async def test_a_directory_is_refused(tmp_path: Path) -> None:
+    """A folder in place of the file is one clear error."""
+    with pytest.raises(ComponentError, match="cannot use database"):
+        await SqliteWriter(tmp_path, prepare).open()
+
+
+async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    """A file where a folder should be is named as the cause."""
+    (tmp_path / "a").write_text("")
+    with pytest.raises(ComponentError, match="cannot make the folder"):
+        await SqliteWriter(tmp_path / "a" / "x.db", prepare).open()
+
+
+async def open_and_close(path: Path, prepared: Prepare) -> None:
+    """Open a database once."""
+    writer = SqliteWriter(path, prepared)
+    await writer.open()
+    await writer.close()
+
+
+async def test_a_version_opens_again(tmp_path: Path) -> None:
+    """A database of ours with our version is taken as it is."""
+    path = tmp_path / "x.db"
+    for _ in range(2):
+        await open_and_close(path, versioned(OURS, 2, (TABLE,)))
+
+
+async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    """A file of a later release says what to do."""
+    path = tmp_path / "x.db"
+    await open_and_close(path, versioned(OURS, 2, (TABLE,)))
+    with pytest.raises(ComponentError, match=r"newer daprflow \(schema 2.*upgrade.*or move"):
+        await open_and_close(path, versioned(OURS, 1, (TABLE,)))
+
+
+async def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
+    """A database of another program is not touched."""
+    path = tmp_path / "x.db"
+    await open_and_close(path, prepare)
+    with pytest.raises(ComponentError, match="belongs to another program"):
+        await open_and_close(path, versioned(OURS, 1, (TABLE,)))
