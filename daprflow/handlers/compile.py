@@ -352,7 +352,8 @@ def _payload_problems(read: Read) -> list[str]:
     reason = codec.undecodable(wanted)
     if reason:
         problems.append(
-            f"takes '{payload.name}: {type_name(wanted)}', which no JSON fits: {reason}"
+            f"takes '{payload.name}: {type_name(wanted)}', which no JSON fits: {reason}; "
+            "what is injected comes after '*' in the signature"
         )
     options = read.registration.options
     if isinstance(options, TopicOptions) and _contradicts(wanted, options.payload):

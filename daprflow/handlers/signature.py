@@ -134,6 +134,8 @@ def read_provider(function: Callable[..., Any], source: Source) -> Signature:
         made = get_args(made)[0]
     if made is MISSING or made is type(None):
         raise SignatureError("has no return annotation; write the type of what it makes")
+    if get_origin(made) is Annotated:
+        made = get_args(made)[0]
     return Signature(None, tuple(_injected(p, hints) for p in parameters), made, calling)
 
 

@@ -16,6 +16,9 @@ from daprflow.transports.route import DaprRoute
 logger = logging.getLogger(__name__)
 
 A = TypeVar("A")
+_ENDED: Message = {"type": "daprflow.ended"}
+_RETURN_SECONDS = 1.0
+
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 
@@ -103,11 +106,14 @@ class Wrapped(Generic[A]):
 async def _hosted(other: ASGIApp, scope: Scope) -> AsyncIterator[None]:
     """Run another app's lifespan; an app that has none is left alone, as servers do."""
     host = _HostedLifespan(other, scope)
-    await host.step("startup")
     try:
-        yield
+        await host.step("startup")
+        try:
+            yield
+        finally:
+            await host.step("shutdown")
     finally:
-        await host.step("shutdown")
+        await host.end()
 
 
 class _HostedLifespan:
@@ -118,31 +124,25 @@ class _HostedLifespan:
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
         self._other = other
         self._scope = scope
-        self._task: asyncio.Task[None] | None = None
+        self._task = asyncio.create_task(self._run(), name="daprflow hosted lifespan")
 
     async def step(self, phase: str) -> None:
-        """Start or end the app; a lifespan it does not support is passed over.
+        """Start or stop the app; a lifespan it does not support is passed over.
 
         Raises:
             RuntimeError: the app answered that it failed.
         """
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="daprflow hosted lifespan")
         if self._task.done():
             return
         await self._requests.put({"type": f"lifespan.{phase}"})
-        answer = asyncio.create_task(self._answers.get())
-        await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done() and not self._answers.empty():
-            await asyncio.wait({answer})
-        if not answer.done():
-            answer.cancel()
-            return
-        if answer.result()["type"] == f"lifespan.{phase}.failed":
-            await asyncio.wait({self._task})
-            message = answer.result().get("message", "")
-            raise RuntimeError(f"the wrapped app's {phase} failed: {message}")
-        if phase == "shutdown":
+        answer = await self._answers.get()
+        if answer["type"] == f"lifespan.{phase}.failed":
+            raise RuntimeError(f"the wrapped app's {phase} failed: {answer.get('message', '')}")
+
+    async def end(self) -> None:
+        """Let the app return, as it should by now; one that does not is cancelled."""
+        await asyncio.wait({self._task}, timeout=_RETURN_SECONDS)
+        if self._task.cancel():
             await asyncio.wait({self._task})
 
     async def _run(self) -> None:
@@ -150,3 +150,5 @@ class _HostedLifespan:
             await self._other(self._scope, self._requests.get, self._answers.put)
         except Exception as error:  # noqa: BLE001 - an app without lifespan may raise anything
             logger.debug("the wrapped app has no lifespan: %s", type(error).__name__)
+        finally:
+            self._answers.put_nowait(_ENDED)

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 import daprflow
 from daprflow import Client, DaprFlow, Router, Topic
 from daprflow.settings import Settings
-from tests.helpers.asgi import lifespan_messages, recording_client, running
+from tests.helpers.app_calls import lifespan_messages, recording_client, running
 
 orders = Topic("pubsub", "orders", str)
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from daprflow import Batch, DaprFlow, Drop, Retry, Status, Topic
-from tests.helpers.asgi import Answer, attributes, running
+from tests.helpers.app_calls import Answer, attributes, running
 
 
 class Metric(msgspec.Struct):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from daprflow import CloudEvent, DaprFlow
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder, Undecodable
 from daprflow.handlers.handler import Delivery
-from tests.helpers.asgi import attributes, base64_event, event, running, without_data
+from tests.helpers.app_calls import attributes, base64_event, event, running, without_data
 
 
 class Order(msgspec.Struct):

@@ -107,6 +107,9 @@ async def opaque(value: Opaque) -> None: ...
 async def opaque_within(value: CloudEvent[dict[str, list[Opaque]]]) -> None: ...
 
 
+async def injected_first(client: Client) -> None: ...
+
+
 async def binding_envelope(value: BindingEvent[Order]) -> None: ...
 
 
@@ -135,6 +138,7 @@ async def batch(orders: Batch[Order]) -> None: ...
         (hidden, "cannot be resolved: name 'Fraction' is not defined; import the type at run"),
         (broken, "cannot be resolved: SyntaxError"),
         (opaque, "takes 'value: Opaque', which no JSON fits: 'Opaque' is no msgspec Struct"),
+        (injected_first, "what is injected comes after '*'"),
         (opaque_within, "'Opaque' is no msgspec Struct"),
         (binding_envelope, "takes a BindingEvent, which topic handlers are not given"),
     ],

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from daprflow import DaprFlow, Delivery, Drop, Next, Outcome, Retry, Status
-from tests.helpers.asgi import event, running
+from tests.helpers.app_calls import event, running
 
 
 async def test_the_first_interceptor_is_the_outermost() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from daprflow import DaprFlow
 from daprflow.handlers.pool import WAITING_PER_THREAD, HandlerPool, PoolFull
-from tests.helpers.asgi import Caller, running
+from tests.helpers.app_calls import Caller, running
 
 
 class Gate:

@@ -3,13 +3,13 @@
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import NewType
+from typing import Annotated, NewType
 
 import pytest
 from starlette.requests import Request
 
 from daprflow import AppDefinitionError, Client, DaprFlow, Delivery, Router
-from tests.helpers.asgi import running
+from tests.helpers.app_calls import running
 
 Dsn = NewType("Dsn", str)
 
@@ -156,6 +156,22 @@ async def test_a_class_can_be_a_provider() -> None:
 class Settings:
     def __init__(self, client: Client) -> None:
         self.client = client
+
+
+async def test_annotated_types_are_seen_through() -> None:
+    """``Annotated`` says nothing about what is injected, on either side."""
+    app = DaprFlow("shop")
+
+    @app.provide
+    async def cache() -> Annotated[Cache, "made"]:
+        return Cache()
+
+    @app.invoke
+    async def read(*, cache: Annotated[Cache, "asked"]) -> bool:
+        return isinstance(cache, Cache)
+
+    async with running(app) as call:
+        assert (await call.post("/read")).body == b"true"
 
 
 async def test_request_and_delivery_are_injected() -> None:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from daprflow import BindingEvent, Client, DaprFlow, Drop, Endpoint, Retry
-from tests.helpers.asgi import running
+from tests.helpers.app_calls import running
 
 
 class Sms(msgspec.Struct):

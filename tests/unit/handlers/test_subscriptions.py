@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from daprflow import DaprFlow, Topic
-from tests.helpers.asgi import running
+from tests.helpers.app_calls import running
 
 orders = Topic("pubsub", "orders", dict)
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from daprflow import Client, CloudEvent, DaprFlow, Drop, Retry, Status, Topic
-from tests.helpers.asgi import event, running, without_data
+from tests.helpers.app_calls import event, running, without_data
 
 
 class Order(msgspec.Struct):

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from daprflow import AppDefinitionError, Batch, BindingEvent, DaprFlow, Retry, Topic
 from daprflow.settings import Settings
-from tests.helpers.asgi import event, running
+from tests.helpers.app_calls import event, running
 
 
 class Order(pydantic.BaseModel):

@@ -9,7 +9,7 @@ import pytest
 from daprflow import CloudEvent
 from daprflow.protocol import cloudevents
 from daprflow.protocol.cloudevents import NotAnEvent
-from tests.helpers.asgi import attributes, event, without_data
+from tests.helpers.app_calls import attributes, event, without_data
 
 SPAN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 NO_SPAN = "00-00000000000000000000000000000000-0000000000000000-00"

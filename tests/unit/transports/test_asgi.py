@@ -13,7 +13,7 @@ from starlette.routing import Mount, NoMatchFound, Route
 
 from daprflow import BindingEvent, DaprFlow
 from daprflow.settings import Settings
-from tests.helpers.asgi import Caller, event, running
+from tests.helpers.app_calls import Caller, event, running
 
 TOPIC = "/dapr/topics/pubsub/orders"
 DAPR_OWNED = [

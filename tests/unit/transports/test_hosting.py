@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from daprflow import AppDefinitionError, DaprFlow
-from tests.helpers.asgi import Caller, lifespan_messages
+from tests.helpers.app_calls import Caller, lifespan_messages
 
 BOTH = ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
@@ -210,6 +210,23 @@ async def test_wrap_takes_apps_without_a_lifespan(other: Any) -> None:
     assert log == ["open app", "close app"]
 
 
+async def test_a_wrapped_app_that_never_returns_is_cancelled() -> None:
+    """After its shutdown is complete it has nothing left to do."""
+    log: list[str] = []
+
+    async def lingering(scope: Scope, receive: Receive, send: Send) -> None:
+        for each in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{each}.complete"})
+        try:
+            await receive()
+        finally:
+            log.append("cancelled")
+
+    assert await lifespan_messages(shop(log).wrap(lingering)) == BOTH
+    assert log == ["open app", "cancelled", "close app"]
+
+
 @pytest.mark.parametrize("phase", ["startup", "shutdown"])
 async def test_a_wrapped_app_that_fails_is_heard(phase: str) -> None:
     """Its failure is ours, with its message, and this app is closed."""
@@ -223,10 +240,8 @@ async def test_a_wrapped_app_that_fails_is_heard(phase: str) -> None:
                 return
             await send({"type": f"lifespan.{each}.complete"})
 
-    sent: list[str] = []
     with pytest.raises(RuntimeError, match=f"the wrapped app's {phase} failed: no disk"):
-        sent = await lifespan_messages(shop(log).wrap(failing))
-    assert sent == []
+        await lifespan_messages(shop(log).wrap(failing))
     assert log[0] == "open app"
 
 
