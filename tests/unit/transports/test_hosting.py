@@ -114,7 +114,9 @@ async def test_the_hosts_middleware_is_around_our_routes() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", [APIRouter(prefix="/api"), Mount("/x", Starlette()), object(), DaprFlow("x")], ids=str
+    "host",
+    [APIRouter(prefix="/api"), Mount("/x", Starlette()), object(), DaprFlow("x")],
+    ids=lambda host: type(host).__name__,
 )
 def test_only_a_root_application_can_be_a_host(host: Any) -> None:
     """A router with a prefix or a mount is refused with the reason and the alternative."""
