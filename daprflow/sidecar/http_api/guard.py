@@ -71,8 +71,8 @@ def is_loopback(host: str) -> bool:
 
 def _split(host: str) -> tuple[str, str | None]:
     if host.startswith("["):
-        name, _, rest = host[1:].partition("]")
-        if ":" not in name:
+        name, bracket, rest = host[1:].partition("]")
+        if not bracket or ":" not in name:
             return "", None
         return name, rest[1:] if rest.startswith(":") else (rest or None)
     name, colon, port = host.partition(":")
