@@ -211,6 +211,8 @@ class DaprFlow(Router):
             stack.push_async_callback(self._close_client, client)
             self._pool.open()
             stack.callback(self._pool.close)
+            if blueprint.container.uses_client:
+                await client.prepare()
             await blueprint.container.open(stack, client)
             for warning in blueprint.warnings:
                 logger.warning("%s", warning)

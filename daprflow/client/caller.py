@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -45,6 +46,11 @@ class Caller:
         """
         self._closed = False
         await self._ready()
+
+    async def prepare(self) -> None:
+        """Load what the first call needs; opens nothing."""
+        if self._given is None:
+            await asyncio.to_thread(_http_transport)
 
     async def close(self) -> None:
         """Give back every connection; calls after this are refused until ``open``."""
@@ -133,7 +139,7 @@ class Caller:
 
     async def _open(self) -> Transport:
         settings = self._settings or Settings.from_env(os.environ)
-        transport = self._given or _over_http(settings)
+        transport = self._given or await _over_http(settings)
         try:
             await wait_until_ready(transport, settings.health_timeout)
         except BaseException:
@@ -153,7 +159,13 @@ def _repeatable(request: HttpRequest) -> bool:
     return request.method in REPEATABLE
 
 
-def _over_http(settings: Settings) -> Transport:
+async def _over_http(settings: Settings) -> Transport:
+    # In a thread: on the loop it would hold up every other request for a tenth of a second.
+    make = await asyncio.to_thread(_http_transport)
+    return make(settings)
+
+
+def _http_transport() -> Callable[[Settings], Transport]:
     from daprflow.transports.http import HttpTransport  # noqa: PLC0415 - aiohttp is not for everybody
 
-    return HttpTransport(settings)
+    return HttpTransport

@@ -44,6 +44,10 @@ class Client:
         """
         await self._caller.open()
 
+    async def prepare(self) -> None:
+        """Load what the first call needs, so that it need not; no connection is opened."""
+        await self._caller.prepare()
+
     async def close(self) -> None:
         """Give back every connection; later calls are refused."""
         await self._caller.close()

@@ -84,6 +84,12 @@ class Container:
         self._values: dict[Any, Any] = {}
         self._filled: list[tuple[Plan, dict[str, Any]]] = []
 
+    @property
+    def uses_client(self) -> bool:
+        """Whether a handler or a provider asks for the client."""
+        plans = [*self._plans.values(), *(plan for plan, _ in self._filled)]
+        return any(key is Client for plan in plans for _, key in plan.fixed)
+
     def add_all(self, registrations: Iterable[Registration]) -> list[str]:
         """Read the providers, order them, and return what is wrong with them."""
         problems: list[str] = []

@@ -13,6 +13,11 @@ from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 from daprflow.sidecar.channel.http import HttpChannel
 from daprflow.sidecar.clock import SystemClock
+from daprflow.sidecar.components import (  # noqa: F401 - most runs need them, and now is idle time
+    binding_cron,
+    pubsub_durable,
+    state_sqlite,
+)
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.engine import Engine
 from daprflow.sidecar.http_api.app import HttpApi
