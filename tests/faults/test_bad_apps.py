@@ -17,7 +17,12 @@ from tests.helpers.sidecar import Components, in_process_sidecar
 
 PUBSUB: Components = {"pubsub": ("pubsub.daprflow", {})}
 
-SUBSCRIBE = msgspec.json.encode([{"pubsubname": "pubsub", "topic": "t", "route": "/t"}])
+SUBSCRIBE = msgspec.json.encode(
+    [
+        {"pubsubname": "pubsub", "topic": "t", "route": "/t", "deadLetterTopic": "dead"},
+        {"pubsubname": "pubsub", "topic": "dead", "route": "/dead"},
+    ]
+)
 OK = b"HTTP/1.1 200 OK\r\n"
 
 GARBAGE = {
@@ -127,7 +132,7 @@ def publish(number: int) -> HttpRequest:
 
 
 async def test_an_app_that_is_away_gets_its_events_later(tmp_path: Path) -> None:
-    """Events published while the app's port is closed arrive once it listens again."""
+    """Events wait as long as the app's port is closed; that they cannot get there is no attempt."""
     sock = free_socket()
     port = port_of(sock)
     app = subscriber()
@@ -138,11 +143,14 @@ async def test_an_app_that_is_away_gets_its_events_later(tmp_path: Path) -> None
             )
         for number in range(5):
             assert (await sidecar.exchange.send(publish(number))).status == 204
+        later = sidecar.clock.now() + 30
+        await sidecar.until(lambda: sidecar.clock.now() >= later)
         async with serve(app, free_socket(port)):
             await sidecar.until(lambda: len(app.to("/t")) >= 5)
             await sidecar.engine.work.idle()
             await sidecar.runtime.close(1.0)
     assert sorted(call.json()["data"] for call in app.to("/t")) == list("01234")
+    assert app.to("/dead") == []
 
 
 async def test_an_app_that_never_listens_is_waited_for(
