@@ -5,9 +5,10 @@ from daprflow import Client, DaprFlow
 app = DaprFlow("bindings-example")
 
 
-@app.cron("nightly-report", "0 0 3 * * *")
+@app.cron("write-report", "@every 5s")
 async def write_report(*, client: Client) -> None:
     await client.bind("reports", "create", "all is well", metadata={"fileName": "report.txt"})
+    print("wrote report.txt")
 
 
 @app.invoke
