@@ -10,7 +10,7 @@ import yaml
 from daprflow.protocol.http import Exchange
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 from daprflow.sidecar.channel.base import AppChannel
-from daprflow.sidecar.channel.http import HttpChannel
+from daprflow.sidecar.channel.connect import make_channel
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import SystemClock, VirtualClock
 from daprflow.sidecar.engine import Engine
@@ -18,7 +18,8 @@ from daprflow.sidecar.http_api.app import HttpApi
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resources import Resources, load_resources
 from daprflow.sidecar.runtime import Runtime
-from tests.helpers.recording import AsgiApp, serve
+from daprflow.transports.server import HttpServer
+from tests.helpers.recording import AsgiApp, free_socket, port_of
 from tests.helpers.timing import until
 
 Components = Mapping[str, tuple[str, Mapping[str, str]]]
@@ -88,19 +89,21 @@ def resource_files(folder: Path, components: Components) -> Resources:
 async def running_sidecar(
     root: Path, components: Components, *, app_id: str, app_port: int
 ) -> AsyncIterator[RunningSidecar]:
-    """Start a sidecar on real sockets for an app that listens already."""
+    """Start a sidecar on real sockets, with the real server, for an app that listens already."""
     engine = Engine(SystemClock(), None, root)
-    options = RuntimeOptions(app_id, app_port=app_port)
-    channel = HttpChannel("127.0.0.1", app_port)
+    listener = free_socket()
+    options = RuntimeOptions(app_id, app_port=app_port, http_port=port_of(listener))
     found = resource_files(root / "resources", components)
-    runtime = Runtime(engine, options, found, channel)
+    runtime = Runtime(engine, options, found, make_channel(options))
+    server = HttpServer(HttpApi(runtime))
     try:
         await runtime.open()
-        async with serve(HttpApi(runtime)) as port:
-            await runtime.connect()
-            yield RunningSidecar(port, runtime)
+        await server.start(listener)
+        await runtime.connect()
+        yield RunningSidecar(options.http_port, runtime)
     finally:
         await runtime.close(1.0)
+        await server.stop(1.0)
         await engine.close()
 
 
