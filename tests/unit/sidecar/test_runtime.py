@@ -1,0 +1,323 @@
+"""One app's sidecar: start order, pause and reconnect, app health, shutdown."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from daprflow.sidecar.channel.base import AppAway
+from daprflow.sidecar.channel.in_process import AsgiChannel
+from daprflow.sidecar.clock import VirtualClock
+from daprflow.sidecar.components.base import ComponentError
+from daprflow.sidecar.engine import Engine
+from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.runtime import Runtime
+from tests.helpers.recording import NOT_FOUND, Answer, RecordingApp
+from tests.helpers.sidecar import Components, resources
+
+DURABLE: Components = {"pubsub": ("pubsub.daprflow", {})}
+ORDERS = {"pubsubname": "pubsub", "topic": "orders", "route": "/orders"}
+
+
+def app_with(*subscriptions: object) -> RecordingApp:
+    """Return an app that subscribes."""
+    app = RecordingApp()
+    app.answers["/dapr/subscribe"] = Answer.of(list(subscriptions))
+    app.answers["/dapr/config"] = NOT_FOUND
+    return app
+
+
+class SlowApp(AsgiChannel):
+    """A channel whose app listens only from the third look on."""
+
+    looks = 0
+
+    async def probe(self) -> bool:
+        self.looks += 1
+        return self.looks > 2
+
+
+@asynccontextmanager
+async def sidecar(
+    tmp_path: Path,
+    app: RecordingApp,
+    components: Components = DURABLE,
+    options: RuntimeOptions | None = None,
+) -> AsyncIterator[Runtime]:
+    """Open a runtime, not connected yet."""
+    engine = Engine(VirtualClock(1000.0), None, tmp_path)
+    chosen = options or RuntimeOptions("app1", app_port=1)
+    runtime = Runtime(engine, chosen, resources(components), AsgiChannel(app))
+    await runtime.open()
+    yield runtime
+    await runtime.close(1.0)
+    await engine.close()
+
+
+async def publish(runtime: Runtime, data: bytes) -> None:
+    """Publish to the one topic."""
+    await runtime.pubsub.publish("pubsub", "orders", data, "text/plain", {})
+
+
+def bodies(app: RecordingApp, path: str = "/orders") -> list[str]:
+    """Return the payloads that reached ``path``."""
+    return [call.json()["data"] for call in app.to(path)]
+
+
+async def test_the_app_is_asked_in_the_real_order(tmp_path: Path) -> None:
+    """Configuration comes before subscriptions, both name the app, and then it is ready."""
+    app = app_with(ORDERS)
+    async with sidecar(tmp_path, app) as runtime:
+        assert (runtime.health.outbound_ready, runtime.health.ready) == (True, False)
+        await runtime.connect()
+        assert runtime.health.ready
+        assert [call.path for call in app.calls] == ["/dapr/config", "/dapr/subscribe"]
+        assert {call.header("dapr-app-id") for call in app.calls} == {"app1"}
+        assert [s.topic for s in runtime.subscriptions] == ["orders"]
+
+
+async def test_subscriptions_are_asked_for_only_with_a_broker(tmp_path: Path) -> None:
+    """Without a pub/sub component there is no ``GET /dapr/subscribe``."""
+    app = app_with(ORDERS)
+    async with sidecar(tmp_path, app, {"store": ("state.in-memory", {})}) as runtime:
+        await runtime.connect()
+        assert [call.path for call in app.calls] == ["/dapr/config"]
+
+
+async def test_an_app_that_listens_late_is_waited_for(tmp_path: Path) -> None:
+    """The port is looked at every tenth of a second, without limit."""
+    clock = VirtualClock(1000.0)
+    engine = Engine(clock, None, tmp_path)
+    channel = SlowApp(app_with(ORDERS))
+    options = RuntimeOptions("app1", app_port=1)
+    runtime = Runtime(engine, options, resources(DURABLE), channel)
+    await runtime.open()
+    connecting = asyncio.create_task(runtime.connect())
+    while not connecting.done():
+        await asyncio.sleep(0)
+        if (due := clock.due()) is not None:
+            clock.move_to(due)
+    assert clock.now() == pytest.approx(1000.2)
+    await runtime.close(1.0)
+    await engine.close()
+
+
+async def test_without_an_app_the_sidecar_is_ready(tmp_path: Path) -> None:
+    """No channel means nothing to wait for."""
+    engine = Engine(VirtualClock(), None, tmp_path)
+    runtime = Runtime(engine, RuntimeOptions("app1"), resources(DURABLE), None)
+    await runtime.open()
+    await runtime.connect()
+    assert runtime.health.ready
+    await runtime.close(0.0)
+    await engine.close()
+    assert not engine.runtimes
+
+
+async def test_a_pause_keeps_events_for_the_reconnect(tmp_path: Path) -> None:
+    """Events published meanwhile are delivered after the app was started anew, as attempt one."""
+    app = app_with(ORDERS)
+    async with sidecar(tmp_path, app) as runtime:
+        await runtime.connect()
+        await runtime.pause()
+        assert runtime.subscriptions == ()
+        await publish(runtime, b"a")
+        await publish(runtime, b"b")
+        app.answers["/dapr/subscribe"] = Answer.of([{**ORDERS, "route": "/moved"}])
+        await runtime.reconnect()
+        await runtime.engine.work.idle()
+        assert bodies(app, "/moved") == ["a", "b"]
+        assert not app.to("/orders")
+
+
+async def test_a_pause_in_flight_counts_no_attempt(tmp_path: Path) -> None:
+    """An event whose delivery fails while deliveries are stopped is as good as new."""
+    app = app_with({**ORDERS, "deadLetterTopic": "dead"})
+    held = app.held["/orders"] = asyncio.Event()
+    app.answers["/orders"] = Answer(500)
+    async with sidecar(tmp_path, app) as runtime:
+        await runtime.connect()
+        await publish(runtime, b"a")
+        await app.wait_for("/orders")
+        pausing = asyncio.create_task(runtime.pause())
+        await asyncio.sleep(0)
+        held.set()
+        await pausing
+        app.answers["/orders"] = Answer(200)
+        await runtime.reconnect()
+        await runtime.engine.work.idle()
+        assert bodies(app) == ["a", "a"]
+        clock = runtime.engine.clock
+        assert isinstance(clock, VirtualClock)
+        assert clock.due() is None
+
+
+HEALTH = RuntimeOptions("app1", app_port=1, enable_app_health_check=True, app_health_threshold=2)
+
+
+async def step(runtime: Runtime) -> None:
+    """Let everything that can happen now happen, then move to the next probe."""
+    clock = runtime.engine.clock
+    assert isinstance(clock, VirtualClock)
+    while (due := clock.due()) is None:
+        await asyncio.sleep(0)
+    clock.move_to(due)
+    while clock.due() is None:
+        await asyncio.sleep(0)
+
+
+async def test_health_checks_pause_and_resume_deliveries(tmp_path: Path) -> None:
+    """An unhealthy app gets nothing, a healthy one what waited; documents are read once."""
+    app = app_with(ORDERS)
+    app.answers["/healthz"] = Answer(503)
+    async with sidecar(tmp_path, app, options=HEALTH) as runtime:
+        await runtime.connect()
+        await step(runtime)
+        assert (runtime.health.ready, runtime.app_healthy) == (True, False)
+        assert {call.path for call in app.calls} == {"/healthz"}
+        app.answers["/healthz"] = Answer(204)
+        await step(runtime)
+        assert runtime.app_healthy
+        await publish(runtime, b"a")
+        await app.wait_for("/orders")
+        app.answers["/healthz"] = Answer(500)
+        for _ in range(HEALTH.app_health_threshold):
+            await step(runtime)
+        assert not runtime.app_healthy
+        await publish(runtime, b"b")
+        assert bodies(app) == ["a"]
+        app.answers["/healthz"] = Answer(200)
+        await step(runtime)
+        await app.wait_for("/orders", 2)
+        assert bodies(app) == ["a", "b"]
+        assert len(app.to("/dapr/subscribe")) == len(app.to("/dapr/config")) == 1
+
+
+async def test_failed_probes_add_up_as_in_the_real_runtime(tmp_path: Path) -> None:
+    """A success between two failures does not forget the first one."""
+    app = app_with(ORDERS)
+    app.answers["/healthz"] = Answer(200)
+    async with sidecar(tmp_path, app, options=HEALTH) as runtime:
+        await runtime.connect()
+        await step(runtime)
+        for status, healthy in ((500, True), (200, True), (500, False), (200, True)):
+            app.answers["/healthz"] = Answer(status)
+            await step(runtime)
+            assert runtime.app_healthy is healthy
+
+
+@pytest.mark.parametrize(
+    ("answer", "log"),
+    [
+        (Answer(404), ""),
+        (Answer(200), ""),
+        (Answer(200, b"null"), ""),
+        (Answer(500), "answered GET /dapr/subscribe with 500"),
+        (Answer(200, b"[{"), "cannot be read"),
+        (Answer(200, b"\xff"), "cannot be read"),
+        (Answer(200, b'[{"pubsubname":1,"topic":"t"}]'), "cannot be read"),
+        (Answer.of([ORDERS, {**ORDERS, "routes": {"rules": [{"match": "1 +", "path": "/x"}]}}]),
+         "not a CEL expression"),
+        (Answer.of([{**ORDERS, "pubsubname": "other"}]), "no pub/sub component 'other'"),
+        (Answer.of([{**ORDERS, "route": ""}]), "has no route"),
+    ],
+)  # fmt: skip
+async def test_bad_subscriptions_are_one_clear_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: Answer, log: str
+) -> None:
+    """Whatever the app answers the sidecar starts; what is wrong is said once."""
+    app = app_with()
+    app.answers["/dapr/subscribe"] = answer
+    async with sidecar(tmp_path, app) as runtime:
+        with caplog.at_level(logging.WARNING):
+            await runtime.connect()
+        assert runtime.health.ready
+        assert runtime.subscriptions == ()
+        assert len(caplog.records) == bool(log)
+        assert log in caplog.text
+
+
+async def test_a_good_subscription_survives_one_that_waits(tmp_path: Path) -> None:
+    """An unknown component in one entry leaves the others alone; the last of a topic wins."""
+    app = app_with({**ORDERS, "route": "/first"}, {**ORDERS, "pubsubname": "other"}, {**ORDERS})
+    async with sidecar(tmp_path, app) as runtime:
+        await runtime.connect()
+        assert [s.route for s in runtime.subscriptions] == ["/orders"]
+
+
+class Refusing(AsgiChannel):
+    """A channel whose app drops the first connections."""
+
+    refusals = 2
+
+    async def send(self, request: object, /) -> object:  # type: ignore[override]
+        if self.refusals and getattr(request, "target", "") == "/dapr/subscribe":
+            self.refusals -= 1
+            raise AppAway("refused")
+        return await super().send(request)  # type: ignore[arg-type]
+
+
+async def test_network_errors_on_subscribe_are_tried_again(tmp_path: Path) -> None:
+    """``/dapr/subscribe`` is asked for up to four times when the connection fails."""
+    clock = VirtualClock(1000.0)
+    engine = Engine(clock, None, tmp_path)
+    channel = Refusing(app_with(ORDERS))
+    options = RuntimeOptions("app1", app_port=1)
+    runtime = Runtime(engine, options, resources(DURABLE), channel)
+    await runtime.open()
+    connecting = asyncio.create_task(runtime.connect())
+    while not connecting.done():
+        await asyncio.sleep(0)
+        if (due := clock.due()) is not None:
+            clock.move_to(due)
+    assert [s.topic for s in runtime.subscriptions] == ["orders"]
+    await runtime.close(1.0)
+    await engine.close()
+
+
+async def test_close_waits_for_what_is_in_flight(tmp_path: Path) -> None:
+    """Within the grace period a delivery ends as usual; twice is once."""
+    app = app_with(ORDERS)
+    held = app.held["/orders"] = asyncio.Event()
+    async with sidecar(tmp_path, app) as runtime:
+        await runtime.connect()
+        await publish(runtime, b"a")
+        await app.wait_for("/orders")
+        closing = asyncio.create_task(runtime.close(5.0))
+        await asyncio.sleep(0)
+        assert not closing.done()
+        held.set()
+        await closing
+        await runtime.close(5.0)
+        assert runtime.engine.work.count == 0
+        assert not runtime.health.outbound_ready
+
+
+async def test_a_component_that_cannot_open_stops_the_start(tmp_path: Path) -> None:
+    """The error names the component; what was open is closed again."""
+    engine = Engine(VirtualClock(), None, tmp_path)
+    components: Components = {"ok": ("state.in-memory", {}), "bad": ("state.nothing", {})}
+    runtime = Runtime(engine, RuntimeOptions("app1"), resources(components), None)
+    with pytest.raises(ComponentError, match=r"component 'bad'.*'state\.nothing'.*state\.sqlite"):
+        await runtime.open()
+    assert not engine.runtimes
+    await engine.close()
+
+
+async def test_config_is_read_and_its_mistakes_are_forgiven(tmp_path: Path) -> None:
+    """The hosted actor types are known; a broken document counts as empty."""
+    app = app_with()
+    for answer, entities in (
+        (Answer.of({"entities": ["Cart"], "drainRebalancedActors": True}), ("Cart",)),
+        (Answer(200, b"{"), ()),
+        (Answer(500), ()),
+    ):
+        app.answers["/dapr/config"] = answer
+        async with sidecar(tmp_path, app) as runtime:
+            await runtime.connect()
+            assert runtime.config.entities == entities
+            assert msgspec.json.encode(runtime.config)
