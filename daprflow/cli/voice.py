@@ -1,6 +1,7 @@
 """How the commands speak: the banner, one-line messages, logs."""
 
 import sys
+from collections.abc import Iterator
 
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 
@@ -22,24 +23,13 @@ class ConsoleVoice:
     def ready(self, app: AppSpec, info: SidecarInfo, seconds: float) -> None:
         """Print the banner."""
         from rich.console import Console  # noqa: PLC0415 - imported while the app starts
-        from rich.table import Table  # noqa: PLC0415
 
-        ports = f"Dapr HTTP {info.http_port}"
-        if info.grpc_port is not None:
-            ports += f", Dapr gRPC {info.grpc_port}"
-        if app.app_port is not None:
-            ports += f", app {app.app_port}"
-        table = Table.grid(padding=(0, 2))
-        table.add_row("  sidecar", f"{info.kind} ({info.reason})")
-        table.add_row("  ports", ports)
-        table.add_row("  data", info.data)
-        for index, handler in enumerate(app.handlers):
-            name = f"{handler.kind} {handler.name}"
-            table.add_row("" if index else "  handlers", f"{name:<32} {handler.handler}")
-        console = Console(markup=False, highlight=False, emoji=False)
-        console.print(f"app '{printable(app.app_id)}' is ready after {seconds:.1f} s", style="bold")
-        console.print(table)
-        console.print("  Ctrl-C ends it, twice at once")
+        console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+        head = f"app '{printable(app.app_id)}' is ready after {seconds:.1f} s"
+        console.print(head, style="bold green")
+        for name, text in _facts(app, info):
+            console.print(f"  {name:<10}{printable(text)}")
+        console.print("  Ctrl-C ends it, twice at once", style="dim")
         for note in info.notes:
             self.warn(note)
         sys.stdout.flush()
@@ -56,3 +46,13 @@ class ConsoleVoice:
     def warn(self, line: str) -> None:
         """Print one line on standard error."""
         complain(line)
+
+
+def _facts(app: AppSpec, info: SidecarInfo) -> Iterator[tuple[str, str]]:
+    yield "sidecar", f"{info.kind} ({info.reason})"
+    ports = [("Dapr HTTP", info.http_port), ("Dapr gRPC", info.grpc_port), ("app", app.app_port)]
+    yield "ports", ", ".join(f"{name} {port}" for name, port in ports if port is not None)
+    yield "data", info.data
+    for index, handler in enumerate(app.handlers):
+        name = f"{handler.kind} {handler.name}"
+        yield "" if index else "handlers", f"{name:<32} {handler.handler}"

@@ -233,7 +233,9 @@ def test_without_a_wish_taken_ports_are_passed_over(folder: Path) -> None:
     other = folder / "other"
     write(other, {"app.py": APP})
     with Run(folder, "run", ".") as one, Run(other, "run", ".") as two:
-        ports = [run.ready().port(name) for run in (one, two) for name in ("Dapr HTTP", "app")]
+        for run in (one, two):
+            run.ready()
+        ports = [run.port(name) for run in (one, two) for name in ("Dapr HTTP", "app")]
         assert len(set(ports)) == 4
         assert max(ports) < 32768
         for run in (one, two):

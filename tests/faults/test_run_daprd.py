@@ -1,0 +1,131 @@
+"""A run with a real runtime, played by a script: flags, resources, tokens, and its end."""
+
+import http.client
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import fake_daprd
+from tests.helpers.cli_run import Run, finish, write
+
+pytestmark = [
+    pytest.mark.sockets,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="counts through /proc"),
+]
+
+APP = """
+from daprflow import DaprFlow
+
+app = DaprFlow("shop")
+
+
+@app.topic("pubsub", "orders", dead_letter="dead")
+async def add(order: dict[str, int]) -> None: ...
+
+
+@app.cron("tick", "@every 1h")
+async def tick() -> None: ...
+"""
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Path:
+    """A folder in which a runtime is installed."""
+    program = tmp_path / "home" / ".dapr" / "bin" / "daprd"
+    source = Path(fake_daprd.__file__).read_text(encoding="utf-8")
+    write(tmp_path, {"home/.dapr/bin/daprd": f"#!{sys.executable}\n{source}"})
+    program.chmod(0o755)
+    write(tmp_path, {"work/app.py": APP})
+    return program
+
+
+def work(runtime: Path) -> Path:
+    return runtime.parents[3] / "work"
+
+
+def home(runtime: Path) -> dict[str, str]:
+    return {"HOME": str(runtime.parents[2])}
+
+
+def test_an_installed_runtime_is_taken_and_kept_on_loopback(runtime: Path) -> None:
+    """The banner says which and why; listeners, tokens and generated resources are as promised."""
+    with Run(work(runtime), "run", ".", env=home(runtime)) as run:
+        run.ready()
+        run.send(signal.SIGINT)
+        assert run.ended() == 0
+        assert run.all_gone()
+        text = run.text
+    assert f"daprd 1.18.3 (it is installed: {runtime})" in text
+    for flag in ("app-id=shop", "dapr-listen-addresses=127.0.0.1", "app-protocol=http"):
+        assert f"daprd | flag --{flag}" in text
+    for part in ("state.sqlite", "pubsub.in-memory", "bindings.cron", '"@every 1h"'):
+        assert part in text
+    assert "daprd | tokens True True" in text
+    assert '"topic":"orders"' in text
+    assert "a failed event is lost" in text
+    assert "\x1b" not in text
+
+
+def test_a_runtime_that_crashes_at_the_start_shows_its_last_lines(runtime: Path) -> None:
+    """FC-04, FC-09: the app is not left running, nothing is switched silently; exit code 11."""
+    env = {**home(runtime), "FAKE_DAPRD": "crash"}
+    with Run(work(runtime), "run", ".", env=env) as run:
+        assert run.ended() == 11
+        assert run.all_gone()
+        assert "ended with exit code 3; its last lines" in run.text
+        assert "something is wrong with it" in run.text
+        assert "embedded sidecar" not in run.text
+
+
+def test_a_runtime_that_dies_later_ends_the_run(runtime: Path) -> None:
+    """FC-04: the app is not left without its sidecar."""
+    with Run(work(runtime), "run", ".", env=home(runtime)) as run:
+        port = run.ready().port("Dapr HTTP")
+        crash = http.client.HTTPConnection("127.0.0.1", port)
+        crash.request("POST", "/")
+        assert run.ended() == 11
+        crash.close()
+        assert run.all_gone()
+        assert "ended with exit code 4" in run.text
+
+
+def test_kill_of_the_supervisor_ends_the_runtime_too(runtime: Path) -> None:
+    """FC-05: a real runtime is guarded as the app is."""
+    with Run(work(runtime), "run", ".", env=home(runtime)) as run:
+        run.ready()
+        os.kill(run.process.pid, signal.SIGKILL)
+        assert run.ended() == -signal.SIGKILL
+        assert run.all_gone()
+
+
+def test_changed_handlers_start_the_runtime_anew(runtime: Path) -> None:
+    """A real runtime reads subscriptions once, so a reload that changes them restarts it."""
+    with Run(work(runtime), "run", "--reload", ".", env=home(runtime)) as run:
+        run.ready()
+        write(work(runtime), {"app.py": APP.replace('"orders"', '"bills"')})
+        run.until('"topic":"bills"')
+        run.until("reloaded in")
+        run.send(signal.SIGINT)
+        assert run.ended() == 0
+        assert run.all_gone()
+
+
+@pytest.mark.parametrize("place", ["working folder", "open to all", "not executable"])
+def test_a_doubtful_runtime_is_not_run(runtime: Path, place: str) -> None:
+    """S-38: nothing from the working folder or from places others may write to is executed."""
+    folder, env = work(runtime), home(runtime)
+    if place == "working folder":
+        folder = runtime.parents[3]
+        write(folder, {"app.py": APP})
+    elif place == "open to all":
+        runtime.parent.chmod(0o777)
+    else:
+        runtime.chmod(stat.S_IRUSR)
+    code, text = finish(folder, "run", "--sidecar", "daprd", ".", env=env)
+    assert code == 11
+    assert "no usable runtime" in text
+    assert "use --sidecar embedded" in text
