@@ -1,0 +1,98 @@
+"""The data folder: private, locked by one run, found by others."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.folder import DataFolder, RunningApp, record, start_time
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DataFolder:
+    data = DataFolder(tmp_path / "my däta" / ".daprflow")
+    data.prepare()
+    return data
+
+
+def test_the_folder_is_private_and_ignored_by_git(folder: DataFolder) -> None:
+    """Mode 0700, with a .gitignore of its own; blanks and umlauts in the path are fine."""
+    assert folder.path.stat().st_mode & 0o777 == 0o700
+    assert (folder.path / ".gitignore").read_text(encoding="utf-8") == "*\n"
+
+
+def test_preparing_twice_keeps_what_is_there(folder: DataFolder) -> None:
+    """An edited .gitignore stays."""
+    (folder.path / ".gitignore").write_text("logs\n", encoding="utf-8")
+    folder.prepare()
+    assert (folder.path / ".gitignore").read_text(encoding="utf-8") == "logs\n"
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    """FC-11: path, cause and what to do."""
+    (tmp_path / "file").touch()
+    with pytest.raises(LaunchError, match="--data-dir") as caught:
+        DataFolder(tmp_path / "file" / ".daprflow").prepare()
+    assert caught.value.code is Exit.DATA_FOLDER
+
+
+def test_only_one_run_holds_the_lock(folder: DataFolder) -> None:
+    """A second one is told so, and may have it once the first gave it back."""
+    other = DataFolder(folder.path)
+    assert folder.lock()
+    assert not other.lock()
+    folder.release()
+    assert other.lock()
+    other.release()
+
+
+def test_a_killed_run_leaves_no_lock(folder: DataFolder) -> None:
+    """FS-09: the lock goes with its process."""
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from daprflow.launcher.folder import DataFolder\n"
+        "assert DataFolder(Path(sys.argv[1])).lock()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(folder.path)], check=False)
+    assert folder.lock()
+    folder.release()
+
+
+def test_a_run_is_found_by_its_record(folder: DataFolder) -> None:
+    """run.json is readable by its owner only and holds what others need."""
+    assert folder.lock()
+    app = RunningApp("shop", 3500, 8000, "token")
+    folder.publish(record(app))
+    found = DataFolder(folder.path).running()
+    assert found is not None
+    assert (found.pid, found.apps) == (os.getpid(), (app,))
+    assert (folder.path / "run.json").stat().st_mode & 0o777 == 0o600
+    folder.release()
+    assert DataFolder(folder.path).running() is None
+
+
+def test_a_record_of_a_dead_process_is_nobody(folder: DataFolder) -> None:
+    """A process id that was given to somebody else does not count."""
+    stale = record(RunningApp("shop", 3500))
+    folder.publish(type(stale)(stale.pid, "another time", stale.apps))
+    assert folder.running() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"pid": "x"}', "[]"])
+def test_a_damaged_record_is_nobody(folder: DataFolder, text: str) -> None:
+    """Half a file does not stop a command."""
+    (folder.path / "run.json").write_text(text, encoding="utf-8")
+    assert folder.running() is None
+
+
+def test_a_process_that_is_gone_has_no_start_time() -> None:
+    """A finished process is told from a running one."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert start_time(process.pid) == ""
+    assert start_time(os.getpid()) != ""

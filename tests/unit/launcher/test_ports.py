@@ -1,0 +1,84 @@
+"""Taking ports and naming who has them."""
+
+import os
+import socket
+
+import pytest
+
+from daprflow.launcher import ports
+from daprflow.launcher.exits import Exit, LaunchError
+
+
+def free_below_ephemeral() -> int:
+    with ports.listen_from(20_000) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_a_free_port_is_taken_exactly() -> None:
+    """The port asked for is the port that listens."""
+    port = free_below_ephemeral()
+    with ports.listen(port, flag="--x") as listener:
+        assert listener.getsockname() == ("127.0.0.1", port)
+
+
+def test_a_taken_port_names_process_and_flag() -> None:
+    """FS-11: the message says who has the port and how to choose another."""
+    with (
+        ports.listen_from(20_000) as listener,
+        pytest.raises(LaunchError) as caught,
+    ):
+        ports.listen(listener.getsockname()[1], flag="--dapr-http-port")
+    assert caught.value.code is Exit.PORT_TAKEN
+    assert f"process {os.getpid()} (" in str(caught.value)
+    assert "--dapr-http-port" in str(caught.value)
+
+
+def test_an_address_of_another_machine_is_one_line() -> None:
+    """What is not taken but impossible is said as such."""
+    with pytest.raises(LaunchError, match=r"cannot listen on 192\.0\.2\.1:"):
+        ports.listen(20_000, host="192.0.2.1", flag="--host")
+
+
+def test_picks_are_distinct_and_below_the_ephemeral_range() -> None:
+    """G20: sockets hold what was picked, so no port is given twice."""
+    held = [ports.listen_from(20_000) for _ in range(50)]
+    try:
+        numbers = [listener.getsockname()[1] for listener in held]
+    finally:
+        for listener in held:
+            listener.close()
+    assert len(set(numbers)) == 50
+    assert max(numbers) < ports.ephemeral_start()
+
+
+def test_a_port_inside_the_ephemeral_range_falls_back_below_it() -> None:
+    """The usual gRPC port lies inside; the next choice does not."""
+    inside = ports.ephemeral_start() + 100
+    with socket.socket() as blocker:
+        blocker.bind(("127.0.0.1", inside))
+        blocker.listen()
+        with ports.listen_from(inside) as listener:
+            assert listener.getsockname()[1] < ports.ephemeral_start()
+
+
+def test_avoided_ports_are_passed_over() -> None:
+    """A port promised to something else is not picked."""
+    port = free_below_ephemeral()
+    with ports.listen_from(port, avoid={port}) as listener:
+        assert listener.getsockname()[1] != port
+
+
+def test_a_port_nobody_has_has_no_owner() -> None:
+    """Nothing is invented."""
+    assert ports.owner_of(free_below_ephemeral()) is None
+
+
+def test_a_port_is_free_again_after_its_connections_closed() -> None:
+    """Connections in TIME_WAIT do not move the next run to another port."""
+    port = free_below_ephemeral()
+    with ports.listen(port, flag="--x") as listener:
+        client = socket.create_connection(("127.0.0.1", port))
+        served, _ = listener.accept()
+        served.close()
+        client.close()
+    ports.require_free(port, flag="--x")
