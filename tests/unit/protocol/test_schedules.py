@@ -1,5 +1,6 @@
 """The grammar of schedules."""
 
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -81,10 +82,8 @@ def test_what_is_no_schedule_is_refused_with_the_part(text: str, reason: str) ->
 @given(st.text(max_size=40))
 def test_any_text_is_a_schedule_or_an_error(text: str) -> None:
     """Nothing else is raised."""
-    try:
+    with contextlib.suppress(ScheduleError):
         assert isinstance(parse_schedule(text), Every | Cron)
-    except ScheduleError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize(

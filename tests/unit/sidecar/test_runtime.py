@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.sidecar.channel.base import AppAway
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
@@ -18,6 +19,7 @@ from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.runtime import Runtime
 from tests.helpers.recording import NOT_FOUND, Answer, RecordingApp
 from tests.helpers.sidecar import Components, resources
+from tests.helpers.timing import until
 
 DURABLE: Components = {"pubsub": ("pubsub.daprflow", {})}
 ORDERS = {"pubsubname": "pubsub", "topic": "orders", "route": "/orders"}
@@ -163,11 +165,9 @@ async def step(runtime: Runtime) -> None:
     """Let everything that can happen now happen, then move to the next probe."""
     clock = runtime.engine.clock
     assert isinstance(clock, VirtualClock)
-    while (due := clock.due()) is None:
-        await asyncio.sleep(0)
-    clock.move_to(due)
-    while clock.due() is None:
-        await asyncio.sleep(0)
+    await until(clock, lambda: clock.due() is not None)
+    clock.move_to(clock.due() or 0.0)
+    await until(clock, lambda: clock.due() is not None)
 
 
 async def test_health_checks_pause_and_resume_deliveries(tmp_path: Path) -> None:
@@ -254,11 +254,11 @@ class Refusing(AsgiChannel):
 
     refusals = 2
 
-    async def send(self, request: object, /) -> object:  # type: ignore[override]
-        if self.refusals and getattr(request, "target", "") == "/dapr/subscribe":
+    async def send(self, request: HttpRequest, /) -> HttpResponse:
+        if self.refusals and request.target == "/dapr/subscribe":
             self.refusals -= 1
             raise AppAway("refused")
-        return await super().send(request)  # type: ignore[arg-type]
+        return await super().send(request)
 
 
 async def test_network_errors_on_subscribe_are_tried_again(tmp_path: Path) -> None:
