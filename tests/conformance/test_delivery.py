@@ -2,12 +2,14 @@
 
 import base64
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from daprflow.sidecar.options import RuntimeOptions
 from tests.helpers.recording import Answer
 from tests.helpers.subscribers import CLOUDEVENT, DURABLE, JSON, Subscribed, subscribed
 
@@ -329,3 +331,110 @@ async def test_r_01_any_json_in_any_attribute(tmp_path: Path, attribute: str) ->
         await found.sidecar.until(
             lambda: any(call.json().get("data") == "afterwards" for call in found.app.to("/orders"))
         )
+
+
+async def test_overrides(in_memory: Subscribed) -> None:
+    """Publish metadata overrides attributes, in any case of its names; data and topic stay."""
+    trace = "00-11111111111111111111111111111111-2222222222222222-01"
+    overrides = {
+        "CloudEvent.ID": "1",
+        "cloudevent.source": "s",
+        "cloudevent.subject": "about",
+        "cloudevent.traceid": trace,
+        "cloudevent.topic": "other",
+        "cloudevent.data": "other",
+    }
+    query = "&".join(f"metadata.{name}={value}" for name, value in overrides.items())
+    await in_memory.send("POST", f"/v1.0/publish/pubsub/orders?{query}", b"7")
+    (call,) = await in_memory.arrived("/orders")
+    envelope = call.json()
+    assert (envelope["id"], envelope["source"], envelope["subject"]) == ("1", "s", "about")
+    assert envelope["traceid"] == envelope["traceparent"] == trace
+    assert (envelope["topic"], envelope["data"]) == ("orders", 7)
+    assert call.header("traceparent") == trace
+
+
+async def test_publisher_metadata_cannot_forge_headers(tmp_path: Path) -> None:
+    """Publish metadata becomes headers, but none that has a meaning to the sidecar or to HTTP."""
+    options = RuntimeOptions("app1", app_port=1, app_token="t0k3n")
+    forged = {
+        "foo": "bar",
+        "dapr-api-token": "evil",
+        "DAPR-API-TOKEN": "evil",
+        "content-length": "3",
+        "content-type": "text/evil",
+        "host": "evil",
+        "transfer-encoding": "chunked",
+        "pubsubName": "evil",
+        "x%0d%0aevil": "1",
+        "value": "a%0d%0aevil:1",
+    }
+    query = "&".join(f"metadata.{name}={value}" for name, value in forged.items())
+    async with subscribed(tmp_path, [ORDERS], options=options) as found:
+        await found.send("POST", f"/v1.0/publish/pubsub/orders?{query}", b"7")
+        (call,) = await found.arrived("/orders")
+    assert call.header("foo") == "bar"
+    assert [value for name, value in call.headers if name == "dapr-api-token"] == ["t0k3n"]
+    assert call.header("content-type") == "application/cloudevents+json"
+    assert all("\r" not in text and "\n" not in text for pair in call.headers for text in pair)
+    names = [name for name, _ in call.headers]
+    assert len(names) == len(set(names))
+    assert {"transfer-encoding", "x\r\nevil"}.isdisjoint(names)
+    assert call.header("host") == "127.0.0.1"
+    assert call.header("pubsubname") == "pubsub"
+
+
+@pytest.mark.parametrize("name", ["ttlInSeconds", "ttl"])
+async def test_expiration(in_memory: Subscribed, name: str) -> None:
+    """A TTL becomes the time at which the event expires, where the broker has no TTL itself."""
+    await in_memory.send("POST", f"/v1.0/publish/pubsub/orders?metadata.{name}=10", b"7")
+    (call,) = await in_memory.arrived("/orders")
+    envelope = call.json()
+    moments = [datetime.fromisoformat(envelope[key]) for key in ("time", "expiration")]
+    assert (moments[1] - moments[0]).total_seconds() == 10
+
+
+@pytest.mark.parametrize("trace", ["", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"])
+async def test_trace_headers(in_memory: Subscribed, trace: str) -> None:
+    """The publisher's trace reaches envelope and handler; without one they are empty and zero."""
+    headers = [*JSON, ("traceparent", trace), ("tracestate", "a=b")] if trace else JSON
+    await in_memory.send("POST", "/v1.0/publish/pubsub/orders", b"7", headers)
+    (call,) = await in_memory.arrived("/orders")
+    envelope = call.json()
+    assert (envelope["traceparent"], envelope["traceid"]) == (trace, trace)
+    assert envelope["tracestate"] == ("a=b" if trace else "")
+    assert call.header("traceparent") == (trace or f"00-{'0' * 32}-{'0' * 16}-00")
+
+
+async def test_bulk_of_raw_payloads(tmp_path: Path) -> None:
+    """In bulk a raw payload is a base64 string with its own content type."""
+    raw = {**BULK, "metadata": {"rawPayload": "true"}}
+    async with subscribed(tmp_path, [raw], DURABLE) as found:
+        await found.send("POST", "/v1.0/publish/pubsub/bulk?metadata.rawPayload=true", b"\x00\xff")
+        (call,) = (await found.arrived("/bulk"))[:1]
+    (entry,) = call.json()["entries"]
+    assert base64.b64decode(entry["event"]) == b"\x00\xff"
+    assert entry["contentType"] == "application/octet-stream"
+
+
+async def test_bulk_publish_conversions(durable: Subscribed) -> None:
+    """Each entry is converted by its own content type; one that does not fit fails the request."""
+    entries = [
+        {"entryId": "1", "event": "AP8=", "contentType": "application/octet-stream"},
+        {"entryId": "2", "event": "hi", "contentType": "text/plain"},
+        {"entryId": "3", "event": {"a": 1}, "contentType": "application/json"},
+    ]
+    target = "/v1.0/publish/bulk/pubsub/orders"
+    assert (await durable.send("POST", target, msgspec.json.encode(entries))).status == 204
+    calls = await durable.arrived("/orders", 3)
+    found = [call.json().get("data", call.json().get("data_base64")) for call in calls]
+    assert sorted(map(str, found)) == sorted(["AP8=", "hi", "{'a': 1}"])
+    for bad in (
+        {"entryId": "1", "event": {"a": 1}, "contentType": "text/plain"},
+        {"entryId": "1", "event": "%%", "contentType": "application/octet-stream"},
+        {"entryId": "1", "event": 1, "contentType": "x/unknown"},
+        {"event": 1, "contentType": "application/json"},
+    ):
+        answer = await durable.send("POST", target, msgspec.json.encode([bad]))
+        error = msgspec.json.decode(answer.body)
+        assert (answer.status, error["errorCode"]) == (400, "ERR_PUBSUB_EVENTS_SER"), bad
