@@ -11,7 +11,7 @@ from daprflow.launcher import defaults
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
-from daprflow.sidecar.channel.http import HttpChannel
+from daprflow.sidecar.channel.connect import ProtocolNotOffered, make_channel
 from daprflow.sidecar.clock import SystemClock
 from daprflow.sidecar.components import (  # noqa: F401 - most runs need them, and now is idle time
     binding_cron,
@@ -160,17 +160,12 @@ class Embedded:
     async def _open(self, app: AppSpec) -> Runtime:
         self._resources = _resources(self._options, self._home, app)
         options = runtime_options(self._options, app, self.http_port, self._tokens)
-        channel = None
-        if options.app_port is not None:
-            channel = HttpChannel(
-                options.app_channel_address,
-                options.app_port,
-                app_token=options.app_token,
-                max_concurrency=options.app_max_concurrency,
-                head_limit=options.read_buffer_size,
-            )
         if self._engine is None:
             raise LaunchError("the engine was not started", Exit.SIDECAR_FAILED)
+        try:
+            channel = make_channel(options)
+        except ProtocolNotOffered as error:
+            raise LaunchError(str(error), Exit.SIDECAR_FAILED) from None
         runtime = Runtime(self._engine, options, self._resources, channel)
         try:
             await runtime.open()
