@@ -111,10 +111,18 @@ class Engine:
             await asyncio.shield(shared.opened)
         except BaseException:
             shared.users -= 1
-            if shared.opened.done() and self._shared.get(identity) is shared:
-                del self._shared[identity]
+            if not shared.users:
+                self._give_up(identity, shared)
             raise
         return shared.component
+
+    def _give_up(self, identity: _Identity, shared: _Shared) -> None:
+        """Forget a component that did not open and that nobody waits for any more."""
+        opened = shared.opened
+        if opened.done() and not opened.cancelled() and opened.exception() is None:
+            return  # it is open after all; `close` will find it
+        opened.cancel()
+        self._shared.pop(identity, None)
 
     async def release(self, component: Component, /) -> None:
         """Give a component back; the last user's call closes it."""

@@ -106,7 +106,7 @@ class HeaderMaker:
         """
         if traceparent is None:
             headers = self._bare
-        elif _parent.fullmatch(traceparent):
+        elif traceparent and _parent.fullmatch(traceparent):
             headers = (*self._fixed, ("traceparent", traceparent))
         else:
             headers = self._untraced

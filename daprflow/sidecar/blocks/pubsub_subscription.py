@@ -68,8 +68,7 @@ class Place:
     observer: Observer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """A message as a delivery needs it.
 
     Attributes:
