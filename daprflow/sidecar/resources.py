@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
 _LARGEST = 1024 * 1024
-_SEPARATOR = re.compile(r"^---(?:\s.*)?$", re.MULTILINE)
+_SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
 _VERSIONS = frozenset({"", "v1"})
 _GROUP = "dapr.io/"
 _NEXT = "run with a real runtime, or take it out"

@@ -24,7 +24,7 @@ _UNITS = {"Ki": 1024, "Mi": _MIB, "Gi": 1024 * _MIB, "K": 1000, "M": 1000**2, "G
 
 
 class HttpBinding:
-    """Calls one URL, with a path from the request; redirects are followed on the same host only."""
+    """Calls one URL, with a path from the request; another host never gets the security token."""
 
     capabilities = ("OUTPUT_BINDING",)
     operations = (
@@ -70,16 +70,19 @@ class HttpBinding:
             raise ComponentError("the binding is closed")
         method = "POST" if operation == "create" else operation.upper()
         url = URL(self._url(metadata.get("path", "")))
+        headers = self._headers(metadata)
         body = data if method in _WITH_BODY else None
         try:
             for _ in range(_REDIRECTS):
                 async with self._session.request(
-                    method, url, headers=self._headers(metadata), data=body, allow_redirects=False
+                    method, url, headers=headers, data=body, allow_redirects=False
                 ) as answer:
                     content = await self._body(answer)
                 following = _redirect(answer, url)
                 if following is None:
                     break
+                if following.origin() != url.origin():
+                    headers.pop(self._metadata.get("securitytokenheader", ""), None)
                 url = following
                 if answer.status not in _KEEPS_METHOD and method != "HEAD":
                     method, body = "GET", None
@@ -130,14 +133,13 @@ class HttpBinding:
 
 
 def _redirect(answer: "aiohttp.ClientResponse", url: "URL") -> "URL | None":
-    """Return where an answer leads on the same host, None when it leads nowhere or elsewhere."""
+    """Return where an answer leads, None when it leads nowhere."""
     from yarl import URL  # noqa: PLC0415 - comes with aiohttp
 
     location = answer.headers.get("location")
     if not 300 <= answer.status < 400 or not location:  # noqa: PLR2004 - the 3xx
         return None
-    following = url.join(URL(location))
-    return following if following.origin() == url.origin() else None
+    return url.join(URL(location))
 
 
 def _timeout(text: str) -> float | None:

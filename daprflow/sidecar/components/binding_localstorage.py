@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import errno
 import os
 import stat
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from posixpath import normpath
 
 import msgspec
 
@@ -17,6 +15,7 @@ from daprflow.sidecar.components.base import BindingAnswer, ComponentContext, Co
 from daprflow.sidecar.identifiers import new_id
 
 _FORBIDDEN = (Path("/proc"), Path("/sys"), Path("/boot"), Path("/var/run/secrets"))
+_LINKS = 255
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -87,13 +86,13 @@ class LocalStorageBinding:
 
 
 class _Place:
-    """Where a name leads: cleaned of dots, and below the root whatever it says."""
+    """Where a name leads: below the root, whatever it says and whatever links stand on the way."""
 
     def __init__(self, root: Path, name: str) -> None:
         if "\0" in name:
             raise ComponentError("a file name may not hold a NUL character")
         self.root = root
-        self.relative = PurePosixPath(normpath(f"/{name}").lstrip("/") or ".")
+        self.relative = PurePosixPath(*_resolved(root, name))
         self.path = root / self.relative
         self.last = self.relative.name or "."
 
@@ -129,13 +128,37 @@ class _Place:
             raise ComponentError(f"file not found: {self.path}") from None
         except OSError as error:
             reason = (error.strerror or "failed").lower()
-            if error.errno in {errno.ELOOP, errno.ENOTDIR} and self._through_link():
-                reason = "a symbolic link on the way is not followed"
             raise ComponentError(f"{doing} {self.path}: {reason}") from None
 
-    def _through_link(self) -> bool:
-        steps = [self.path, *self.path.parents]
-        return any(step.is_symlink() for step in steps if step != self.root)
+
+def _resolved(root: Path, name: str) -> list[str]:
+    """Return the steps from the root to what ``name`` means, as if the root were ``/``.
+
+    Links are resolved here, inside the root; opening follows none, so that a link put there in
+    between leads nowhere.
+    """
+    waiting = name.split("/")[::-1]
+    steps: list[str] = []
+    links = 0
+    while waiting:
+        part = waiting.pop()
+        if part in {"", "."}:
+            continue
+        if part == "..":
+            del steps[-1:]
+            continue
+        try:
+            target = str(root.joinpath(*steps, part).readlink())
+        except OSError:
+            steps.append(part)
+            continue
+        links += 1
+        if links > _LINKS:
+            raise ComponentError(f"file '{name}' leads through too many symbolic links")
+        if target.startswith("/"):
+            steps.clear()
+        waiting.extend(target.split("/")[::-1])
+    return steps
 
 
 def _walk(folder: Path) -> Iterator[Path]:
