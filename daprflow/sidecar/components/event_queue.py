@@ -60,6 +60,7 @@ class EventQueue:
         self._timer: Timer | None = None
         self._timer_due = 0.0
         self._away: Timer | None = None
+        self._away_told = False
 
     def make_event(self, message: Message, expires: float | None) -> StoredEvent:
         """Return ``message`` as an event of this group, numbered next."""
@@ -213,6 +214,7 @@ class EventQueue:
             logger.exception("handling an event on '%s/%s' failed", self._pubsub, self.group.topic)
             self._postpone(event, str(error))
         else:
+            self._away_told = False
             self._log.forget(event.key)
 
     def _hold(self, subscriber: Subscriber, event: StoredEvent, reason: Undelivered) -> None:
@@ -221,12 +223,14 @@ class EventQueue:
             return
         heapq.heappush(self._again, (event.key, event.attempt))
         if not subscriber.stopped and self._away is None:
-            logger.warning(
-                "events on '%s/%s' wait, the app is away: %s",
-                self._pubsub,
-                self.group.topic,
-                reason,
-            )
+            if not self._away_told:
+                self._away_told = True
+                logger.warning(
+                    "events on '%s/%s' wait until the app is back: %s",
+                    self._pubsub,
+                    self.group.topic,
+                    reason,
+                )
             self._away = self._clock.call_at(self._clock.now() + AWAY_PAUSE, self._retry_away)
 
     def _retry_away(self) -> None:
