@@ -1,5 +1,6 @@
 """``daprflow routes``: what a sidecar would call."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,8 @@ import typer
 from daprflow.cli.voice import printable
 from daprflow.launcher.child import freeze
 from daprflow.launcher.target import load, resolve
+
+WIDE = 1000
 
 
 def routes(
@@ -18,10 +21,14 @@ def routes(
     from rich.table import Table  # noqa: PLC0415
 
     frozen = freeze(load(resolve(target, Path.cwd())))
-    table = Table("kind", "name", "path", "handler", "payload", "source", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for head in ("kind", "name", "path", "handler", "payload", "source"):
+        table.add_column(head, overflow="fold")
     for row in frozen.handlers:
         cells = (row.kind, row.name, row.path, row.handler, row.payload, row.source)
         table.add_row(*map(printable, cells))
-    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    # Where nobody watches, a line is as long as it needs to be.
+    width = None if sys.stdout.isatty() else WIDE
+    console = Console(markup=False, highlight=False, emoji=False, width=width)
     console.print(f"app '{printable(frozen.app_id)}' has {len(frozen.handlers)} handlers")
     console.print(table)

@@ -90,6 +90,7 @@ class Launch:
         self._env = env
         self._voice = voice
         self._folder = DataFolder(options.sidecar.data_dir)
+        self._held: list[socket.socket] = []
 
     async def run(self, started: float) -> int:
         """Take what the run needs, carry it out, give everything back.
@@ -97,7 +98,13 @@ class Launch:
         Raises:
             LaunchError: something outside stands in the way.
         """
-        chosen = choose(self._options, self._env)
+        try:
+            return await self._run(choose(self._options, self._env), started)
+        finally:
+            for listener in self._held:
+                listener.close()
+
+    async def _run(self, chosen: Chosen, started: float) -> int:
         if chosen.choice is SidecarChoice.NONE:
             return await self._supervise(self._attached(), started)
         self._folder.prepare()
@@ -141,7 +148,7 @@ class Launch:
 
             if warning := unhonoured(options.config):
                 self._voice.warn(warning)
-        api = http_listener(options)
+        api = self._hold(http_listener(options))
         http_port = api.getsockname()[1]
         listener = self._app_listener({http_port})
         tokens = Tokens(self._env.get("DAPR_API_TOKEN"), self._env.get("APP_API_TOKEN"))
@@ -160,12 +167,12 @@ class Launch:
 
     def _real(self, reason: str, program: Path) -> "_Pieces":
         options = self._options.sidecar
-        http = http_listener(options)
+        http = self._hold(http_listener(options))
         if options.dapr_grpc_port is not None:
-            grpc = ports.listen(options.dapr_grpc_port, flag="--dapr-grpc-port")
+            grpc = self._hold(ports.listen(options.dapr_grpc_port, flag="--dapr-grpc-port"))
         else:
-            grpc = ports.listen_from(DEFAULT_GRPC_PORT)
-        metrics = ports.listen_from(DEFAULT_METRICS_PORT)
+            grpc = self._hold(ports.listen_from(DEFAULT_GRPC_PORT))
+        metrics = self._hold(ports.listen_from(DEFAULT_METRICS_PORT))
         http_port, grpc_port, _ = taken = [s.getsockname()[1] for s in (http, grpc, metrics)]
         listener = self._app_listener(set(taken))
         tokens = Tokens(
@@ -191,8 +198,13 @@ class Launch:
                 ports.require_free(options.app_port, host=host, flag="--app-port")
             return None
         if options.app_port is not None:
-            return ports.listen(options.app_port, host=host, flag="--app-port")
-        return ports.listen_from(DEFAULT_APP_PORT, host=host, avoid=avoid)
+            return self._hold(ports.listen(options.app_port, host=host, flag="--app-port"))
+        return self._hold(ports.listen_from(DEFAULT_APP_PORT, host=host, avoid=avoid))
+
+    def _hold(self, listener: socket.socket) -> socket.socket:
+        """Remember a socket, so that it is closed whatever happens."""
+        self._held.append(listener)
+        return listener
 
     def _surroundings(
         self,

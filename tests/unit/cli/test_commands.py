@@ -1,0 +1,247 @@
+"""The command line itself: settings, flags, errors in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from daprflow.cli.calls import content_type, find
+from daprflow.cli.flags import quantity, sidecar_options
+from daprflow.cli.main import COMMANDS, main
+from daprflow.cli.settings import defaults
+from daprflow.cli.voice import printable
+from daprflow.launcher.exits import LaunchError
+from tests.helpers.cli_run import finish, write
+
+APP = """
+from daprflow import DaprFlow
+
+app = DaprFlow("shop")
+
+
+@app.topic("pubsub", "orders", dead_letter="dead")
+async def add(order: dict[str, int]) -> None: ...
+"""
+WALL = """
+from starlette.middleware import Middleware
+
+
+class Wall:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http" and scope["path"].startswith("/dapr/"):
+            await send({"type": "http.response.start", "status": 302, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self.app(scope, receive, send)
+
+
+class Door(Wall):
+    async def __call__(self, scope, receive, send):
+        await self.app(scope, receive, send)
+"""
+
+
+def code_of(*words: str) -> int:
+    """Run the command in this process; return its exit code."""
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    code = caught.value.code
+    assert code is None or isinstance(code, int)
+    return code or 0
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# ---- flags, environment, daprflow.toml
+
+
+def test_settings_of_a_command_go_before_those_of_all(here: Path) -> None:
+    """A table named as a command wins over the top level; dashes and underscores are one."""
+    write(
+        here, {"daprflow.toml": 'log-level = "warn"\n[run]\nlog_level = "debug"\nreload = true\n'}
+    )
+    found = defaults(here, COMMANDS)
+    assert found["run"] == {"log_level": "debug", "reload": True}
+    assert found["sidecar"] == {"log_level": "warn"}
+
+
+def test_no_file_means_no_settings(here: Path) -> None:
+    """The file is optional."""
+    assert defaults(here, COMMANDS) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("run = [", "is no TOML"), ("[rnu]\n", r"\[rnu\], which is no command")],
+)
+def test_a_wrong_settings_file_is_one_line(here: Path, text: str, says: str) -> None:
+    """The file and the place are named."""
+    write(here, {"daprflow.toml": text})
+    with pytest.raises(LaunchError, match=says):
+        defaults(here, COMMANDS)
+
+
+def test_flag_beats_environment_beats_file(here: Path) -> None:
+    """The order of the sources, seen through a level that is refused."""
+    write(here, {"app.py": APP, "daprflow.toml": '[run]\nlog-level = "one"\n'})
+    env = {"DAPRFLOW_LOG_LEVEL": "two"}
+    for words, given, named in ((), {}, "one"), ((), env, "two"), (("--log-level", "3"), env, "3"):
+        code, text = finish(here, "run", ".", *words, env=given)
+        assert code == 2
+        assert f"'{named}' is none of" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4Mi", 4_194_304), ("4Ki", 4096), ("1M", 1_000_000), ("77", 77), ("-1", -1)],
+)
+def test_sizes_are_kubernetes_quantities(text: str, size: int) -> None:
+    """As the runtime's flags take them."""
+    assert quantity(text) == size
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", ".", "--max-body-size", "much"),
+        ("run", ".", "--log-level", "loud"),
+        ("run", ".", "--app-port", "0"),
+        ("run", ".", "--app-id", "a.b"),
+        ("run", ".", "--resources-path", "nowhere"),
+        ("run", ".", "--sidecar", "real"),
+        ("run", ".", "--app-health-probe-timeout", "9000"),
+        ("run", "."),
+        ("run",),
+        ("run", ".", "--", "true"),
+        ("run", "nowhere"),
+        ("sidecar",),
+        ("sidecar", "--app-id", "x", "--config", "nowhere.yaml"),
+        ("publish", "pubsub", "topic", "1", "--metadata", "x"),
+        ("nonsense",),
+    ],
+)
+def test_misuse_is_told_with_exit_code_2(
+    here: Path, words: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback, and something on standard error."""
+    assert code_of(*words) == 2
+    text = capfd.readouterr().err
+    assert text
+    assert "Traceback" not in text
+
+
+def test_the_probes_timeout_may_not_exceed_their_interval() -> None:
+    """The same rule as the runtime's."""
+    from daprflow.cli import flags
+
+    values = dict(flags._DEFAULTS) | {"app_health_probe_timeout": 5000}
+    assert sidecar_options({k: values[k] for k in flags.SIDECAR_FLAGS}).app_health_threshold == 3
+
+
+# ---- configuration files
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "says"),
+    [
+        ("accessControl:\n    defaultAction: deny", 2, "does not honour 'spec.accessControl'"),
+        ("secrets:\n    scopes: [{storeName: a}]", 2, "'spec.secrets'"),
+    ],
+)
+def test_a_configuration_that_protects_is_refused(
+    here: Path, spec: str, code: int, says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Running open what was asked to be closed is worse than not running."""
+    write(here, {"c.yaml": f"kind: Configuration\nspec:\n  {spec}\n"})
+    assert code_of("sidecar", "--app-id", "x", "--config", "c.yaml") == code
+    assert says in capfd.readouterr().err
+
+
+# ---- check, routes
+
+
+def test_check_accepts_a_sound_app(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Every probe arrives, no handler is called."""
+    write(here, {"sound1.py": APP})
+    assert code_of("check", "sound1.py") == 0
+    assert "app 'shop' is sound: 1 handlers" in capfd.readouterr().out
+
+
+def test_check_names_the_middleware_that_stops_a_sidecar(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The probe, what it is for, and the blocker; exit code 1."""
+    app = WALL + APP.replace('"shop"', '"shop", middleware=[Middleware(Door), Middleware(Wall)]')
+    write(here, {"walled2.py": app})
+    assert code_of("check", "walled2.py") == 1
+    text = capfd.readouterr().err
+    assert "GET /dapr/subscribe (the app's subscriptions) is stopped by middleware 'Wall'" in text
+    assert "deliveries to topic 'pubsub/orders'" in text
+    assert "Door" not in text
+
+
+def test_check_lists_every_problem_of_a_definition(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """All mistakes at once, one line each."""
+    wrong = "\n@app.invoke\nasync def {0}(a: int, *, b: frozenset[int]) -> int: ...\n"
+    write(here, {"wrong3.py": APP + wrong.format("one") + wrong.format("two")})
+    assert code_of("check", "wrong3.py") == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert any("one" in line for line in lines)
+    assert any("two" in line for line in lines)
+
+
+def test_routes_prints_the_table(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Kind, name, path, handler, payload and source line."""
+    write(here, {"routed4.py": APP})
+    assert code_of("routes", "routed4.py") == 0
+    text = capfd.readouterr().out
+    for part in ("topic", "pubsub/orders", "/dapr/topics/pubsub/orders", "add", "routed4:"):
+        assert part in text
+
+
+# ---- publish, invoke
+
+
+@pytest.mark.parametrize("words", [("publish", "pubsub", "a", "1"), ("invoke", "shop", "total")])
+def test_without_a_run_a_poke_says_what_to_do(
+    here: Path, words: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One line: nothing runs here, and two ways on."""
+    assert code_of(*words) == 1
+    text = capfd.readouterr().err
+    assert "nothing runs in '.daprflow'" in text
+    assert "--dapr-http-port" in text
+
+
+def test_a_port_without_sidecar_is_named(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The port and the reason."""
+    assert code_of("publish", "pubsub", "a", "1", "--dapr-http-port", "1") == 1
+    assert "no sidecar answers on port 1: Connection refused" in capfd.readouterr().err
+
+
+def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sidecar that was started elsewhere is called with DAPR_API_TOKEN."""
+    monkeypatch.setenv("DAPR_API_TOKEN", "t")
+    assert find(3500, Path("nowhere")).token == "t"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [('{"a": 1}', "application/json"), ("5", "application/json"), ("hello", "text/plain")],
+)
+def test_what_is_json_is_sent_as_json(text: str, kind: str) -> None:
+    """Everything else is text."""
+    assert content_type(text).startswith(kind)
+
+
+def test_control_characters_of_others_are_neutralised() -> None:
+    """FC-12: a log line cannot move the cursor."""
+    assert printable("a\x1b[2Jb\nc") == "a\N{REPLACEMENT CHARACTER}[2Jb\nc"
