@@ -11,6 +11,8 @@ from daprflow.sidecar.components.base import (
 )
 from daprflow.sidecar.components.ttl import parse_int, require_ttl
 
+_SWEEP = 1024
+
 
 class InMemoryState:
     """A dictionary with ETags (UUIDs) and expiry."""
@@ -21,6 +23,7 @@ class InMemoryState:
     def __init__(self, context: ComponentContext) -> None:
         self._clock = context.clock
         self._items: dict[str, StoredValue] = {}
+        self._written = 0
 
     async def open(self) -> None:
         """Do nothing: there is nothing to connect to."""
@@ -78,5 +81,14 @@ class InMemoryState:
         if write.data is None:
             self._items.pop(write.key, None)
             return
+        self._written += 1
+        if not self._written % _SWEEP:
+            self._sweep()
         expires = self._clock.now() + write.ttl if write.ttl and write.ttl > 0 else None
         self._items[write.key] = StoredValue(write.data, str(uuid4()), expires)
+
+    def _sweep(self) -> None:
+        """Forget what has expired and nobody asks for any more."""
+        now = self._clock.now()
+        for key in [k for k, v in self._items.items() if v.expires and v.expires <= now]:
+            del self._items[key]

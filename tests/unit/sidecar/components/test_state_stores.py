@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,6 +106,23 @@ async def test_texts_of_the_in_memory_store(tmp_path: Path) -> None:
     await store.write(StateWrite("k", b"2", first_write=True))
     await store.close()
     assert await store.get("k") is None
+
+
+async def test_expired_values_do_not_pile_up(tmp_path: Path) -> None:
+    """Values that expired and are never read again are forgotten; the others stay."""
+    clock = VirtualClock()
+    store = InMemoryState(context(tmp_path, clock, "state.in-memory"))
+    await store.write(StateWrite("kept", b"1"))
+    tracemalloc.start()
+    try:
+        for number in range(8192):
+            await store.write(StateWrite(f"k{number}", b"x" * (2000 + number % 7), ttl=1))
+            clock.move_to(clock.now() + 0.01)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 8192 * 1000
+    assert await store.get("kept") is not None
 
 
 async def test_expiry_to_the_millisecond(tmp_path: Path) -> None:
