@@ -13,12 +13,12 @@ from benchmarks.table import Figure, Section, show
 
 def _delivery(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     with load_agent() as agent:
-        return delivery.measure(agent, rounds=3 if quick else 9, seconds=0.5 if quick else 1.0)
+        return delivery.measure(agent, rounds=5 if quick else 24, seconds=0.3)
 
 
 def _publish(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     with load_agent() as agent:
-        return publish.measure(agent, rounds=3 if quick else 7, events=6_000 if quick else 15_000)
+        return publish.measure(agent, rounds=4 if quick else 15, events=4_000 if quick else 6_000)
 
 
 def _run(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag

@@ -11,14 +11,23 @@ HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length: "
 
 
-def request_bytes(path: str, body: bytes, content_type: str) -> bytes:
+FROM_RUNTIME = (
+    "content-type: application/cloudevents+json\r\naccept-encoding: gzip\r\n"
+    "user-agent: Go-http-client/1.1\r\npubsubname: pubsub\r\n"
+    "traceparent: 00-00000000000000000000000000000000-0000000000000000-00\r\n"
+)
+"""The headers a runtime sends with an event."""
+FROM_CLIENT = (
+    "content-type: application/json\r\naccept: */*\r\naccept-encoding: gzip, deflate\r\n"
+    "user-agent: benchmark\r\n"
+)
+"""The headers a client sends with a call on its sidecar."""
+
+
+def request_bytes(path: str, body: bytes, headers: str) -> bytes:
     """Return a whole POST request as it stands on the wire."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: Go-http-client/1.1\r\n"
-        f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\naccept-encoding: gzip\r\n"
-        "traceparent: 00-00000000000000000000000000000000-0000000000000000-00\r\n\r\n"
-    )
-    return head.encode() + body
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{headers}"
+    return head.encode() + b"content-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 def message_length(buffer: bytes) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from benchmarks.client import request_bytes
+from benchmarks.client import FROM_RUNTIME, request_bytes
 from benchmarks.messages import Saturate, Saturated
 from benchmarks.processes import Agent, BenchmarkError, Server, cpu_seconds, serving
 from benchmarks.table import Bound, Figure, Section, at_least
@@ -47,8 +47,8 @@ class Rounds:
 
 
 def _measure(agent: Agent, peer: Peer, server: Server, seconds: float, rounds: Rounds) -> None:
-    request = request_bytes(peer.path, EVENT, "application/cloudevents+json")
-    warm_up = 0.15
+    request = request_bytes(peer.path, EVENT, FROM_RUNTIME)
+    warm_up = 0.1
     before = cpu_seconds(server.pid)
     report = agent.carry_out(Saturate(server.port, request, CONNECTIONS, seconds, warm_up))
     if not isinstance(report, Saturated) or report.failures or not report.answers:

@@ -18,7 +18,6 @@ import msgspec
 from benchmarks.messages import Failed, Order, Report, Started
 
 ROOT = Path(__file__).parent.parent
-TICKS = os.sysconf("SC_CLK_TCK")
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 LOAD_CORE, SERVER_CORE = CORES[0], CORES[-1]
 
@@ -168,10 +167,10 @@ def load_agent() -> Iterator[Agent]:
 def cpu_seconds(pid: int) -> float:
     """Return the processor time of all threads of a process, or 0 where the system hides it."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        tasks = [task / "schedstat" for task in Path(f"/proc/{pid}/task").iterdir()]
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def resident_mib(pid: int) -> float:

@@ -52,12 +52,14 @@ class Broker:
     alone: float = 0.0
 
 
-RELAY, DURABLE_RELAY = "bare relay", "bare relay, durable"
+RELAY, SERIAL_RELAY, DURABLE_RELAY = "bare relay", "bare relay, serial", "bare relay, durable"
+RELAYS = {RELAY: "memory", SERIAL_RELAY: "serial", DURABLE_RELAY: "durable"}
 BY_NAME, EPHEMERAL, DURABLE = "pubsub.in-memory", "built-in, --ephemeral", "built-in, durable"
 BROKERS = (
     Broker(RELAY),
-    Broker(BY_NAME, RELAY, 8000, 0.5),
     Broker(EPHEMERAL, RELAY, 8000, 0.5),
+    Broker(SERIAL_RELAY),
+    Broker(BY_NAME, SERIAL_RELAY, 0, 0.5),
     Broker(DURABLE_RELAY),
     Broker(DURABLE, DURABLE_RELAY, 6000, 1.0),
 )
@@ -93,10 +95,9 @@ def sidecar(folder: Path, app_port: int, *flags: str) -> Iterator[Server]:
 def _started(broker: Broker, app_port: int) -> Iterator[Server]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        if broker.name == RELAY:
-            server = serving("relay", str(app_port))
-        elif broker.name == DURABLE_RELAY:
-            server = serving("relay", str(app_port), str(folder / "events.db"))
+        if broker.name in RELAYS:
+            kind = RELAYS[broker.name]
+            server = serving("relay", str(app_port), kind, str(folder / "events.db"))
         elif broker.name == BY_NAME:
             resources = folder / "resources"
             resources.mkdir()

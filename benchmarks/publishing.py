@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from benchmarks.client import Connection, connect, request_bytes
+from benchmarks.client import FROM_CLIENT, Connection, connect, request_bytes
 from benchmarks.messages import PublishAlone, PublishedAlone, PublishedMany, PublishMany
 
 PATIENCE = 20.0
@@ -37,9 +37,7 @@ class Ledger:
 
 
 def _requests(path: str, count: int) -> list[bytes]:
-    return [
-        request_bytes(path, b'{"id": %d}' % number, "application/json") for number in range(count)
-    ]
+    return [request_bytes(path, b'{"id": %d}' % number, FROM_CLIENT) for number in range(count)]
 
 
 async def publish_many(order: PublishMany, ledger: Ledger) -> PublishedMany:

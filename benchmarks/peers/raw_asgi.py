@@ -12,17 +12,13 @@ class Order(msgspec.Struct):
 
 
 class Event(msgspec.Struct):
-    """The envelope."""
+    """The least of an envelope."""
 
     id: str
     source: str
     type: str
     specversion: str
     data: Order
-    datacontenttype: str = ""
-    topic: str = ""
-    pubsubname: str = ""
-    time: str = ""
 
 
 DECODER = msgspec.json.Decoder(Event)

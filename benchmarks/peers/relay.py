@@ -1,6 +1,7 @@
 """Peer: a bare relay, publish in through ASGI and out through an `asyncio.Protocol` client.
 
-It moves bytes and commits as a broker must, and does nothing else a broker does.
+It moves bytes and commits as a broker must, and does nothing else a broker does. ``serial``
+delivers one event at a time and holds publishers back meanwhile, as ``pubsub.in-memory`` does.
 """
 
 import asyncio
@@ -131,8 +132,9 @@ def envelope(number: str, data: bytes) -> bytes:
 class Relay:
     """The ASGI side: take an event, store it where asked to, answer, deliver."""
 
-    def __init__(self, app_port: int, journal: Journal | None) -> None:
+    def __init__(self, app_port: int, journal: Journal | None, *, serial: bool = False) -> None:
         self._client = AppClient(app_port)
+        self._turn = asyncio.Lock() if serial else None
         self._journal = journal
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -150,6 +152,8 @@ class Relay:
         body = envelope(number, message["body"])
         if self._journal is not None:
             await self._journal.add(number, body)
+        if self._turn is not None:
+            await self._turn.acquire()
         task = asyncio.create_task(self._deliver(number, body))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -157,10 +161,14 @@ class Relay:
         await send(END)
 
     async def _deliver(self, number: str, body: bytes) -> None:
-        if await self._client.deliver(body) == 200 and self._journal is not None:
+        status = await self._client.deliver(body)
+        if self._turn is not None:
+            self._turn.release()
+        if status == 200 and self._journal is not None:
             self._journal.remove(number)
 
 
 if __name__ == "__main__":
-    store = Journal(Path(sys.argv[2])) if len(sys.argv) > 2 else None
-    serve(Relay(int(sys.argv[1]), store))
+    app_port, kind = int(sys.argv[1]), sys.argv[2]
+    store = Journal(Path(sys.argv[3])) if kind == "durable" else None
+    serve(Relay(app_port, store, serial=kind == "serial"))
