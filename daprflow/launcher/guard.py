@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     os.set_inheritable(int(control), False)  # noqa: FBT003 - takes no keyword
     guard = Guard(int(control), float(grace))
     if LINUX:
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
     guard.listen()
     descriptors = [int(number) for number in keep.split(",")] if keep != "-" else []
     try:
@@ -149,7 +149,7 @@ class Guard:
 
     def _signal_all(self, number: int) -> None:
         _signal_group(self.app, number)
-        for pid in _descendants(os.getpid()) if LINUX else ():
+        for pid in descendants(os.getpid()) if LINUX else ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -159,7 +159,7 @@ def _become(command: Sequence[str], failure: int) -> NoReturn:
     try:
         os.setpgid(0, 0)
         if LINUX:
-            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         for number in (*FORWARDED, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
@@ -170,7 +170,8 @@ def _become(command: Sequence[str], failure: int) -> NoReturn:
         os._exit(NOT_FOUND)
 
 
-def _prctl(option: int, value: int) -> None:
+def prctl(option: int, value: int) -> None:
+    """Set a property of this process (Linux)."""
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
@@ -183,7 +184,7 @@ def _signal_group(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def _descendants(root: int) -> list[int]:
+def descendants(root: int) -> list[int]:
     """Return every process below ``root``, from /proc; zombies are left out."""
     children: dict[int, list[int]] = {}
     with os.scandir("/proc") as entries:

@@ -1,5 +1,6 @@
 """From options to a run: chooses the sidecar, takes the ports, locks the data folder."""
 
+import asyncio
 import os
 import secrets
 import socket
@@ -21,6 +22,7 @@ from daprflow.launcher.options import (
     SidecarOptions,
     Tokens,
 )
+from daprflow.launcher.process import adopt_orphans, end_orphans
 from daprflow.launcher.sidecar import AppSpec, Attached, Sidecar
 from daprflow.launcher.supervisor import Plan, Supervisor, Voice
 
@@ -98,9 +100,11 @@ class Launch:
         Raises:
             LaunchError: something outside stands in the way.
         """
+        adopt_orphans()
         try:
             return await self._run(choose(self._options, self._env), started)
         finally:
+            await asyncio.to_thread(end_orphans)
             for listener in self._held:
                 listener.close()
 

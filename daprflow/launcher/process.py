@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
 from daprflow.launcher import guard
-from daprflow.launcher.guard import FORWARDED
+from daprflow.launcher.guard import FORWARDED, LINUX, PR_SET_CHILD_SUBREAPER, descendants, prctl
 
 
 class GuardedProcess:
@@ -105,3 +106,20 @@ class GuardedProcess:
     def _watch(self) -> None:
         code = self._process.wait()
         self._ended.set_result(code if code >= 0 else 128 - code)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever a killed guard leaves behind (Linux)."""
+    if LINUX:
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_orphans() -> None:
+    """Kill every process below this one: nothing of a run is left when its guards are gone."""
+    if not LINUX:
+        return
+    while left := descendants(os.getpid()):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
