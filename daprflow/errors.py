@@ -110,4 +110,4 @@ class Retry(Exception):  # noqa: N818 - control flow, not an error
 
 
 class Drop(Exception):  # noqa: N818 - control flow, not an error
-    """Raise it in a topic handler to give the event up; a dead letter topic gets it, where named."""
+    """Raise it in a topic handler to give the event up; its dead letter topic gets it, if any."""
