@@ -100,7 +100,8 @@ class Loader:
             async with asyncio.timeout(resource.init_timeout):
                 instance = await self._engine.acquire(context, factory)
         except ComponentError as error:
-            raise ComponentError(f"{_place(resource)} cannot be opened: {error}") from error
+            reason = _without_secrets(str(error), resource, context.metadata)
+            raise ComponentError(f"{_place(resource)} cannot be opened: {reason}") from None
         except TimeoutError as error:
             raise ComponentError(
                 f"{_place(resource)} was not open after {resource.init_timeout:g} s; "
@@ -177,6 +178,15 @@ class Loader:
         while "{uuid}" in value:
             value = value.replace("{uuid}", new_id(), 1)
         return value
+
+
+def _without_secrets(text: str, resource: ComponentResource, metadata: Mapping[str, str]) -> str:
+    """Return an error's text with every value that came from elsewhere replaced by its name."""
+    for item in resource.metadata:
+        value = metadata.get(item.name.lower(), "")
+        if value and (item.secret_key_ref is not None or item.env_ref):
+            text = text.replace(value, f"<value of {item.name}>")
+    return text
 
 
 def _order(resource: ComponentResource) -> int:
