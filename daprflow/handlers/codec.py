@@ -9,6 +9,9 @@ from msgspec import inspect as types
 from daprflow.addresses import type_name
 
 
+_ENCODED_BASES = (dict, list, tuple, set, frozenset, str, bytes)
+
+
 def encode_other(value: Any) -> Any:
     """Turn a pydantic model into what msgspec can encode.
 
@@ -60,6 +63,34 @@ def undecodable(payload: Any) -> str:
                 "builtin or pydantic model"
             )
     return ""
+
+
+def unencodable(answer: Any) -> str:
+    """Return why a value of type ``answer`` can never be sent; empty when it may be.
+
+    More can be sent than read back, such as a union of two Structs, so only classes that no
+    encoder knows are refused.
+    """
+    try:
+        found = types.type_info(answer)
+    except (TypeError, ValueError, NameError):
+        return ""
+    for custom in _custom_types(found, set()):
+        if not _may_be_encoded(custom):
+            return (
+                f"'{type_name(custom)}' is no msgspec Struct, dataclass, TypedDict, attrs class, "
+                "builtin or pydantic model"
+            )
+    return ""
+
+
+def _may_be_encoded(custom: Any) -> bool:
+    return (
+        hasattr(custom, "model_dump")
+        or not isinstance(custom, type)
+        or issubclass(custom, _ENCODED_BASES)
+        or bool(getattr(custom, "__abstractmethods__", ()) or getattr(custom, "_is_protocol", ()))
+    )
 
 
 def _custom_types(found: Any, seen: set[int]) -> list[Any]:

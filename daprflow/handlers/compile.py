@@ -11,6 +11,7 @@ from daprflow.handlers.calling import Call, caller
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder
 from daprflow.handlers.envelopes import Batch, BindingEvent
 from daprflow.handlers.handler import Delivery, Handler, Interceptor, Next, Outcome
+from daprflow.handlers.options import mistyped, unusable
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.providers import Container
 from daprflow.handlers.registration import (
@@ -19,7 +20,6 @@ from daprflow.handlers.registration import (
     InvokeOptions,
     Kind,
     Options,
-    ProviderOptions,
     Registration,
     TopicOptions,
 )
@@ -28,6 +28,7 @@ from daprflow.handlers.signature import (
     Calling,
     Signature,
     SignatureError,
+    answer_of,
     read_handler,
     verdict_allowed,
 )
@@ -35,10 +36,6 @@ from daprflow.handlers.subscriptions import TopicHandler, TopicPlan, agree, grou
 from daprflow.handlers.topics import TopicPolicy
 from daprflow.handlers.verdicts import FAULTS, failed
 from daprflow.protocol.cloudevents import CloudEvent
-from daprflow.protocol.schedules import ScheduleError, parse_schedule
-
-_OUR_PREFIX = "dapr/"
-_SCOPES = ("app", "call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +100,9 @@ class _Compiler:
         self._container = Container(pool)
 
     def compile(self, registrations: Sequence[Registration]) -> Blueprint:
-        providers = [each for each in registrations if each.kind is Kind.PROVIDER]
-        handlers = [each for each in registrations if each.kind is not Kind.PROVIDER]
-        self._check_options(registrations)
+        sound = [each for each in registrations if self._has_sound_options(each)]
+        providers = [each for each in sound if each.kind is Kind.PROVIDER]
+        handlers = [each for each in sound if each.kind is not Kind.PROVIDER]
         self.problems += self._container.add_all(providers)
         found = [read for each in handlers if (read := self._read(each)) is not None]
         plans = self._topics(found)
@@ -115,11 +112,13 @@ class _Compiler:
             raise AppDefinitionError(self.problems)
         return Blueprint(tuple(routes), tuple(plans), self._container, tuple(_warnings(plans)))
 
-    def _check_options(self, registrations: Sequence[Registration]) -> None:
-        for each in registrations:
-            problem = _option_problem(each.options)
-            if problem:
-                self.problems.append(f"{each.title} {problem}")
+    def _has_sound_options(self, registration: Registration) -> bool:
+        """Report wrong options; those of a wrong type cannot be looked at any further."""
+        wrong_type = mistyped(registration.options)
+        problem = wrong_type or unusable(registration.options)
+        if problem:
+            self.problems.append(f"{registration.title} {problem}")
+        return not wrong_type
 
     def _read(self, registration: Registration) -> Read | None:
         try:
@@ -272,44 +271,6 @@ def _root_name(options: Options) -> str:
     raise AssertionError(options)  # pragma: no cover - topics have routes of their own
 
 
-def _option_problem(options: Options) -> str:
-    """Return what is wrong with a decorator's own arguments."""
-    match options:
-        case TopicOptions():
-            return _topic_problem(options)
-        case ProviderOptions(scope=scope):
-            return "" if scope in _SCOPES else f"sets scope={scope!r}; it must be 'app' or 'call'"
-        case CronOptions(name=name, schedule=schedule):
-            return _name_problem(name) or _schedule_problem(schedule)
-        case _:
-            return _name_problem(options.name)
-
-
-def _topic_problem(options: TopicOptions) -> str:
-    if not options.pubsub or not options.topic:
-        return "has an empty pub/sub or topic name"
-    if options.max_messages is not None and options.max_messages < 1:
-        return f"sets max_messages={options.max_messages}; it must be at least 1"
-    if options.max_wait is not None and options.max_wait.total_seconds() <= 0:
-        return "sets a 'max_wait' that is not positive"
-    return ""
-
-
-def _name_problem(name: str) -> str:
-    bare = name.strip("/")
-    if not bare or f"{bare}/".startswith(_OUR_PREFIX):
-        return f"has the name '{name}', which is empty or below '/dapr'"
-    return ""
-
-
-def _schedule_problem(schedule: str) -> str:
-    try:
-        parse_schedule(schedule)
-    except ScheduleError as error:
-        return f"has the schedule '{schedule}', which cannot be read: {error}"
-    return ""
-
-
 def _signature_problems(read: Read) -> list[str]:
     """Return what is wrong with a handler's payload, answer or way of running."""
     kind, signature = read.registration.kind, read.signature
@@ -326,7 +287,16 @@ def _signature_problems(read: Read) -> list[str]:
             f"returns {type_name(signature.returns)}; the runtime ignores what a binding handler "
             "answers: return None and call the client instead"
         )
+    elif kind is Kind.INVOKE:
+        problems += _answer_problems(signature)
     return problems
+
+
+def _answer_problems(signature: Signature) -> list[str]:
+    """Return why what an invoke handler answers cannot be sent."""
+    answer = answer_of(signature)
+    reason = "" if answer is MISSING else codec.unencodable(answer)
+    return [f"returns {type_name(answer)}, which cannot be sent: {reason}"] if reason else []
 
 
 def _returns_nothing(annotation: Any) -> bool:
@@ -368,8 +338,8 @@ def _contradicts(wanted: Any, carried: Any) -> bool:
     return not (
         carried is None
         or wanted in (carried, bytes, str, Any, object)
-        or (isinstance(wanted, type) and isinstance(carried, type) and issubclass(carried, wanted))
         or not (isinstance(wanted, type) and isinstance(carried, type))
+        or wanted in carried.__mro__  # not issubclass(): a TypedDict refuses that
     )
 
 

@@ -53,9 +53,10 @@ class Decorator:
     @property
     def problem(self) -> str:
         """What to say when it is never applied."""
+        verb = "provide" if self._kind is Kind.PROVIDER else self._kind
         return (
-            f"'app.{self._kind}(...)' ({self.source}) decorates no function; "
-            f"write it as '@app.{self._kind}(...)' above one"
+            f"'app.{verb}(...)' ({self.source}) decorates no function; "
+            f"write it as '@app.{verb}(...)' above one"
         )
 
 
@@ -335,11 +336,11 @@ class Router:
             raise AppDefinitionError([problem])
 
 
-def _address(address: tuple[Any, ...]) -> tuple[str, str, Any]:
-    """Return pub/sub name, topic name and payload type from a handle or two strings."""
+def _address(address: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    """Return pub/sub name, topic name and payload type; freeze reports what is none of it."""
     match address:
         case (Topic() as topic,):
             return topic.pubsub, topic.name, topic.payload
-        case (str(pubsub), str(name)):
+        case (pubsub, name):
             return pubsub, name, None
-    raise TypeError("topic() takes a Topic handle, or the names of a pub/sub component and a topic")
+    return address, None, None

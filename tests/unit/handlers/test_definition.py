@@ -1,8 +1,8 @@
 """Mistakes in an app's definition: each is found at freeze, with handler and place."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import msgspec
 import pytest
@@ -347,6 +347,118 @@ class DefinedLater(msgspec.Struct):
 
 @pytest.mark.parametrize("arguments", [(), ("pubsub",), ("a", "b", "c"), (1, 2), (orders, "x")])
 def test_a_topic_is_a_handle_or_two_names(arguments: tuple[Any, ...]) -> None:
-    """Anything else is refused where it stands."""
-    with pytest.raises(TypeError, match="a Topic handle, or the names"):
-        DaprFlow("shop").topic(*arguments)
+    """Anything else is reported with the handler."""
+    [problem] = problems_of(lambda app: app.topic(*arguments)(fine))
+    assert problem.startswith(f"topic handler 'fine' ({__name__}:")
+    assert "a Topic handle, or the names" in problem
+
+
+def test_a_decorator_without_its_parentheses_is_reported() -> None:
+    """``@app.topic`` above a function registers nothing, which is one problem, not a traceback."""
+    found = problems_of(
+        lambda app: app.topic(fine),  # type: ignore[call-overload]
+        lambda app: app.binding(also_fine),  # type: ignore[arg-type]
+        lambda app: app.provide(scope="call"),
+    )
+    assert [problem.partition("(")[0] for problem in found] == [
+        "'app.topic",
+        "'app.binding",
+        "'app.provide",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"match": 5}, "sets match=5; it must be a string, a CEL rule"),
+        ({"dead_letter": orders}, "it must be a string, a topic's name"),
+        ({"max_messages": "9"}, "sets max_messages='9'; it must be a number"),
+        ({"max_messages": True}, "it must be a number"),
+        ({"max_wait": 5}, "sets max_wait=5; it must be a timedelta"),
+        ({"raw": "yes"}, "it must be True or False"),
+        ({"metadata": {"a": 1}}, "it must be a mapping of strings to strings"),
+        ({"metadata": "a=1"}, "it must be a mapping of strings to strings"),
+    ],
+)
+def test_options_of_a_wrong_type_are_reported(options: dict[str, Any], says: str) -> None:
+    """Who writes no types learns of the mistake with the handler's place, beside the others."""
+    found = problems_of(handler(batch, **options), lambda app: app.binding("in")(returns_text))
+    assert len(found) == 2
+    assert found[0].startswith(f"topic handler 'batch' ({__name__}:")
+    assert says in found[0]
+
+
+@pytest.mark.parametrize(
+    ("declare", "says"),
+    [
+        (lambda app: app.binding(5)(fine), "has a name of type 'int'; it must be a string"),
+        (lambda app: app.cron("tick", timedelta(1))(fine), "has a schedule of type 'timedelta'"),
+        (lambda app: app.invoke(name=5)(fine), "has a name of type 'int'"),
+        (handler(fine, dead_letter=""), "has an empty 'dead_letter'"),
+        (handler(fine, dead_letter="orders"), "its own topic 'orders' as 'dead_letter'"),
+        (lambda app: app.invoke(answers_opaque), "returns Opaque, which cannot be sent: 'Opaque'"),
+        (lambda app: app.invoke(answers_opaque_within), "cannot be sent: 'Opaque' is no msgspec"),
+    ],
+)
+def test_values_that_cannot_work_are_reported(
+    declare: Callable[[DaprFlow], object], says: str
+) -> None:
+    """A name, a schedule, a dead letter topic or an answer that no runtime could use."""
+    [problem] = problems_of(declare)
+    assert says in problem
+
+
+async def answers_opaque(order: Order) -> Opaque:
+    return Opaque()
+
+
+async def answers_opaque_within() -> dict[str, list[Opaque]]:
+    return {}
+
+
+class Totals(dict[str, int]):
+    """JSON can be made of this, but this cannot be made of JSON."""
+
+
+async def answers_either() -> Order | Receipt:
+    return Order("1")
+
+
+async def answers_totals() -> Totals:
+    return Totals()
+
+
+async def answers_any() -> Any: ...
+
+
+async def answers_some() -> Iterable[int]:
+    return []
+
+
+async def answers_untold():  # type: ignore[no-untyped-def]  # noqa: ANN201 - the point
+    ...
+
+
+@pytest.mark.parametrize(
+    "function", [answers_either, answers_totals, answers_any, answers_some, answers_untold]
+)
+def test_answers_that_may_be_sent_are_accepted(function: Callable[..., Any]) -> None:
+    """An answer need not be readable by this app, only by the one that asked."""
+    app = DaprFlow("shop")
+    app.invoke(function)
+    app.freeze()
+
+
+def test_a_typed_dict_may_meet_a_topic_of_another_type() -> None:
+    """The contradiction is reported; asking a TypedDict for its subclasses would be a crash."""
+    [problem] = problems_of(
+        lambda app: app.topic(Topic("p", "t", Receipt))(typed_dict)  # type: ignore[arg-type]
+    )
+    assert "takes Parcel, but its topic carries Receipt" in problem
+
+
+class Parcel(TypedDict):
+    id: str
+
+
+async def typed_dict(parcel: Parcel) -> None: ...

@@ -1,0 +1,114 @@
+"""What a decorator's own arguments may be; whoever writes no type hints learns it at freeze."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from daprflow.addresses import type_name
+from daprflow.handlers.registration import (
+    BindingOptions,
+    CronOptions,
+    InvokeOptions,
+    Options,
+    ProviderOptions,
+    TopicOptions,
+)
+from daprflow.protocol.schedules import ScheduleError, parse_schedule
+
+_OUR_PREFIX = "dapr/"
+_SCOPES = ("app", "call")
+_ADDRESS = "a Topic handle, or the names of a pub/sub component and a topic"
+_TEXT = "a string"
+_SHORTEST = timedelta(milliseconds=1)
+
+
+def mistyped(options: Options) -> str:
+    """Return which argument has a wrong type; empty when nothing has."""
+    match options:
+        case TopicOptions():
+            return _mistyped_topic(options)
+        case CronOptions(name=name, schedule=schedule):
+            return _wrong("name", name, str, _TEXT) or _wrong("schedule", schedule, str, _TEXT)
+        case BindingOptions(name=name) | InvokeOptions(name=name):
+            return _wrong("name", name, str, _TEXT)
+        case ProviderOptions():
+            return ""
+
+
+def unusable(options: Options) -> str:
+    """Return which argument, of the right type, has a value that cannot be; empty when none."""
+    match options:
+        case TopicOptions():
+            return _topic_problem(options)
+        case ProviderOptions(scope=scope):
+            return "" if scope in _SCOPES else f"sets scope={scope!r}; it must be 'app' or 'call'"
+        case CronOptions(name=name, schedule=schedule):
+            return _name_problem(name) or _schedule_problem(schedule)
+        case BindingOptions(name=name) | InvokeOptions(name=name):
+            return _name_problem(name)
+
+
+def _mistyped_topic(options: TopicOptions) -> str:
+    if not (isinstance(options.pubsub, str) and isinstance(options.topic, str)):
+        return f"does not say its topic; write {_ADDRESS}"
+    checks: tuple[tuple[str, Any, Callable[[Any], bool], str], ...] = (
+        ("match", options.match, _is(str), "a string, a CEL rule"),
+        ("dead_letter", options.dead_letter, _is(str), "a string, a topic's name"),
+        ("max_messages", options.max_messages, _is_count, "a number"),
+        ("max_wait", options.max_wait, _is(timedelta), "a timedelta"),
+        ("raw", options.raw, _is(bool), "True or False"),
+        ("metadata", options.metadata, _is_text_map, "a mapping of strings to strings"),
+    )
+    for name, value, fits, wanted in checks:
+        if value is not None and not fits(value):
+            return f"sets {name}={value!r}; it must be {wanted}"
+    return ""
+
+
+def _is(wanted: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, wanted)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text_map(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(part, str) for pair in value.items() for part in pair
+    )
+
+
+def _wrong(name: str, value: Any, wanted: type, described: str) -> str:
+    if isinstance(value, wanted):
+        return ""
+    return f"has a {name} of type '{type_name(type(value))}'; it must be {described}"
+
+
+def _topic_problem(options: TopicOptions) -> str:
+    if not options.pubsub or not options.topic:
+        return "has an empty pub/sub or topic name"
+    if options.max_messages is not None and options.max_messages < 1:
+        return f"sets max_messages={options.max_messages}; it must be at least 1"
+    if options.max_wait is not None and options.max_wait < _SHORTEST:
+        return "sets a 'max_wait' that is not positive, at least a millisecond"
+    if options.dead_letter is not None and not options.dead_letter:
+        return "has an empty 'dead_letter'; leave it out instead"
+    if options.dead_letter == options.topic:
+        return f"names its own topic '{options.topic}' as 'dead_letter': events would go in circles"
+    return ""
+
+
+def _name_problem(name: str) -> str:
+    bare = name.strip("/")
+    if not bare or f"{bare}/".startswith(_OUR_PREFIX):
+        return f"has the name '{name}', which is empty or below '/dapr'"
+    return ""
+
+
+def _schedule_problem(schedule: str) -> str:
+    try:
+        parse_schedule(schedule)
+    except ScheduleError as error:
+        return f"has the schedule '{schedule}', which cannot be read: {error}"
+    return ""
