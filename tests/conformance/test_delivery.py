@@ -1,17 +1,18 @@
 """Delivery of events: what an app's answers mean, what an envelope holds, bulk and expiry."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from daprflow.sidecar.options import RuntimeOptions
 from tests.helpers.recording import Answer
-from tests.helpers.subscribers import CLOUDEVENT, DURABLE, JSON, Subscribed, subscribed
+from tests.helpers.sidecar import Components
+from tests.helpers.subscribers import CLOUDEVENT, DURABLE, JSON, PUBSUB, Subscribed, subscribed
 
 ORDERS = {"topic": "orders", "route": "/orders", "deadLetterTopic": "dead"}
 DEAD = {"topic": "dead", "route": "/dead"}
@@ -438,3 +439,30 @@ async def test_bulk_publish_conversions(durable: Subscribed) -> None:
         answer = await durable.send("POST", target, msgspec.json.encode([bad]))
         error = msgspec.json.decode(answer.body)
         assert (answer.status, error["errorCode"]) == (400, "ERR_PUBSUB_EVENTS_SER"), bad
+
+
+UNREADABLE = {
+    "not JSON": ("orders", b"not json"),
+    "not an object": ("orders", b"[1]"),
+    "rule that fails": ("routed", b'{"specversion":"1.0","type":"t","data":{}}'),
+    "in bulk": ("bulk", b"not json"),
+}
+
+
+@pytest.mark.parametrize("components", [PUBSUB, DURABLE], ids=["in-memory", "durable"])
+@pytest.mark.parametrize("case", UNREADABLE)
+async def test_unreadable_messages(tmp_path: Path, components: Components, case: str) -> None:
+    """What cannot be read or routed goes to the dead letter topic at once, past the app."""
+    raw_dead = {**DEAD, "metadata": {"rawPayload": "true"}}
+    subscriptions: list[Mapping[str, Any]] = [raw_dead]
+    for item in (ORDERS, ROUTED, BULK):
+        subscriptions.append({**cast("Mapping[str, Any]", item), "deadLetterTopic": "dead"})
+    topic, body = UNREADABLE[case]
+    async with subscribed(tmp_path, subscriptions, components) as found:
+        started = found.sidecar.clock.now()
+        target = f"/v1.0/publish/pubsub/{topic}?metadata.rawPayload=true"
+        await found.send("POST", target, body)
+        (call,) = await found.arrived("/dead")
+        assert base64.b64decode(call.json()["data_base64"]) == body
+        assert found.sidecar.clock.now() - started < 1
+        assert {call.path for call in found.app.calls if call.method == "POST"} == {"/dead"}

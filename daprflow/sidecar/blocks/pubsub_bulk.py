@@ -122,7 +122,7 @@ class BulkSubscription(TopicSubscription):
             try:
                 reading = self.read(waiting.message)
             except Unreadable as problem:
-                _answer(waiting, Verdict(Status.RETRY, str(problem)))
+                _answer(waiting, self.unreadable(problem))
                 continue
             if reading.expired or reading.path is None:
                 reason = "it expired" if reading.expired else "no route matches it"

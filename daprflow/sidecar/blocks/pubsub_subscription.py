@@ -118,7 +118,7 @@ class TopicSubscription:
         try:
             reading = self.read(message)
         except Unreadable as problem:
-            return Verdict(Status.RETRY, str(problem))
+            return self.unreadable(problem)
         if reading.expired or reading.path is None:
             return Verdict(Status.DROP, "it expired" if reading.expired else "no route matches it")
         request = HttpRequest(
@@ -131,6 +131,14 @@ class TopicSubscription:
             return judge(await place.channel.send(request))
         except AppUnreachable as error:
             return self.unreachable(error)
+
+    def unreadable(self, problem: Unreadable) -> Verdict:
+        """Return the verdict of a message that never gets to the app.
+
+        As in the real runtime it goes to the dead letter topic without another attempt, where
+        there is one; else it is left to the broker.
+        """
+        return Verdict(Status.DROP if self.place.dead_letter else Status.RETRY, str(problem))
 
     def unreachable(self, error: AppUnreachable) -> Verdict:
         """Return the verdict of a call that brought no answer.
