@@ -1,10 +1,10 @@
 """Delivery of events: what an app's answers mean, what an envelope holds, bulk and expiry."""
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -454,11 +454,10 @@ UNREADABLE = {
 async def test_unreadable_messages(tmp_path: Path, components: Components, case: str) -> None:
     """What cannot be read or routed goes to the dead letter topic at once, past the app."""
     raw_dead = {**DEAD, "metadata": {"rawPayload": "true"}}
-    subscriptions: list[Mapping[str, Any]] = [raw_dead]
-    for item in (ORDERS, ROUTED, BULK):
-        subscriptions.append({**cast("Mapping[str, Any]", item), "deadLetterTopic": "dead"})
+    items: list[dict[str, Any]] = [dict(item) for item in (ORDERS, ROUTED, BULK)]
+    subscriptions = [{**item, "deadLetterTopic": "dead"} for item in items]
     topic, body = UNREADABLE[case]
-    async with subscribed(tmp_path, subscriptions, components) as found:
+    async with subscribed(tmp_path, [*subscriptions, raw_dead], components) as found:
         started = found.sidecar.clock.now()
         target = f"/v1.0/publish/pubsub/{topic}?metadata.rawPayload=true"
         await found.send("POST", target, body)
