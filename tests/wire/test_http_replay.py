@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from daprflow.sidecar.resources import load_resources
+from tests.wire import transcript
 from tests.wire.normal import ANY_PORT, Normal, Normaliser, anonymous
 from tests.wire.replay import LEFT_OUT, Played
 from tests.wire.session import COMPONENTS, Session, play_session
@@ -128,6 +129,19 @@ def test_recordings_are_present() -> None:
     require_recordings()
     assert len(STEPS) == 303
     assert len(REPLAYED) == 173
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
+)
+def test_absent_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
+) -> None:
+    """Where the recordings are absent these tests are skipped; on CI they fail."""
+    monkeypatch.setattr(transcript, "FOLDER", tmp_path / "nowhere")
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="recorded answers"):
+        require_recordings()
 
 
 def test_recorded_components_are_read() -> None:
