@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -244,20 +245,16 @@ class DaprFlow(Router):
             add(method, "/healthz", asgi.health_endpoint(lambda: (200, b'{"status":"ok"}')))
             add(method, "/readyz", asgi.health_endpoint(self._readiness))
         discovered = asgi.static_endpoint(b"{}", gate)
-        paths = {
-            id(handler.registration): handler.path
-            for plan in blueprint.topics
-            for handler in plan.handlers
-        }
         for route in blueprint.routes:
             call = route.handler.call
             endpoint = asgi.handler_endpoint(route.kind.value, route.name, call, gate)
             if route.kind is Kind.TOPIC:
-                self._table.add_topic(paths[id(route.handler.registration)], endpoint)
+                self._table.add_topic(route.path, endpoint)
                 continue
-            add("POST", route.path, endpoint)
+            path = unquote(route.path)
+            add("POST", path, endpoint)
             if route.kind is not Kind.INVOKE:
-                add("OPTIONS", route.path, discovered)
+                add("OPTIONS", path, discovered)
 
     def _readiness(self) -> tuple[int, bytes]:
         if self._gate.is_open:

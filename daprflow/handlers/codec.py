@@ -8,7 +8,6 @@ from msgspec import inspect as types
 
 from daprflow.addresses import type_name
 
-
 _ENCODED_BASES = (dict, list, tuple, set, frozenset, str, bytes)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from daprflow.addresses import type_name
 from daprflow.errors import AppDefinitionError
@@ -43,7 +44,7 @@ class Route:
     """One compiled handler and where it is reached.
 
     Attributes:
-        path: decoded, as a server hands it over.
+        path: percent-encoded, as a sidecar calls it.
         name: the address inside its kind, such as "pubsub/orders".
         payload: the payload's type as text; empty where there is none.
     """
@@ -177,7 +178,7 @@ class _Compiler:
             run = topics.bulk(call, decoder, policy)
         else:
             run = topics.single(call, _event_decode(read, decoder), policy)
-        return self._route(read, run, handler.decoded_path, plan.address)
+        return self._route(read, run, handler.path, plan.address)
 
     def _root_route(self, read: Read, call: Call) -> Route:
         registration, payload = read.registration, read.signature.payload
@@ -188,7 +189,7 @@ class _Compiler:
         else:
             envelope = payload is not None and payload.envelope is BindingEvent
             run = requests.binding(call, decoder, registration.title, envelope=envelope)
-        return self._route(read, run, f"/{name}", name)
+        return self._route(read, run, f"/{quote(name)}", name)
 
     def _route(self, read: Read, run: Next, path: str, name: str) -> Route:
         title = read.registration.title

@@ -111,6 +111,10 @@ def name_of(function: Any) -> str:
 def source_of(function: Any, caller: Source) -> Source:
     """Return where ``function`` stands; where that cannot be told, where it was decorated."""
     inner = getattr(function, "func", function)
+    while hasattr(
+        inner, "__wrapped__"
+    ):  # the line is the user's, not that of a decorator's wrapper
+        inner = inner.__wrapped__
     code = getattr(inner, "__code__", None)
     if code is None:
         return caller

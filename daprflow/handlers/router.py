@@ -65,9 +65,8 @@ class _EndpointDecorator(Decorator):
 
     def __call__(self, function: Any, /) -> Any:
         """Register ``function`` and return its endpoint."""
-        registration = self._router.register(
-            self._kind, function, InvokeOptions(self._name or name_of(function)), self.source
-        )
+        options = InvokeOptions(self._name or name_of(_as_written(function)))
+        registration = self._router.register(self._kind, function, options, self.source)
         self.applied = True
         return self._router.own(registration)
 
@@ -275,6 +274,7 @@ class Router:
         self, kind: Kind, function: Callable[..., Any], options: Options, caller: Source
     ) -> Registration:
         """Keep a decorated function; nothing is looked at before freeze."""
+        function = _as_written(function)
         self._refuse_when_sealed(f"function '{name_of(function)}'", caller)
         registration = Registration(kind, function, options, source_of(function, caller))
         self._registrations.append(registration)
@@ -334,6 +334,11 @@ class Router:
                 "read what it subscribes to; declare everything before the app starts"
             )
             raise AppDefinitionError([problem])
+
+
+def _as_written(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function itself where another decorator made an endpoint of it."""
+    return function.__wrapped__ if isinstance(function, OwnEndpoint) else function
 
 
 def _address(address: tuple[Any, ...]) -> tuple[Any, Any, Any]:

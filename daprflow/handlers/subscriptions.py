@@ -30,13 +30,6 @@ class TopicHandler:
             names.append(self.registration.name)
         return TOPICS + "/".join(quote(name, safe="") for name in names)
 
-    @property
-    def decoded_path(self) -> str:
-        """The path as a server hands it over, decoded."""
-        options = self.options
-        tail = "" if options.match is None else f"/{self.registration.name}"
-        return f"{TOPICS}{options.pubsub}/{options.topic}{tail}"
-
 
 @dataclass(frozen=True, slots=True)
 class TopicPlan:

@@ -14,7 +14,7 @@ class RouteInfo:
     Attributes:
         kind: "topic", "binding", "cron" or "invoke".
         method: the verb the sidecar uses.
-        path: decoded.
+        path: percent-encoded, as the sidecar calls it.
         name: the address inside its kind, such as "pubsub/orders".
         handler: the function's name.
         source: its ``module:line``.

@@ -7,7 +7,6 @@ answer "not started" to whatever gets through to them.
 import asyncio
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -39,7 +38,7 @@ def probes(frozen: AppFrozen) -> list[Probe]:
         Probe(HttpRequest("GET", "/dapr/subscribe", own), "the app's subscriptions"),
     ]
     for handler in frozen.handlers:
-        path, of = quote(handler.path, safe="/%"), f"{handler.kind} '{handler.name}'"
+        path, of = handler.path, f"{handler.kind} '{handler.name}'"
         if handler.kind in {"binding", "cron"}:
             found.append(Probe(HttpRequest("OPTIONS", path), f"the discovery of {of}"))
         body = HttpRequest("POST", path, (("content-type", JSON),), b"{}")

@@ -32,6 +32,28 @@ async def test_handlers_are_given_the_apps_client() -> None:
     assert app.client is client
 
 
+async def test_a_function_may_have_several_decorators() -> None:
+    """Whatever their order, each kind of handler is known by the function's own name."""
+    app = DaprFlow("shop")
+    got: list[str] = []
+
+    @app.topic("pubsub", "b", match="event.type == 'b'")  # type: ignore[arg-type]  # see Endpoint
+    @app.invoke
+    @app.topic("pubsub", "a", match="event.type == 'a'")
+    @app.binding("in")
+    async def keep(text: str) -> None:
+        got.append(text)
+
+    async with running(app) as call:
+        for path in ("/in", "/keep"):
+            assert (await call.post(path, path.encode())).status == 200
+        for topic in "ab":
+            answer = await call.deliver(topic, path=f"pubsub/{topic}/keep")
+            assert answer.verdict == "SUCCESS"
+    assert got == ["/in", "/keep", "a", "b"]
+    assert {row.handler for row in app.table()} == {"keep"}
+
+
 async def test_start_up_does_not_wait_for_the_sidecar() -> None:
     """An app opens without one: the sidecar waits for the app's port, not the reverse."""
     app = DaprFlow("shop", settings=Settings(http_endpoint="http://127.0.0.1:9"))

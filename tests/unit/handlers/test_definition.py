@@ -1,5 +1,6 @@
 """Mistakes in an app's definition: each is found at freeze, with handler and place."""
 
+import functools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -180,6 +181,17 @@ def test_right_handlers_are_accepted(function: Callable[..., Any]) -> None:
     app = DaprFlow("shop")
     handler(function)(app)
     app.freeze()
+
+
+def test_the_line_is_not_that_of_a_decorator_in_between() -> None:
+    """A function that another decorator wrapped is still found where it is written."""
+
+    @functools.wraps(returns_text)
+    def wrapped(order: Order) -> str:
+        return returns_text(order)
+
+    [problem] = problems_of(handler(wrapped))
+    assert f"({__name__}:{returns_text.__code__.co_firstlineno})" in problem
 
 
 def test_all_problems_are_reported_together() -> None:

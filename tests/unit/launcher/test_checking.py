@@ -1,0 +1,101 @@
+"""``daprflow check``: which probes are sent, and who stops them."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from daprflow import DaprFlow
+from daprflow.launcher.checking import blocked, probes
+from daprflow.launcher.child import freeze
+from daprflow.launcher.target import Loaded
+
+
+class Order(msgspec.Struct):
+    id: str
+
+
+class AuthMiddleware:
+    """Lets nobody in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 401, "headers": []})
+        await send({"type": "http.response.body", "body": b"who are you?"})
+
+
+def service(*middleware: type[AuthMiddleware]) -> DaprFlow:
+    """An app with one handler of every kind."""
+    app = DaprFlow("shop", middleware=[Middleware(each) for each in middleware])
+
+    async def handle(order: Order) -> None: ...
+
+    app.topic("pubsub", "orders")(handle)
+    app.topic("pubsub", "orders", match="event.type == 'vip'")(handle)
+    app.binding("in")(handle)
+    app.invoke(handle)
+    return app
+
+
+async def problems(asgi: ASGIApp, app: DaprFlow) -> list[str]:
+    """What ``daprflow check`` finds in the way of an app."""
+    loaded = Loaded(asgi, app, Path())
+    return await blocked(loaded, freeze(loaded), "token")
+
+
+@pytest.mark.parametrize(
+    ("topics", "binding"),
+    [
+        (("orders",), "in"),
+        (("a/b", "c%2Fd", "e f", "100%25", "ü"), "mail in"),
+        (("a/b", "a"), "100%"),
+    ],
+)
+async def test_probes_call_what_a_sidecar_calls(topics: tuple[str, ...], binding: str) -> None:
+    """Names with slashes, blanks and percent signs are found, as a sidecar would find them."""
+    app = DaprFlow("shop")
+
+    async def handle(order: Order) -> None: ...
+
+    for topic in topics:
+        app.topic("pubsub", topic)(handle)
+        app.topic("pubsub/a", topic)(handle)
+    app.binding(binding)(handle)
+    assert await problems(app, app) == []
+
+
+async def test_every_path_has_its_probe() -> None:
+    """Health, configuration, subscriptions, discovery and deliveries are all tried."""
+    app = service()
+    sent = [
+        (probe.request.method, probe.request.target)
+        for probe in probes(freeze(Loaded(app, app, Path())))
+    ]
+    assert sent == [
+        ("GET", "/healthz"),
+        ("GET", "/dapr/config"),
+        ("GET", "/dapr/subscribe"),
+        ("POST", "/dapr/topics/pubsub/orders"),
+        ("POST", "/dapr/topics/pubsub/orders/handle"),
+        ("OPTIONS", "/in"),
+        ("POST", "/in"),
+        ("POST", "/handle"),
+    ]
+
+
+async def test_the_middleware_in_the_way_is_named() -> None:
+    """An app of our own, and one that is installed into a host, both tell who answers instead."""
+    own = service(AuthMiddleware)
+    guest, host = service(), Starlette(middleware=[Middleware(AuthMiddleware)])
+    guest.install(host)
+    for found in (await problems(own, own), await problems(host, guest)):
+        assert len(found) == 8
+        assert found[2] == (
+            "GET /dapr/subscribe (the app's subscriptions) is stopped by "
+            "middleware 'AuthMiddleware': it answers 401"
+        )
