@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from benchmarks.client import FROM_RUNTIME, request_bytes
 from benchmarks.messages import Saturate, Saturated
 from benchmarks.processes import Agent, BenchmarkError, Server, cpu_seconds, serving
-from benchmarks.table import Bound, Figure, Section, at_least
+from benchmarks.table import Bound, Figure, Section, at_least, median_ratio
 
 OURS = "daprflow"
 CONNECTIONS = 32
@@ -76,9 +76,10 @@ def _figures(reached: Mapping[str, Rounds]) -> Iterator[Figure]:
         cost = statistics.median(reached[peer.name].costs) * 1e6
         rate = statistics.median(reached[peer.name].rates)
         yield Figure(peer.name, rate, "deliveries/s", note=f"{cost:.1f} µs of processor time each")
-    ours = reached[OURS].rates
+    ours = reached[OURS]
     for peer in PEERS:
         if peer.ratio is not None:
-            pairs = zip(ours, reached[peer.name].rates, strict=True)
-            ratio = statistics.median(mine / theirs for mine, theirs in pairs)
-            yield Figure(f"{OURS} / {peer.name}", ratio, "ratio", peer.ratio)
+            theirs = reached[peer.name]
+            ratio = median_ratio(ours.rates, theirs.rates)
+            note = f"{median_ratio(theirs.costs, ours.costs):.2f} by processor time"
+            yield Figure(f"{OURS} / {peer.name}", ratio, "ratio", peer.ratio, note)

@@ -1,6 +1,7 @@
 """The table: one line per figure, with what is required of it."""
 
 import operator
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,11 @@ class Section:
 
     title: str
     figures: Sequence[Figure]
+
+
+def median_ratio(upper: Sequence[float], lower: Sequence[float]) -> float:
+    """Return the median of the rounds' ratios: each pair was measured at about the same time."""
+    return statistics.median(a / b for a, b in zip(upper, lower, strict=True))
 
 
 def number(value: float) -> str:
