@@ -12,14 +12,13 @@ __all__ = ["GoJsonError", "decode_go", "encode_go", "format_float", "normalise"]
 T = TypeVar("T")
 
 _EXACT = 2**53
-_SURROGATES = re.compile(
+# Compiled by their first use: only odd documents need them, and everybody imports this module.
+_SURROGATES = (
     rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 _plain = msgspec.json.Decoder()
 _sorted = msgspec.json.Encoder(order="sorted")
-_mismatch = re.compile(
-    r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: - at `(?P<path>.*)`)?$"
-)
+_MISMATCH = r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: - at `(?P<path>.*)`)?$"
 _GO_KIND = {"int": "number", "float": "number", "str": "string", "null": "null"}
 _GO_TYPE = {"str": "string", "int": "int", "object": "map[string]string", "bool": "bool"}
 
@@ -107,7 +106,7 @@ def _mended(raw: bytes, problem: Exception) -> bytes:
     if reason is not None:
         raise GoJsonError(reason)
     first = first_value(raw).decode("utf-8", "replace").encode()
-    mended = _SURROGATES.sub(lambda found: found[1] or b"\\ufffd", first)
+    mended = re.sub(_SURROGATES, lambda found: found[1] or b"\\ufffd", first)
     if mended == raw:
         raise GoJsonError(str(problem))
     return mended
@@ -157,7 +156,7 @@ def _positional(text: str) -> str:
 
 
 def _mismatch_text(text: str, go_type: str, fields: str) -> str:
-    found = _mismatch.match(text)
+    found = re.match(_MISMATCH, text)
     if found is None:
         return f"json: cannot unmarshal into Go value of type {go_type}: {text}"
     got = _GO_KIND.get(found["got"], found["got"])
