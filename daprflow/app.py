@@ -79,7 +79,7 @@ class DaprFlow(Router):
         self._interceptors = tuple(interceptors)
         self._pool = HandlerPool(threads)
         self._gate = asgi.Gate(max_body_size)
-        self._table = asgi.Table()
+        self._table = asgi.Table(self._gate)
         self._route = DaprRoute(self._table)
         self._blueprint: Blueprint | None = None
         self._client: Client | None = None
@@ -116,6 +116,7 @@ class DaprFlow(Router):
         Raises:
             AppDefinitionError: with every problem of the definition.
         """
+        from daprflow.handlers import interception  # noqa: PLC0415 - see above
         from daprflow.handlers.compile import compile_app  # noqa: PLC0415 - see above
 
         if self._blueprint is not None:
@@ -123,6 +124,7 @@ class DaprFlow(Router):
         registrations, problems = self.collect()
         if not self.app_id:
             problems.append(f"the app ({self.source}) has an empty app id")
+        problems += interception.problems_of(self._interceptors, self.source)
         blueprint = compile_app(registrations, self._interceptors, self._pool, problems)
         self.seal()
         for endpoint in self.endpoints():

@@ -11,7 +11,8 @@ from daprflow.handlers import codec, requests, topics
 from daprflow.handlers.calling import Call, caller
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder
 from daprflow.handlers.envelopes import Batch, BindingEvent
-from daprflow.handlers.handler import Delivery, Handler, Interceptor, Next, Outcome
+from daprflow.handlers.handler import Delivery, Handler, Interceptor, Next
+from daprflow.handlers.interception import intercepted
 from daprflow.handlers.options import mistyped, unusable
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.providers import Container
@@ -35,7 +36,6 @@ from daprflow.handlers.signature import (
 )
 from daprflow.handlers.subscriptions import TopicHandler, TopicPlan, agree, group
 from daprflow.handlers.topics import TopicPolicy
-from daprflow.handlers.verdicts import FAULTS, failed
 from daprflow.protocol.cloudevents import CloudEvent
 
 
@@ -178,25 +178,22 @@ class _Compiler:
             run = topics.bulk(call, decoder, policy)
         else:
             run = topics.single(call, _event_decode(read, decoder), policy)
-        return self._route(read, run, handler.path, plan.address)
+        settle = topics.settled_bulk if handler.bulk else topics.settled
+        run = intercepted(run, self._interceptors, settle, policy.title)
+        return _route(read, run, handler.path, plan.address)
 
     def _root_route(self, read: Read, call: Call) -> Route:
         registration, payload = read.registration, read.signature.payload
         decoder = None if payload is None else BodyDecoder(_payload_type(read))
         name = _root_name(registration.options)
         if registration.kind is Kind.INVOKE:
-            run = requests.invocation(call, decoder, registration.title)
+            run, settle = requests.invocation(call, decoder, registration.title), None
         else:
             envelope = payload is not None and payload.envelope is BindingEvent
             run = requests.binding(call, decoder, registration.title, envelope=envelope)
-        return self._route(read, run, f"/{quote(name)}", name)
-
-    def _route(self, read: Read, run: Next, path: str, name: str) -> Route:
-        title = read.registration.title
-        call = _intercepted(run, self._interceptors, title)
-        described = "" if read.signature.payload is None else type_name(_payload_type(read))
-        handler = Handler(read.registration, call)
-        return Route(handler, read.registration.kind, path, name, described)
+            settle = requests.settled
+        run = intercepted(run, self._interceptors, settle, registration.title)
+        return _route(read, run, f"/{quote(name)}", name)
 
     def _check_collisions(self, routes: Sequence[Route]) -> None:
         """Report handlers that would share a path; topics are checked by their rules."""
@@ -212,34 +209,16 @@ class _Compiler:
             )
 
 
+def _route(read: Read, run: Next, path: str, name: str) -> Route:
+    described = "" if read.signature.payload is None else type_name(_payload_type(read))
+    handler = Handler(read.registration, run)
+    return Route(handler, read.registration.kind, path, name, described)
+
+
 def _same_rule(first: Route, second: Route) -> bool:
     """Whether two routes without a rule meet, which is reported as such already."""
     options = (first.handler.registration.options, second.handler.registration.options)
     return all(isinstance(each, TopicOptions) and each.match is None for each in options)
-
-
-def _intercepted(run: Next, interceptors: Sequence[Interceptor], title: str) -> Next:
-    """Nest the interceptors around a handler; the first one is the outermost."""
-    if not interceptors:
-        return run
-    for interceptor in reversed(interceptors):
-        run = _around(interceptor, run)
-    outermost = run
-
-    async def guarded(delivery: Delivery) -> Outcome:
-        try:
-            return await outermost(delivery)
-        except FAULTS as error:
-            return failed(f"an interceptor of {title}", delivery, error)
-
-    return guarded
-
-
-def _around(interceptor: Interceptor, inner: Next) -> Next:
-    def call(delivery: Delivery) -> Any:
-        return interceptor(delivery, inner)
-
-    return call
 
 
 def _event_decode(read: Read, decoder: EventDecoder) -> Callable[[Delivery], Any] | None:

@@ -26,9 +26,14 @@ class Delivery(msgspec.Struct):
     kind: str
     name: str
     body: bytes
-    content_type: str = JSON
     raw_headers: Sequence[tuple[bytes, bytes]] = ()
     scope: MutableMapping[str, Any] | None = None
+
+    @property
+    def content_type(self) -> str:
+        """The body's media type; JSON where the request does not say."""
+        found = (value for name, value in self.raw_headers if name == b"content-type")
+        return text(next(found, JSON.encode()))
 
     @property
     def headers(self) -> Headers:
@@ -40,8 +45,11 @@ class Outcome(msgspec.Struct, frozen=True):
     """What a handler made of a delivery, independent of the transport.
 
     Attributes:
-        status: the verdict; for invoke and binding handlers SUCCESS with a body.
+        status: the verdict on an event. An interceptor needs to give no more than this,
+            ``Outcome(Status.DROP)``: the answer that says it is made of it. For invoke handlers
+            it means nothing.
         http_status: what an HTTP sidecar is answered.
+        body: what an invoke handler answers; of events it says the verdict.
         error: what the handler raised, for interceptors to look at; it was logged already.
     """
 

@@ -1,6 +1,7 @@
 """Compiled binding and invoke handlers: a request's body in, an answer out."""
 
 import logging
+from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -82,6 +83,13 @@ def invocation(call: Call, decoder: BodyDecoder | None, title: str) -> Next:
             return verdicts.failed(title, delivery, error)
 
     return handle
+
+
+def settled(_: Delivery, outcome: Outcome) -> Outcome:
+    """Say an interceptor's verdict on a binding's event: 200 would acknowledge it."""
+    if outcome.status is Status.RETRY and outcome.http_status == HTTPStatus.OK:
+        return verdicts.refusal(500, "an interceptor asked for this event again", outcome.error)
+    return outcome
 
 
 def binding_metadata(delivery: Delivery) -> dict[str, str]:

@@ -139,6 +139,15 @@ def read_provider(function: Callable[..., Any], source: Source) -> Signature:
     return Signature(None, tuple(_injected(p, hints) for p in parameters), made, calling)
 
 
+def interceptor_problem(interceptor: Any) -> str:
+    """Return why an interceptor cannot be called with a delivery and what comes next."""
+    try:
+        inspect.signature(interceptor).bind(None, None)
+    except (TypeError, ValueError):
+        return "cannot be called so; write 'async def name(delivery: Delivery, call: Next)'"
+    return ""
+
+
 def calling_of(function: Callable[..., Any]) -> Calling:
     """Return how ``function`` is run, looking through partials and callable objects."""
     if isinstance(function, type):

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from daprflow.errors import Drop, Retry
 from daprflow.handlers import verdicts
@@ -23,6 +25,7 @@ from daprflow.protocol.deliveries import (
     EntryVerdict,
     Status,
 )
+from daprflow.protocol.http import JSON
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +89,26 @@ def single(call: Call, decode: Callable[[Delivery], Any] | None, policy: TopicPo
         return by_status[result] if type(result) is Status else success
 
     return handle
+
+
+def settled(_: Delivery, outcome: Outcome) -> Outcome:
+    """Say an interceptor's verdict: the runtime takes an empty answer for SUCCESS."""
+    body = verdicts.BY_STATUS[outcome.status].body
+    if outcome.http_status != HTTPStatus.OK or outcome.body == body:
+        return outcome
+    return structs.replace(outcome, body=body, content_type=JSON)
+
+
+def settled_bulk(delivery: Delivery, outcome: Outcome) -> Outcome:
+    """Say an interceptor's verdict for every entry: the runtime retries those left out."""
+    if outcome.http_status != HTTPStatus.OK or outcome.body:
+        return outcome
+    try:
+        entries = _bulk.decode(delivery.body).entries
+    except (ValueError, RecursionError) as error:
+        return verdicts.refusal(500, "the batch cannot be read", error)
+    order = [each.entry_id for each in entries]
+    return _answer(order, dict.fromkeys(order, outcome.status), outcome.status, outcome.error)
 
 
 def bulk(call: Call, decoder: EventDecoder, policy: TopicPolicy) -> Next:

@@ -87,7 +87,8 @@ class Found(Protocol):
 class Table:
     """Every endpoint of an app by method and decoded path."""
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._by_segments: dict[tuple[str, ...], Endpoint] = {}
         self._topics: tuple[str, ...] = ()
@@ -122,6 +123,10 @@ class Table:
 
     async def _unknown(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer 500 below our prefix: a sidecar takes 404 for "drop this event"."""
+        refused = self._gate.refusal(scope, from_sidecar=True)
+        if refused is not None:
+            await send_error(send, *refused)
+            return
         known = ", ".join(self._topics) or "none"
         logger.error(
             "no handler for '%s %s'; known topics: %s; restart the sidecar if routes changed",
@@ -152,7 +157,7 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
                 return
             except Disconnected:
                 return
-        outcome = await call(Delivery(kind, name, body, JSON, scope["headers"], scope))
+        outcome = await call(Delivery(kind, name, body, scope["headers"], scope))
         if outcome is SUCCESS:  # nearly always, so without a detour
             headers = [*_SUCCESS_HEADERS]
             await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -123,6 +123,19 @@ async def test_a_wrong_token_is_refused_before_the_body_is_read(
     assert "secret-token" not in caplog.text + answer.body.decode()
 
 
+async def test_unknown_paths_of_dapr_ask_for_the_token_first(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A stranger neither learns which paths there are nor fills the log."""
+    async with running(shop(settings=Settings(app_api_token="t"))) as call:
+        caplog.clear()
+        assert (await call.post("/dapr/topics/pubsub/none")).status == 401
+        assert not caplog.records
+        right = [("dapr-api-token", "t")]
+        assert (await call.post("/dapr/topics/pubsub/none", headers=right)).status == 500
+        assert caplog.records
+
+
 async def test_probes_and_other_routes_need_no_token() -> None:
     """The sidecar probes health without a token, and the user's own routes are not Dapr's."""
     async with running(shop(settings=Settings(app_api_token="t"))) as call:
