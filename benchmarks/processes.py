@@ -1,5 +1,6 @@
 """Processes of a benchmark: started pinned to a core, measured through /proc, ended together."""
 
+import ctypes
 import os
 import select
 import signal
@@ -19,6 +20,7 @@ from benchmarks.messages import Failed, Order, Report, Started
 
 ROOT = Path(__file__).parent.parent
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+PR_SET_PDEATHSIG = 1
 LOAD_CORE, SERVER_CORE = CORES[0], CORES[-1]
 
 
@@ -53,6 +55,7 @@ class Child:
             stderr=subprocess.DEVNULL if self._output == subprocess.DEVNULL else None,
             cwd=self._cwd,
             start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads here
             env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
         )
         if self._core is not None and hasattr(os, "sched_setaffinity"):
@@ -103,6 +106,11 @@ class Child:
             if pipe is not None:
                 pipe.close()
         self._process = None
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process when the benchmark is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
