@@ -6,13 +6,15 @@ answer "not started" to whatever gets through to them.
 
 import asyncio
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from daprflow.handlers.registration import name_of
 from daprflow.launcher.report import AppFrozen
-from daprflow.launcher.target import Loaded
+from daprflow.launcher.target import Loaded, layers
 from daprflow.protocol.http import JSON, HttpRequest, HttpResponse
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.in_process import AsgiChannel
@@ -92,12 +94,15 @@ async def _blocker(loaded: Loaded, request: HttpRequest, token: str) -> str:
 
 def _stacks(asgi: Any, routes: list[Any]) -> list[tuple[str, ASGIApp]]:
     """Return, for each middleware from the outside in, the app without it and those around it."""
-    outer = getattr(asgi, "user_middleware", None)
+    around = list(layers(asgi))
+    host = around[-1]
+    outer = getattr(host, "user_middleware", None)
     if outer is None:
-        outer = getattr(getattr(asgi, "_starlette", None), "user_middleware", [])
-    return [
+        outer = getattr(getattr(host, "_starlette", None), "user_middleware", [])
+    wrappers = [(name_of(type(layer)), inner) for layer, inner in pairwise(around)]
+    return wrappers + [
         (
-            getattr(middleware.cls, "__name__", repr(middleware.cls)),
+            name_of(middleware.kwargs.get("dispatch") or middleware.cls),
             Starlette(routes=routes, middleware=outer[index + 1 :]),
         )
         for index, middleware in enumerate(outer)

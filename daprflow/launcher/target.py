@@ -5,7 +5,7 @@ import importlib.util
 import linecache
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +14,7 @@ from typing import Any
 from daprflow.launcher.exits import Exit, LaunchError
 
 ENTRY_FILES = ("app.py", "main.py")
+MOST_LAYERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,9 @@ def load(target: Target) -> Loaded:
     """
     sys.path.insert(0, str(target.root))
     module = _import(target)
-    name, asgi = _find(target, module)
     apps = [value for value in vars(module).values() if _is_daprflow(value)]
+    _refuse_mounts(vars(module), apps)
+    name, asgi = _find(target, module)
     app = asgi if _is_daprflow(asgi) else _hosted(asgi, apps)
     if app is None:
         raise LaunchError(
@@ -145,7 +147,9 @@ def _find(target: Target, module: ModuleType) -> tuple[str, Any]:
     values = vars(module)
     apps = [value for value in values.values() if _is_daprflow(value)]
     hosts = {n: v for n, v in values.items() if not _is_daprflow(v) and _hosted(v, apps)}
-    # An app that lives in a host is served through the host.
+    # An app that lives in a host is served through the host, and a host through its middleware.
+    inner = {id(layer) for host in hosts.values() for layer in list(layers(host))[1:]}
+    hosts = {n: v for n, v in hosts.items() if id(v) not in inner}
     chosen = _distinct(hosts) or _distinct({n: v for n, v in values.items() if _is_daprflow(v)})
     if len(chosen) == 1:
         return next(iter(chosen.items()))
@@ -187,10 +191,48 @@ def _is_daprflow(value: object) -> bool:
 
 def _hosted(value: object, apps: Iterable[Any]) -> Any:
     """Return the app that ``value`` wraps or that was installed into it; None when none was."""
-    wrapped = getattr(value, "daprflow_app", None)
-    if wrapped is not None:
-        return wrapped
+    for layer in layers(value):
+        if layer is not value and _is_daprflow(layer):
+            return layer
+        wrapped = getattr(layer, "daprflow_app", None)
+        if wrapped is not None:
+            return wrapped
+        routes = _routes(layer)
+        found = next((app for app in apps if any(route in routes for route in app.routes)), None)
+        if found is not None:
+            return found
+    return None
+
+
+def layers(value: Any) -> Iterator[Any]:
+    """Go through ASGI middleware, which keeps what it wraps as ``app``, to the inside."""
+    for _ in range(MOST_LAYERS):
+        if isinstance(value, type | ModuleType) or not callable(value):
+            return
+        yield value
+        value = getattr(value, "app", None)
+
+
+def _routes(value: object) -> list[Any]:
     routes = getattr(value, "routes", None)
-    if not isinstance(routes, list):
-        return None
-    return next((app for app in apps if any(route in routes for route in app.routes)), None)
+    return routes if isinstance(routes, list) else []
+
+
+def _refuse_mounts(values: Mapping[str, Any], apps: Sequence[Any]) -> None:
+    """Refuse an app below a prefix: no sidecar would find it, and its lifespan never runs.
+
+    Raises:
+        LaunchError: some host mounts an app of this module, or another host of it.
+    """
+    for name, host in values.items():
+        if isinstance(host, type) or _is_daprflow(host):
+            continue
+        for route in _routes(host):
+            prefix, inner = getattr(route, "path", ""), getattr(route, "app", None)
+            if prefix and (_is_daprflow(inner) or _hosted(inner, apps)):
+                raise LaunchError(
+                    f"'{name}' mounts a DaprFlow under '{prefix}', but the sidecar calls "
+                    "'/dapr/...' and '/<name>' at the root, and a mounted app's lifespan never "
+                    f"runs; write app.install({name}) instead",
+                    Exit.USAGE,
+                )

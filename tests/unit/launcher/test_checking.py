@@ -6,6 +6,9 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daprflow import DaprFlow
@@ -88,12 +91,33 @@ async def test_every_path_has_its_probe() -> None:
     ]
 
 
+async def test_middleware_made_of_a_function_is_named_by_it() -> None:
+    """``@api.middleware("http")`` and its like: the function says more than Starlette's class."""
+
+    async def no_subscriptions(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if request.url.path == "/dapr/subscribe":
+            return Response(status_code=403)
+        return await call_next(request)
+
+    guest = service()
+    host = Starlette(middleware=[Middleware(BaseHTTPMiddleware, dispatch=no_subscriptions)])
+    guest.install(host)
+    [found] = await problems(host, guest)
+    assert found.startswith("GET /dapr/subscribe (the app's subscriptions) is stopped by")
+    assert found.endswith("middleware 'no_subscriptions': it answers 403")
+
+
 async def test_the_middleware_in_the_way_is_named() -> None:
-    """An app of our own, and one that is installed into a host, both tell who answers instead."""
+    """Be it the app's own, that of the host it is installed into, or wrapped around by hand."""
     own = service(AuthMiddleware)
     guest, host = service(), Starlette(middleware=[Middleware(AuthMiddleware)])
     guest.install(host)
-    for found in (await problems(own, own), await problems(host, guest)):
+    bare = service()
+    for found in (
+        await problems(own, own),
+        await problems(host, guest),
+        await problems(AuthMiddleware(bare), bare),
+    ):
         assert len(found) == 8
         assert found[2] == (
             "GET /dapr/subscribe (the app's subscriptions) is stopped by "

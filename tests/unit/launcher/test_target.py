@@ -74,6 +74,53 @@ def test_a_host_is_served_for_the_app_inside_it(tmp_path: Path) -> None:
         assert loaded.asgi is sys.modules["app" if text == "host9" else "main"].site
 
 
+STARLETTE = """
+from starlette.applications import Starlette
+from starlette.routing import Mount
+"""
+MIDDLEWARE = """
+class Guard:
+    def __init__(self, app): self.app = app
+    async def __call__(self, *asgi): await self.app(*asgi)
+"""
+
+
+@pytest.mark.parametrize("text", ["guarded14.py", "guarded14.py:site", "guarded14"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "site = Guard(app)",
+        "site = Guard(Guard(app))",
+        f"{STARLETTE}inner = Starlette()\napp.install(inner)\nsite = Guard(inner)",
+        "async def other(*_): ...\nsite = Guard(app.wrap(other))",
+        "site = Guard(app)\ndel app",
+    ],
+)
+def test_middleware_around_an_app_is_served_too(tmp_path: Path, text: str, host: str) -> None:
+    """What is outermost is what a server gets, whatever is inside."""
+    write(tmp_path, {"guarded14.py": ONE + MIDDLEWARE + host})
+    loaded = load(resolve(text, tmp_path))
+    assert loaded.app.app_id == "one"
+    assert loaded.asgi is sys.modules["guarded14"].site
+
+
+@pytest.mark.parametrize("text", ["mounted15.py", "mounted15.py:site", "mounted15.py:app"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "site = Starlette(routes=[Mount('/shop', app)])",
+        "inner = Starlette()\napp.install(inner)\nsite = Starlette()\nsite.mount('/shop', inner)",
+    ],
+)
+def test_an_app_below_a_prefix_is_refused(tmp_path: Path, text: str, host: str) -> None:
+    """No sidecar would find it there: the reason is told before anything runs."""
+    write(tmp_path, {"mounted15.py": ONE + STARLETTE + host})
+    with pytest.raises(LaunchError) as caught:
+        load(resolve(text, tmp_path))
+    assert str(caught.value).startswith("'site' mounts a DaprFlow under '/shop', but the sidecar")
+    assert "write app.install(site) instead" in str(caught.value)
+
+
 def test_two_names_for_one_app_are_one_app(tmp_path: Path) -> None:
     """An alias is no second app."""
     write(tmp_path, {"alias10.py": ONE + "application = app\n"})
