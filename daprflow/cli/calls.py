@@ -12,7 +12,7 @@ import typer
 from daprflow.cli.flags import PORT
 from daprflow.cli.voice import printable
 from daprflow.launcher.exits import Exit, LaunchError
-from daprflow.launcher.folder import NAME, DataFolder, RunningApp
+from daprflow.launcher.folder import NAME, DataFolder
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -38,16 +38,17 @@ class Place:
     token: str | None
 
 
-def find(http_port: int | None, data_dir: Path, app_id: str = "") -> Place:
-    """Return the sidecar to call: the named port, else that of the run in the data folder.
+def find(http_port: int | None, data_dir: Path, app_id: str | None, *, only: bool = False) -> Place:
+    """Return the sidecar to call: the named port, else one of those with the data folder.
 
     Args:
         http_port: the port, where the user named it.
         data_dir: where ``run.json`` lies.
-        app_id: the app whose own sidecar is preferred.
+        app_id: the app whose own sidecar is preferred; else the first.
+        only: take no other app's.
 
     Raises:
-        LaunchError: nothing runs there.
+        LaunchError: nothing runs there, or not that app.
     """
     token = os.environ.get("DAPR_API_TOKEN")
     if http_port is not None:
@@ -58,7 +59,11 @@ def find(http_port: int | None, data_dir: Path, app_id: str = "") -> Place:
             f"nothing runs in '{data_dir}'; start it with 'daprflow run', "
             "or name a sidecar with --dapr-http-port"
         )
-    chosen: RunningApp = next((a for a in running.apps if a.app_id == app_id), running.apps[0])
+    named = [app for app in running.apps if app.app_id == app_id]
+    if only and app_id is not None and not named:
+        known = ", ".join(f"'{app.app_id}'" for app in running.apps)
+        raise LaunchError(f"app '{app_id}' does not run in '{data_dir}'; there is {known}")
+    chosen = (*named, *running.apps)[0]
     return Place(chosen.http_port, chosen.api_token or token)
 
 

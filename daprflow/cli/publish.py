@@ -19,6 +19,9 @@ def publish(
     metadata: Annotated[
         list[str] | None, typer.Option(help="name=value, such as ttlInSeconds=10; may repeat.")
     ] = None,
+    app_id: Annotated[
+        str | None, typer.Option(help="The app that publishes, where several run; else the first.")
+    ] = None,
     dapr_http_port: HttpPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -32,6 +35,6 @@ def publish(
     path = f"/v1.0/publish/{quote(pubsub, safe='')}/{quote(topic, safe='')}"
     if pairs:
         path += f"?{urlencode(pairs)}"
-    place = find(dapr_http_port, data_dir)
+    place = find(dapr_http_port, data_dir, app_id, only=True)
     call(place, "POST", path, data.encode(), kind or content_type(data))
     typer.echo(f"published to {pubsub}/{topic}")

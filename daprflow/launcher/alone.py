@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from daprflow.launcher.configuration import unhonoured
-from daprflow.launcher.embedded import Embedded, EngineHome
 from daprflow.launcher.exits import Exit, LaunchError
-from daprflow.launcher.folder import DataFolder, RunningApp, in_use, record
-from daprflow.launcher.launch import http_listener
+from daprflow.launcher.folder import DataFolder, RunningApp
+from daprflow.launcher.membership import Membership, enter
 from daprflow.launcher.options import SidecarOptions, Tokens
-from daprflow.launcher.sidecar import AppSpec
+from daprflow.launcher.sidecar import AppSpec, Sidecar
 from daprflow.launcher.supervisor import STOP_SIGNALS, Voice
 
 
@@ -28,6 +27,8 @@ class Alone:
         self._tokens = Tokens(env.get("DAPR_API_TOKEN"), env.get("APP_API_TOKEN"))
         self._voice = voice
         self._folder = DataFolder(options.data_dir)
+        self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
 
     async def run(self, started: float) -> int:
         """Serve until told to stop; return the exit code.
@@ -35,52 +36,66 @@ class Alone:
         Raises:
             LaunchError: a port, the data folder or a component stands in the way.
         """
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
         if warning := unhonoured(self._options.config):
             self._voice.warn(warning)
-        self._folder.prepare()
-        if not self._folder.lock():
-            raise in_use(self._folder.path)
+        member = await enter(self._folder, self._options, self._base, self._voice.say)
         try:
-            return await self._serve(started)
+            code = await self._serve(member, started)
+            self._stopping.set()  # from here on, any signal is the second one
+            await self._unless(self._hurry, asyncio.create_task(member.linger()))
         finally:
-            self._folder.release()
+            await member.close()
+        return code
 
-    async def _serve(self, started: float) -> int:
-        loop = asyncio.get_running_loop()
-        stopping = asyncio.Event()
-        for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, stopping.set)
-        home = None if self._options.ephemeral else self._folder.path.resolve()
-        sidecar = Embedded(
-            self._options,
-            EngineHome(home, self._base),
-            http_listener(self._options),
-            self._tokens,
-            reason="it runs alone",
-        )
+    def _on_signal(self) -> None:
+        """Stop; the second signal ends at once what the first one would wait for."""
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._stopping.set()
+
+    async def _serve(self, member: Membership, started: float) -> int:
+        sidecar = member.sidecar(self._tokens, "it runs alone")
         try:
             await sidecar.start(self._app)
-            self._publish(sidecar.http_port)
-            self._voice.ready(self._app, sidecar.info(), loop.time() - started)
-            await self._until_over(sidecar, stopping)
+            app = self._app
+            member.announce(
+                RunningApp(app.app_id, member.http_port, app.app_port, self._tokens.api)
+            )
+            seconds = asyncio.get_running_loop().time() - started
+            self._voice.ready(self._app, sidecar.info(), seconds)
+            return await self._until_over(sidecar)
         finally:
-            await sidecar.close(self._options.grace)
-        return Exit.OK
+            closing = asyncio.create_task(sidecar.close(self._options.grace))
+            if not await self._unless(self._hurry, closing):
+                await sidecar.close(0.0)
 
-    async def _until_over(self, sidecar: Embedded, stopping: asyncio.Event) -> None:
+    async def _until_over(self, sidecar: Sidecar) -> int:
         connecting = asyncio.create_task(sidecar.connect())
-        ending = {
-            asyncio.create_task(sidecar.ended()),
-            asyncio.create_task(stopping.wait()),
-        }
+        ended = asyncio.create_task(sidecar.ended())
         try:
-            await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
+            if not await self._unless(self._stopping, ended):
+                return Exit.OK
         finally:
-            tasks = (connecting, *ending)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+        end = ended.result()
+        self._voice.warn(str(end))
+        return Exit.OK if end.code is Exit.SIDECAR_FAILED else end.code
 
-    def _publish(self, http_port: int) -> None:
-        app = RunningApp(self._app.app_id, http_port, self._app.app_port, self._tokens.api)
-        self._folder.publish(record(app))
+    async def _unless(self, event: asyncio.Event, work: "asyncio.Task[object]") -> bool:
+        """Wait for ``work`` and return True; False, and it is cancelled, if ``event`` is first."""
+        waiting = asyncio.create_task(event.wait())
+        try:
+            await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            if not work.done():
+                work.cancel()
+            await asyncio.gather(work, waiting, return_exceptions=True)
+        if work.cancelled():
+            return False
+        work.result()
+        return True

@@ -121,10 +121,10 @@ class Daprd:
             notes=tuple(notes),
         )
 
-    async def ended(self) -> str:
+    async def ended(self) -> LaunchError:
         """Wait until the process ends unasked."""
         await self._dead.wait()
-        return self._obituary()
+        return LaunchError(self._obituary(), Exit.SIDECAR_FAILED)
 
     async def close(self, grace: float, /) -> None:
         """End the process and take the generated resources away."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -30,17 +29,40 @@ SHUTDOWN_GRACE = 1.0
 IN_MEMORY = "pubsub.in-memory"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineHome:
-    """Where an engine keeps its data.
+class SharedEngine:
+    """The engine of a data folder, and which apps have a sidecar on it.
 
-    Attributes:
+    Args:
         data_dir: None keeps everything in memory.
         base_dir: what relative paths in components are resolved against.
     """
 
-    data_dir: Path | None
-    base_dir: Path
+    def __init__(self, data_dir: Path | None, base_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.engine = Engine(SystemClock(), data_dir, base_dir)
+        self._taken: set[str] = set()
+
+    def take(self, app_id: str) -> None:
+        """Reserve an app id.
+
+        Raises:
+            LaunchError: an app with this id runs already.
+        """
+        if app_id in self._taken:
+            raise LaunchError(
+                f"app '{app_id}' runs already with this data folder; end it, or give this one "
+                "another id with --app-id or another folder with --data-dir",
+                Exit.DATA_FOLDER,
+            )
+        self._taken.add(app_id)
+
+    def give_back(self, app_id: str) -> None:
+        """Let another app have this id."""
+        self._taken.discard(app_id)
+
+    async def close(self) -> None:
+        """Close what is still open."""
+        await self.engine.close()
 
 
 class _Switch:
@@ -57,28 +79,26 @@ class Embedded:
     """The embedded sidecar for one app.
 
     Args:
+        shared: the engine, which stays open when this sidecar closes.
         listener: the HTTP API's listening socket.
-        engine: an engine to share; None makes one at ``home`` and closes it in the end.
         reason: why this kind of sidecar, for the banner.
     """
 
     def __init__(
         self,
         options: SidecarOptions,
-        home: EngineHome,
+        shared: SharedEngine,
         listener: socket.socket,
         tokens: Tokens,
         *,
         reason: str,
-        engine: Engine | None = None,
     ) -> None:
         self._options = options
-        self._home = home
+        self._shared = shared
         self._listener = listener
         self._tokens = tokens
         self._reason = reason
-        self._engine = engine
-        self._owns_engine = engine is None
+        self._app_id: str | None = None
         self._runtime: Runtime | None = None
         self._server: HttpServer | None = None
         self._switch: _Switch | None = None
@@ -91,10 +111,10 @@ class Embedded:
         """Load the resources and answer API calls.
 
         Raises:
-            LaunchError: a component cannot be loaded.
+            LaunchError: a component cannot be loaded, or an app of this id runs already.
         """
-        if self._engine is None:
-            self._engine = Engine(SystemClock(), self._home.data_dir, self._home.base_dir)
+        self._shared.take(app.app_id)
+        self._app_id = app.app_id
         self._runtime = await self._open(app)
         self._switch = _Switch(HttpApi(self._runtime))
         self._server = HttpServer(self._switch, Limits(header_bytes=self._options.read_buffer_size))
@@ -113,7 +133,7 @@ class Embedded:
     async def reconnect(self, app: AppSpec, /) -> None:
         """Connect to the app's next process; changed schedules become changed components."""
         old = self._running()
-        resources = _resources(self._options, self._home, app)
+        resources = _resources(self._options, self._shared.data_dir, app)
         if resources != self._resources and self._switch is not None:
             # Opened before the old one closes, so that shared components are never without user.
             self._runtime = await self._open(app)
@@ -127,7 +147,8 @@ class Embedded:
 
     def info(self) -> SidecarInfo:
         """Describe it."""
-        data = str(self._home.data_dir) if self._home.data_dir else "memory, gone at the end"
+        data_dir = self._shared.data_dir
+        data = str(data_dir) if data_dir else "memory, gone at the end"
         notes = tuple(
             f"'{c.resource.name}' is {IN_MEMORY}: as in the real one, a failed event is gone"
             for c in self._running().components
@@ -135,22 +156,23 @@ class Embedded:
         )
         return SidecarInfo("embedded sidecar", self._reason, self.http_port, data=data, notes=notes)
 
-    async def ended(self) -> str:
+    async def ended(self) -> LaunchError:
         """Wait for ``POST /v1.0/shutdown``."""
         await self._up.wait()
         await self._running().shutdown_requested.wait()
-        return "the sidecar was shut down by POST /v1.0/shutdown"
+        return LaunchError("the sidecar was shut down by POST /v1.0/shutdown", Exit.SIDECAR_FAILED)
 
     async def close(self, grace: float, /) -> None:
-        """End deliveries, the HTTP API and the engine."""
+        """End deliveries and the HTTP API."""
         if self._runtime is not None:
             await self._runtime.close(grace)
         if self._server is not None:
             await self._server.stop(min(grace, SHUTDOWN_GRACE))
         else:
             self._listener.close()
-        if self._engine is not None and self._owns_engine:
-            await self._engine.close()
+        if self._app_id is not None:
+            self._shared.give_back(self._app_id)
+            self._app_id = None
 
     def _running(self) -> Runtime:
         if self._runtime is None:
@@ -158,21 +180,21 @@ class Embedded:
         return self._runtime
 
     async def _open(self, app: AppSpec) -> Runtime:
-        self._resources = _resources(self._options, self._home, app)
+        self._resources = _resources(self._options, self._shared.data_dir, app)
         options = runtime_options(self._options, app, self.http_port, self._tokens)
-        if self._engine is None:
-            raise LaunchError("the engine was not started", Exit.SIDECAR_FAILED)
         try:
             channel = make_channel(options)
         except ProtocolNotOffered as error:
             raise LaunchError(str(error), Exit.SIDECAR_FAILED) from None
-        runtime = Runtime(self._engine, options, self._resources, channel)
+        runtime = Runtime(self._shared.engine, options, self._resources, channel)
         try:
             await runtime.open()
-        except ComponentError as error:
+        except BaseException as error:
             if channel is not None:
                 await channel.close()
-            raise LaunchError(str(error), Exit.SIDECAR_FAILED) from None
+            if isinstance(error, ComponentError):
+                raise LaunchError(str(error), Exit.SIDECAR_FAILED) from None
+            raise
         return runtime
 
 
@@ -202,14 +224,14 @@ def runtime_options(
     )
 
 
-def _resources(options: SidecarOptions, home: EngineHome, app: AppSpec) -> Resources:
+def _resources(options: SidecarOptions, data_dir: Path | None, app: AppSpec) -> Resources:
     folders = defaults.folders(options.resources_path, app.folder)
     if folders:
         loaded = load_resources(folders, app.app_id)
         if loaded.problems:
             raise LaunchError("\n".join(loaded.problems), Exit.SIDECAR_FAILED)
     else:
-        state_file = home.data_dir / "state.db" if home.data_dir else None
+        state_file = data_dir / "state.db" if data_dir else None
         loaded = Resources(components=defaults.durable(state_file))
     made = defaults.crons(app.crons, loaded.components)
     return Resources(components=(*loaded.components, *made))

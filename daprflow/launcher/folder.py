@@ -28,7 +28,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     Attributes:
         started: the start time of process ``pid`` as the system counts it; tells a later process
             with the same id apart.
-        control_port: where further runs in this folder register.
+        apps: that of the run itself first.
+        control_port: where further runs in this folder register; 0 takes none in.
         token: what they prove themselves with.
     """
 
@@ -58,6 +59,7 @@ class DataFolder:
             ignore = self.path / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
+                ignore.chmod(0o600)
         except OSError as error:
             raise LaunchError(
                 f"cannot use '{self.path}' for data: {error.strerror}; "
@@ -107,10 +109,10 @@ class DataFolder:
         self._lock = -1
 
 
-def record(*apps: RunningApp) -> RunRecord:
+def record(*apps: RunningApp, control_port: int = 0, token: str = "") -> RunRecord:
     """Return the record of this process."""
     pid = os.getpid()
-    return RunRecord(pid, start_time(pid), apps, token=secrets.token_urlsafe())
+    return RunRecord(pid, start_time(pid), apps, control_port, token)
 
 
 def in_use(path: Path) -> LaunchError:

@@ -4,22 +4,22 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from daprflow.launcher import ports
 from daprflow.launcher.app_process import Surroundings
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.folder import DataFolder, RunningApp, in_use, record
+from daprflow.launcher.membership import Membership, enter
 from daprflow.launcher.options import (
     DEFAULT_APP_PORT,
     DEFAULT_GRPC_PORT,
-    DEFAULT_HTTP_PORT,
     DEFAULT_METRICS_PORT,
     RunOptions,
     SidecarChoice,
-    SidecarOptions,
     Tokens,
 )
 from daprflow.launcher.process import adopt_orphans, end_orphans
@@ -111,11 +111,22 @@ class Launch:
     async def _run(self, chosen: Chosen, started: float) -> int:
         if chosen.choice is SidecarChoice.NONE:
             return await self._supervise(self._attached(), started)
+        if chosen.daprd is not None:
+            return await self._run_real(chosen.reason, chosen.daprd, started)
+        self._warn_about_configuration()
+        options = self._options
+        member = await enter(self._folder, options.sidecar, options.base, self._voice.say)
+        try:
+            return await self._supervise(self._shared(member, chosen.reason), started)
+        finally:
+            await member.close()
+
+    async def _run_real(self, reason: str, program: Path, started: float) -> int:
         self._folder.prepare()
         if not self._folder.lock():
             raise in_use(self._folder.path)
         try:
-            return await self._supervise(self._own(chosen), started)
+            return await self._supervise(self._real(reason, program), started)
         finally:
             self._folder.release()
 
@@ -127,6 +138,7 @@ class Launch:
             make_sidecar=pieces.make_sidecar,
             started=started,
             announce=pieces.announce,
+            linger=pieces.linger,
         )
         return await Supervisor(plan, self._voice).run()
 
@@ -143,35 +155,29 @@ class Launch:
             lambda _: None,
         )
 
-    def _own(self, chosen: Chosen) -> "_Pieces":
-        if chosen.daprd is not None:
-            return self._real(chosen.reason, chosen.daprd)
-        options = self._options.sidecar
-        if options.config is not None:
-            from daprflow.launcher.configuration import unhonoured  # noqa: PLC0415 - parses YAML
+    def _warn_about_configuration(self) -> None:
+        if self._options.sidecar.config is None:
+            return
+        from daprflow.launcher.configuration import unhonoured  # noqa: PLC0415 - parses YAML
 
-            if warning := unhonoured(options.config):
-                self._voice.warn(warning)
-        api = self._hold(http_listener(options))
-        http_port = api.getsockname()[1]
-        listener = self._app_listener({http_port})
+        if warning := unhonoured(self._options.sidecar.config):
+            self._voice.warn(warning)
+
+    def _shared(self, member: Membership, reason: str) -> "_Pieces":
+        listener = self._app_listener({member.http_port})
         tokens = Tokens(self._env.get("DAPR_API_TOKEN"), self._env.get("APP_API_TOKEN"))
-        around = self._surroundings(listener, http_port, None, tokens)
-        home = None if options.ephemeral else self._folder.path.resolve()
-
-        def make() -> Sidecar:
-            # Imported while the app's process imports the app.
-            from daprflow.launcher.embedded import Embedded, EngineHome  # noqa: PLC0415
-
-            return Embedded(
-                options, EngineHome(home, self._options.base), api, tokens, reason=chosen.reason
-            )
-
-        return _Pieces(around, listener, make, lambda app: self._publish(app, around))
+        around = self._surroundings(listener, member.http_port, None, tokens)
+        return _Pieces(
+            around,
+            listener,
+            lambda: member.sidecar(tokens, reason),
+            lambda app: member.announce(_running(app, around)),
+            member.linger,
+        )
 
     def _real(self, reason: str, program: Path) -> "_Pieces":
         options = self._options.sidecar
-        http = self._hold(http_listener(options))
+        http = self._hold(ports.http_listener(options.dapr_http_port))
         if options.dapr_grpc_port is not None:
             grpc = self._hold(ports.listen(options.dapr_grpc_port, flag="--dapr-grpc-port"))
         else:
@@ -191,7 +197,12 @@ class Launch:
             place = DaprdPlace(program, self._folder.path.resolve(), (http, grpc, metrics))
             return Daprd(options, place, tokens, reason=reason, say=self._voice.log)
 
-        return _Pieces(around, listener, make, lambda app: self._publish(app, around))
+        return _Pieces(
+            around,
+            listener,
+            make,
+            lambda app: self._folder.publish(record(_running(app, around))),
+        )
 
     def _app_listener(self, avoid: set[int]) -> socket.socket | None:
         """Take the port of a target of ours; a command's port must be free for it."""
@@ -228,9 +239,9 @@ class Launch:
             tokens=tokens,
         )
 
-    def _publish(self, spec: AppSpec, around: Surroundings) -> None:
-        app = RunningApp(spec.app_id, around.http_port, around.app_port, around.tokens.api)
-        self._folder.publish(record(app))
+
+async def nobody() -> None:
+    """Wait for nobody: a run that shares nothing ends with its app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,10 +252,8 @@ class _Pieces:
     listener: socket.socket | None
     make_sidecar: Callable[[], Sidecar]
     announce: Callable[[AppSpec], None]
+    linger: Callable[[], Coroutine[Any, Any, None]] = nobody
 
 
-def http_listener(options: SidecarOptions) -> socket.socket:
-    """Take the port of the sidecar's HTTP API, on loopback."""
-    if options.dapr_http_port is not None:
-        return ports.listen(options.dapr_http_port, flag="--dapr-http-port")
-    return ports.listen_from(DEFAULT_HTTP_PORT)
+def _running(app: AppSpec, around: Surroundings) -> RunningApp:
+    return RunningApp(app.app_id, around.http_port, around.app_port, around.tokens.api)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.options import DEFAULT_HTTP_PORT
 
 LOOPBACK = "127.0.0.1"
 SPARE = 2_000
@@ -59,6 +60,17 @@ def listen_from(first: int, *, host: str = LOOPBACK, avoid: Collection[int] = ()
             except OSError:
                 continue
     raise LaunchError(f"no free port below {end}", Exit.PORT_TAKEN)
+
+
+def http_listener(wanted: int | None) -> socket.socket:
+    """Take the port of a sidecar's HTTP API, on loopback: the wanted one, else 3500 or the next.
+
+    Raises:
+        LaunchError: it is taken.
+    """
+    if wanted is not None:
+        return listen(wanted, flag="--dapr-http-port")
+    return listen_from(DEFAULT_HTTP_PORT)
 
 
 def require_free(port: int, *, host: str = LOOPBACK, flag: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from daprflow.launcher.exits import LaunchError
 from daprflow.launcher.report import Cron, HandlerRow
 
 
@@ -67,8 +68,8 @@ class Sidecar(Protocol):
         """Describe it, once connected."""
         ...
 
-    async def ended(self) -> str:
-        """Wait until it ends by itself; return why, in one line."""
+    async def ended(self) -> LaunchError:
+        """Wait until it ends by itself; return why, and with which exit code."""
         ...
 
     async def close(self, grace: float, /) -> None:
@@ -101,10 +102,10 @@ class Attached:
             "no sidecar", "--sidecar none", self.http_port, self.grpc_port, data="elsewhere"
         )
 
-    async def ended(self) -> str:
+    async def ended(self) -> LaunchError:
         """Never end."""
-        await asyncio.get_running_loop().create_future()
-        return ""
+        never: asyncio.Future[LaunchError] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def close(self, grace: float, /) -> None:
         """Leave it running."""

@@ -60,6 +60,7 @@ class Plan:
         make_sidecar: called once the app's process was started, so that both start in parallel.
         started: when the user pressed return, on `time.monotonic`.
         announce: told what the app is, once its sidecar answers.
+        linger: returns when nobody else needs this process any more.
     """
 
     options: RunOptions
@@ -68,6 +69,7 @@ class Plan:
     make_sidecar: Callable[[], Sidecar]
     started: float
     announce: Callable[[AppSpec], None]
+    linger: Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class _Generation:
     app: AppProcess
     exited: asyncio.Task[int]
     up: asyncio.Task[None]
-    ended: asyncio.Task[str]
+    ended: asyncio.Task[LaunchError]
     stopping: asyncio.Task[bool]
     change: asyncio.Task[bool]
 
@@ -111,12 +113,32 @@ class Supervisor:
     async def run(self) -> int:
         """Run until the user, the app or the sidecar ends it; return the exit code."""
         with self._signals():
-            async with self._changes() as changed:
-                while True:
-                    changed.clear()
-                    outcome = await self._run_once(changed)
-                    if outcome is not _Next.RELOAD:
-                        return outcome
+            status = await self._run_all()
+            await self._linger()
+            return status
+
+    async def _run_all(self) -> int:
+        """Run one process of the app after the other; return the status of the last."""
+        async with self._changes() as changed:
+            while True:
+                changed.clear()
+                outcome = await self._run_once(changed)
+                if outcome is not _Next.RELOAD:
+                    return outcome
+
+    async def _linger(self) -> None:
+        """Stay for other runs that use what is in this process, until the next signal."""
+        if self._hurry.is_set():
+            return
+        self._stopping.set()  # from here on, any signal is the second one
+        waiting = {
+            asyncio.create_task(self._plan.linger()),
+            asyncio.create_task(self._hurry.wait()),
+        }
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     # ---- one process of the app
 
@@ -151,9 +173,10 @@ class Supervisor:
                 await self._end(run)
                 return problem.code
             if run.ended in done:
-                self._voice.warn(run.ended.result())
+                end = run.ended.result()
+                self._voice.warn(str(end))
                 await self._end(run)
-                return Exit.SIDECAR_FAILED
+                return end.code
             if run.change in done:
                 await self._leave(run)
                 return _Next.RELOAD

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -195,6 +196,7 @@ class SqliteWriter:
                 f"cannot make the folder of database '{self.path}': {error.strerror}; "
                 "make it writable or name another path"
             ) from error
+        _make_private(file)
         self._writer = self._connect()
         try:
             self._reader = self._raw_connection()
@@ -275,6 +277,15 @@ def versioned(application: int, version: int, statements: tuple[str, ...]) -> Pr
             )
 
     return prepare
+
+
+def _make_private(file: Path) -> None:
+    """Make a missing file readable by this user only; SQLite gives its log the same mode.
+
+    A file that cannot be made is left to SQLite, whose refusal says why.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def _undo(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,164 @@
+"""The host of a data folder: the run that has its engine, and a control port for runs that join."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daprflow.launcher import ports
+from daprflow.launcher.folder import DataFolder, RunningApp, record
+from daprflow.launcher.guest import Guest
+from daprflow.launcher.joining import LINE_LIMIT, Start
+from daprflow.launcher.options import SidecarOptions, Tokens
+from daprflow.launcher.sidecar import Sidecar
+
+if TYPE_CHECKING:
+    from daprflow.launcher.embedded import SharedEngine
+
+FAREWELL = 1.0
+"""Seconds that the sidecars of those who joined get to close when everything ends."""
+
+
+class EngineHost:
+    """This run holds the data folder; its engine serves every app that runs there.
+
+    Args:
+        folder: locked by this process; `close` gives it back.
+        options: of this run's own sidecar; its ``ephemeral`` counts for all.
+        base: the working folder.
+        say: prints one line about the run.
+
+    Attributes:
+        http_port: of this run's own HTTP API.
+        token: what a joining run proves itself with.
+    """
+
+    def __init__(
+        self, folder: DataFolder, options: SidecarOptions, base: Path, say: Callable[[str], None]
+    ) -> None:
+        self.http_port = 0
+        self.token = secrets.token_urlsafe()
+        self.ephemeral = options.ephemeral
+        self._folder = folder
+        self._options = options
+        self._base = base
+        self._say = say
+        self._listener: socket.socket | None = None
+        self._server: asyncio.Server | None = None
+        self._engine: SharedEngine | None = None
+        self._own: RunningApp | None = None
+        self._guests: dict[Guest, asyncio.Task[None]] = {}
+        self._apps: dict[Guest, RunningApp] = {}
+        self._left = asyncio.Event()
+
+    async def open(self) -> None:
+        """Take the port of this run's HTTP API, and open the control port.
+
+        Raises:
+            LaunchError: the port is taken.
+        """
+        self._listener = ports.http_listener(self._options.dapr_http_port)
+        self.http_port = self._listener.getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, ports.LOOPBACK, 0, limit=LINE_LIMIT)
+        self._publish()
+
+    # ---- this run's own app
+
+    def sidecar(self, tokens: Tokens, reason: str, /) -> Sidecar:
+        """Make the sidecar of this run's app."""
+        if self._listener is None:
+            raise RuntimeError("the host was not opened")
+        return self._embedded(self._options, self._listener, tokens, reason)
+
+    def announce(self, app: RunningApp, /) -> None:
+        """List this run's app in ``run.json``."""
+        self._own = app
+        self._publish()
+
+    async def linger(self) -> None:
+        """Wait until everybody who joined is gone; say who that is."""
+        self._own = None
+        self._publish()
+        if self._guests:
+            self._say(f"{self._users()} the sidecar; Ctrl-C ends it all the same")
+        while self._guests:
+            self._left.clear()
+            await self._left.wait()
+
+    async def close(self) -> None:
+        """End what is left at once: those who joined notice that their sidecar is gone."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for guest in self._guests:
+            guest.hang_up()
+        if left := set(self._guests.values()):
+            _, late = await asyncio.wait(left, timeout=FAREWELL)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._engine is not None:
+            await self._engine.close()
+        if self._listener is not None:
+            self._listener.close()
+        self._folder.release()
+
+    # ---- those who join
+
+    def make(self, request: Start, listener: socket.socket, /) -> Sidecar:
+        """Make the sidecar of an app of another run."""
+        own = f" of app '{self._own.app_id}'" if self._own else ""
+        return self._embedded(request.options, listener, request.tokens, f"it joined the run{own}")
+
+    def arrived(self, guest: Guest, app: RunningApp, /) -> None:
+        """List an app that joined."""
+        self._apps[guest] = app
+        self._publish()
+        self._say(f"app '{app.app_id}' joined, Dapr HTTP {app.http_port}")
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        guest = Guest(self, reader, writer)
+        task = asyncio.create_task(guest.attend())
+        self._guests[guest] = task
+        task.add_done_callback(lambda _: self._forget(guest))
+
+    def _forget(self, guest: Guest) -> None:
+        del self._guests[guest]
+        app = self._apps.pop(guest, None)
+        if app is not None and self._server is not None:
+            self._publish()
+            self._say(f"app '{app.app_id}' left")
+        self._left.set()
+
+    def _users(self) -> str:
+        names = [f"'{app.app_id}'" for app in self._apps.values()]
+        if not names:
+            return "a run that is still starting uses"
+        return f"app {names[0]} uses" if len(names) == 1 else f"apps {', '.join(names)} use"
+
+    # ---- parts
+
+    def _embedded(
+        self, options: SidecarOptions, listener: socket.socket, tokens: Tokens, reason: str
+    ) -> Sidecar:
+        # Imported while the app's process imports the app.
+        from daprflow.launcher.embedded import Embedded, SharedEngine  # noqa: PLC0415
+
+        if self._engine is None:
+            home = None if self.ephemeral else self._folder.path.resolve()
+            self._engine = SharedEngine(home, self._base)
+        return Embedded(options, self._engine, listener, tokens, reason=reason)
+
+    def _publish(self) -> None:
+        if self._server is None:
+            return
+        own = (self._own,) if self._own else ()
+        apps = (*own, *self._apps.values())
+        self._folder.publish(record(*apps, control_port=_port(self._server), token=self.token))
+
+
+def _port(server: asyncio.Server) -> int:
+    port: int = server.sockets[0].getsockname()[1]
+    return port
