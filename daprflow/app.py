@@ -201,7 +201,18 @@ class DaprFlow(Router):
             if endpoint is not None:
                 await endpoint(scope, receive, send)
                 return
+        elif scope["type"] == "lifespan":
+            await self._freeze_for_server(receive, send)
         await self._starlette(scope, receive, send)
+
+    async def _freeze_for_server(self, receive: Receive, send: Send) -> None:
+        """Freeze; tell a server of mistakes by their text, where Starlette gives a traceback."""
+        try:
+            self.freeze()
+        except AppDefinitionError as error:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
 
     @asynccontextmanager
     async def _live(self) -> AsyncIterator[None]:

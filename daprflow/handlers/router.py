@@ -54,6 +54,12 @@ class Decorator:
     def problem(self) -> str:
         """What to say when it is never applied."""
         verb = "provide" if self._kind is Kind.PROVIDER else self._kind
+        bare = _undecorated(self._options)
+        if bare is not None:
+            return (
+                f"{self._kind} handler '{name_of(bare)}' ({source_of(bare, self.source)}) is not "
+                f"registered; write '@app.{verb}(...)' with its arguments above it"
+            )
         return (
             f"'app.{verb}(...)' ({self.source}) decorates no function; "
             f"write it as '@app.{verb}(...)' above one"
@@ -334,6 +340,17 @@ class Router:
                 "read what it subscribes to; declare everything before the app starts"
             )
             raise AppDefinitionError([problem])
+
+
+def _undecorated(options: Options) -> Callable[..., Any] | None:
+    """Return the function that a decorator without parentheses took for its argument."""
+    found: Any = None
+    match options:
+        case TopicOptions(pubsub=(only,)):
+            found = only
+        case BindingOptions(name=only):
+            found = only
+    return found if callable(found) else None
 
 
 def _as_written(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar
@@ -18,6 +19,14 @@ logger = logging.getLogger(__name__)
 A = TypeVar("A")
 _ENDED: Message = {"type": "daprflow.ended"}
 _RETURN_SECONDS = 1.0
+
+
+class HostFailed(RuntimeError):  # noqa: N818 - named for what happened
+    """A wrapped app said that its start-up or shutdown failed."""
+
+
+_TOLD = (AppDefinitionError, HostFailed)
+"""Errors whose text says it all."""
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
@@ -97,7 +106,9 @@ class Wrapped(Generic[A]):
                 await receive()
         except Exception as error:
             phase = "shutdown" if started else "startup"
-            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+            # A server logs this text and nothing else of the error.
+            text = str(error) if isinstance(error, _TOLD) else traceback.format_exc()
+            await send({"type": f"lifespan.{phase}.failed", "message": text})
             raise
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -130,14 +141,14 @@ class _HostedLifespan:
         """Start or stop the app; a lifespan it does not support is passed over.
 
         Raises:
-            RuntimeError: the app answered that it failed.
+            HostFailed: the app answered that it failed.
         """
         if self._task.done():
             return
         await self._requests.put({"type": f"lifespan.{phase}"})
         answer = await self._answers.get()
         if answer["type"] == f"lifespan.{phase}.failed":
-            raise RuntimeError(f"the wrapped app's {phase} failed: {answer.get('message', '')}")
+            raise HostFailed(f"the wrapped app's {phase} failed: {answer.get('message', '')}")
 
     async def end(self) -> None:
         """Let the app return, as it should by now; one that does not is cancelled."""

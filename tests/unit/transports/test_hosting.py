@@ -1,5 +1,6 @@
 """Living in another application: install, routes and wrap."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -252,3 +253,46 @@ async def _none() -> Any:
 
 
 async def _ignore(_: Any) -> None: ...
+
+
+async def startup_of(app: Any) -> dict[str, Any]:
+    """Start an app through the lifespan protocol; the first message it sends."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with contextlib.suppress(ValueError, AppDefinitionError):
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+    return sent[0]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_wrong_definition_is_told_without_a_traceback(*, wrapped: bool) -> None:
+    """Any server logs the list of problems, which need no stack to be understood."""
+    app = DaprFlow("shop")
+
+    @app.binding("in")
+    async def on_in(value: object, more: int) -> None: ...
+
+    message = await startup_of(app.wrap(returns_on_lifespan) if wrapped else app)
+    assert message["type"] == "lifespan.startup.failed"
+    assert message["message"].startswith("1 problem in the app's definition:\n- binding handler")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_provider_that_fails_is_told_with_its_traceback(*, wrapped: bool) -> None:
+    """What the user's own code raised, where, and for which provider."""
+    app = DaprFlow("shop")
+
+    @app.provide
+    async def number() -> int:
+        raise ValueError("no database")
+
+    message = await startup_of(app.wrap(returns_on_lifespan) if wrapped else app)
+    assert message["type"] == "lifespan.startup.failed"
+    for part in ("in number", "ValueError: no database", "while opening provider 'number' ("):
+        assert part in message["message"]
