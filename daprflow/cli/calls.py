@@ -38,7 +38,9 @@ class Place:
     token: str | None
 
 
-def find(http_port: int | None, data_dir: Path, app_id: str | None, *, only: bool = False) -> Place:
+def find(
+    http_port: int | None, data_dir: Path, app_id: str | None = None, *, only: bool = False
+) -> Place:
     """Return the sidecar to call: the named port, else one of those with the data folder.
 
     Args:

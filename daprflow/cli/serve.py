@@ -1,5 +1,7 @@
 """``daprflow serve``: an app in production, without a sidecar of ours and without reload."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,7 @@ import typer
 from daprflow.cli.flags import LEVELS, PORT, flag
 from daprflow.launcher import ports
 from daprflow.launcher.child import freeze, serve_app
+from daprflow.launcher.exits import Exit
 from daprflow.launcher.logs import configure_logging
 from daprflow.launcher.loop import run as run_loop
 from daprflow.launcher.options import DEFAULT_APP_PORT
@@ -32,4 +35,11 @@ def serve(
     loaded = load(resolve(target, Path.cwd()))
     freeze(loaded)
     listener = ports.listen(port, host=host, flag="--port")
-    raise typer.Exit(run_loop(serve_app(loaded, listener, Reporter(None), grace)))
+    serving = serve_app(loaded, listener, Reporter(None), grace, insist=_end_at_once)
+    raise typer.Exit(run_loop(serving))
+
+
+def _end_at_once() -> None:
+    """End without waiting for requests, threads or the lifespan: none of them need ever end."""
+    sys.stdout.flush()
+    os._exit(Exit.INTERRUPTED)

@@ -17,8 +17,11 @@ T = TypeVar("T")
 
 
 ELSEWHERE = frozenset(
-    {"DAPR_HTTP_ENDPOINT", "DAPR_GRPC_ENDPOINT", "DAPR_RUNTIME_HOST", "DAPR_GRPC_PORT"}
-)
+    {
+        "DAPR_HTTP_ENDPOINT", "DAPR_GRPC_ENDPOINT", "DAPR_RUNTIME_HOST",
+        "DAPR_GRPC_PORT", "DAPR_METRICS_PORT",
+    }
+)  # fmt: skip
 """Variables that would lead the app to another sidecar than its own."""
 
 
@@ -28,15 +31,21 @@ class AppStopped(LaunchError):  # noqa: N818 - named for what happened
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an app must find in its environment."""
+    """What an app must find in its environment.
+
+    Attributes:
+        foreign: the sidecar is not of this run: what the environment says of it counts.
+    """
 
     app_id: str | None
     app_port: int | None
     app_protocol: str
     app_channel_address: str
-    http_port: int
-    grpc_port: int | None
+    http_port: int | None
     tokens: Tokens
+    grpc_port: int | None = None
+    metrics_port: int | None = None
+    foreign: bool = False
 
 
 def environment(base: Mapping[str, str], around: Surroundings) -> dict[str, str]:
@@ -48,10 +57,12 @@ def environment(base: Mapping[str, str], around: Surroundings) -> dict[str, str]
         "APP_CHANNEL_ADDRESS": around.app_channel_address,
         "DAPR_HTTP_PORT": around.http_port,
         "DAPR_GRPC_PORT": around.grpc_port,
+        "DAPR_METRICS_PORT": around.metrics_port,
         "DAPR_API_TOKEN": around.tokens.api,
         "APP_API_TOKEN": around.tokens.app,
     }
-    inherited = {name: value for name, value in base.items() if name not in ELSEWHERE}
+    dropped = frozenset() if around.foreign else ELSEWHERE
+    inherited = {name: value for name, value in base.items() if name not in dropped}
     return inherited | {name: str(value) for name, value in given.items() if value is not None}
 
 

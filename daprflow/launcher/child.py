@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +72,28 @@ def freeze(loaded: Loaded) -> AppFrozen:
 
 
 async def serve_app(
-    loaded: Loaded, listener: socket.socket, reporter: Reporter, grace: float
+    loaded: Loaded,
+    listener: socket.socket,
+    reporter: Reporter,
+    grace: float,
+    *,
+    insist: Callable[[], None] | None = None,
 ) -> int:
-    """Serve until a signal says stop, then let what is in flight end."""
+    """Serve until a signal says stop, then let what is in flight end.
+
+    Ctrl-C after such a signal calls ``insist``; a supervisor sees to that by itself.
+    """
     from daprflow.transports.server import HttpServer, StartFailed  # noqa: PLC0415 - after freeze
 
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+
+    def interrupted() -> None:
+        if stop.is_set() and insist is not None:
+            insist()
+        stop.set()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted)
+    for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = HttpServer(loaded.asgi, lifespan=True, websockets=True)
     try:

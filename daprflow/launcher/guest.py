@@ -154,7 +154,8 @@ class Guest:
         info = self._sidecar.info()
         self._watch = asyncio.create_task(self._tell_the_end(self._sidecar))
         app_port = request.app.app_port
-        app = RunningApp(request.app.app_id, info.http_port, app_port, request.tokens.api)
+        http_port = self._listener.getsockname()[1]
+        app = RunningApp(request.app.app_id, http_port, app_port, request.tokens.api)
         self._host.arrived(self, app)
         return info
 

@@ -17,6 +17,7 @@ from daprflow.launcher.membership import Membership, enter
 from daprflow.launcher.options import (
     DEFAULT_APP_PORT,
     DEFAULT_GRPC_PORT,
+    DEFAULT_HTTP_PORT,
     DEFAULT_METRICS_PORT,
     RunOptions,
     SidecarChoice,
@@ -144,14 +145,22 @@ class Launch:
 
     def _attached(self) -> "_Pieces":
         options = self._options.sidecar
-        http_port = options.dapr_http_port or int(self._env.get("DAPR_HTTP_PORT") or 3500)
-        listener = self._app_listener({http_port})
-        tokens = Tokens(self._env.get("DAPR_API_TOKEN"), self._env.get("APP_API_TOKEN"))
-        around = self._surroundings(listener, http_port, options.dapr_grpc_port, tokens)
+        named = self._env.get("DAPR_HTTP_PORT", "")
+        http_port = options.dapr_http_port or (int(named) if named.isdecimal() else None)
+        listener = self._app_listener({http_port or DEFAULT_HTTP_PORT})
+        around = self._surroundings(
+            listener,
+            Tokens(),
+            http_port=options.dapr_http_port,
+            grpc_port=options.dapr_grpc_port,
+            foreign=True,
+        )
+        endpoint = self._env.get("DAPR_HTTP_ENDPOINT", "")
+        shown = None if endpoint else http_port or DEFAULT_HTTP_PORT
         return _Pieces(
             around,
             listener,
-            lambda: Attached(http_port, options.dapr_grpc_port),
+            lambda: Attached(shown, options.dapr_grpc_port, endpoint),
             lambda _: None,
         )
 
@@ -166,12 +175,12 @@ class Launch:
     def _shared(self, member: Membership, reason: str) -> "_Pieces":
         listener = self._app_listener({member.http_port})
         tokens = Tokens(self._env.get("DAPR_API_TOKEN"), self._env.get("APP_API_TOKEN"))
-        around = self._surroundings(listener, member.http_port, None, tokens)
+        around = self._surroundings(listener, tokens, http_port=member.http_port)
         return _Pieces(
             around,
             listener,
             lambda: member.sidecar(tokens, reason),
-            lambda app: member.announce(_running(app, around)),
+            lambda app: member.announce(_running(app, member.http_port, around)),
             member.linger,
         )
 
@@ -183,13 +192,15 @@ class Launch:
         else:
             grpc = self._hold(ports.listen_from(DEFAULT_GRPC_PORT))
         metrics = self._hold(ports.listen_from(DEFAULT_METRICS_PORT))
-        http_port, grpc_port, _ = taken = [s.getsockname()[1] for s in (http, grpc, metrics)]
+        taken = [s.getsockname()[1] for s in (http, grpc, metrics)]
         listener = self._app_listener(set(taken))
         tokens = Tokens(
             self._env.get("DAPR_API_TOKEN") or secrets.token_urlsafe(),
             self._env.get("APP_API_TOKEN") or secrets.token_urlsafe(),
         )
-        around = self._surroundings(listener, http_port, grpc_port, tokens)
+        around = self._surroundings(
+            listener, tokens, http_port=taken[0], grpc_port=taken[1], metrics_port=taken[2]
+        )
 
         def make() -> Sidecar:
             from daprflow.launcher.daprd import Daprd, DaprdPlace  # noqa: PLC0415 - seldom used
@@ -201,7 +212,7 @@ class Launch:
             around,
             listener,
             make,
-            lambda app: self._folder.publish(record(_running(app, around))),
+            lambda app: self._folder.publish(record(_running(app, taken[0], around))),
         )
 
     def _app_listener(self, avoid: set[int]) -> socket.socket | None:
@@ -224,9 +235,12 @@ class Launch:
     def _surroundings(
         self,
         listener: socket.socket | None,
-        http_port: int,
-        grpc_port: int | None,
         tokens: Tokens,
+        *,
+        http_port: int | None,
+        grpc_port: int | None = None,
+        metrics_port: int | None = None,
+        foreign: bool = False,
     ) -> Surroundings:
         options = self._options.sidecar
         return Surroundings(
@@ -235,8 +249,10 @@ class Launch:
             app_protocol=options.app_protocol,
             app_channel_address=options.app_channel_address,
             http_port=http_port,
-            grpc_port=grpc_port,
             tokens=tokens,
+            grpc_port=grpc_port,
+            metrics_port=metrics_port,
+            foreign=foreign,
         )
 
 
@@ -255,5 +271,5 @@ class _Pieces:
     linger: Callable[[], Coroutine[Any, Any, None]] = nobody
 
 
-def _running(app: AppSpec, around: Surroundings) -> RunningApp:
-    return RunningApp(app.app_id, around.http_port, around.app_port, around.tokens.api)
+def _running(app: AppSpec, http_port: int, around: Surroundings) -> RunningApp:
+    return RunningApp(app.app_id, http_port, around.app_port, around.tokens.api)

@@ -33,13 +33,14 @@ class SidecarInfo:
     Attributes:
         kind: "embedded sidecar", "daprd 1.18.3", "no sidecar".
         reason: why this one.
+        http_port: None where it is elsewhere.
         data: where data is kept.
         notes: further lines the user should read once.
     """
 
     kind: str
     reason: str
-    http_port: int
+    http_port: int | None
     grpc_port: int | None = None
     data: str = ""
     notes: tuple[str, ...] = ()
@@ -78,11 +79,16 @@ class Sidecar(Protocol):
 
 
 class Attached:
-    """No sidecar of ours: there is one already, or none is wanted."""
+    """No sidecar of ours: there is one already, or none is wanted.
 
-    def __init__(self, http_port: int, grpc_port: int | None) -> None:
+    Args:
+        http_port: of the one on this machine; None where ``endpoint`` names one elsewhere.
+    """
+
+    def __init__(self, http_port: int | None, grpc_port: int | None, endpoint: str = "") -> None:
         self.http_port = http_port
         self.grpc_port = grpc_port
+        self.endpoint = endpoint
 
     async def start(self, app: AppSpec, /) -> None:
         """Have nothing to start."""
@@ -99,7 +105,11 @@ class Attached:
     def info(self) -> SidecarInfo:
         """Say that none was started."""
         return SidecarInfo(
-            "no sidecar", "--sidecar none", self.http_port, self.grpc_port, data="elsewhere"
+            "no sidecar",
+            "--sidecar none",
+            self.http_port,
+            self.grpc_port,
+            data=f"elsewhere: {self.endpoint}" if self.endpoint else "elsewhere",
         )
 
     async def ended(self) -> LaunchError:

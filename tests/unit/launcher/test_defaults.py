@@ -81,6 +81,21 @@ def test_another_runs_sidecar_is_not_inherited() -> None:
     assert (made["DAPR_API_TOKEN"], made["APP_API_TOKEN"]) == ("a", "b")
 
 
+def test_a_real_runtimes_ports_are_those_of_this_run() -> None:
+    """All three ports ``dapr run`` names are set, whatever the shell has."""
+    base = {"DAPR_METRICS_PORT": "1"}
+    assert "DAPR_METRICS_PORT" not in environment(base, around())
+    assert environment(base, around(metrics_port=9090))["DAPR_METRICS_PORT"] == "9090"
+
+
+def test_a_sidecar_elsewhere_is_left_to_the_environment() -> None:
+    """With ``--sidecar none`` nothing of what leads to it is dropped or replaced."""
+    base = {"DAPR_HTTP_ENDPOINT": "http://elsewhere", "DAPR_HTTP_PORT": "1", "DAPR_GRPC_PORT": "2"}
+    made = environment(base, around(http_port=None, foreign=True))
+    assert made == {**base, "APP_PROTOCOL": "http", "APP_CHANNEL_ADDRESS": "127.0.0.1"}
+    assert environment(base, around(http_port=5, foreign=True))["DAPR_HTTP_PORT"] == "5"
+
+
 def test_reports_survive_the_pipe(tmp_path: Path) -> None:
     """What the app's process writes is what the supervisor reads."""
     with (tmp_path / "pipe").open("wb") as file:
