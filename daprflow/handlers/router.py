@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from daprflow.addresses import Endpoint, Topic
+from daprflow.addresses import Endpoint, Topic, type_name
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers.endpoint import OwnEndpoint
 from daprflow.handlers.envelopes import Batch
@@ -131,6 +131,7 @@ class Router:
         self._decorators: list[Decorator] = []
         self._included: list[Router] = []
         self._endpoints: list[OwnEndpoint[Any, Any]] = []
+        self._misused: list[str] = []
         self._sealed = False
 
     @overload
@@ -273,8 +274,14 @@ class Router:
 
     def include(self, router: "Router", /) -> None:
         """Add what ``router`` declares, now or until this app freezes."""
-        self._refuse_when_sealed("a router", calling_source())
-        self._included.append(router)
+        source = calling_source()
+        self._refuse_when_sealed("a router", source)
+        if isinstance(router, Router) and not router._own_id():  # apps have one
+            self._included.append(router)
+            return
+        self._misused.append(
+            f"'include' ({source}) takes a Router, not a value of type '{type_name(type(router))}'"
+        )
 
     def register(
         self, kind: Kind, function: Callable[..., Any], options: Options, caller: Source
@@ -298,6 +305,7 @@ class Router:
         problems: list[str] = []
         for router in self._routers():
             registrations += router._registrations  # noqa: SLF001 - of the same class
+            problems += router._misused  # noqa: SLF001 - of the same class
             problems += [
                 each.problem
                 for each in router._decorators  # noqa: SLF001 - of the same class

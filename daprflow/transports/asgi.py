@@ -3,9 +3,9 @@
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -43,11 +43,13 @@ class Gate:
     Attributes:
         token: what ``dapr-api-token`` must be; empty lets everything pass.
         is_open: whether the app's lifespan has been entered.
+        told: the statuses of refusals that the log has a line about.
     """
 
     max_body: int
     token: bytes = b""
     is_open: bool = False
+    told: set[int] = field(default_factory=set)
 
     def refusal(self, scope: Scope, *, from_sidecar: bool) -> tuple[int, str] | None:
         """Return status and reason to refuse a request; None lets it pass.
@@ -72,8 +74,13 @@ class Gate:
         if not self.is_open:
             return 500, NOT_STARTED
         if length.isdigit() and int(length) > self.max_body:
-            return 413, f"the body is longer than {self.max_body} bytes"
+            return self.too_large
         return None
+
+    @property
+    def too_large(self) -> tuple[int, str]:
+        """Status and reason for a body that is too long."""
+        return 413, f"the body is longer than {self.max_body} bytes; 'max_body_size' allows more"
 
 
 class Found(Protocol):
@@ -125,13 +132,12 @@ class Table:
         """Answer 500 below our prefix: a sidecar takes 404 for "drop this event"."""
         refused = self._gate.refusal(scope, from_sidecar=True)
         if refused is not None:
-            await send_error(send, *refused)
+            await _refuse(scope, send, self._gate, *refused)
             return
         known = ", ".join(self._topics) or "none"
         logger.error(
-            "no handler for '%s %s'; known topics: %s; restart the sidecar if routes changed",
-            scope["method"],
-            scope["path"],
+            "no handler for '%s'; known topics: %s; restart the sidecar if routes changed",
+            _request_line(scope),
             known,
         )
         await send_error(send, 500, "no handler is known for this path")
@@ -145,7 +151,7 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         refused = gate.refusal(scope, from_sidecar=from_sidecar)
         if refused is not None:
-            await send_error(send, *refused)
+            await _refuse(scope, send, gate, *refused)
             return
         message = await receive()
         body = message.get("body", b"")
@@ -153,7 +159,7 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
             try:
                 body = await _rest(message, receive, limit)
             except TooLarge:
-                await send_error(send, 413, f"the body is longer than {limit} bytes")
+                await _refuse(scope, send, gate, *gate.too_large)
                 return
             except Disconnected:
                 return
@@ -174,7 +180,7 @@ def static_endpoint(body: bytes, gate: Gate) -> Endpoint:
     async def endpoint(scope: Scope, _: Receive, send: Send) -> None:
         refused = gate.refusal(scope, from_sidecar=True)
         if refused is not None:
-            await send_error(send, *refused)
+            await _refuse(scope, send, gate, *refused)
             return
         await _answer(send, 200, body, [_JSON_HEADER])
 
@@ -189,6 +195,19 @@ def health_endpoint(check: Callable[[], tuple[int, bytes]]) -> Endpoint:
         await _answer(send, status, b"" if scope["method"] == "HEAD" else body, [_JSON_HEADER])
 
     return endpoint
+
+
+async def _refuse(scope: Scope, send: Send, gate: Gate, status: int, reason: str) -> None:
+    """Answer why a request is refused; the log says it once, since strangers send these."""
+    if gate.is_open and status not in gate.told:
+        gate.told.add(status)
+        logger.warning(
+            "refused '%s' with %d: %s; further ones are not logged",
+            _request_line(scope),
+            status,
+            reason,
+        )
+    await send_error(send, status, reason)
 
 
 async def send_error(send: Send, status: int, message: str) -> None:
@@ -241,6 +260,11 @@ async def _answer(
     head = [*headers, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})
+
+
+def _request_line(scope: Scope) -> str:
+    """Return method and path for a log line; a line break in the path stays encoded."""
+    return f"{scope['method']} {quote(scope['path'])}"
 
 
 def segments(path: str) -> tuple[str, ...]:

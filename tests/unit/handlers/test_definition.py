@@ -460,6 +460,13 @@ def test_answers_that_may_be_sent_are_accepted(function: Callable[..., Any]) -> 
     app.freeze()
 
 
+@pytest.mark.parametrize("value", [5, Router, DaprFlow("other")])
+def test_only_a_router_can_be_included(value: Router) -> None:
+    """An app in an app, or what is no router at all, is reported with its place."""
+    [problem] = problems_of(lambda app: app.include(value))
+    assert "takes a Router, not a value of type '" in problem
+
+
 def test_a_typed_dict_may_meet_a_topic_of_another_type() -> None:
     """The contradiction is reported; asking a TypedDict for its subclasses would be a crash."""
     [problem] = problems_of(

@@ -126,14 +126,31 @@ async def test_a_wrong_token_is_refused_before_the_body_is_read(
 async def test_unknown_paths_of_dapr_ask_for_the_token_first(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A stranger neither learns which paths there are nor fills the log."""
+    """A stranger neither learns which paths there are nor fills the log, nor forges its lines."""
     async with running(shop(settings=Settings(app_api_token="t"))) as call:
         caplog.clear()
-        assert (await call.post("/dapr/topics/pubsub/none")).status == 401
-        assert not caplog.records
+        for _ in range(3):
+            assert (await call.post("/dapr/topics/pubsub/none%0Aforged")).status == 401
+        [line] = caplog.messages
+        assert line.startswith(
+            "refused 'POST /dapr/topics/pubsub/none%0Aforged' with 401: the 'dap"
+        )
         right = [("dapr-api-token", "t")]
-        assert (await call.post("/dapr/topics/pubsub/none", headers=right)).status == 500
-        assert caplog.records
+        assert (await call.post("/dapr/topics/none%0Aforged", headers=right)).status == 500
+        assert caplog.messages[1].startswith("no handler for 'POST /dapr/topics/none%0Aforged'; kn")
+
+
+async def test_a_body_that_is_too_long_is_told_with_what_allows_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log has one line with path, limit and next step, however often it happens."""
+    async with running(shop(max_body_size=10)) as call:
+        caplog.clear()
+        for body in (b"x" * 11, [b"x" * 6, b"x" * 5]):
+            assert (await call.post("/quote", body)).status == 413
+    [line] = caplog.messages
+    assert line.startswith("refused 'POST /quote' with 413: the body is longer than 10 bytes; ")
+    assert line.endswith("'max_body_size' allows more; further ones are not logged")
 
 
 async def test_probes_and_other_routes_need_no_token() -> None:
