@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.options import DEFAULT_HTTP_PORT
+from daprflow.launcher.reservations import is_reserved
 
 LOOPBACK = "127.0.0.1"
 SPARE = 2_000
@@ -56,9 +57,12 @@ def listen_from(first: int, *, host: str = LOOPBACK, avoid: Collection[int] = ()
     for port in (first, *range(start, end)):
         if port not in avoid:
             try:
-                return _listen(host, port)
+                listener = _listen(host, port)
             except OSError:
                 continue
+            if not is_reserved(port):
+                return listener
+            listener.close()
     raise LaunchError(f"no free port below {end}", Exit.PORT_TAKEN)
 
 
