@@ -16,8 +16,10 @@ import msgspec
 from daprflow.launcher import defaults
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.http_probe import probe
+from daprflow.launcher.logfmt import retagged
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.process import GuardedProcess
+from daprflow.launcher.reservations import reserve
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 from daprflow.protocol.resources import ComponentResource
 from daprflow.sidecar.resources import load_resources
@@ -28,7 +30,7 @@ START_SECONDS = 30.0
 PAUSE = 0.05
 LAST_LINES = 20
 LINE_LIMIT = 1024 * 1024
-_VERSION = re.compile(r"\bver=\"?([0-9][^\s\"]*)")
+_VERSION = re.compile(r"(?:-- version |\bver=\"?)([0-9][^\s\"]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Daprd:
         self._resources: tempfile.TemporaryDirectory[str] | None = None
         self._process: GuardedProcess | None = None
         self._app: AppSpec | None = None
+        self._promises: list[socket.socket] = []
         self._log: asyncio.Task[None] | None = None
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         self._version = ""
@@ -82,6 +85,7 @@ class Daprd:
         Raises:
             LaunchError: it cannot be run, or ends at once; its last lines are in the message.
         """
+        self._promises = [promise for port in self._ports if (promise := reserve(port))]
         for listener in self._place.listeners:
             listener.close()
         await self._spawn(app)
@@ -132,8 +136,8 @@ class Daprd:
         await self._stop(grace)
         if self._resources is not None:
             self._resources.cleanup()
-        for listener in self._place.listeners:
-            listener.close()
+        for held in (*self._place.listeners, *self._promises):
+            held.close()
 
     # ---- the process
 
@@ -187,7 +191,7 @@ class Daprd:
                 self._last.append(text)
                 if not self._version and (found := _VERSION.search(text)):
                     self._version = found[1]
-                self._say(f"daprd | {text}")
+                self._say(retagged(text))
             await process.wait()
         finally:
             transport.close()
@@ -196,7 +200,7 @@ class Daprd:
 
     def _obituary(self) -> str:
         status = self._process.status if self._process is not None else None
-        lines = "\n".join(f"  daprd | {line}" for line in self._last)
+        lines = "\n".join(f"  {retagged(line)}" for line in self._last)
         head = f"daprd ({self._place.program}) ended with exit code {status}"
         return f"{head}; its last lines:\n{lines}" if lines else f"{head}; it printed nothing"
 
