@@ -58,12 +58,23 @@ def listen_from(first: int, *, host: str = LOOPBACK, avoid: Collection[int] = ()
         if port not in avoid:
             try:
                 listener = _listen(host, port)
-            except OSError:
+            except OSError as error:
+                _about_port(error, host)
                 continue
             if not is_reserved(port):
                 return listener
             listener.close()
     raise LaunchError(f"no free port below {end}", Exit.PORT_TAKEN)
+
+
+def _about_port(error: OSError, host: str) -> None:
+    """Raise unless another port may do better."""
+    if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+        raise LaunchError(
+            f"cannot listen on '{host}': {error.strerror}; name an address of this machine with "
+            "--app-channel-address",
+            Exit.PORT_TAKEN,
+        ) from None
 
 
 def http_listener(wanted: int | None) -> socket.socket:

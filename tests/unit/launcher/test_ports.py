@@ -39,6 +39,12 @@ def test_an_address_of_another_machine_is_one_line() -> None:
         ports.listen(20_000, host="192.0.2.1", flag="--host")
 
 
+def test_an_impossible_address_is_not_tried_on_every_port() -> None:
+    """The first refusal that has nothing to do with the port ends the search."""
+    with pytest.raises(LaunchError, match=r"cannot listen on '192\.0\.2\.1': .*--app-channel-add"):
+        ports.listen_from(20_000, host="192.0.2.1")
+
+
 def test_picks_are_distinct_and_below_the_ephemeral_range() -> None:
     """G20: sockets hold what was picked, so no port is given twice."""
     held = [ports.listen_from(20_000) for _ in range(50)]
