@@ -46,13 +46,19 @@ def option(kind: Any, parameter: str, text: str, /, **more: Any) -> Any:
     return Annotated[kind, flag(parameter, text, **more)]
 
 
-def quantity(text: str) -> int:
-    """Return the bytes of a Kubernetes quantity such as ``4Mi``; ``-1`` means no limit."""
+def quantity(text: str, name: str = "") -> int:
+    """Return the bytes of a Kubernetes quantity such as ``4Mi``; ``-1`` means no limit.
+
+    Args:
+        text: what was given.
+        name: the parameter, for the message.
+    """
     if text == "-1":
         return -1
     match = _QUANTITY.fullmatch(text)
     if match is None:
-        raise typer.BadParameter(f"'{text}' is no size; write for example 4Mi or 65536")
+        flag_name = "--" + name.replace("_", "-")
+        raise typer.BadParameter(f"{flag_name} '{text}' is no size; write for example 4Mi or 65536")
     return int(match[1]) * _FACTORS[match[2] or ""]
 
 
@@ -63,7 +69,9 @@ def _level(text: str) -> str:
 
 
 SIDECAR_FLAGS: Mapping[str, Any] = {
-    "app_id": option(str | None, "app_id", "Id of the app; else what the app itself says."),
+    "app_id": option(
+        str | None, "app_id", "Id of the app; else what the app itself says, or its folder."
+    ),
     "app_port": option(int | None, "app_port", "Port the app listens on.", **PORT),
     "app_channel_address": option(str, "app_channel_address", "Address the app listens on."),
     "app_protocol": option(str, "app_protocol", "http; a real runtime takes more."),
@@ -140,7 +148,7 @@ def sidecar_options(values: Mapping[str, Any]) -> SidecarOptions:
     given["grace"] = given.pop("dapr_graceful_shutdown_seconds")
     given["resources_path"] = tuple(given["resources_path"])
     for name in ("max_body_size", "read_buffer_size"):
-        given[name] = quantity(given[name])
+        given[name] = quantity(given[name], name)
     options = SidecarOptions(**given)
     if options.app_health_probe_timeout > options.app_health_probe_interval * 1000:
         raise typer.BadParameter(

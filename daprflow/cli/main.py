@@ -4,13 +4,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from daprflow.cli.context import Invocation
-from daprflow.cli.settings import defaults
-from daprflow.cli.voice import complain
+from daprflow.cli.settings import by_parameter, defaults
+from daprflow.cli.voice import complain, keep_standard_streams
 from daprflow.errors import DaprFlowError
 from daprflow.launcher.exits import Exit, LaunchError
 
@@ -42,13 +42,27 @@ def build(words: Sequence[str]) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,
     )
     app.callback()(_everything)
     wanted = next((word for word in words if not word.startswith("-")), "")
     for name in (wanted,) if wanted in COMMANDS else COMMANDS:
         module = __import__(f"daprflow.cli.{name}", fromlist=[name])
-        app.command(name)(getattr(module, name))
+        command = getattr(module, name)
+        summary = str(command.__doc__).partition("\n")[0]  # given as it is, or it would be cut
+        app.command(name, short_help=summary)(command)
     return app
+
+
+def options_of(command: str) -> dict[str, str]:
+    """Return the parameter behind each option of a command, by the option's name."""
+    group: Any = typer.main.get_command(build((command,)))
+    return {
+        text.removeprefix("--").replace("-", "_"): parameter.name
+        for parameter in group.commands[command].params
+        for text in parameter.opts
+        if text.startswith("--")
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,12 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     started = time.monotonic()
     words, command = _split(list(sys.argv[1:] if arguments is None else arguments))
     try:
+        keep_standard_streams()
         program = build(words)
         program(
             args=words,
             obj=Invocation(command, started),
             prog_name="daprflow",
-            default_map=defaults(Path.cwd(), COMMANDS),
+            default_map=by_parameter(defaults(Path.cwd(), COMMANDS), options_of),
         )
     except LaunchError as error:
         complain(str(error))

@@ -1,6 +1,10 @@
 """``daprflow run``: an app and a sidecar for it."""
 
 import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -47,8 +51,10 @@ def run(
             "give either a target (a folder, a file, module:app) or a command after '--'",
             Exit.USAGE,
         )
-    if command is not None and not (command and command[0]):
-        raise LaunchError("there is no command after '--'", Exit.NOT_FOUND)
+    if command is not None:
+        _check_command(command)
+        if sidecar.app_id is None:
+            sidecar = replace(sidecar, app_id=_id_from(base))
     options = RunOptions(
         base=base,
         sidecar=sidecar,
@@ -62,3 +68,23 @@ def run(
     configure_logging(sidecar.log_level)
     launch = Launch(options, dict(os.environ), ConsoleVoice())
     raise typer.Exit(run_loop(launch.run(invocation(context).started)))
+
+
+def _check_command(command: Sequence[str]) -> None:
+    """Refuse a command that cannot run before anything is started for it."""
+    if not (command and command[0]):
+        raise LaunchError("there is no command after '--'", Exit.NOT_FOUND)
+    program = command[0]
+    if shutil.which(program) is not None:
+        return
+    if os.sep in program and os.path.exists(program):  # noqa: PTH110 - the text, not a path
+        raise LaunchError(f"cannot run '{program}': it is not executable", Exit.NOT_EXECUTABLE)
+    raise LaunchError(
+        f"cannot run '{program}': there is no such command; check its spelling and PATH",
+        Exit.NOT_FOUND,
+    )
+
+
+def _id_from(folder: Path) -> str:
+    """Return an id for a command without one: the folder's name, the same at every start."""
+    return re.sub("[^a-z0-9-]+", "-", folder.name.lower()).strip("-") or "app"

@@ -1,7 +1,7 @@
 """``daprflow.toml``: defaults of the options, from the working folder."""
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,39 @@ def defaults(folder: Path, commands: Collection[str]) -> Settings:
             Exit.USAGE,
         )
     return {name: _named(everywhere | tables.get(name, {})) for name in commands}
+
+
+def by_parameter(
+    settings: Settings, options_of: Callable[[str], Mapping[str, str]]
+) -> dict[str, dict[str, Any]]:
+    """Return the settings under the names of the commands' parameters.
+
+    Args:
+        settings: what `defaults` read.
+        options_of: the parameter behind each option of a command, by the option's name.
+
+    Raises:
+        LaunchError: a setting is an option of no command, exit code `Exit.USAGE`.
+    """
+    given = {name for options in settings.values() for name in options}
+    if not given:
+        return {}
+    options = {command: options_of(command) for command in settings}
+    unknown = sorted(given - {name for known in options.values() for name in known})
+    if unknown:
+        raise LaunchError(
+            f"'{FILE}' sets '{unknown[0]}', which is an option of no command; "
+            "see 'daprflow run --help'",
+            Exit.USAGE,
+        )
+    return {
+        command: {
+            options[command][name]: value
+            for name, value in values.items()
+            if name in options[command]
+        }
+        for command, values in settings.items()
+    }
 
 
 def _named(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,14 @@
 """How the commands speak: the banner, one-line messages, logs."""
 
+import contextlib
+import os
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
+
+STANDARD_ERROR = 2
 
 
 def printable(text: str) -> str:
@@ -13,8 +18,25 @@ def printable(text: str) -> str:
 
 def complain(message: str) -> None:
     """Print an error, prefixed once."""
-    sys.stderr.write(f"daprflow: {printable(message)}\n")
-    sys.stderr.flush()
+    _put(sys.stderr, f"daprflow: {printable(message)}\n")
+
+
+def keep_standard_streams() -> None:
+    """Open ``/dev/null`` where a standard stream was closed, before a socket takes its number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - takes no keyword
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
+
+
+def _put(stream: TextIO, text: str) -> None:
+    """Write at once; once nobody reads the stream any more, write to nowhere."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class ConsoleVoice:
@@ -22,6 +44,12 @@ class ConsoleVoice:
 
     def ready(self, app: AppSpec, info: SidecarInfo, seconds: float) -> None:
         """Print the banner."""
+        with contextlib.suppress(SystemExit):  # rich ends the program when its reader has gone
+            self._banner(app, info, seconds)
+        for note in info.notes:
+            self.warn(note)
+
+    def _banner(self, app: AppSpec, info: SidecarInfo, seconds: float) -> None:
         from rich.console import Console  # noqa: PLC0415 - imported while the app starts
 
         console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
@@ -30,18 +58,15 @@ class ConsoleVoice:
         for name, text in _facts(app, info):
             console.print(f"  {name:<10}{printable(text)}")
         console.print("  Ctrl-C ends it, twice at once", style="dim")
-        for note in info.notes:
-            self.warn(note)
         sys.stdout.flush()
 
     def say(self, line: str) -> None:
         """Print one line."""
-        sys.stdout.write(f"daprflow: {printable(line)}\n")
-        sys.stdout.flush()
+        _put(sys.stdout, f"daprflow: {printable(line)}\n")
 
     def log(self, line: str) -> None:
         """Print a log line of another program."""
-        sys.stderr.write(printable(line) + "\n")
+        _put(sys.stderr, printable(line) + "\n")
 
     def warn(self, line: str) -> None:
         """Print one line on standard error."""

@@ -107,7 +107,7 @@ def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
 
 
 def test_an_app_that_ignores_signals_is_killed_after_the_grace(folder: Path) -> None:
-    """FC-01: the grace period is kept."""
+    """FC-01: the grace period is kept, and one line says that it was too short."""
     stubborn = "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)"
     command = (sys.executable, "-c", f"{stubborn}; [signal.pause() for _ in iter(int, 1)]")
     grace = ("--dapr-graceful-shutdown-seconds", "0.2")
@@ -116,6 +116,7 @@ def test_an_app_that_ignores_signals_is_killed_after_the_grace(folder: Path) -> 
         run.send(signal.SIGTERM)
         assert run.ended() == 128 + signal.SIGKILL
         assert run.all_gone()
+        assert run.text.count("did not end within 1.2 s") == 1
 
 
 @pytest.mark.parametrize("victim", ["supervisor", "guard"])
@@ -178,7 +179,18 @@ def test_a_command_that_cannot_run_leaves_no_sidecar(
     with Run(folder, "run", "--ephemeral", "--", *command) as run:
         assert run.ended() == code
         assert run.all_gone()
-        assert says in run.text
+        (line,) = run.lines
+        assert says in line
+
+
+def test_a_command_is_known_by_its_folder(folder: Path) -> None:
+    """Without --app-id a command has an id all the same, and the same one at every start."""
+    place = folder / "My Shop.2"
+    place.mkdir()
+    script = "import os; print('id', os.environ['APP_ID'])"
+    code, text = finish(place, "run", "--ephemeral", "--", sys.executable, "-c", script)
+    assert code == 0
+    assert "id my-shop-2" in text
 
 
 def test_an_app_that_never_listens_is_named(folder: Path) -> None:

@@ -87,6 +87,32 @@ def test_a_wrong_settings_file_is_one_line(here: Path, text: str, says: str) -> 
         defaults(here, COMMANDS)
 
 
+def test_a_setting_that_is_no_option_is_told(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A typing error in the file is told; an option of another command may stand there."""
+    write(here, {"daprflow.toml": 'app-port = 8000\nlog-levle = "debug"\n'})
+    assert code_of("routes", ".") == 2
+    assert "sets 'log_levle', which is an option of no command" in capfd.readouterr().err
+
+
+def test_a_setting_has_the_name_of_its_option(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What the file calls as the command line does is heard, whatever the parameter's name."""
+    write(here, {"app.py": APP, "daprflow.toml": 'sidecar = "nonsense"\n'})
+    assert code_of("run", ".") == 2
+    assert "'nonsense' is not one of" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("run",), ("sidecar",), ("serve",), ("publish",), ()])
+def test_help_of_an_ordinary_terminal_is_whole(here: Path, words: tuple[str, ...]) -> None:
+    """Eighty columns are enough for every option's name and every command's sentence."""
+    code, text = finish(here, *words, "--help", env={"COLUMNS": "80"})
+    assert code == 0
+    assert "--help" in text
+    assert "…" not in text.replace("daprflow run …", "")
+    assert "..." not in text.replace("[ARGS]...", "")
+
+
 def test_flag_beats_environment_beats_file(here: Path) -> None:
     """The order of the sources, seen through a level that is refused."""
     write(here, {"app.py": APP, "daprflow.toml": '[run]\nlog-level = "one"\n'})
@@ -104,6 +130,12 @@ def test_flag_beats_environment_beats_file(here: Path) -> None:
 def test_sizes_are_kubernetes_quantities(text: str, size: int) -> None:
     """As the runtime's flags take them."""
     assert quantity(text) == size
+
+
+def test_a_wrong_size_names_its_option(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Two options are sizes; the line says which one is wrong."""
+    assert code_of("run", ".", "--read-buffer-size", "much") == 2
+    assert "--read-buffer-size 'much' is no size" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
