@@ -266,11 +266,22 @@ class Supervisor:
         pausing = asyncio.create_task(self._pause())
         await asyncio.sleep(0)  # deliveries stop before the app hears of it
         if not run.exited.done():
-            await run.app.stop(self._signal, self._options.sidecar.grace + KILL_GRACE)
+            await self._stop(run.app)
         if not self._hurry.is_set():
             await asyncio.wait({pausing}, timeout=KILL_GRACE)
         pausing.cancel()
         await asyncio.gather(pausing, return_exceptions=True)
+
+    async def _stop(self, app: AppProcess) -> None:
+        allowed = self._options.sidecar.grace + KILL_GRACE
+        began = time.monotonic()
+        status = await app.stop(self._signal, allowed)
+        too_long = time.monotonic() - began >= allowed and status == SIGNALLED + signal.SIGKILL
+        if too_long and not self._hurry.is_set():
+            self._voice.warn(
+                f"the app was killed: it did not end within {allowed:g} s; "
+                "give it longer with --dapr-graceful-shutdown-seconds"
+            )
 
     async def _pause(self) -> None:
         if self._sidecar_up:

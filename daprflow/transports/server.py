@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import math
 import socket
 from collections.abc import Iterator
@@ -14,9 +15,27 @@ from daprflow.transports.connection import Connection, LimitedConfig, Limits
 
 __all__ = ["HttpServer", "Limits", "StartFailed", "serve"]
 
+CANCEL_SECONDS = 0.5
+"""How long a cancelled request may take to end."""
+
+_UVICORN = logging.getLogger("uvicorn.error")
+
 
 class StartFailed(DaprFlowError):  # noqa: N818 - named for what happened
     """The application's lifespan ended with an error; its traceback is in the log."""
+
+
+class _OneLine(logging.Filter):
+    """Leaves one line of what uvicorn logs about requests that outlive the grace period."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Drop the traceback of each, and the sum where there were none."""
+        if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+            return False
+        if not record.msg.startswith("Cancel %s running"):
+            return True
+        record.msg = "%s request(s) outlived the grace period and were cancelled"
+        return record.args != (0,)
 
 
 class _Server(uvicorn.Server):
@@ -82,7 +101,13 @@ class HttpServer:
         self._ticks.cancel()
         self._ticks = None
         self._server.config.timeout_graceful_shutdown = math.ceil(grace)
-        await self._server.shutdown(sockets=[self._listener])
+        _UVICORN.addFilter(one_line := _OneLine())
+        try:
+            await self._server.shutdown(sockets=[self._listener])
+            if tasks := self._server.server_state.tasks:
+                await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+        finally:
+            _UVICORN.removeFilter(one_line)
 
 
 async def serve(
