@@ -36,12 +36,12 @@ class Alone:
         Raises:
             LaunchError: a port, the data folder or a component stands in the way.
         """
-        loop = asyncio.get_running_loop()
-        for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, self._on_signal)
         if warning := unhonoured(self._options.config):
             self._voice.warn(warning)
         member = await enter(self._folder, self._options, self._base, self._voice.say)
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
         try:
             code = await self._serve(member, started)
             self._stopping.set()  # from here on, any signal is the second one

@@ -1,6 +1,8 @@
 """The host of a data folder: the run that has its engine, and a control port for runs that join."""
 
 import asyncio
+import contextlib
+import logging
 import secrets
 import socket
 from collections.abc import Callable
@@ -16,6 +18,8 @@ from daprflow.launcher.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from daprflow.launcher.embedded import SharedEngine
+
+logger = logging.getLogger(__name__)
 
 FAREWELL = 1.0
 """Seconds that the sidecars of those who joined get to close when everything ends."""
@@ -82,7 +86,7 @@ class EngineHost:
         self._own = None
         self._publish()
         if self._guests:
-            self._say(f"{self._users()} the sidecar; Ctrl-C ends it all the same")
+            self._tell(f"{self._users()} the sidecar; Ctrl-C ends it all the same")
         while self._guests:
             self._left.clear()
             await self._left.wait()
@@ -116,7 +120,7 @@ class EngineHost:
         """List an app that joined."""
         self._apps[guest] = app
         self._publish()
-        self._say(f"app '{app.app_id}' joined, Dapr HTTP {app.http_port}")
+        self._tell(f"app '{app.app_id}' joined, Dapr HTTP {app.http_port}")
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         guest = Guest(self, reader, writer)
@@ -126,11 +130,11 @@ class EngineHost:
 
     def _forget(self, guest: Guest) -> None:
         del self._guests[guest]
+        self._left.set()
         app = self._apps.pop(guest, None)
         if app is not None and self._server is not None:
             self._publish()
-            self._say(f"app '{app.app_id}' left")
-        self._left.set()
+            self._tell(f"app '{app.app_id}' left")
 
     def _users(self) -> str:
         names = [f"'{app.app_id}'" for app in self._apps.values()]
@@ -156,7 +160,20 @@ class EngineHost:
             return
         own = (self._own,) if self._own else ()
         apps = (*own, *self._apps.values())
-        self._folder.publish(record(*apps, control_port=_port(self._server), token=self.token))
+        made = record(*apps, control_port=_port(self._server), token=self.token)
+        try:
+            self._folder.publish(made)
+        except OSError as error:
+            logger.warning(
+                "cannot write run.json in '%s': %s; other runs do not find this one",
+                self._folder.path,
+                error.strerror,
+            )
+
+    def _tell(self, line: str) -> None:
+        """Say something to a terminal that others may need less long than this process."""
+        with contextlib.suppress(OSError):
+            self._say(line)
 
 
 def _port(server: asyncio.Server) -> int:
