@@ -122,8 +122,8 @@ class DaprFlow(Router):
         if self._blueprint is not None:
             return
         registrations, problems = self.collect()
-        if not self.app_id:
-            problems.append(f"the app ({self.source}) has an empty app id")
+        if not isinstance(self.app_id, str) or not self.app_id:
+            problems.append(f"the app ({self.source}) has no app id; give it a string")
         problems += interception.problems_of(self._interceptors, self.source)
         blueprint = compile_app(registrations, self._interceptors, self._pool, problems)
         self.seal()

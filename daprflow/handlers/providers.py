@@ -8,7 +8,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -25,6 +25,7 @@ from daprflow.handlers.signature import (
     Signature,
     SignatureError,
     read_provider,
+    without_none,
 )
 
 _PER_CALL = (Delivery, Request)
@@ -97,9 +98,7 @@ class Container:
             problems += self._add(registration)
         for provider in self._providers.values():
             problems += self._check(provider)
-        if not problems:
-            problems += self._sort()
-        return problems
+        return problems + self._sort()
 
     def plan(self, injected: Sequence[Injected], *, allow_call: bool = True) -> Plan:
         """Decide how ``injected`` is filled.
@@ -109,20 +108,20 @@ class Container:
         """
         fixed: list[tuple[str, Any]] = []
         made: list[tuple[str, Any]] = []
-        unknown: list[str] = []
+        unknown: list[Injected] = []
+        early: list[Injected] = []
+        injected = [replace(each, type=self._key(each.type)) for each in injected]
         for each in injected:
             provider = self._find(each.type)
             if each.type is Client or (provider is not None and not provider.per_call):
                 fixed.append((each.name, each.type))
             elif provider is not None and allow_call:
                 made.append((each.name, each.type))
-            elif (each.type not in _PER_CALL or not allow_call) and not each.optional:
-                unknown.append(f"'{each.name}: {type_name(each.type)}'")
-        if unknown:
-            raise SignatureError(
-                f"asks for {', '.join(unknown)}, which nothing provides; "
-                f"available: {self._available(allow_call=allow_call)}"
-            )
+            elif provider is not None or (each.type in _PER_CALL and not allow_call):
+                early.append(each)
+            elif each.type not in _PER_CALL:
+                unknown.append(each)
+        self._refuse(_listed(unknown), _listed(early), allow_call=allow_call)
         return Plan(
             fixed=tuple(fixed),
             delivery=tuple(each.name for each in injected if each.type is Delivery),
@@ -130,6 +129,19 @@ class Container:
             made=tuple(made),
             providers=self._needed(made),
         )
+
+    def _refuse(self, unknown: str, early: str, *, allow_call: bool) -> None:
+        """Report what a function asks for and cannot have."""
+        reasons = []
+        if unknown:
+            available = self._available(allow_call=allow_call)
+            reasons.append(f"asks for {unknown}, which nothing provides; available: {available}")
+        if early:
+            reasons.append(
+                f"asks for {early}, which exists for a call alone: set scope='call' here, too"
+            )
+        if reasons:
+            raise SignatureError("; and ".join(reasons))
 
     def fixed(self, plan: Plan) -> dict[str, Any]:
         """Return a dict that holds the plan's fixed arguments while the app runs."""
@@ -243,7 +255,7 @@ class Container:
         return problems
 
     def _needs(self, provider: Provider) -> list[Provider]:
-        found = (self._find(each.type) for each in provider.signature.injected)
+        found = (self._find(self._key(each.type)) for each in provider.signature.injected)
         return [each for each in found if each is not None]
 
     def _needed(self, made: Iterable[tuple[str, Any]]) -> tuple[Provider, ...]:
@@ -255,6 +267,13 @@ class Container:
                 wanted.add(key)
                 pending += [p.makes for p in self._needs(self._providers[key]) if p.per_call]
         return tuple(provider for provider in self._order if provider.makes in wanted)
+
+    def _key(self, wanted: Any) -> Any:
+        """Return the type to look for: of ``T | None`` that is ``T`` where only that is made."""
+        inner = without_none(wanted)
+        if inner is wanted or self._find(wanted) is not None:
+            return wanted
+        return inner
 
     def _find(self, wanted: Any) -> Provider | None:
         try:
@@ -270,6 +289,13 @@ class Container:
             if allow_call or not provider.per_call
         ]
         return ", ".join(names)
+
+
+def _listed(injected: Iterable[Injected]) -> str:
+    """Name what has no default and would be missing."""
+    return ", ".join(
+        f"'{each.name}: {type_name(each.type)}'" for each in injected if not each.optional
+    )
 
 
 def _per_call(plan: Plan, delivery: Delivery) -> dict[str, Any]:

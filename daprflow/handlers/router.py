@@ -276,7 +276,8 @@ class Router:
         """Add what ``router`` declares, now or until this app freezes."""
         source = calling_source()
         self._refuse_when_sealed("a router", source)
-        if isinstance(router, Router) and not router._own_id():  # apps have one
+        is_app = isinstance(router, Router) and router._own_id()  # noqa: SLF001 - of the same class
+        if isinstance(router, Router) and not is_app:
             self._included.append(router)
             return
         self._misused.append(

@@ -133,7 +133,8 @@ def read_provider(function: Callable[..., Any], source: Source) -> Signature:
             raise SignatureError("yields, so its return annotation must be AsyncIterator[...]")
         made = get_args(made)[0]
     if made is MISSING or made is type(None):
-        raise SignatureError("has no return annotation; write the type of what it makes")
+        lacks = "has no return annotation" if made is MISSING else "makes nothing"
+        raise SignatureError(f"{lacks}; write the type of what it makes")
     if get_origin(made) is Annotated:
         made = get_args(made)[0]
     return Signature(None, tuple(_injected(p, hints) for p in parameters), made, calling)
@@ -177,6 +178,14 @@ def verdict_allowed(annotation: Any) -> bool:
     if origin is Annotated:
         return verdict_allowed(get_args(annotation)[0])
     return False
+
+
+def without_none(annotation: Any) -> Any:
+    """Return the ``T`` of ``T | None``; any other type as it is."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    members = [each for each in get_args(annotation) if each is not type(None)]
+    return members[0] if len(members) == 1 else annotation
 
 
 def answer_of(signature: Signature) -> Any:
@@ -237,12 +246,31 @@ def _closure(target: Any) -> dict[str, Any]:
 
 
 def _payload(name: str, annotation: Any) -> Payload:
-    origin = get_origin(annotation)
+    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    origin = get_origin(bare)
+    inside = get_args(bare)[0] if origin in _ENVELOPES else annotation
+    if _holds_envelope(inside) or (origin in _ENVELOPES and _is_envelope(inside)):
+        raise SignatureError(
+            f"takes '{name}' with an envelope inside another type; "
+            "write CloudEvent[...], BindingEvent[...] or Batch[...] around all of it"
+        )
     if origin in _ENVELOPES:
-        return Payload(name, origin, get_args(annotation)[0])
-    if annotation in _ENVELOPES:
-        return Payload(name, annotation, MISSING)
+        return Payload(name, origin, inside)
+    if bare in _ENVELOPES:
+        return Payload(name, bare, MISSING)
     return Payload(name, None, annotation)
+
+
+def _is_envelope(annotation: Any) -> bool:
+    return annotation in _ENVELOPES or get_origin(annotation) in _ENVELOPES
+
+
+def _holds_envelope(annotation: Any) -> bool:
+    """Whether an envelope is a part of a type; it would be looked for inside the data."""
+    parts = get_args(annotation) if get_origin(annotation) is not Literal else ()
+    return any(
+        _is_envelope(part) or _holds_envelope(part) for part in parts if not isinstance(part, list)
+    )
 
 
 def _injected(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Injected:

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import msgspec
 import pytest
@@ -287,10 +287,38 @@ def test_a_decorator_without_a_function_is_reported() -> None:
     assert "decorates no function" in found[1]
 
 
-def test_an_empty_app_id_is_reported() -> None:
+@pytest.mark.parametrize("app_id", ["", 5, None])
+def test_an_empty_app_id_is_reported(app_id: str) -> None:
     """An app needs an id."""
-    with pytest.raises(AppDefinitionError, match="empty app id"):
-        DaprFlow("").freeze()
+    with pytest.raises(AppDefinitionError, match=f"{__name__}:.* has no app id; give it a string"):
+        DaprFlow(app_id).freeze()
+
+
+async def optional_envelope(value: CloudEvent[Order] | None) -> None: ...
+
+
+async def listed_envelope(value: list[CloudEvent[Order]]) -> None: ...
+
+
+async def batched_envelope(value: Batch[CloudEvent[Order]]) -> None: ...
+
+
+@pytest.mark.parametrize("function", [optional_envelope, listed_envelope, batched_envelope])
+def test_an_envelope_stands_outside(function: Callable[..., Any]) -> None:
+    """Inside another type it would be looked for in the data, where no publisher puts one."""
+    [problem] = problems_of(handler(function))
+    assert "takes 'value' with an envelope inside another type; write CloudEvent[...]" in problem
+
+
+def test_an_envelope_may_be_annotated() -> None:
+    """What is said about a type does not change it."""
+    app = DaprFlow("shop")
+
+    @app.topic("pubsub", "orders")
+    async def on_order(event: Annotated[CloudEvent[Order], "vip"]) -> None: ...
+
+    app.freeze()
+    assert app.table()[0].payload == "Order"
 
 
 def test_declaring_after_freeze_is_refused() -> None:

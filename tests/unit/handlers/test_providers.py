@@ -312,7 +312,50 @@ def test_an_app_scoped_provider_cannot_need_a_call() -> None:
 
     text = problem(declare)
     assert "'session: Session', 'request: Request'" in text
-    assert text.endswith("available: Client, Cache (provider 'cache')")
+    assert text.endswith("which exists for a call alone: set scope='call' here, too")
+
+
+def test_every_reason_is_told_at_once() -> None:
+    """What nothing makes, and what comes too late, in one line."""
+
+    def declare(app: DaprFlow) -> None:
+        @app.provide
+        async def cache(session: Session, request: Request) -> Cache:
+            return Cache()
+
+    text = problem(declare)
+    assert "'session: Session', which nothing provides; available: Client, Cache" in text
+    assert "; and asks for 'request: Request', which exists for a call alone" in text
+
+
+async def test_what_may_be_none_is_still_found() -> None:
+    """``Client | None = None`` asks for a client; the default is for what nothing makes."""
+    app = DaprFlow("shop")
+    got: list[object] = []
+
+    @app.provide
+    async def database() -> Database:
+        return Database()
+
+    @app.invoke
+    async def quote(
+        *, database: Database | None, client: Client | None = None, cache: Cache | None = None
+    ) -> None:
+        got.extend((database, client, cache))
+
+    async with running(app) as call:
+        assert (await call.post("/quote")).status == 200
+    assert [type(each).__name__ for each in got] == ["Database", "Client", "NoneType"]
+
+
+def test_a_provider_that_makes_nothing_is_refused() -> None:
+    """``-> None`` is an annotation, only not one that anybody could ask for."""
+
+    def declare(app: DaprFlow) -> None:
+        @app.provide
+        async def make() -> None: ...
+
+    assert "makes nothing; write the type of what it makes" in problem(declare)
 
 
 def test_a_provider_must_say_what_it_makes() -> None:
