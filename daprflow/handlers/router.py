@@ -82,7 +82,7 @@ class _EndpointDecorator(Decorator):
 
 
 class TopicDecorator(Protocol[T]):
-    """What ``app.topic(handle)`` returns: takes a function whose payload is the topic's."""
+    """What ``app.topic(handle)`` returns: takes a function whose payload is the topic's, or raw."""
 
     @overload
     def __call__(
@@ -96,6 +96,14 @@ class TopicDecorator(Protocol[T]):
     def __call__(
         self, function: Callable[Concatenate[Batch[T], P], R], /
     ) -> Callable[Concatenate[Batch[T], P], R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[bytes, P], R], /
+    ) -> Callable[Concatenate[bytes, P], R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[str, P], R], /
+    ) -> Callable[Concatenate[str, P], R]: ...
 
 
 class InvokeDecorator(Protocol):

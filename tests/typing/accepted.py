@@ -102,6 +102,15 @@ async def on_metrics(batch: Batch[Text]) -> None:
             entry.drop()
 
 
+@app.topic(Topic("pubsub", "letters", Text))
+async def on_letter(letter: bytes, *, client: Client) -> None: ...
+
+
+@app.topic(Topic("pubsub", "notes", Text))
+def on_note(note: str) -> Status | None:
+    return None
+
+
 @router.topic("pubsub", "anything", raw=True, metadata={"consumerID": "x"})
 def on_anything(data: bytes) -> Status:
     return Status.SUCCESS
