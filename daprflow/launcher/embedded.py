@@ -138,6 +138,7 @@ class Embedded:
             # Opened before the old one closes, so that shared components are never without user.
             self._runtime = await self._open(app)
             self._runtime.extended.update(old.extended)
+            self._runtime.shutdown_requested = old.shutdown_requested  # `ended` waits for it
             self._switch.app = HttpApi(self._runtime)
             await old.close(SHUTDOWN_GRACE)
             await self._runtime.connect()

@@ -238,19 +238,40 @@ async def test_shutting_a_joined_sidecar_down_ends_that_run_alone(folder: DataFo
         sidecar, untouched = run.sidecar(Tokens(), ""), other.sidecar(Tokens(), "")
         await sidecar.start(APP)
         await untouched.start(replace(APP, app_id="three"))
-        reader, writer = await asyncio.open_connection("127.0.0.1", run.http_port)
-        writer.write(
-            b"POST /v1.0/shutdown HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"
-        )
+        assert b"204" in await shut_down(run.http_port)
         async with asyncio.timeout(10):
-            assert b"204" in await reader.readline()
             end = await sidecar.ended()
-        writer.close()
         assert (end.code, "shutdown" in str(end)) == (Exit.SIDECAR_FAILED, True)
         await sidecar.close(1.0)
         assert await listed(folder, "two", "three")
         assert isinstance(untouched.info(), SidecarInfo)
         await untouched.close(1.0)
+
+
+async def test_new_schedules_leave_everything_else(folder: DataFolder) -> None:
+    """After a reload with other crons the port, the id and the end of the sidecar are as before."""
+    async with hosting(folder, []), joined(folder) as run:
+        sidecar = run.sidecar(Tokens(), "")
+        await sidecar.start(APP)
+        await sidecar.pause()
+        await sidecar.reconnect(replace(APP, crons=(Cron("tick", "@daily"),)))
+        assert b"204" in await shut_down(run.http_port)
+        async with asyncio.timeout(10):
+            assert "shutdown" in str(await sidecar.ended())
+        await sidecar.close(1.0)
+        async with joined(folder) as again:
+            next_one = again.sidecar(Tokens(), "")
+            await next_one.start(APP)
+            await next_one.close(1.0)
+
+
+async def shut_down(port: int) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /v1.0/shutdown HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
+    async with asyncio.timeout(10):
+        status = await reader.readline()
+    writer.close()
+    return status
 
 
 async def test_a_host_waits_for_those_who_joined(folder: DataFolder) -> None:
