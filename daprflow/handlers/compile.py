@@ -301,9 +301,11 @@ def _payload_problems(read: Read) -> list[str]:
     problems = []
     reason = codec.undecodable(wanted)
     if reason:
+        # A class is most often meant to be injected, a composed type is not.
+        hint = "; what is injected comes after '*' in the signature"
         problems.append(
-            f"takes '{payload.name}: {type_name(wanted)}', which no JSON fits: {reason}; "
-            "what is injected comes after '*' in the signature"
+            f"takes '{payload.name}: {type_name(wanted)}', which no JSON fits: {reason}"
+            f"{hint if isinstance(wanted, type) else ''}"
         )
     options = read.registration.options
     if isinstance(options, TopicOptions) and _contradicts(wanted, options.payload):

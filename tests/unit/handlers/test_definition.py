@@ -154,6 +154,16 @@ def test_a_topic_handler_that_cannot_work_is_refused(
     assert says in problem
 
 
+def test_a_composed_payload_is_not_taken_for_an_injection() -> None:
+    """The next step is told where it may be one, a class, and not for a union of Structs."""
+
+    async def either(value: Order | Receipt) -> None: ...
+
+    [problem] = problems_of(handler(either))
+    assert "all Struct types must be tagged" in problem
+    assert "injected" not in problem
+
+
 def test_the_line_is_the_one_of_the_handler() -> None:
     """The place is module and line of the function, decorators included."""
     [problem] = problems_of(handler(returns_text))
