@@ -15,6 +15,11 @@ from daprflow.launcher.report import AppFailed, AppFrozen, AppServing, Report, d
 
 T = TypeVar("T")
 
+START = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "from daprflow.launcher.child import main; sys.exit(main(sys.argv[1:]))"
+)
+"""The app's process. Ctrl-C during the imports ends it as a signal does, without a traceback."""
 
 ELSEWHERE = frozenset(
     {
@@ -82,7 +87,7 @@ class AppProcess:
         if options.target is not None and listener is not None:
             keep.append(listener.fileno())
             command = [
-                *(sys.executable, "-m", "daprflow.launcher.child", options.target.text),
+                *(sys.executable, "-c", START, options.target.text),
                 *("--fd", str(listener.fileno()), "--report", str(writing)),
                 *("--grace", str(options.sidecar.grace), "--log-level", options.sidecar.log_level),
             ]

@@ -1,6 +1,6 @@
 """The process of an app: import it, tell the supervisor what it holds, serve it until told to stop.
 
-Run as ``python -m daprflow.launcher.child TARGET --fd N --report N --grace S``.
+Its arguments are ``TARGET --fd N --report N --grace S``; `daprflow.launcher.app_process` starts it.
 """
 
 import asyncio
@@ -116,7 +116,3 @@ def _parse(arguments: Sequence[str]) -> ChildOptions:
     parser.add_argument("--log-level", default="info")
     known = parser.parse_args(arguments)
     return ChildOptions(known.target, known.fd, known.report, known.grace, known.log_level)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

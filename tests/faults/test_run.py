@@ -89,6 +89,18 @@ def test_events_and_totals_survive_a_restart(folder: Path) -> None:
         assert run.ended() == 0
 
 
+def test_ctrl_c_while_the_app_is_imported_is_quiet(tmp_path: Path) -> None:
+    """An interrupt is no error: whatever the app's module is doing, nothing is printed about it."""
+    slow = "import signal\nprint('importing', flush=True)\nsignal.pause()\n"
+    write(tmp_path, {"app.py": slow})
+    with Run(tmp_path, "run", "--ephemeral", ".") as run:
+        run.until("importing")
+        run.send(signal.SIGINT)
+        assert run.ended() == 128 + signal.SIGINT
+        assert run.lines == ["importing"]
+        assert run.all_gone()
+
+
 def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
     """FC-02: an app that does not want to end is killed by the second Ctrl-C."""
     stubborn = (
