@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -77,6 +77,14 @@ class SqliteWriter:
         if self._reader is None:
             raise ComponentError(f"database '{self.path}' is not open")
         return self._reader
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend `reader`; what SQLite refuses is a `ComponentError` that names the file."""
+        try:
+            yield self.reader
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
 
     async def open(self) -> None:
         """Open the file, check it and start the thread.

@@ -151,14 +151,23 @@ class SqliteLog:
         """Open the file and read the groups."""
         self._accepted = accepted
         await self._writer.open()
-        rows = self._writer.reader.execute(
-            "SELECT id, topic, consumer FROM event_groups WHERE pubsub = ?", (self._pubsub,)
-        ).fetchall()
-        return [Group(id_, topic, consumer, self._last(id_)) for id_, topic, consumer in rows]
+        try:
+            with self._writer.reading() as connection:
+                rows = connection.execute(
+                    "SELECT id, topic, consumer FROM event_groups WHERE pubsub = ?", (self._pubsub,)
+                ).fetchall()
+                return [
+                    Group(id_, topic, consumer, self._last(connection, id_))
+                    for id_, topic, consumer in rows
+                ]
+        except ComponentError:
+            await self._writer.close()
+            raise
 
-    def _last(self, group: int) -> int:
+    @staticmethod
+    def _last(connection: sqlite3.Connection, group: int) -> int:
         low, high = group << SEQUENCE_BITS, (group + 1) << SEQUENCE_BITS
-        (last,) = self._writer.reader.execute(
+        (last,) = connection.execute(
             "SELECT max(key) FROM events WHERE key >= ? AND key < ?", (low, high)
         ).fetchone()
         return 0 if last is None else int(last) - low
@@ -196,27 +205,29 @@ class SqliteLog:
     def page(self, group: int, after: int, rows: int, size: int, /) -> list[StoredEvent]:
         """Read a page of events, at least one."""
         low, high = group << SEQUENCE_BITS, (group + 1) << SEQUENCE_BITS
-        cursor = self._writer.reader.execute(
-            "SELECT key, data, metadata, content_type, attempt, due, expires FROM events"
-            " WHERE key > ? AND key < ? ORDER BY key LIMIT ?",
-            (max(low, after), high, rows),
-        )
         events: list[StoredEvent] = []
-        for row in cursor:
-            events.append(_event(row))
-            size -= len(events[-1].data)
-            if size <= 0:
-                break
-        cursor.close()
+        with self._writer.reading() as connection:
+            cursor = connection.execute(
+                "SELECT key, data, metadata, content_type, attempt, due, expires FROM events"
+                " WHERE key > ? AND key < ? ORDER BY key LIMIT ?",
+                (max(low, after), high, rows),
+            )
+            for row in cursor:
+                events.append(_event(row))
+                size -= len(events[-1].data)
+                if size <= 0:
+                    break
+            cursor.close()
         return events
 
     def find(self, key: int, /) -> StoredEvent | None:
         """Read one event."""
-        row = self._writer.reader.execute(
-            "SELECT key, data, metadata, content_type, attempt, due, expires FROM events"
-            " WHERE key = ?",
-            (key,),
-        ).fetchone()
+        with self._writer.reading() as connection:
+            row = connection.execute(
+                "SELECT key, data, metadata, content_type, attempt, due, expires FROM events"
+                " WHERE key = ?",
+                (key,),
+            ).fetchone()
         return None if row is None else _event(row)
 
     async def flush(self) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 from daprflow.sidecar.clock import Clock, Timer
-from daprflow.sidecar.components.base import Message, Nack, Receive, Undelivered
+from daprflow.sidecar.components.base import (
+    ComponentError,
+    Message,
+    Nack,
+    Receive,
+    Undelivered,
+)
 from daprflow.sidecar.components.event_log import SEQUENCE_BITS, EventLog, Group, StoredEvent
 
 logger = logging.getLogger(__name__)
@@ -141,10 +147,13 @@ class EventQueue:
 
     def _take(self) -> StoredEvent | None:
         """Return the event that comes next; expired ones are dropped on the way."""
-        while (event := self._next()) is not None:
-            if event.expires is None or event.expires > self._clock.now():
-                return event
-            self._log.forget(event.key)
+        try:
+            while (event := self._next()) is not None:
+                if event.expires is None or event.expires > self._clock.now():
+                    return event
+                self._log.forget(event.key)
+        except ComponentError as error:
+            logger.error("events on '%s/%s' wait: %s", self._pubsub, self.group.topic, error)  # noqa: TRY400 - the text says it all
         return None
 
     def _next(self) -> StoredEvent | None:

@@ -18,6 +18,7 @@ from daprflow.sidecar.components.pubsub_durable import FILE, DurablePubSub
 from tests.helpers.components import context
 
 Deliver = Callable[[Message], Awaitable[None]]
+PAGE_BYTES = 4096
 
 
 class Taker:
@@ -413,6 +414,30 @@ async def test_a_damaged_file_does_not_open(tmp_path: Path, clock: VirtualClock)
     with pytest.raises(ComponentError, match=r"engine\.db.*restore.*move it away"):
         async with broker(tmp_path, clock):
             pass
+
+
+async def test_a_damaged_page_is_told_wherever_it_lies(
+    tmp_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FS-08: the file is named at start, or when it is read; SQLite's own error never gets out."""
+    async with broker(tmp_path, clock) as pubsub:
+        await (await pubsub.subscribe("t", "app", {}, Taker().receive))()
+        for number in range(100):
+            await pubsub.publish(Message("t", b"%d" % number * 50))
+    file = tmp_path / FILE
+    whole = file.read_bytes()
+    said = []
+    for start in range(PAGE_BYTES, len(whole), PAGE_BYTES):
+        damaged = bytes(255 - byte for byte in whole[start : start + PAGE_BYTES])
+        file.write_bytes(whole[:start] + damaged + whole[start + PAGE_BYTES :])
+        try:
+            async with broker(tmp_path, clock) as pubsub:
+                await (await pubsub.subscribe("t", "app", {}, Taker().receive))()
+        except ComponentError as error:
+            said.append(str(error))
+    said += [record.getMessage() for record in caplog.records]
+    assert len(said) > 2
+    assert all(f"'{file}'" in text for text in said)
 
 
 async def test_failures_are_retried_to_the_end(folder: Path | None, clock: VirtualClock) -> None:
