@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from daprflow.cli.context import Invocation
-from daprflow.cli.settings import by_parameter, defaults
+from daprflow.cli.settings import Option, by_parameter, defaults
 from daprflow.cli.voice import complain, keep_standard_streams
 from daprflow.errors import DaprFlowError
 from daprflow.launcher.exits import Exit, LaunchError
@@ -54,12 +54,13 @@ def build(words: Sequence[str]) -> typer.Typer:
     return app
 
 
-def options_of(command: str) -> dict[str, str]:
-    """Return the parameter behind each option of a command, by the option's name."""
+def options_of(command: str) -> dict[str, Option]:
+    """Return the options of a command by their names."""
     group: Any = typer.main.get_command(build((command,)))
     return {
-        text.removeprefix("--").replace("-", "_"): parameter.name
+        text.removeprefix("--").replace("-", "_"): Option(parameter.name, parameter.multiple)
         for parameter in group.commands[command].params
+        if parameter.param_type_name == "option"
         for text in parameter.opts
         if text.startswith("--")
     }

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,19 @@ from daprflow.launcher.exits import Exit, LaunchError
 
 FILE = "daprflow.toml"
 Settings = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option as the file knows it.
+
+    Attributes:
+        parameter: the parameter behind it.
+        many: whether it may be given several times; the file then has a list, or one value.
+    """
+
+    parameter: str
+    many: bool = False
 
 
 def defaults(folder: Path, commands: Collection[str]) -> Settings:
@@ -41,13 +55,13 @@ def defaults(folder: Path, commands: Collection[str]) -> Settings:
 
 
 def by_parameter(
-    settings: Settings, options_of: Callable[[str], Mapping[str, str]]
+    settings: Settings, options_of: Callable[[str], Mapping[str, Option]]
 ) -> dict[str, dict[str, Any]]:
     """Return the settings under the names of the commands' parameters.
 
     Args:
         settings: what `defaults` read.
-        options_of: the parameter behind each option of a command, by the option's name.
+        options_of: the options of a command by their names.
 
     Raises:
         LaunchError: a setting is an option of no command, exit code `Exit.USAGE`.
@@ -65,9 +79,9 @@ def by_parameter(
         )
     return {
         command: {
-            options[command][name]: value
+            option.parameter: [value] if option.many and not isinstance(value, list) else value
             for name, value in values.items()
-            if name in options[command]
+            if (option := options[command].get(name)) is not None
         }
         for command, values in settings.items()
     }

@@ -103,6 +103,15 @@ def test_a_setting_has_the_name_of_its_option(
     assert "'nonsense' is not one of" in capfd.readouterr().err
 
 
+def test_one_value_is_enough_where_several_may_stand(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A single resources folder needs no list in the file."""
+    write(here, {"app.py": APP, "daprflow.toml": 'resources-path = "nowhere"\n'})
+    assert code_of("run", ".") == 2
+    assert "--resources-path 'nowhere' is no folder" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("words", [("run",), ("sidecar",), ("serve",), ("publish",), ()])
 def test_help_of_an_ordinary_terminal_is_whole(here: Path, words: tuple[str, ...]) -> None:
     """Eighty columns are enough for every option's name and every command's sentence."""
