@@ -92,6 +92,7 @@ class Connection(HttpToolsProtocol):
         self._chunk = 0
         self._late_head = 0
         self._thrown = 0
+        self._rested = False
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -222,6 +223,7 @@ class Connection(HttpToolsProtocol):
             elif self._timer is None:
                 self._watch(self.limits.header_seconds)
         elif phase is _BODY:
+            self._rested = self.flow.read_paused
             self._watch(self.limits.body_seconds)
 
     def _watch(self, seconds: float) -> None:
@@ -236,8 +238,10 @@ class Connection(HttpToolsProtocol):
         self._timer = None
         if self._phase is _IDLE or self.transport.is_closing():
             return
-        if self._phase is _BODY and self.flow.read_paused:
-            self._watch(self.limits.body_seconds)  # the application is slow, not the peer
+        if self._phase is _BODY and (self.flow.read_paused or self._rested):
+            # The application is slow, not the peer, who has the whole time once it reads again.
+            self._rested = self.flow.read_paused
+            self._watch(self.limits.body_seconds)
         elif self.loop.time() < self._deadline:
             self._timer = self.loop.call_at(self._deadline, self._expire)
         elif self._phase is _HEAD:
