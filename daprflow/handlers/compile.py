@@ -68,10 +68,11 @@ class Blueprint:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A registration with its signature."""
+    """A registration with its signature; one that is not ``sound`` is only looked at further."""
 
     registration: Registration
     signature: Signature
+    sound: bool
 
 
 def compile_app(
@@ -106,7 +107,7 @@ class _Compiler:
         handlers = [each for each in sound if each.kind is not Kind.PROVIDER]
         self.problems += self._container.add_all(providers)
         found = [read for each in handlers if (read := self._read(each)) is not None]
-        plans = self._topics(found)
+        plans = self._topics(handlers, found)
         routes = self._routes(found, plans)
         self._check_collisions(routes)
         if self.problems:
@@ -127,19 +128,20 @@ class _Compiler:
         except SignatureError as error:
             self.problems.append(f"{registration.title} {error}")
             return None
-        read = Read(registration, signature)
-        wrong = _signature_problems(read)
+        wrong = _signature_problems(Read(registration, signature, sound=True))
         self.problems += [f"{registration.title} {problem}" for problem in wrong]
-        return None if wrong else read
+        return Read(registration, signature, sound=not wrong)
 
-    def _topics(self, found: Sequence[Read]) -> list[TopicPlan]:
-        handlers = [
-            TopicHandler(read.registration, options, _is_bulk(read))
-            for read in found
-            if isinstance(options := read.registration.options, TopicOptions)
+    def _topics(self, handlers: Sequence[Registration], found: Sequence[Read]) -> list[TopicPlan]:
+        """Agree on every topic; a handler that could not be read still has its rule and options."""
+        bulk = {id(read.registration): _is_bulk(read) for read in found}
+        subscribers = [
+            TopicHandler(each, options, bulk.get(id(each)))
+            for each in handlers
+            if isinstance(options := each.options, TopicOptions)
         ]
         plans = []
-        for members in group(handlers):
+        for members in group(subscribers):
             plan, problems = agree(members)
             plans.append(plan)
             self.problems += problems
@@ -152,7 +154,7 @@ class _Compiler:
         routes = []
         for read in found:
             call = self._call(read)
-            if call is None:
+            if call is None or not read.sound:
                 continue
             plan, handler = by_registration.get(id(read.registration), (None, None))
             if plan is None or handler is None:

@@ -15,11 +15,15 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class TopicHandler:
-    """One handler of a topic, read."""
+    """One handler of a topic.
+
+    Attributes:
+        bulk: whether it takes batches; None where its signature could not be read.
+    """
 
     registration: Registration
     options: TopicOptions
-    bulk: bool
+    bulk: bool | None
 
     @property
     def path(self) -> str:
@@ -171,7 +175,7 @@ def _match_problems(handler: TopicHandler, match: str) -> list[str]:
 
 def _bulk_problems(handlers: Sequence[TopicHandler]) -> list[str]:
     batches = [each for each in handlers if each.bulk]
-    singles = [each for each in handlers if not each.bulk]
+    singles = [each for each in handlers if each.bulk is False]
     problems = []
     if batches and singles:
         problems.append(

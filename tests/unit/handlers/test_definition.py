@@ -518,3 +518,24 @@ class Parcel(TypedDict):
 
 
 async def typed_dict(parcel: Parcel) -> None: ...
+
+
+def test_one_mistake_does_not_hide_the_next() -> None:
+    """A handler with a wrong answer, or an unreadable one, is still checked for everything else."""
+
+    async def answers(order: Order, *, unknown: Opaque) -> int:
+        return 1
+
+    async def unreadable(order: "Fraction") -> None: ...
+
+    async def sound(order: Order) -> None: ...
+
+    found = "\n".join(
+        problems_of(handler(answers), handler(unreadable, match="event.type =="), handler(sound))
+    )
+
+    assert "returns int" in found
+    assert "'unknown: Opaque', which nothing provides" in found
+    assert "name 'Fraction' is not defined" in found
+    assert "has a bad 'match'" in found
+    assert "handles topic 'pubsub/orders' without 'match', and so does" in found
