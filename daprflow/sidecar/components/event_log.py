@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -82,6 +82,8 @@ class EventLog(Protocol):
 
     bounded: bool
     """Whether events should stay here rather than wait in a queue's memory."""
+    unclaimed_limit: int
+    """How many events of a topic are kept while nobody has ever subscribed to it."""
 
     async def open(self, accepted: Callable[[StoredEvent], None], /) -> list[Group]:
         """Open the log; ``accepted`` is called for each event, in order, once it is kept."""
@@ -89,6 +91,10 @@ class EventLog(Protocol):
 
     async def add_group(self, topic: str, consumer: str, /) -> Group:
         """Make a group known."""
+        ...
+
+    async def rename_group(self, group: Group, consumer: str, /) -> Group:
+        """Give a group, with all that waits in it, to another consumer."""
         ...
 
     async def publish(self, events: Sequence[StoredEvent], /) -> None:
@@ -137,6 +143,7 @@ class SqliteLog:
     """Events in ``engine.db``: everything that waits goes into one transaction."""
 
     bounded = True
+    unclaimed_limit = 10_000
 
     def __init__(self, path: Path, pubsub: str) -> None:
         self._pubsub = pubsub
@@ -183,6 +190,17 @@ class SqliteLog:
             return int(cursor.lastrowid or 0)
 
         return Group(await self._writer.run(insert), topic, consumer, 0)
+
+    async def rename_group(self, group: Group, consumer: str, /) -> Group:
+        """Write a group's new consumer."""
+
+        def update(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE event_groups SET consumer = ? WHERE id = ?", (consumer, group.id)
+            )
+
+        await self._writer.run(update)
+        return replace(group, consumer=consumer)
 
     async def publish(self, events: Sequence[StoredEvent], /) -> None:
         """Keep ``events``; they share a commit with whatever else waits."""
@@ -301,6 +319,7 @@ class MemoryLog:
     """Events in memory: gone with the process."""
 
     bounded = False
+    unclaimed_limit = 100
 
     def __init__(self, limit: int = MEMORY_LIMIT) -> None:
         self._limit = limit
@@ -318,6 +337,10 @@ class MemoryLog:
         """Number a new group."""
         self._groups += 1
         return Group(self._groups, topic, consumer, 0)
+
+    async def rename_group(self, group: Group, consumer: str, /) -> Group:
+        """Return the group under its new name."""
+        return replace(group, consumer=consumer)
 
     async def publish(self, events: Sequence[StoredEvent], /) -> None:
         """Keep ``events``, unless too much waits already."""

@@ -1,5 +1,7 @@
 """``pubsub.daprflow``: the built-in broker, which keeps events until they are handled."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -15,17 +17,22 @@ from daprflow.sidecar.components.event_log import (
 )
 from daprflow.sidecar.components.event_queue import EventQueue, Subscriber
 
+logger = logging.getLogger(__name__)
+
 FILE = "engine.db"
+UNCLAIMED = ""
+"""The consumer of the group that keeps a topic's events until somebody subscribes."""
 
 
 class DurablePubSub:
     """A broker for one machine, in ``engine.db`` of the data folder, or in memory without one.
 
     Every consumer group that ever subscribed to a topic gets every event published since, also
-    while its app is away; an event on a topic without a group is accepted and gone. A failed
-    event is delivered again after 0.5 s, then after twice as long each time up to 60 s, until it
-    succeeds, is dropped, expires, or, where the subscription names a dead letter topic, after
-    ten attempts. Events start in publish order, several at one time.
+    while its app is away. Events of a topic without a group wait for the first one; of those only
+    the newest 10,000 are kept (100 in memory), so that a topic nobody wants does not grow for
+    ever. A failed event is delivered again after 0.5 s, then after twice as long each time up to
+    60 s, until it succeeds, is dropped, expires, or, where the subscription names a dead letter
+    topic, after ten attempts. Events start in publish order, several at one time.
     """
 
     dead_letter_after = 10
@@ -44,6 +51,7 @@ class DurablePubSub:
             self._log = SqliteLog(context.data_dir / FILE, context.name)
         self._queues: dict[int, EventQueue] = {}
         self._topics: dict[str, list[EventQueue]] = {}
+        self._grouping = asyncio.Lock()
 
     async def open(self) -> None:
         """Open the log and find the groups it knows.
@@ -63,9 +71,14 @@ class DurablePubSub:
     async def publish(self, message: Message, /) -> None:
         """Keep ``message`` for each group of its topic; it survives a kill once this returns."""
         queues = self._topics.get(message.topic)
-        if queues:
-            expires = self._expires(message.metadata)
-            await self._log.publish([queue.make_event(message, expires) for queue in queues])
+        if queues is None:
+            await self._queue(message.topic, UNCLAIMED)
+            queues = self._topics[message.topic]
+        expires = self._expires(message.metadata)
+        events = [queue.make_event(message, expires) for queue in queues]
+        await self._log.publish(events)
+        if queues[0].group.consumer == UNCLAIMED:
+            self._bound(queues[0], events[0])
 
     async def subscribe(
         self,
@@ -87,10 +100,30 @@ class DurablePubSub:
         self._queues[event.key >> SEQUENCE_BITS].accept(event)
 
     async def _queue(self, topic: str, consumer: str) -> EventQueue:
-        for queue in self._topics.get(topic, ()):
-            if queue.group.consumer == consumer:
-                return queue
-        return self._add_queue(await self._log.add_group(topic, consumer))
+        """Return a consumer's queue; the first consumer of a topic takes the unclaimed one."""
+        async with self._grouping:
+            queues = self._topics.get(topic, [])
+            for queue in queues:
+                if consumer in {queue.group.consumer, UNCLAIMED}:
+                    return queue
+            if queues and queues[0].group.consumer == UNCLAIMED:
+                queues[0].group = await self._log.rename_group(queues[0].group, consumer)
+                return queues[0]
+            return self._add_queue(await self._log.add_group(topic, consumer))
+
+    def _bound(self, queue: EventQueue, newest: StoredEvent) -> None:
+        """Forget the oldest of the events that nobody has claimed, once there are too many."""
+        limit = self._log.unclaimed_limit
+        sequence = newest.key & ((1 << SEQUENCE_BITS) - 1)
+        if sequence == limit + 1:
+            logger.warning(
+                "nobody subscribes to '%s/%s'; only its newest %d events are kept",
+                self.name,
+                queue.group.topic,
+                limit,
+            )
+        if sequence > limit:
+            self._log.forget(newest.key - limit)
 
     def _add_queue(self, group: Group) -> EventQueue:
         queue = EventQueue(self.name, group, self._log, self._clock)

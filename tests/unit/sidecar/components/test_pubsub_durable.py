@@ -135,17 +135,48 @@ async def test_concurrency_is_bounded(folder: Path | None, clock: VirtualClock) 
         await stop()
 
 
-async def test_a_topic_without_group_takes_and_forgets(
+async def test_the_first_group_of_a_topic_gets_what_came_before_it(
     folder: Path | None, clock: VirtualClock
 ) -> None:
-    """What nobody ever subscribed to is accepted and gone."""
-    taker = Taker()
+    """An event accepted before anybody subscribed waits for the first who does, for nobody else."""
+    first, second = Taker(), Taker()
     async with broker(folder, clock) as pubsub:
-        await pubsub.publish(Message("t", b"lost"))
-        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
-        await pubsub.publish(Message("t", b"kept"))
-        assert await taker.got(1) == [b"kept"]
+        await asyncio.gather(*(pubsub.publish(Message("t", b"early")) for _ in range(3)))
+        stop = await pubsub.subscribe("t", "app", {}, first.receive)
+        await pubsub.publish(Message("t", b"late"))
+        assert await first.got(4) == [b"early", b"early", b"early", b"late"]
+        stop_second = await pubsub.subscribe("t", "other", {}, second.receive)
+        await pubsub.publish(Message("t", b"last"))
+        assert await second.got(1) == [b"last"]
         await stop()
+        await stop_second()
+
+
+async def test_unclaimed_events_survive_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
+    """What was accepted in one run before its topic had a subscriber is delivered in the next."""
+    taker = Taker()
+    async with broker(tmp_path, clock) as pubsub:
+        await pubsub.publish(Message("t", b"early"))
+    async with broker(tmp_path, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        assert await taker.got(1) == [b"early"]
+        await stop()
+
+
+async def test_a_topic_that_nobody_wants_is_bounded(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only the newest events of a topic without subscribers are kept, and one line says so."""
+    taker = Taker()
+    async with broker(None, clock) as pubsub:
+        for number in range(105):
+            await pubsub.publish(Message("t", b"%d" % number))
+        stop = await pubsub.subscribe("t", "app", {}, taker.receive)
+        assert await taker.got(100) == [b"%d" % number for number in range(5, 105)]
+        await stop()
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
+        "nobody subscribes to 'it/t'; only its newest 100 events are kept"
+    ]
 
 
 async def test_a_known_group_gets_what_came_while_it_was_away(
