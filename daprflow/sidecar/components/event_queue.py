@@ -26,7 +26,7 @@ PAGE_SIZE = 4 * 1024 * 1024
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 60.0
 AWAY_PAUSE = 0.5
-"""Seconds before the next try after an app that could not be reached."""
+"""Seconds before the next try after an app or a log that could not be reached."""
 
 
 @dataclass(slots=True)
@@ -154,12 +154,14 @@ class EventQueue:
                 self._log.forget(event.key)
         except ComponentError as error:
             logger.error("events on '%s/%s' wait: %s", self._pubsub, self.group.topic, error)  # noqa: TRY400 - the text says it all
+            self._try_later()
         return None
 
     def _next(self) -> StoredEvent | None:
         while self._again:
-            key, attempt = heapq.heappop(self._again)
-            event = self._log.find(key)
+            key, attempt = self._again[0]
+            event = self._log.find(key)  # where this fails, the event stays the first in line
+            heapq.heappop(self._again)
             if event is not None:
                 event.attempt = attempt
                 return event
@@ -240,6 +242,10 @@ class EventQueue:
                     self.group.topic,
                     reason,
                 )
+            self._try_later()
+
+    def _try_later(self) -> None:
+        if self._away is None:
             self._away = self._clock.call_at(self._clock.now() + AWAY_PAUSE, self._retry_away)
 
     def _retry_away(self) -> None:

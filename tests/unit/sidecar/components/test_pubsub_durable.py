@@ -12,8 +12,8 @@ import pytest
 
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import ComponentError, Message, Nack, Undelivered
-from daprflow.sidecar.components.event_log import MemoryLog
-from daprflow.sidecar.components.event_queue import WINDOW
+from daprflow.sidecar.components.event_log import MemoryLog, StoredEvent
+from daprflow.sidecar.components.event_queue import WINDOW, EventQueue, Subscriber
 from daprflow.sidecar.components.pubsub_durable import FILE, DurablePubSub
 from tests.helpers.components import context
 
@@ -484,3 +484,54 @@ async def test_failures_are_retried_to_the_end(folder: Path | None, clock: Virtu
         assert {message.data for message in taker.messages if message.attempt == 2} == sent
         await stop()
     assert folder is None or left(folder) == 0
+
+
+class BlindLog(MemoryLog):
+    """A log that can be made unreadable for a while."""
+
+    blind = False
+
+    def find(self, key: int, /) -> StoredEvent | None:
+        """Return one event, unless nothing can be read."""
+        if self.blind:
+            raise ComponentError("disk I/O error")
+        return super().find(key)
+
+    def page(self, group: int, after: int, rows: int, size: int, /) -> list[StoredEvent]:
+        """Return events, unless nothing can be read."""
+        if self.blind:
+            raise ComponentError("disk I/O error")
+        return super().page(group, after, rows, size)
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+async def test_a_log_that_cannot_be_read_for_a_while_loses_nothing(
+    clock: VirtualClock, attempts: int
+) -> None:
+    """New events and those due again are read once the log is back, without a further publish."""
+    log = BlindLog()
+    queue = EventQueue("pubsub", await log.add_group("orders", "app1"), log, clock)
+    await log.open(queue.accept)
+    taker = Taker(refuse_once() if attempts == 2 else None)
+    subscriber = Subscriber(taker.receive, 1)
+    await log.publish([queue.make_event(Message("orders", b"1"), None)])
+    log.blind = attempts == 1
+    await queue.add(subscriber)
+    if attempts == 2:
+        await taker.got(1)
+        await idle(subscriber)
+        log.blind = True
+        clock.move_to(clock.now() + 0.5)
+    assert len(taker.messages) == attempts - 1
+
+    log.blind = False
+    clock.move_to(clock.now() + 0.5)
+    await taker.got(attempts)
+    await queue.remove(subscriber)
+    assert [message.attempt for message in taker.messages] == list(range(1, attempts + 1))
+
+
+async def idle(subscriber: Subscriber) -> None:
+    """Wait for a subscriber's tasks."""
+    if subscriber.tasks:
+        await asyncio.wait(subscriber.tasks)
