@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from daprflow.launcher.configuration import unhonoured
-from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.folder import DataFolder, RunningApp
 from daprflow.launcher.membership import Membership, enter
 from daprflow.launcher.options import SidecarOptions, Tokens
@@ -23,8 +23,9 @@ class Alone:
             raise LaunchError("a sidecar needs the app's id: --app-id", Exit.USAGE)
         self._app = AppSpec(options.app_id, options.app_port, str(base))
         self._options = options
+        self._grace: float = options.grace
         self._base = base
-        self._tokens = Tokens(env.get("DAPR_API_TOKEN"), env.get("APP_API_TOKEN"))
+        self._tokens = Tokens(env.get("DAPR_API_TOKEN") or None, env.get("APP_API_TOKEN") or None)
         self._voice = voice
         self._folder = DataFolder(options.data_dir)
         self._stopping = asyncio.Event()
@@ -68,7 +69,7 @@ class Alone:
             self._voice.ready(self._app, sidecar.info(), seconds)
             return await self._until_over(sidecar)
         finally:
-            closing = asyncio.create_task(sidecar.close(self._options.grace))
+            closing = asyncio.create_task(sidecar.close(self._grace))
             if not await self._unless(self._hurry, closing):
                 await sidecar.close(0.0)
 
@@ -83,6 +84,8 @@ class Alone:
             await asyncio.gather(connecting, return_exceptions=True)
         end = ended.result()
         self._voice.warn(str(end))
+        if isinstance(end, ForcedEnd):
+            self._grace = 0.0
         return Exit.OK if end.code is Exit.SIDECAR_FAILED else end.code
 
     async def _unless(self, event: asyncio.Event, work: "asyncio.Task[object]") -> bool:

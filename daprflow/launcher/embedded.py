@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daprflow.launcher import defaults
-from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 from daprflow.sidecar.channel.connect import ProtocolNotOffered, make_channel
@@ -26,6 +26,8 @@ from daprflow.sidecar.runtime import Runtime
 from daprflow.transports.server import HttpServer, Limits
 
 SHUTDOWN_GRACE = 1.0
+FORCED_AFTER = 0.1
+"""Seconds between a forced shutdown and the end, as with the real runtime: for its answer."""
 IN_MEMORY = "pubsub.in-memory"
 
 
@@ -161,14 +163,19 @@ class Embedded:
         """Wait for ``POST /v1.0/shutdown``."""
         await self._up.wait()
         await self._running().shutdown_requested.wait()
+        if self._running().shutdown_forced:
+            await asyncio.sleep(FORCED_AFTER)
+            return ForcedEnd("the sidecar was shut down by force (dapr-force-shutdown)")
         return LaunchError("the sidecar was shut down by POST /v1.0/shutdown", Exit.SIDECAR_FAILED)
 
     async def close(self, grace: float, /) -> None:
-        """End deliveries and the HTTP API."""
+        """End deliveries and the HTTP API; ``grace`` is one limit for both."""
+        deadline = asyncio.get_running_loop().time() + grace
         if self._runtime is not None:
             await self._runtime.close(grace)
         if self._server is not None:
-            await self._server.stop(min(grace, SHUTDOWN_GRACE))
+            left = deadline - asyncio.get_running_loop().time()
+            await self._server.stop(min(max(0.0, left), SHUTDOWN_GRACE))
         else:
             self._listener.close()
         if self._app_id is not None:

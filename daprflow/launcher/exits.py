@@ -31,3 +31,7 @@ class LaunchError(DaprFlowError):
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ForcedEnd(LaunchError):  # noqa: N818 - named for what happened
+    """A sidecar was told to end at once: nothing waits for what is under way."""

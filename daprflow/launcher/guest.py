@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from daprflow.launcher import ports
-from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.folder import RunningApp
 from daprflow.launcher.joining import (
     Close,
@@ -160,7 +160,8 @@ class Guest:
         return info
 
     async def _tell_the_end(self, sidecar: Sidecar) -> None:
-        await self._line.send(Ended(str(await sidecar.ended())))
+        end = await sidecar.ended()
+        await self._line.send(Ended(str(end), forced=isinstance(end, ForcedEnd)))
 
     async def _stop_working(self) -> None:
         """End what is asked no longer; closing alone goes on to its end."""

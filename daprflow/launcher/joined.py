@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.folder import RunningApp, RunRecord
 from daprflow.launcher.joining import (
     LINE_LIMIT,
@@ -207,6 +207,8 @@ class Joined:
                     waiting.set_exception(error)
                 elif number == 0:
                     self._lose(error)
+            case Ended(text, forced=True):
+                self._finish(ForcedEnd(text))
             case Ended(text):
                 self._finish(LaunchError(text, Exit.SIDECAR_FAILED))
 

@@ -85,9 +85,10 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """The sidecar of this app ended by itself."""
+    """The sidecar of this app ended by itself; ``forced`` if it was told to do so at once."""
 
     text: str
+    forced: bool = False
 
 
 Notice = Welcome | Done | Refused | Ended

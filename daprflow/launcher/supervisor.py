@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from daprflow.launcher.app_process import AppProcess, AppStopped, Surroundings
-from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.options import RunOptions
 from daprflow.launcher.report import AppFrozen
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
@@ -103,6 +103,7 @@ class Supervisor:
         self._signal = signal.SIGTERM
         self._made: Sidecar | None = None
         self._sidecar_up = False
+        self._app_id: str | None = None
 
     @property
     def _sidecar(self) -> Sidecar:
@@ -175,7 +176,7 @@ class Supervisor:
             if run.ended in done:
                 end = run.ended.result()
                 self._voice.warn(str(end))
-                await self._end(run)
+                await self._end(run, at_once=isinstance(end, ForcedEnd))
                 return end.code
             if run.change in done:
                 await self._leave(run)
@@ -185,6 +186,7 @@ class Supervisor:
         started = time.monotonic()
         description = await self._describe(app)
         spec = self._spec(description)
+        self._settle_id(spec.app_id)
         if not self._sidecar_up:
             await self._sidecar.start(spec)
             self._sidecar_up = True
@@ -216,6 +218,15 @@ class Supervisor:
             return AppFrozen(app_id="", folder=str(self._options.base))
         return await app.frozen()
 
+    def _settle_id(self, app_id: str) -> None:
+        """Hold a run to one id: its state, its queued events and its ports go by it."""
+        if self._app_id not in {None, app_id}:
+            raise LaunchError(
+                f"the app's id changed from '{self._app_id}' to '{app_id}', which takes a new run; "
+                "start it again, or keep the id with --app-id"
+            )
+        self._app_id = app_id
+
     def _spec(self, description: AppFrozen) -> AppSpec:
         app_id = self._options.sidecar.app_id or description.app_id
         return AppSpec(
@@ -238,7 +249,7 @@ class Supervisor:
         await self._sidecar.close(KILL_GRACE)
         return status
 
-    async def _end(self, run: _Generation) -> int:
+    async def _end(self, run: _Generation, *, at_once: bool = False) -> int:
         """End the app, then the sidecar, within the grace period; at once on a second signal."""
         run.up.cancel()
         if self._plan.listener is not None:
@@ -246,12 +257,14 @@ class Supervisor:
         deadline = time.monotonic() + self._options.sidecar.grace
         draining = asyncio.create_task(self._drain(run))
         hurry = asyncio.create_task(self._hurry.wait())
-        await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
-        if self._hurry.is_set():
+        limit = 0.0 if at_once else None
+        await asyncio.wait({draining, hurry}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        at_once = at_once or self._hurry.is_set()
+        if at_once:
             run.app.kill()
         hurry.cancel()
         await draining
-        left = 0.0 if self._hurry.is_set() else max(KILL_GRACE, deadline - time.monotonic())
+        left = 0.0 if at_once else max(KILL_GRACE, deadline - time.monotonic())
         await self._sidecar.close(left)
         return await run.exited
 

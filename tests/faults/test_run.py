@@ -352,6 +352,35 @@ def test_the_shutdown_call_ends_the_run(folder: Path) -> None:
         assert run.all_gone()
 
 
+@pytest.mark.parametrize("command", [("run", "."), ("sidecar", "--app-id", "alone")])
+def test_a_forced_shutdown_ends_at_once_with_status_1(
+    folder: Path, command: tuple[str, ...]
+) -> None:
+    """With ``dapr-force-shutdown: true`` nothing is waited for, however long the grace period."""
+    grace = ("--dapr-graceful-shutdown-seconds", "3600")
+    with Run(folder, command[0], *grace, *command[1:]) as run:
+        port = run.ready().port("Dapr HTTP")
+        url = f"http://127.0.0.1:{port}/v1.0/shutdown"
+        subprocess.run(
+            ["curl", "-s", "-X", "POST", "-H", "dapr-force-shutdown: true", url], check=True
+        )
+        assert run.ended() == 1
+        assert run.all_gone()
+        assert "by force" in run.text
+
+
+def test_an_id_changed_by_a_reload_ends_the_run_with_one_line(folder: Path) -> None:
+    """State and queued events go by the app's id, so another one takes another run."""
+    with Run(folder, "run", "--reload", ".") as run:
+        run.ready()
+        source = folder / "app.py"
+        source.write_text(source.read_text().replace('DaprFlow("', 'DaprFlow("other-'))
+        assert run.ended() == 1
+        assert run.all_gone()
+        assert "the app's id changed from" in run.text
+        assert "Traceback" not in run.text
+
+
 def test_python_dash_m_and_version_work(tmp_path: Path) -> None:
     """``python -m daprflow --version`` prints the version."""
     code, text = finish(tmp_path, "--version")

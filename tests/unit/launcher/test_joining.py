@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from daprflow.launcher import joining
-from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.folder import DataFolder, RunningApp, RunRecord
 from daprflow.launcher.host import EngineHost
 from daprflow.launcher.joined import JoinedRun, join
@@ -248,6 +248,19 @@ async def test_shutting_a_joined_sidecar_down_ends_that_run_alone(folder: DataFo
         await untouched.close(1.0)
 
 
+async def test_a_forced_shutdown_is_told_apart_from_an_orderly_one(folder: DataFolder) -> None:
+    """``dapr-force-shutdown: true`` ends with exit code 1, on the host and on those who joined."""
+    async with hosting(folder, []), joined(folder) as run:
+        sidecar = run.sidecar(Tokens(), "")
+        await sidecar.start(APP)
+        assert b"204" in await shut_down(run.http_port, force=True)
+        async with asyncio.timeout(10):
+            end = await sidecar.ended()
+        assert isinstance(end, ForcedEnd)
+        assert end.code is Exit.FAILED
+        await sidecar.close(0.0)
+
+
 async def test_new_schedules_leave_everything_else(folder: DataFolder) -> None:
     """After a reload with other crons the port, the id and the end of the sidecar are as before."""
     async with hosting(folder, []), joined(folder) as run:
@@ -265,9 +278,11 @@ async def test_new_schedules_leave_everything_else(folder: DataFolder) -> None:
             await next_one.close(1.0)
 
 
-async def shut_down(port: int) -> bytes:
+async def shut_down(port: int, *, force: bool = False) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"POST /v1.0/shutdown HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
+    how = b"dapr-force-shutdown: true\r\n" if force else b""
+    head = b"POST /v1.0/shutdown HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n"
+    writer.write(head + how + b"\r\n")
     async with asyncio.timeout(10):
         status = await reader.readline()
     writer.close()
