@@ -89,7 +89,7 @@ class Runtime:
         self._turn = asyncio.Lock()
         self._delivering = False
         self._seen = False
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -162,12 +162,19 @@ class Runtime:
     async def close(self, grace: float) -> None:
         """Stop deliveries, give every component back and drop the link to the app.
 
+        It goes on to its end when the caller is cancelled. Called once more, it waits for that end,
+        and with no grace cuts what is still under way.
+
         Args:
             grace: seconds that deliveries in flight may take to end.
         """
-        if self._closed:
-            return
-        self._closed = True
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close(grace))
+        elif grace <= 0 and self.channel is not None:
+            await self.channel.close()
+        await asyncio.shield(self._closing)
+
+    async def _close(self, grace: float) -> None:
         self.health.ready = False
         await self._end_deliveries(grace)
         if self.engine.runtimes.get(self.app_id) is self:
@@ -194,6 +201,7 @@ class Runtime:
             _, pending = await asyncio.wait({stop}, timeout=CUT_OFF)
         if pending:
             stop.cancel()
+            await asyncio.wait({stop})
         elif (error := stop.exception()) is not None:
             logger.error("stopping deliveries to '%s' failed", self.app_id, exc_info=error)
 
@@ -220,7 +228,7 @@ class Runtime:
     async def _start_deliveries(self, channel: AppChannel) -> None:
         """Do what follows when the app became healthy; its documents are read the first time."""
         async with self._turn:
-            if self._delivering or self._closed:
+            if self._delivering or self._closing is not None:
                 return
             if not self._seen:
                 self._seen = True

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from daprflow.protocol.http import HttpRequest, HttpResponse
-from daprflow.sidecar.channel.base import AppAway
+from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import ComponentError
@@ -321,3 +321,49 @@ async def test_config_is_read_and_its_mistakes_are_forgiven(tmp_path: Path) -> N
             await runtime.connect()
             assert runtime.config.entities == entities
             assert msgspec.json.encode(runtime.config)
+
+
+class HangingApp(AsgiChannel):
+    """A channel on which no delivery ends before the channel is closed."""
+
+    def __init__(self, app: RecordingApp) -> None:
+        super().__init__(app)
+        self.delivering = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def send(self, request: HttpRequest, /) -> HttpResponse:
+        """Answer documents; hold deliveries."""
+        if request.method == "GET":
+            return await super().send(request)
+        self.delivering.set()
+        await self.closed.wait()
+        raise AppUnreachable("the connection is gone")
+
+    async def close(self) -> None:
+        """Cut every call."""
+        self.closed.set()
+
+
+async def test_a_close_that_was_given_up_goes_on_and_a_second_one_hurries_it(
+    tmp_path: Path,
+) -> None:
+    """A second Ctrl-C cancels the patient close; nothing of the sidecar is left all the same."""
+    engine = Engine(VirtualClock(1000.0), None, tmp_path)
+    channel = HangingApp(app_with(ORDERS))
+    runtime = Runtime(engine, RuntimeOptions("app1", app_port=1), resources(DURABLE), channel)
+    await runtime.open()
+    await runtime.connect()
+    await publish(runtime, b"1")
+    await channel.delivering.wait()
+    patient = asyncio.create_task(runtime.close(3600.0))
+    await until(VirtualClock(), lambda: not runtime.health.ready)
+    patient.cancel()
+    await asyncio.wait({patient})
+    assert not channel.closed.is_set()
+    assert runtime.health.outbound_ready
+
+    async with asyncio.timeout(10):
+        await runtime.close(0.0)
+    assert not engine.runtimes
+    assert not runtime.health.outbound_ready
+    await engine.close()
