@@ -125,9 +125,11 @@ class DaprFlow(Router):
         if not isinstance(self.app_id, str) or not self.app_id:
             problems.append(f"the app ({self.source}) has no app id; give it a string")
         problems += interception.problems_of(self._interceptors, self.source)
+        endpoints = self.endpoints()
+        problems += [text for each in endpoints if (text := each.conflict(self.app_id))]
         blueprint = compile_app(registrations, self._interceptors, self._pool, problems)
         self.seal()
-        for endpoint in self.endpoints():
+        for endpoint in endpoints:
             endpoint.belong_to(self.app_id)
         self._blueprint = blueprint
         self._fill(blueprint)

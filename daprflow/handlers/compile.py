@@ -8,6 +8,7 @@ from urllib.parse import quote
 from daprflow.addresses import type_name
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers import codec, requests, topics
+from daprflow.handlers.agreement import contradicts
 from daprflow.handlers.calling import Call, caller
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder
 from daprflow.handlers.envelopes import Batch, BindingEvent
@@ -310,21 +311,11 @@ def _payload_problems(read: Read) -> list[str]:
             f"{hint if isinstance(wanted, type) else ''}"
         )
     options = read.registration.options
-    if isinstance(options, TopicOptions) and _contradicts(wanted, options.payload):
+    if isinstance(options, TopicOptions) and contradicts(wanted, options.payload):
         problems.append(
             f"takes {type_name(wanted)}, but its topic carries {type_name(options.payload)}"
         )
     return problems
-
-
-def _contradicts(wanted: Any, carried: Any) -> bool:
-    """Whether a handler's type and its topic's differ, raw and open types aside."""
-    return not (
-        carried is None
-        or wanted in (carried, bytes, str, Any, object)
-        or not (isinstance(wanted, type) and isinstance(carried, type))
-        or wanted in carried.__mro__  # not issubclass(): a TypedDict refuses that
-    )
 
 
 def _warnings(plans: Sequence[TopicPlan]) -> list[str]:

@@ -51,6 +51,16 @@ class OwnEndpoint(Endpoint[In, Out]):
         returns: type[Out] = _or_any(answer_of(self._read()))
         return returns
 
+    def conflict(self, app_id: str) -> str:
+        """Return why it cannot belong to that app; empty where it can."""
+        if not self._app_id or self._app_id == app_id:
+            return ""
+        return (
+            f"{self._registration.title} is on a router that app '{self._app_id}' includes, too, "
+            "and its handle names one app alone; declare it on each app, or make the router in a "
+            "function that each app calls"
+        )
+
     def belong_to(self, app_id: str) -> None:
         """Say which app it belongs to; the first one counts."""
         self._app_id = self._app_id or app_id

@@ -51,6 +51,11 @@ def unusable(options: Options) -> str:
 def _mistyped_topic(options: TopicOptions) -> str:
     if not (isinstance(options.pubsub, str) and isinstance(options.topic, str)):
         return f"does not say its topic; write {_ADDRESS}"
+    if isinstance(options.payload, str):
+        return (
+            f"is for a Topic whose payload is the text {options.payload!r}; "
+            "give the Topic the type itself, without quotes"
+        )
     checks: tuple[tuple[str, Any, Callable[[Any], bool], str], ...] = (
         ("match", options.match, _is(str), "a string, a CEL rule"),
         ("dead_letter", options.dead_letter, _is(str), "a string, a topic's name"),

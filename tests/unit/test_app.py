@@ -158,6 +158,27 @@ async def test_two_apps_can_include_one_router() -> None:
             assert (await call.deliver("x")).status == 200
 
 
+def test_a_handle_cannot_belong_to_two_apps() -> None:
+    """A shared router's invoke handler would be called in the first app by users of the second."""
+    router = Router()
+
+    @router.invoke
+    async def quote() -> int:
+        return 1
+
+    apps = [DaprFlow("first"), DaprFlow("first"), DaprFlow("second")]
+    for app in apps:
+        app.include(router)
+    apps[0].freeze()
+    apps[1].freeze()
+    with pytest.raises(daprflow.AppDefinitionError) as caught:
+        apps[2].freeze()
+    [problem] = caught.value.problems
+    assert problem.startswith(f"invoke handler 'quote' ({__name__}:")
+    assert "is on a router that app 'first' includes, too" in problem
+    assert quote.app_id == "first"
+
+
 async def test_methods_partials_and_objects_can_handle() -> None:
     """Whatever can be called can be decorated."""
     seen: list[str] = []
