@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 RETRY_ATTEMPTS = 6
 RETRY_SECONDS = 5.0
+CLOSED = "the client is closed; open it again with 'open()' or 'async with'"
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -119,17 +120,27 @@ class Caller:
             wait_jitter=0.05,
         ):
             with attempt:
+                if self._transport is not transport:
+                    raise RuntimeError(CLOSED)  # sending would open connections nobody closes
                 return await transport.send(request)
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
     async def _ready(self) -> Transport:
         """Return the transport once the sidecar is ready; callers that come together wait once."""
         if self._closed:
-            raise RuntimeError("the client is closed; open it again with 'open()' or 'async with'")
+            raise RuntimeError(CLOSED)
         if self._opening is None:
             self._opening = asyncio.create_task(self._open(), name="daprflow client opens")
             self._opening.add_done_callback(self._opened)
-        return await asyncio.shield(self._opening)
+        opening = self._opening
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if opening.cancelled() and task is not None and not task.cancelling():
+                # close() ended the wait; who waits was not cancelled and must not look so.
+                raise RuntimeError(CLOSED) from None
+            raise
 
     def _opened(self, task: asyncio.Task[Transport]) -> None:
         if self._opening is task:

@@ -176,7 +176,7 @@ async def test_a_caller_who_gives_up_does_not_end_the_wait_of_others() -> None:
 
 
 async def test_closing_while_it_opens_ends_the_wait() -> None:
-    """Nobody is left waiting, and nothing is left running."""
+    """Nobody is left waiting or looks cancelled, and nothing is left running."""
     line = Line(lambda request: HttpResponse(500))
     client = Client(transport=line)
     waiting = asyncio.create_task(client.open())
@@ -184,9 +184,25 @@ async def test_closing_while_it_opens_ends_the_wait() -> None:
 
     await client.close()
 
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(RuntimeError, match="the client is closed"):
         await waiting
     assert line.closed == 1
+
+
+async def test_closing_ends_the_retries_of_a_call() -> None:
+    """A call that is being repeated sends nothing more, which would open connections again."""
+    line = Line(losing(10))
+    client = Client(transport=line)
+    reading = asyncio.create_task(client.state("s").get("a", int))
+    while len(line.sent) < 3:  # noqa: ASYNC110 - what has been sent is the point
+        await asyncio.sleep(0)
+
+    await client.close()
+    sent = len(line.sent)
+
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        await reading
+    assert len(line.sent) == sent
 
 
 async def test_a_closed_client_says_so_and_opens_again() -> None:
