@@ -122,12 +122,12 @@ def _answer(result: Any) -> Outcome:
 
 
 def _http_error(error: HTTPException) -> Outcome:
-    answer = verdicts.refusal(error.status_code, str(error.detail), error)
+    answer = verdicts.refusal(error.status_code, error.detail, error)
     return Outcome(
         answer.status,
         error.status_code,
         b"" if error.status_code in _EMPTY_STATUSES else answer.body,
         JSON,
-        tuple((name.lower(), value) for name, value in (error.headers or {}).items()),
+        tuple((name.lower(), str(value)) for name, value in (error.headers or {}).items()),
         error,
     )

@@ -6,15 +6,19 @@
 | returns Status.RETRY, raises Retry | 200 RETRY |
 | returns Status.DROP, raises Drop | 200 DROP |
 | raises anything else, SystemExit and HTTPException included | 500 and a traceback in the log |
-| is cancelled, or KeyboardInterrupt | passed on: the process is ending |
+| waits for something that was cancelled | as anything else |
+| is cancelled itself, or KeyboardInterrupt | passed on: the process is ending |
 
 The runtime drops an event on 404 and resiliency rules see 5xx, hence 500 whatever was raised.
 """
 
 import logging
+from asyncio import CancelledError, current_task
+from typing import Any
 
 import msgspec
 
+from daprflow.handlers import codec
 from daprflow.handlers.handler import Delivery, Outcome
 from daprflow.protocol.deliveries import Status
 from daprflow.protocol.http import JSON
@@ -29,14 +33,15 @@ BY_STATUS = {Status.SUCCESS: SUCCESS, Status.RETRY: RETRY, Status.DROP: DROP}
 DONE = Outcome(Status.SUCCESS, 200, b"{}")
 """For bindings: an input binding counts 204 as failure where a retry policy exists."""
 
-FAULTS = (Exception, SystemExit)
-"""What counts as a handler's failure. A handler may not end the process, so SystemExit does too."""
+FAULTS = (Exception, SystemExit, CancelledError)
+"""What counts as a handler's failure. A handler may not end the process, so SystemExit does too,
+and so does a CancelledError that comes from something it waited for."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """What a failed request is answered."""
+    """What a failed request is answered: a text, or what an ``HTTPException`` has for detail."""
 
-    error: str
+    error: Any
 
 
 class _Identified(msgspec.Struct, frozen=True):
@@ -47,13 +52,23 @@ _ID_SHOWN = 64  # publishers choose it
 _identify = msgspec.json.Decoder(_Identified)
 
 
-def refusal(status: int, message: str, error: BaseException | None = None) -> Outcome:
-    """Return an error answer with its text."""
-    return Outcome(Status.RETRY, status, msgspec.json.encode(ErrorBody(message)), JSON, error=error)
+def refusal(status: int, detail: Any, error: BaseException | None = None) -> Outcome:
+    """Return an error answer with its text, or its detail as JSON where that has such a form."""
+    try:
+        body = codec.encode(ErrorBody(detail))
+    except (TypeError, ValueError, RecursionError):
+        body = codec.encode(ErrorBody(ascii(detail)))
+    return Outcome(Status.RETRY, status, body, JSON, error=error)
 
 
 def failed(title: str, delivery: Delivery, error: BaseException) -> Outcome:
-    """Log what a handler raised and answer 500."""
+    """Log what a handler raised and answer 500.
+
+    Raises:
+        CancelledError: ``error`` is one, and it is the request that was cancelled.
+    """
+    if isinstance(error, CancelledError) and _is_being_cancelled():
+        raise error
     logger.error(
         "%s failed on '%s' (event %s, %d bytes)",
         title,
@@ -80,3 +95,8 @@ def event_id(delivery: Delivery) -> str:
         return repr(_identify.decode(delivery.body).id[:_ID_SHOWN])
     except (ValueError, RecursionError):
         return "?"
+
+
+def _is_being_cancelled() -> bool:
+    task = current_task()
+    return task is not None and task.cancelling() > 0

@@ -17,6 +17,8 @@ from daprflow.protocol.http import JSON
 logger = logging.getLogger(__name__)
 
 PREFIX = "/dapr/"
+_LISTED = 10
+_PATH_SHOWN = 200  # strangers choose it
 _TOKEN = b"dapr-api-token"
 _CALLERS = frozenset({b"dapr-caller-app-id", b"dapr-callee-app-id"})
 _JSON_HEADER = (b"content-type", b"application/json")
@@ -134,7 +136,9 @@ class Table:
         if refused is not None:
             await _refuse(scope, send, self._gate, *refused)
             return
-        known = ", ".join(self._topics) or "none"
+        known = ", ".join(self._topics[:_LISTED]) or "none"
+        if len(self._topics) > _LISTED:
+            known += f" and {len(self._topics) - _LISTED} more ('daprflow routes' lists them)"
         logger.error(
             "no handler for '%s'; known topics: %s; restart the sidecar if routes changed",
             _request_line(scope),
@@ -243,14 +247,21 @@ async def _send(send: Send, outcome: Outcome) -> None:
     headers = [
         (
             b"content-type",
-            b"application/json"
-            if outcome.content_type is JSON
-            else outcome.content_type.encode("latin-1"),
+            b"application/json" if outcome.content_type is JSON else _header(outcome.content_type),
         )
     ]
     for name, value in outcome.headers:
-        headers.append((name.encode("latin-1"), value.encode("latin-1")))
+        headers.append((_header(name), _header(value)))
     await _answer(send, outcome.http_status, outcome.body, headers)
+
+
+def _header(text: str) -> bytes:
+    """Encode a header, UTF-8 where Latin-1 does not hold it; a line break would begin another."""
+    text = text.replace("\r", " ").replace("\n", " ")
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode(errors="replace")
 
 
 async def _answer(
@@ -264,7 +275,8 @@ async def _answer(
 
 def _request_line(scope: Scope) -> str:
     """Return method and path for a log line; a line break in the path stays encoded."""
-    return f"{scope['method']} {quote(scope['path'])}"
+    path = quote(scope["path"][:_PATH_SHOWN])
+    return f"{scope['method']} {path}{'…' if len(scope['path']) > _PATH_SHOWN else ''}"
 
 
 def segments(path: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Binding, cron and invoke handlers."""
 
+import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -227,6 +228,8 @@ async def test_a_wrong_payload_is_400(path: str, body: bytes, named: str) -> Non
     [
         (HTTPException(404, "no such order"), 404, b'{"error":"no such order"}'),
         (HTTPException(422, "bad", {"X-Reason": "r"}), 422, b'{"error":"bad"}'),
+        (HTTPException(422, {"field": ["id"]}), 422, b'{"error":{"field":["id"]}}'),  # type: ignore[arg-type]  # as FastAPI's may have
+        (HTTPException(422, object), 422, b"""{"error":"<class 'object'>"}"""),  # type: ignore[arg-type]  # no JSON
         (HTTPException(304), 304, b""),
         (ValueError("secret"), 500, b'{"error":"handler failed: ValueError"}'),
         (Retry("secret"), 500, b'{"error":"handler failed: Retry"}'),
@@ -245,6 +248,63 @@ async def test_what_an_invoke_handler_raises(error: Exception, status: int, body
         answer = await call.post("/quote")
     assert (answer.status, answer.body) == (status, body)
     assert answer.headers.get("x-reason", "r") == "r"
+
+
+async def test_any_header_of_a_refusal_can_be_sent() -> None:
+    """Text beyond Latin-1 goes as UTF-8, and a line break begins no header of its own."""
+    app = DaprFlow("shop")
+
+    @app.invoke
+    async def quote() -> int:
+        raise HTTPException(409, "taken", {"x-by": "Łukasz", "x-two": "a\r\nset-cookie: b"})
+
+    async with running(app) as call:
+        answer = await call.post("/quote")
+    assert answer.status == 409
+    assert answer.headers["x-by"] == "Łukasz"
+    assert answer.headers["x-two"] == "a  set-cookie: b"
+
+
+@pytest.mark.parametrize("kind", ["invoke", "binding", "topic"])
+async def test_waiting_for_something_cancelled_is_a_failure(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A CancelledError that no one sent to the request is the handler's own: 500 and a log line."""
+    app = DaprFlow("shop")
+
+    async def quote() -> None:
+        task = asyncio.create_task(asyncio.Event().wait())
+        task.cancel()
+        await task
+
+    match kind:
+        case "topic":
+            app.topic("pubsub", "orders")(quote)
+        case "binding":
+            app.binding("quote")(quote)
+        case _:
+            app.invoke(quote)
+    async with running(app) as call:
+        answer = await call.post("/dapr/topics/pubsub/orders" if kind == "topic" else "/quote")
+    assert (answer.status, answer.body) == (500, b'{"error":"handler failed: CancelledError"}')
+    assert "'quote'" in caplog.text
+
+
+async def test_a_cancelled_request_is_cancelled() -> None:
+    """What a server cancels is passed on, not answered."""
+    app, begun = DaprFlow("shop"), asyncio.Event()
+
+    @app.invoke
+    async def quote() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with running(app) as call:
+        request = asyncio.create_task(call.post("/quote"))
+        await begun.wait()
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
 
 
 async def test_an_answer_that_cannot_be_encoded_is_500(caplog: pytest.LogCaptureFixture) -> None:

@@ -140,6 +140,22 @@ async def test_unknown_paths_of_dapr_ask_for_the_token_first(
         assert caplog.messages[1].startswith("no handler for 'POST /dapr/topics/none%0Aforged'; kn")
 
 
+async def test_an_unknown_path_is_logged_in_a_bounded_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Neither many topics nor a long path makes a long line."""
+    app = DaprFlow("shop")
+    for number in range(12):
+        app.topic("pubsub", f"topic-{number}")(lambda: None)
+    async with running(app) as call:
+        caplog.clear()
+        assert (await call.post("/dapr/topics/" + "x" * 5000)).status == 500
+    [line] = caplog.messages
+    assert len(line) < 700
+    assert "xxx…'; known topics: /dapr/topics/pubsub/topic-0, " in line
+    assert "topic-9 and 2 more ('daprflow routes' lists them)" in line
+
+
 async def test_a_body_that_is_too_long_is_told_with_what_allows_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
