@@ -231,6 +231,8 @@ class PubSubBlock:
             door = self._usable(document, routes)
             if door is not None:
                 await self._subscribe(document, routes, door, channel)
+        for pubsub, door in self._doors.items():
+            door.component.subscribed(door.consumer, {t for p, t in last if p == pubsub})
 
     async def stop(self) -> None:
         """Stop every subscription and wait for what is in flight; what waits stays queued."""

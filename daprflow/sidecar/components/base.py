@@ -1,6 +1,6 @@
 """What a component is to the engine: one protocol for each building block."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -193,6 +193,10 @@ class PubSub(Component, Protocol):
         Returns:
             a function that stops it and lets what is in flight end.
         """
+        ...
+
+    def subscribed(self, consumer: str, topics: Collection[str], /) -> None:
+        """Note that ``topics`` are all that ``consumer`` subscribes to now."""
         ...
 
 

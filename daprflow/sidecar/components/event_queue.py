@@ -45,10 +45,14 @@ class EventQueue:
 
     The log keeps every event until it is done; here only a window of those that come next is in
     memory. A failed event waits aside for its next attempt, so that none blocks another.
+
+    Attributes:
+        unwanted: whether no subscriber is expected, so that what waits must be bounded.
     """
 
     def __init__(self, pubsub: str, group: Group, log: EventLog, clock: Clock) -> None:
         self.group = group
+        self.unwanted = False
         self._pubsub = pubsub
         self._log = log
         self._clock = clock
@@ -67,6 +71,11 @@ class EventQueue:
         self._timer_due = 0.0
         self._away: Timer | None = None
         self._away_told = False
+
+    @property
+    def taken(self) -> bool:
+        """Whether anybody takes events now."""
+        return bool(self._subscribers)
 
     def make_event(self, message: Message, expires: float | None) -> StoredEvent:
         """Return ``message`` as an event of this group, numbered next."""
@@ -93,6 +102,7 @@ class EventQueue:
         """Begin to hand events to ``subscriber``; the first one finds the backlog."""
         await self._log.flush()
         self._subscribers.append(subscriber)
+        self.unwanted = False
         if len(self._subscribers) == 1:
             self._read_to = self._base
             self._behind = True

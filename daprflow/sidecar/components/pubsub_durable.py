@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
 from daprflow.sidecar.blocks.pubsub_publish import ttl_seconds
@@ -28,11 +28,12 @@ class DurablePubSub:
     """A broker for one machine, in ``engine.db`` of the data folder, or in memory without one.
 
     Every consumer group that ever subscribed to a topic gets every event published since, also
-    while its app is away. Events of a topic without a group wait for the first one; of those only
-    the newest 10,000 are kept (100 in memory), so that a topic nobody wants does not grow for
-    ever. A failed event is delivered again after 0.5 s, then after twice as long each time up to
-    60 s, until it succeeds, is dropped, expires, or, where the subscription names a dead letter
-    topic, after ten attempts. Events start in publish order, several at one time.
+    while its app is away. Events of a topic without a group wait for the first one, and those of a
+    group whose app is here but has left the topic wait for its return; of such events only the
+    newest 10,000 are kept (100 in memory), so that what nobody wants does not grow for ever. A
+    failed event is delivered again after 0.5 s, then after twice as long each time up to 60 s,
+    until it succeeds, is dropped, expires, or, where the subscription names a dead letter topic,
+    after ten attempts. Events start in publish order, several at one time.
     """
 
     dead_letter_after = 10
@@ -77,8 +78,10 @@ class DurablePubSub:
         expires = self._expires(message.metadata)
         events = [queue.make_event(message, expires) for queue in queues]
         await self._log.publish(events)
-        if queues[0].group.consumer == UNCLAIMED:
-            self._bound(queues[0], events[0])
+        for event in events:
+            queue = self._queues[event.key >> SEQUENCE_BITS]
+            if queue.unwanted:
+                self._bound(queue, event)
 
     async def subscribe(
         self,
@@ -96,6 +99,22 @@ class DurablePubSub:
         await queue.add(subscriber)
         return partial(queue.remove, subscriber)
 
+    def subscribed(self, consumer: str, topics: Collection[str], /) -> None:
+        """Bound what waits for ``consumer`` on topics that it has left."""
+        for queue in self._queues.values():
+            group = queue.group
+            left = group.consumer == consumer and group.topic not in topics
+            if left and not queue.taken and not queue.unwanted:
+                queue.unwanted = True
+                logger.info(
+                    "'%s' subscribes no more to '%s/%s'; of what is published from now on the "
+                    "newest %d events are kept for it",
+                    consumer,
+                    self.name,
+                    group.topic,
+                    self._log.unclaimed_limit,
+                )
+
     def _accept(self, event: StoredEvent) -> None:
         self._queues[event.key >> SEQUENCE_BITS].accept(event)
 
@@ -112,7 +131,7 @@ class DurablePubSub:
             return self._add_queue(await self._log.add_group(topic, consumer))
 
     def _bound(self, queue: EventQueue, newest: StoredEvent) -> None:
-        """Forget the oldest of the events that nobody has claimed, once there are too many."""
+        """Forget the oldest of the events that nobody takes, once there are too many."""
         limit = self._log.unclaimed_limit
         sequence = newest.key & ((1 << SEQUENCE_BITS) - 1)
         if sequence == limit + 1:
@@ -127,6 +146,7 @@ class DurablePubSub:
 
     def _add_queue(self, group: Group) -> EventQueue:
         queue = EventQueue(self.name, group, self._log, self._clock)
+        queue.unwanted = group.consumer == UNCLAIMED
         self._queues[group.id] = queue
         self._topics.setdefault(group.topic, []).append(queue)
         return queue

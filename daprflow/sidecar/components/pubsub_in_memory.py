@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from re import Pattern
 
 from daprflow.sidecar.components.base import ComponentContext, Message, Nack, Receive
@@ -62,6 +62,9 @@ class InMemoryPubSub:
             await line.stop()
 
         return stop
+
+    def subscribed(self, consumer: str, topics: Collection[str], /) -> None:
+        """Do nothing: nothing is kept for anybody."""
 
 
 class _Line:

@@ -367,3 +367,18 @@ async def test_a_close_that_was_given_up_goes_on_and_a_second_one_hurries_it(
     assert not engine.runtimes
     assert not runtime.health.outbound_ready
     await engine.close()
+
+
+async def test_a_topic_that_a_reload_left_out_is_told_to_its_broker(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The broker bounds what it keeps for a handler that is gone; other topics stay as they are."""
+    caplog.set_level(logging.INFO)
+    app = app_with(ORDERS, {**ORDERS, "topic": "old"})
+    async with sidecar(tmp_path, app) as runtime:
+        await runtime.connect()
+        assert "subscribes no more" not in caplog.text
+        app.answers["/dapr/subscribe"] = Answer.of([ORDERS])
+        await runtime.reconnect()
+    assert caplog.text.count("'app1' subscribes no more to 'pubsub/old'") == 1
+    assert "no more to 'pubsub/orders'" not in caplog.text

@@ -535,3 +535,36 @@ async def idle(subscriber: Subscriber) -> None:
     """Wait for a subscriber's tasks."""
     if subscriber.tasks:
         await asyncio.wait(subscriber.tasks)
+
+
+async def test_a_topic_that_its_app_has_left_is_bounded(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What waited stays, the newest of what follows too, and a return finds them in order."""
+    caplog.set_level(logging.INFO)
+    async with broker(None, clock) as pubsub:
+        stop = await pubsub.subscribe("t", "app1", {}, Taker().receive)
+        await stop()
+        pubsub.subscribed("app1", {"other"})
+        pubsub.subscribed("app1", {"other"})
+        for number in range(150):
+            await pubsub.publish(Message("t", b"%d" % number))
+        taker = Taker()
+        stop = await pubsub.subscribe("t", "app1", {}, taker.receive)
+        assert await taker.got(100) == [b"%d" % number for number in range(50, 150)]
+        await stop()
+    assert caplog.text.count("'app1' subscribes no more to 'it/t'") == 1
+
+
+async def test_a_topic_whose_app_is_away_is_not_bounded(clock: VirtualClock) -> None:
+    """Events wait for an app that has only ended, or whose other instance takes them."""
+    async with broker(None, clock) as pubsub:
+        first, second = Taker(), Taker()
+        stop = await pubsub.subscribe("t", "app1", {}, first.receive)
+        pubsub.subscribed("app1", set())
+        await stop()
+        for number in range(150):
+            await pubsub.publish(Message("t", b"%d" % number))
+        stop = await pubsub.subscribe("t", "app1", {}, second.receive)
+        assert len(await second.got(150)) == 150
+        await stop()
