@@ -14,7 +14,7 @@ from daprflow.client import Client
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.pool import HandlerPool
-from daprflow.handlers.registration import Kind, calling_source
+from daprflow.handlers.registration import Kind, Source, calling_source
 from daprflow.handlers.router import Router
 from daprflow.protocol.documents import AppConfig
 from daprflow.settings import Settings
@@ -85,6 +85,8 @@ class DaprFlow(Router):
         self._client: Client | None = None
         self._own_client = False
         self._direct = not middleware
+        given = {"middleware": middleware, "routes": routes, "lifespan": lifespan}
+        self._for_itself = tuple(name for name, value in given.items() if value)
         own = self.lifespan if lifespan is None else nested(self.lifespan, lifespan)
         self._starlette = Starlette(
             debug=debug, routes=[self._route, *routes], middleware=middleware, lifespan=own
@@ -177,21 +179,39 @@ class DaprFlow(Router):
         out of its OpenAPI page; this app's lifespan is entered around the host's.
 
         Raises:
-            AppDefinitionError: ``host`` is not a root application.
+            AppDefinitionError: ``host`` is not a root application, or this app has middleware,
+                routes or a lifespan of its own, which the host would not run.
         """
         from daprflow.transports.hosting import install  # noqa: PLC0415 - see above
 
+        self._refuse_own_parts("install", calling_source())
         install(host, self._route, self.lifespan)
 
     def wrap(self, other: ASGIApp, /) -> "Wrapped[DaprFlow]":
-        """Return an ASGI app that answers Dapr's paths and passes everything else to ``other``."""
+        """Return an ASGI app that answers Dapr's paths and passes everything else to ``other``.
+
+        Raises:
+            AppDefinitionError: this app has middleware, routes or a lifespan of its own, which
+                nobody would run.
+        """
         from daprflow.transports.hosting import Wrapped  # noqa: PLC0415 - see above
 
+        self._refuse_own_parts("wrap", calling_source())
         return Wrapped(self, self._route, self.lifespan, other)
 
     def lifespan(self, _app: Any = None, /) -> AbstractAsyncContextManager[None]:
         """Return what freezes the app, opens its providers, and closes them after."""
         return self._live()
+
+    def _refuse_own_parts(self, call: str, source: Source) -> None:
+        """Refuse to leave out silently what was given to this app, a guard perhaps."""
+        if self._for_itself:
+            names = " and ".join(f"'{name}'" for name in self._for_itself)
+            problem = (
+                f"app '{self.app_id}' has {names} of its own, which '{call}' ({source}) would "
+                "leave out; give that to the other application instead"
+            )
+            raise AppDefinitionError([problem])
 
     def _own_id(self) -> str:
         return self.app_id

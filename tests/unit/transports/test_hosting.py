@@ -125,6 +125,24 @@ def test_only_a_root_application_can_be_a_host(host: Any) -> None:
         shop().install(host)
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"middleware": [Middleware(GZipMiddleware)]}, "'middleware'"),
+        ({"routes": [Route("/", lambda _: None)], "lifespan": lambda _: None}, "'routes' and 'li"),
+    ],
+)
+def test_what_a_host_would_not_run_is_refused(options: Any, named: str) -> None:
+    """Middleware, routes and lifespan of the app itself are not left out silently."""
+    app = DaprFlow("shop", **options)
+    for hosting in (app.install, app.wrap):
+        with pytest.raises(AppDefinitionError) as caught:
+            hosting(Starlette())
+        [problem] = caught.value.problems
+        assert problem.startswith(f"app 'shop' has {named}")
+        assert f"({__name__}:" in problem
+
+
 def test_installing_twice_is_refused() -> None:
     """The lifespan would run twice."""
     app, host = shop(), FastAPI()
