@@ -1,5 +1,6 @@
 """Dependency injection by type: what handlers may ask for, in which order it is made."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -321,7 +322,15 @@ def _in_threads(
 ) -> AbstractAsyncContextManager[Any]:
     class Threaded(AbstractAsyncContextManager[Any]):
         async def __aenter__(self) -> Any:
-            return await pool.run(manager.__enter__)
+            entering = asyncio.create_task(pool.run(manager.__enter__))
+            try:
+                return await asyncio.shield(entering)
+            except asyncio.CancelledError as error:
+                # The thread cannot be stopped: what it opens is closed before the call ends.
+                await asyncio.wait({entering})
+                if not entering.cancelled() and entering.exception() is None:
+                    await self.__aexit__(type(error), error, error.__traceback__)
+                raise
 
         async def __aexit__(self, *failure: object) -> bool | None:
             return await pool.run_always(manager.__exit__, *failure)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import msgspec
@@ -40,10 +41,9 @@ async def prices(client: Client) -> Prices:
 
 @app.provide
 def database() -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(":memory:", check_same_thread=False)
-    connection.execute("create table if not exists orders (id text primary key, total int)")
-    yield connection
-    connection.close()
+    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection:
+        connection.execute("create table orders (id text primary key, total int)")
+        yield connection
 
 
 @app.provide(scope="call")

@@ -1,5 +1,6 @@
 """Dependency injection: what is made when, in which order, and undone how."""
 
+import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -138,6 +139,34 @@ async def test_a_sync_generator_opens_and_closes_in_threads() -> None:
         assert (await call.post("/read")).status == 500
     assert len(threads) == 2
     assert threading.get_ident() not in threads
+
+
+async def test_a_call_cancelled_while_it_opens_leaves_nothing_open() -> None:
+    """What a thread opens after the call was cancelled is closed before the call ends."""
+    app, log = DaprFlow("shop"), list[str]()
+    opening, go_on = threading.Event(), threading.Event()
+
+    @app.provide(scope="call")
+    def connection() -> Iterator[Session]:
+        opening.set()
+        go_on.wait(10)
+        try:
+            yield Session()
+        finally:
+            log.append("closed")
+
+    @app.invoke
+    async def quote(*, connection: Session) -> None:
+        log.append("called")
+
+    async with running(app) as call:
+        request = asyncio.create_task(call.post("/quote"))
+        await asyncio.to_thread(opening.wait, 10)
+        request.cancel()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        assert log == ["closed"]
 
 
 async def test_a_class_can_be_a_provider() -> None:
