@@ -65,7 +65,11 @@ class AppHealth:
     async def _run(self) -> None:
         while True:
             started = self._clock.now()
-            await self._note(succeeded=await self._probe())
+            succeeded = await self._probe()
+            try:
+                await self._note(succeeded=succeeded)
+            except Exception:
+                logger.exception("what follows a turn of the app's health failed; probing goes on")
             await sleep_until(self._clock, started + self._interval)
 
     async def _probe(self) -> bool:

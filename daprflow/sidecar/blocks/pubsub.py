@@ -271,6 +271,7 @@ class PubSubBlock:
         place = Place(
             pubsub=document.pubsubname,
             topic=document.topic,
+            app_id=self._app_id,
             component=door.component,
             channel=channel,
             clock=self._clock,

@@ -52,12 +52,14 @@ class Place:
     """What a subscription is about and what it works with.
 
     Attributes:
+        app_id: whose subscription it is; several apps may share a host and its log.
         dead_letter: the topic on the same component for what cannot be delivered; may be empty.
         raw: whether messages are taken as plain bytes, not as CloudEvents.
     """
 
     pubsub: str
     topic: str
+    app_id: str
     component: PubSub
     channel: AppChannel
     clock: Clock
@@ -191,9 +193,11 @@ class TopicSubscription:
             await self._bury(message, verdict.reason)
         else:
             logger.warning(
-                "an event on '%s/%s' is given up: %s; name a dead letter topic to keep such events",
+                "an event on '%s/%s' for app '%s' is given up: %s; "
+                "name a dead letter topic to keep such events",
                 place.pubsub,
                 place.topic,
+                place.app_id,
                 verdict.reason,
             )
 
@@ -201,9 +205,10 @@ class TopicSubscription:
         """Publish the original bytes to the dead letter topic."""
         place = self.place
         logger.warning(
-            "an event on '%s/%s' goes to its dead letter topic '%s': %s",
+            "an event on '%s/%s' for app '%s' goes to its dead letter topic '%s': %s",
             place.pubsub,
             place.topic,
+            place.app_id,
             place.dead_letter,
             reason,
         )

@@ -247,9 +247,10 @@ class EventQueue:
             if not self._away_told:
                 self._away_told = True
                 logger.warning(
-                    "events on '%s/%s' wait until the app is back: %s",
+                    "events on '%s/%s' for '%s' wait until the app is back: %s",
                     self._pubsub,
                     self.group.topic,
+                    self.group.consumer,
                     reason,
                 )
             self._try_later()
@@ -268,9 +269,10 @@ class EventQueue:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(event.attempt - 1, 16))
         event.due = self._clock.now() + pause
         logger.warning(
-            "an event on '%s/%s' failed (attempt %d), the next attempt is in %g s: %s",
+            "an event on '%s/%s' for '%s' failed (attempt %d), the next attempt is in %g s: %s",
             self._pubsub,
             self.group.topic,
+            self.group.consumer,
             event.attempt,
             pause,
             reason,

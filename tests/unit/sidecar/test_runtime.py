@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.sidecar.app_health import AppHealth
 from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
@@ -382,3 +383,42 @@ async def test_a_topic_that_a_reload_left_out_is_told_to_its_broker(
         await runtime.reconnect()
     assert caplog.text.count("'app1' subscribes no more to 'pubsub/old'") == 1
     assert "no more to 'pubsub/orders'" not in caplog.text
+
+
+async def test_probing_goes_on_when_what_follows_a_turn_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A mistake of ours while deliveries start shows at once and does not end the checks."""
+    clock = VirtualClock(1000.0)
+    turns: list[str] = []
+
+    async def healthy() -> None:
+        turns.append("healthy")
+        raise RuntimeError("a mistake of ours")
+
+    async def unhealthy() -> None:
+        turns.append("unhealthy")
+
+    app = app_with()
+    options = RuntimeOptions("app1", app_port=1, app_health_threshold=1)
+    health = AppHealth(AsgiChannel(app), clock, options, healthy=healthy, unhealthy=unhealthy)
+    health.start()
+    await until(clock, lambda: len(turns) == 1)
+    app.answers["/healthz"] = NOT_FOUND
+    await until(clock, lambda: len(turns) == 2)
+    await health.stop()
+    assert turns == ["healthy", "unhealthy"]
+    assert "a mistake of ours" in caplog.text
+
+
+async def test_what_is_said_of_a_failed_event_names_the_app(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Several apps may share one log, and one topic."""
+    app = app_with(ORDERS)
+    app.answers["/orders"] = Answer.of({"status": "DROP"})
+    async with sidecar(tmp_path, app) as runtime:
+        await runtime.connect()
+        await publish(runtime, b"1")
+        await runtime.engine.work.idle()
+    assert "an event on 'pubsub/orders' for app 'app1' is given up" in caplog.text
