@@ -174,7 +174,9 @@ class Launch:
 
     def _shared(self, member: Membership, reason: str) -> "_Pieces":
         listener = self._app_listener({member.http_port})
-        tokens = Tokens(self._env.get("DAPR_API_TOKEN"), self._env.get("APP_API_TOKEN"))
+        tokens = Tokens(
+            self._env.get("DAPR_API_TOKEN") or None, self._env.get("APP_API_TOKEN") or None
+        )
         around = self._surroundings(listener, tokens, http_port=member.http_port)
         return _Pieces(
             around,

@@ -1,6 +1,6 @@
 """Dapr's errors as they cross the wire: status, code, message, details; encoded and decoded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -309,11 +309,11 @@ def pubsub_forbidden(pubsub: str, topic: str, app_id: str) -> Fault:
     return Fault(403, "ERR_PUBSUB_FORBIDDEN", text, *details)
 
 
-def pubsub_metadata(pubsub: str, app_id: str, error: str) -> Fault:
+def pubsub_metadata(pubsub: str, metadata: Mapping[str, str], error: str) -> Fault:
     """Return the fault of request metadata that cannot be read."""
     text = f"failed deserializing metadata. Error: {error}"
     reason = "METADATA_DESERIALIZATION"
-    details = _pubsub(pubsub, text, reason, {"appID": app_id, "error": error})
+    details = _pubsub(pubsub, text, reason, dict(metadata))
     return Fault(400, "ERR_PUBSUB_REQUEST_METADATA", text, *details)
 
 
@@ -343,6 +343,13 @@ def pubsub_marshal(pubsub: str, topic: str, app_id: str, error: str) -> Fault:
     """Return the fault of a bulk publish with an entry that makes no sense."""
     text = f"error marshaling events to bytes for topic {topic} pubsub {pubsub}. error: {error}"
     details = _pubsub(pubsub, text, "MARSHAL_EVENTS", {"appID": app_id, "error": error})
+    return Fault(400, "ERR_PUBSUB_EVENTS_SER", text, *details)
+
+
+def pubsub_envelope(pubsub: str, topic: str, app_id: str, error: str) -> Fault:
+    """Return the fault of a bulk publish with an event that does not fit its content type."""
+    text = f"error when marshalling cloud event envelope for topic {topic} pubsub {pubsub}: {error}"
+    details = _pubsub(pubsub, text, "MARSHAL_ENVELOPE", {"appID": app_id, "error": error})
     return Fault(400, "ERR_PUBSUB_EVENTS_SER", text, *details)
 
 

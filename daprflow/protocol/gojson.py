@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from daprflow.protocol.gofields import fit
 from daprflow.protocol.goscan import explain, first_value
 
 __all__ = ["GoJsonError", "decode_go", "encode_go", "format_float", "normalise"]
@@ -52,10 +53,11 @@ def normalise(raw: bytes | msgspec.Raw) -> bytes:
 
 
 def decode_go(decoder: msgspec.json.Decoder[T], body: bytes, go_type: str, fields: str = "") -> T:
-    """Decode ``body``, failing with the words of Go's stream decoder.
+    """Decode ``body`` as Go's stream decoder does, failing in its words.
 
     Args:
-        decoder: what to decode into.
+        decoder: what to decode into; its structs forbid unknown fields, for that is how a name
+            in other letters is noticed (SDKs send ``entryID`` for ``entryId``).
         body: the document; what follows its first value is not looked at.
         go_type: Go's name of the outermost type, for its error text.
         fields: Go's name of the struct whose fields are named in its error text.
@@ -65,13 +67,20 @@ def decode_go(decoder: msgspec.json.Decoder[T], body: bytes, go_type: str, field
     """
     try:
         return decoder.decode(body)
-    except msgspec.ValidationError as problem:
-        # Go scans a document to its end before it looks at types.
-        text = explain(body) or _mismatch_text(str(problem), go_type, fields)
-        raise GoJsonError(text) from None
+    except msgspec.ValidationError:
+        return _decode_loosely(decoder, body, go_type, fields)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         mended = _mended(body, problem)
     return decode_go(decoder, mended, go_type, fields)
+
+
+def _decode_loosely(decoder: msgspec.json.Decoder[T], body: bytes, go_type: str, fields: str) -> T:
+    """Decode what does not fit at once: Go ignores case, unknown fields and nulls."""
+    value = _read(body)  # Go scans a document to its end before it looks at types
+    try:
+        return decoder.decode(msgspec.json.encode(fit(value, decoder.type)))
+    except msgspec.ValidationError as problem:
+        raise GoJsonError(_mismatch_text(str(problem), go_type, fields)) from None
 
 
 def format_float(number: float) -> bytes:

@@ -10,14 +10,14 @@ from daprflow.protocol.http import JSON, Headers, HttpRequest
 NO_METADATA: Mapping[str, str] = {}
 
 
-class StateOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+class StateOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """How a write is done: ``first-write`` or ``last-write``, ``strong`` or ``eventual``."""
 
     concurrency: str = ""
     consistency: str = ""
 
 
-class StateItem(msgspec.Struct, frozen=True, omit_defaults=True):
+class StateItem(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One write; ``value`` is JSON as it came, absent means null."""
 
     key: str = ""
@@ -27,21 +27,21 @@ class StateItem(msgspec.Struct, frozen=True, omit_defaults=True):
     options: StateOptions | None = None
 
 
-class StateOperation(msgspec.Struct, frozen=True):
+class StateOperation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step of a transaction: ``upsert`` or ``delete``."""
 
-    operation: str
-    request: StateItem
+    operation: str = ""
+    request: StateItem = StateItem()
 
 
-class StateTransaction(msgspec.Struct, frozen=True, omit_defaults=True):
+class StateTransaction(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The body of a state transaction."""
 
     operations: tuple[StateOperation, ...] = ()
     metadata: dict[str, str] | None = None
 
 
-class BulkGet(msgspec.Struct, frozen=True, omit_defaults=True):
+class BulkGet(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The body of a bulk get."""
 
     keys: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class BulkGetItem(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
 
 
-class BindingCall(msgspec.Struct, frozen=True, omit_defaults=True):
+class BindingCall(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The body of an output binding call."""
 
     operation: str = ""
@@ -67,7 +67,7 @@ class BindingCall(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, str] | None = None
 
 
-class BulkPublishEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+class BulkPublishEntry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One entry of a bulk publish."""
 
     entry_id: str = msgspec.field(name="entryId", default="")

@@ -159,6 +159,27 @@ async def test_row_5_missing_secret(
     assert "t0k3n" not in text
 
 
+async def test_row_6_dots_in_an_invocation(tmp_path: Path) -> None:
+    """Row 6: dots are resolved in the whole path, so they can lead out of the method."""
+    app = RecordingApp()
+    async with in_process_sidecar(tmp_path, STORE, app) as sidecar:
+        out = HttpRequest("GET", "/v1.0/invoke/app1/method/../x")
+        assert (await sidecar.exchange.send(out)).status == 404
+        within = HttpRequest("GET", "/v1.0/invoke/app1/method/a/../y")
+        assert (await sidecar.exchange.send(within)).status == 200
+    assert app.to("/x") == []
+    assert len(app.to("/y")) == 1
+
+
+async def test_row_7_percent_signs_in_a_method(tmp_path: Path) -> None:
+    """Row 7: an escaped percent sign reaches the app as it came."""
+    app = RecordingApp()
+    async with in_process_sidecar(tmp_path, STORE, app) as sidecar:
+        request = HttpRequest("GET", "/v1.0/invoke/app1/method/a%2541")
+        assert (await sidecar.exchange.send(request)).status == 200
+    assert app.calls[-1].target == "/a%2541"
+
+
 def test_page_and_tests_agree() -> None:
     """The page has the rows that are tested here, ten at most."""
     page = Path(__file__).parents[2] / "docs" / "reference" / "differences.md"

@@ -16,6 +16,7 @@ from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_COUNT, DEFAULT_WAIT, Bul
 from daprflow.sidecar.blocks.pubsub_publish import (
     NO_CONTEXT,
     BadEntryError,
+    BadEventError,
     BadMetadataError,
     Publisher,
     Trace,
@@ -125,10 +126,17 @@ class PubSubBlock:
         keeps_ttl = door.component.keeps_ttl
         try:
             message = self._publisher.message(
-                pubsub, topic, body, content_type, metadata, trace=trace, keeps_ttl=keeps_ttl
+                pubsub,
+                topic,
+                body,
+                content_type,
+                metadata,
+                trace=trace,
+                keeps_ttl=keeps_ttl,
+                raw=bool(metadata) and is_raw(metadata),
             )
         except BadMetadataError as error:
-            raise faults.pubsub_metadata(pubsub, self._app_id, str(error)) from error
+            raise faults.pubsub_metadata(pubsub, metadata, str(error)) from error
         except GoJsonError as error:
             raise faults.pubsub_cloud_event(pubsub, self._app_id, str(error)) from error
         try:
@@ -162,6 +170,7 @@ class PubSubBlock:
         keeps_ttl = door.component.keeps_ttl
         messages: list[tuple[str, Message]] = []
         try:
+            raw = is_raw(metadata)
             for entry, body in checked_entries(entries):
                 settings = merged(metadata, entry.metadata)
                 message = self._publisher.message(
@@ -172,10 +181,13 @@ class PubSubBlock:
                     settings,
                     trace=trace,
                     keeps_ttl=keeps_ttl,
+                    raw=raw,
                 )
                 messages.append((entry.entry_id, message))
         except BadMetadataError as error:
-            raise faults.pubsub_metadata(pubsub, self._app_id, str(error)) from error
+            raise faults.pubsub_metadata(pubsub, metadata, str(error)) from error
+        except BadEventError as error:
+            raise faults.pubsub_envelope(pubsub, topic, self._app_id, str(error)) from error
         except BadEntryError as error:
             raise faults.pubsub_marshal(pubsub, topic, self._app_id, str(error)) from error
         except GoJsonError as error:

@@ -10,6 +10,7 @@ import msgspec
 
 from daprflow.protocol.deliveries import Status
 from daprflow.protocol.envelopes import Head
+from daprflow.protocol.gojson import GoJsonError, decode_go
 from daprflow.protocol.http import CLOUDEVENTS_JSON, Headers, HttpResponse
 
 NO_TRACE: Final = "00-00000000000000000000000000000000-0000000000000000-00"
@@ -40,7 +41,7 @@ _parent = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]
 _control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-class _Answer(msgspec.Struct):
+class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     status: str = ""
 
 
@@ -61,8 +62,8 @@ SUCCESS: Final = Verdict(Status.SUCCESS)
 def judge(response: HttpResponse) -> Verdict:
     """Read the answer to a single delivery, as the real runtime reads it.
 
-    Any 2xx is a success unless its JSON says otherwise; the words are case-sensitive and an
-    unknown one means "again". 404 gives the event up.
+    Any 2xx is a success unless its JSON says otherwise; the field may be named in any
+    letters, the words are case-sensitive, and an unknown one means "again". 404 gives it up.
     """
     status = response.status
     if 200 <= status < 300:  # noqa: PLR2004 - the class of success
@@ -74,8 +75,8 @@ def judge(response: HttpResponse) -> Verdict:
 
 def _judge_body(body: bytes) -> Verdict:
     try:
-        word = _answer.decode(body).status
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        word = decode_go(_answer, body, "pubsub.AppResponse").status
+    except GoJsonError:
         return SUCCESS
     if word in ("SUCCESS", ""):
         return SUCCESS

@@ -35,6 +35,10 @@ class BadEntryError(ValueError):
     """An entry of a bulk publish makes no sense."""
 
 
+class BadEventError(ValueError):
+    """The event of a bulk entry does not fit its content type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """The caller's trace context; empty where there is none."""
@@ -65,19 +69,16 @@ class Publisher:
         *,
         trace: Trace,
         keeps_ttl: bool,
+        raw: bool,
     ) -> Message:
-        """Return what goes onto the broker: an envelope, or the bytes where ``rawPayload`` is set.
+        """Return what goes onto the broker: an envelope, or the bytes where the payload is ``raw``.
 
         Raises:
-            BadMetadataError: ``rawPayload`` is no boolean.
             GoJsonError: the body should be a CloudEvent and is not JSON.
         """
-        expiration = ""
-        if metadata:
-            if is_raw(metadata):
-                return Message(topic, body, metadata, content_type)
-            if not keeps_ttl:
-                expiration = self._expiration(metadata)
+        if raw:
+            return Message(topic, body, metadata, content_type)
+        expiration = self._expiration(metadata) if metadata and not keeps_ttl else ""
         stamp = Stamp(
             new_id(),
             self._app_id,
@@ -125,19 +126,17 @@ def rfc3339(second: int) -> str:
 
 
 def is_raw(metadata: Mapping[str, str]) -> bool:
-    """Tell whether ``rawPayload`` is set, whatever its case.
+    """Tell whether ``rawPayload``, in just these letters, is set.
 
     Raises:
         BadMetadataError: it is no boolean.
     """
-    for key, value in metadata.items():
-        if key.lower() == "rawpayload":
-            if value not in _BOOLEANS:
-                raise BadMetadataError(
-                    f"rawPayload value must be a valid boolean: actual is '{value}'"
-                )
-            return _BOOLEANS[value]
-    return False
+    value = metadata.get(RAW_PAYLOAD)
+    if value is None:
+        return False
+    if value not in _BOOLEANS:
+        raise BadMetadataError(f"rawPayload value must be a valid boolean: actual is '{value}'")
+    return _BOOLEANS[value]
 
 
 def ttl_seconds(metadata: Mapping[str, str]) -> int | None:
@@ -156,7 +155,7 @@ def entry_body(entry: BulkPublishEntry) -> bytes:
     """Return the payload of one entry of a bulk publish.
 
     Raises:
-        BadEntryError: the event does not fit the content type.
+        BadEventError: the event does not fit the content type.
     """
     kind = media_type(entry.content_type)
     raw = bytes(entry.event)
@@ -169,8 +168,8 @@ def entry_body(entry: BulkPublishEntry) -> bytes:
         if kind == "application/octet-stream":
             return b64decode(text, validate=True)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
-        raise BadEntryError("error: mismatch between contentType and event") from error
-    raise BadEntryError("error: mismatch between contentType and event")
+        raise BadEventError("error: mismatch between contentType and event") from error
+    raise BadEventError("error: mismatch between contentType and event")
 
 
 def checked_entries(
@@ -179,21 +178,21 @@ def checked_entries(
     """Give each entry with its payload.
 
     Raises:
-        BadEntryError: an id is missing or stands twice, or an event does not fit its content type.
+        BadEntryError: an id is missing or stands twice.
+        BadEventError: an event does not fit its content type.
     """
     seen: set[str] = set()
     for entry in entries:
+        try:
+            body = entry_body(entry)
+        except GoJsonError as error:
+            raise BadEventError(str(error)) from error
         if not entry.entry_id or entry.entry_id in seen:
             raise BadEntryError("entryId is duplicated or not present for entry")
         seen.add(entry.entry_id)
-        try:
-            yield entry, entry_body(entry)
-        except GoJsonError as error:
-            raise BadEntryError(str(error)) from error
+        yield entry, body
 
 
 def merged(request: Mapping[str, str], entry: Mapping[str, str] | None) -> Mapping[str, str] | None:
-    """Return an entry's metadata over the request's; None where neither has any."""
-    if not request:
-        return entry
-    return {**request, **(entry or {})}
+    """Return an entry's metadata over the request's; the request's counts only with it."""
+    return {**request, **entry} if request and entry is not None else entry

@@ -51,7 +51,7 @@ class HeadMaker:
         lines += [f"{name}: {value}" for name, value in (*headers, *extra)]
         if " " in target or any(_FORBIDDEN.search(line) for line in lines):
             raise AppUnreachable("the call cannot be written: a line break in path or headers")
-        return "\r\n".join(lines).encode() + b"\r\n"
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n"
 
 
 def framing(method: str, length: int) -> bytes:

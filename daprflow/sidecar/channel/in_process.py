@@ -111,7 +111,7 @@ class AsgiChannel:
     def _scope(self, method: str, target: str, headers: Headers, length: int | None) -> Scope:
         path, _, query = target.partition("?")
         pairs = [
-            (name.encode("latin-1", "replace"), value.encode())
+            (name.encode("latin-1", "replace"), value.encode("utf-8", "surrogateescape"))
             for name, value in (("host", "127.0.0.1"), *headers)
         ]
         if length is not None and (length or method not in {"GET", "OPTIONS", "HEAD"}):

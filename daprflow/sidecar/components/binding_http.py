@@ -70,12 +70,17 @@ class HttpBinding:
             raise ComponentError("the binding is closed")
         method = "POST" if operation == "create" else operation.upper()
         url = URL(self._url(metadata.get("path", "")))
-        headers = self._headers(metadata)
+        headers = self._headers(method, metadata)
         body = data if method in _WITH_BODY else None
         try:
             for _ in range(_REDIRECTS):
                 async with self._session.request(
-                    method, url, headers=headers, data=body, allow_redirects=False
+                    method,
+                    url,
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                    skip_auto_headers=("content-type",),
                 ) as answer:
                     content = await self._body(answer)
                 following = _redirect(answer, url)
@@ -108,8 +113,10 @@ class HttpBinding:
         base = self._metadata["url"]
         return f"{base.rstrip('/')}/{path.lstrip('/')}" if path else base
 
-    def _headers(self, metadata: Mapping[str, str]) -> dict[str, str]:
-        headers = {"Content-Type": _JSON, "Accept": _JSON}
+    def _headers(self, method: str, metadata: Mapping[str, str]) -> dict[str, str]:
+        headers = {"Accept": _JSON}
+        if method in _WITH_BODY:
+            headers["Content-Type"] = _JSON
         token = self._metadata.get("securitytoken")
         name = self._metadata.get("securitytokenheader")
         if token and name:

@@ -26,6 +26,7 @@ from daprflow.sidecar.http_api.call import (
     Receive,
     Scope,
     Send,
+    check_escapes,
     fault_answer,
     text_answer,
 )
@@ -96,6 +97,8 @@ class HttpApi:
             await _send(answer, call, send)
 
     async def _dispatch(self, call: Call, send: Send) -> Answer | None:
+        if b"%" in call.path:
+            check_escapes(call.path)
         segments = call.segments
         handler = None
         if len(segments) > 1 and segments[0] in VERSIONS:

@@ -53,18 +53,20 @@ class Call:
         method: upper-case verb.
         path: cleaned, still percent-encoded.
         segments: the path's parts, still percent-encoded.
-        headers: the last value of each name.
+        headers: the first value of each name.
+        raw_path: the path as it came.
     """
 
-    __slots__ = ("headers", "method", "path", "receive", "runtime", "scope", "segments")
+    __slots__ = ("headers", "method", "path", "raw_path", "receive", "runtime", "scope", "segments")
 
     def __init__(self, runtime: "Runtime", scope: Scope, receive: Receive) -> None:
         self.runtime = runtime
         self.scope = scope
         self.receive = receive
         self.method: str = scope["method"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.path = clean(_raw_path(scope))
+        self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        self.raw_path = _raw_path(scope)
+        self.path = clean(self.raw_path)
         self.segments = self.path.split(b"/")[1:]
 
     def header(self, name: bytes, default: str = "") -> str:
@@ -189,12 +191,17 @@ def unescape(part: bytes) -> str:
     if b"+" in part:
         part = part.replace(b"+", b" ")
     if b"%" in part:
-        _check_escapes(part)
+        check_escapes(part)
         part = unquote_to_bytes(part)
     return part.decode("utf-8", "replace")
 
 
-def _check_escapes(part: bytes) -> None:
+def check_escapes(part: bytes) -> None:
+    """Refuse a percent sign that escapes nothing.
+
+    Raises:
+        BadEscape: a percent sign stands alone.
+    """
     at = part.find(b"%")
     while at >= 0:
         digits = part[at + 1 : at + 3]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from daprflow.protocol import faults
 from daprflow.protocol.http import Headers, StreamedRequest, StreamedResponse
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.http_api.call import (
+    JSON_TYPE,
     Answer,
     Call,
     ClientGone,
@@ -26,7 +28,9 @@ from daprflow.sidecar.http_api.trace import NO_PARENT, trace_headers
 logger = logging.getLogger(__name__)
 
 _SAFE = "$&+,/:;=@-_.~"
-_SCHEMES = frozenset({b"http:", b"https:"})
+_METHOD = b"/method/"
+_INVOKE = b"v1.0/invoke/"
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@\[\]/]*")
 _OK, _BAD_REQUEST = 200, 400
 _HOP_BY_HOP = frozenset(
     {
@@ -53,6 +57,9 @@ async def handle(call: Call, send: Send) -> Answer | None:
     target = _target(call)
     if target is None:
         raise faults.no_app_id()
+    if call.method == "CONNECT":
+        text = "rpc error: code = InvalidArgument desc = invalid HTTP verb"
+        raise faults.direct_invoke(target.app_id, text)
     body = _Body(call, target.app_id)
     request = StreamedRequest(
         method=call.method,
@@ -74,7 +81,10 @@ async def handle(call: Call, send: Send) -> Answer | None:
         data = b"".join([chunk async for chunk in response.chunks])
     except AppUnreachable as error:
         raise faults.direct_invoke(target.app_id, str(error)) from error
-    return Answer(response.status, data, _response_headers(call, response), traced=False)
+    headers = _response_headers(call, response)
+    if response.status >= _BAD_REQUEST and all(name != b"content-type" for name, _ in headers):
+        headers = (JSON_TYPE, *headers)
+    return Answer(response.status, data, headers, traced=False)
 
 
 def _target(call: Call) -> _Target | None:
@@ -85,15 +95,12 @@ def _target(call: Call) -> _Target | None:
     by_password = _basic_password(call.headers.get(b"authorization", b""))
     if by_password:
         return _Target(by_password, call.path)
-    segments = call.segments
-    if segments[:2] != [b"v1.0", b"invoke"] or b"method" not in segments[3:]:
+    # Cleaning takes a slash of an address; but dots lead where most clients have them lead.
+    path = (call.path if b"/.." in call.raw_path else call.raw_path).lstrip(b"/")
+    if not path.startswith(_INVOKE):
         return None
-    marker = segments.index(b"method", 3)
-    rest = b"/" + b"/".join(segments[marker + 1 :])
-    if segments[2] in _SCHEMES:  # cleaning has left one slash of the two
-        host = unescape(b"/".join(segments[3:marker]))
-        return _Target(f"{segments[2].decode('ascii')}//{host}", rest)
-    return _Target(unescape(segments[2]), rest) if marker == 3 else None  # noqa: PLR2004
+    app_id, marker, method = path.removeprefix(_INVOKE).partition(_METHOD)
+    return _Target(unescape(app_id), b"/" + method) if marker and app_id else None
 
 
 def _basic_password(header: bytes) -> str:
@@ -115,21 +122,30 @@ def _request_target(call: Call, target: _Target) -> str:
         Fault: the method has characters that would change its meaning on the way.
     """
     method = unquote_to_bytes(target.path).decode("utf-8", "replace")
-    if any(char in "#?" or ord(char) < ord(" ") or char == "\x7f" for char in method):
-        shown = method.encode("unicode_escape").decode("ascii")
-        raise faults.direct_invoke(
-            target.app_id,
-            "rpc error: code = InvalidArgument desc = invalid method: "
-            f"'{shown}' contains '#', '?' or a control character",
-        )
-    path = quote(clean(method.encode()), safe=_SAFE)
+    if problem := _problem(method.removeprefix("/")):
+        text = f"rpc error: code = InvalidArgument desc = invalid method: method contains {problem}"
+        raise faults.direct_invoke(target.app_id, text)
+    path = clean(method.encode()).decode()
+    if not _PLAIN_PATH.fullmatch(path):  # as Go does: one odd character, and all are encoded
+        path = quote(path, safe=_SAFE)
     query: bytes = call.scope["query_string"]
     return f"{path}?{query.decode('latin-1')}" if query else path
 
 
+def _problem(method: str) -> str | None:
+    """Return what a method may not hold, in the real runtime's words; None where it is fine."""
+    shown = method.encode("unicode_escape").decode("ascii").replace('"', '\\"')
+    if any(char in "#?\0" for char in method):
+        return f'forbidden character: "{shown}"'
+    for at, char in enumerate(method):
+        if char < " " or char == "\x7f":
+            return f'control character at position {at}: "{shown}"'
+    return None
+
+
 def _request_headers(call: Call) -> Headers:
     headers = [
-        (name.decode("latin-1"), value.decode("latin-1"))
+        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
         for name, value in call.scope["headers"]
         if name != b"dapr-app-id"
     ]

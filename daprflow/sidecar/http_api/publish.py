@@ -9,6 +9,7 @@ from daprflow.sidecar.http_api.call import DONE, Answer, Call
 from daprflow.sidecar.http_api.trace import parent_of
 
 _SHORTEST = 4
+_GO_TYPE = "[]http.bulkPublishMessageEntry"
 _SHORTEST_BULK = 5
 _entries = msgspec.json.Decoder(tuple[BulkPublishEntry, ...] | None)
 
@@ -40,7 +41,7 @@ async def _publish_many(call: Call) -> Answer:
     pubsub, topic = call.segment(3), call.rest(4)
     body = await call.body()
     try:
-        entries = decode_go(_entries, body, "[]http.bulkPublishMessageEntry") or ()
+        entries = decode_go(_entries, body, _GO_TYPE, "bulkPublishMessageEntry") or ()
     except GoJsonError as error:
         app_id = call.runtime.app_id
         raise faults.pubsub_unmarshal(pubsub, topic, app_id, str(error)) from None

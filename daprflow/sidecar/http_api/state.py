@@ -99,7 +99,9 @@ async def _transact(call: Call) -> Answer:
     block.require(store)
     try:
         body = await call.body()
-        asked = decode_go(_transaction, body, "state.TransactionalStateRequest", "OperationRequest")
+        asked = decode_go(
+            _transaction, body, "http.stateTransactionRequestBody", "OperationRequest"
+        )
         metadata = call.metadata()
         operations = asked.operations if asked is not None else ()
         changes = [_operation(operation, metadata) for operation in operations]

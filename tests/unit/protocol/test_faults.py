@@ -82,7 +82,7 @@ def test_a_bulk_publish_lists_what_failed() -> None:
         (faults.pubsub_not_configured("p"), 400, "ERR_PUBSUB_NOT_CONFIGURED"),
         (faults.pubsub_not_found("p"), 404, "ERR_PUBSUB_NOT_FOUND"),
         (faults.pubsub_forbidden("p", "t", "a"), 403, "ERR_PUBSUB_FORBIDDEN"),
-        (faults.pubsub_metadata("p", "a", "e"), 400, "ERR_PUBSUB_REQUEST_METADATA"),
+        (faults.pubsub_metadata("p", {"rawPayload": "x"}, "e"), 400, "ERR_PUBSUB_REQUEST_METADATA"),
         (faults.pubsub_cloud_event("p", "a", "e"), 500, "ERR_PUBSUB_CLOUD_EVENTS_SER"),
         (faults.pubsub_unmarshal("p", "t", "a", "e"), 400, "ERR_PUBSUB_EVENTS_SER"),
         (faults.pubsub_marshal("p", "t", "a", "e"), 400, "ERR_PUBSUB_EVENTS_SER"),

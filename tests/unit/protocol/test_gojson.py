@@ -133,8 +133,24 @@ def test_decoding_fails_in_gos_words(body: bytes, text: str) -> None:
         (b'{"keys":["a"]} trailing', ("a",)),
         (b'{"keys":["a\xff"]}', ("a\ufffd",)),
         (b'{"keys":["\\udc00"],"other":[{}]}', ("\ufffd",)),
+        (b'{"Keys":["a",null]}', ("a", "")),
+        (b'{"keys":["a"],"KEYS":["b"]}', ("b",)),
+        (b'{"keys":null,"metadata":{"a":null}}', ()),
     ],
 )
 def test_decoding_takes_what_go_takes(body: bytes, keys: tuple[str, ...]) -> None:
-    """What follows the first value, broken text and unknown fields are no errors."""
+    """What follows the first value, broken text, unknown fields, null and case are no errors."""
     assert decode_go(bulk, body, "x").keys == keys
+
+
+def test_nested_fields_in_any_letters() -> None:
+    """A field that an SDK writes in other letters is found, null leaves the zero value."""
+    body = b'[{"KEY":"a","Value":null,"OPTIONS":{"Concurrency":"first-write"},"etag":null},null]'
+    found = decode_go(items, body, "[]state.SetRequest", "SetRequest")
+    assert found is not None
+    assert [(item.key, bytes(item.value), item.etag) for item in found] == [
+        ("a", b"null", None),
+        ("", b"null", None),
+    ]
+    assert found[0].options is not None
+    assert found[0].options.concurrency == "first-write"

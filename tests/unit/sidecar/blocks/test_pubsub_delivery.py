@@ -33,6 +33,8 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         (200, b'{"status":"SUCCESS"}', Status.SUCCESS),
         (200, b'{"status":"RETRY"}', Status.RETRY),
         (200, b'{"status":"DROP"}', Status.DROP),
+        (200, b'{"Status":"DROP"}', Status.DROP),
+        (200, b'{"status":"DROP"} and more', Status.DROP),
         (200, b'{"status":"success"}', Status.RETRY),
         (200, b'{"status":"WHAT"}', Status.RETRY),
         (404, b"", Status.DROP),

@@ -11,6 +11,7 @@ from daprflow.protocol.operations import BulkPublishEntry
 from daprflow.sidecar.blocks.pubsub_publish import (
     NO_CONTEXT,
     BadEntryError,
+    BadEventError,
     BadMetadataError,
     Publisher,
     Trace,
@@ -37,8 +38,16 @@ def publish(
 ) -> Message:
     """Return the message of one request."""
     publisher = Publisher("app1", VirtualClock(1_000_000_000.5))
+    metadata = metadata or {}
     return publisher.message(
-        "pubsub", "t", body, content_type, metadata or {}, trace=trace, keeps_ttl=keeps_ttl
+        "pubsub",
+        "t",
+        body,
+        content_type,
+        metadata,
+        trace=trace,
+        keeps_ttl=keeps_ttl,
+        raw=is_raw(metadata),
     )
 
 
@@ -95,8 +104,8 @@ def test_a_raw_payload_has_no_envelope() -> None:
     ("value", "raw"), [("true", True), ("1", True), ("T", True), ("false", False), ("0", False)]
 )
 def test_raw_payload_takes_gos_booleans(value: str, raw: bool) -> None:  # noqa: FBT001 - a table's column
-    """The name is not case-sensitive, the value is one of Go's."""
-    assert is_raw({"RAWPAYLOAD": value}) is raw
+    """The name is case-sensitive, the value is one of Go's."""
+    assert is_raw({"rawPayload": value, "RAWPAYLOAD": "x"}) is raw
 
 
 @pytest.mark.parametrize("value", ["yes", "", "tRUE", "2"])
@@ -151,7 +160,7 @@ def test_an_entrys_event_fits_its_content_type(content_type: str, raw: bytes, bo
 )
 def test_an_event_that_does_not_fit_is_refused(content_type: str, raw: bytes) -> None:
     """A mismatch is an error of the whole request."""
-    with pytest.raises(BadEntryError, match="mismatch between contentType and event"):
+    with pytest.raises(BadEventError, match="mismatch between contentType and event"):
         entry_body(BulkPublishEntry("a", msgspec.Raw(raw), content_type))
 
 
@@ -164,8 +173,10 @@ def test_entry_ids_must_be_there_once(ids: tuple[str, ...]) -> None:
 
 
 def test_an_entrys_metadata_stands_over_the_requests() -> None:
-    """Where neither has any it stays absent."""
+    """The request's counts only for entries that have some."""
     assert merged({}, None) is None
+    assert merged({"a": "1"}, None) is None
+    assert merged({"a": "1"}, {}) == {"a": "1"}
     assert merged({"a": "1", "b": "1"}, {"b": "2"}) == {"a": "1", "b": "2"}
     assert merged({}, {"b": "2"}) == {"b": "2"}
 

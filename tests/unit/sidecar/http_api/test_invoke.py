@@ -233,7 +233,9 @@ async def test_methods_that_would_change_their_meaning(apps: Pair, method: str) 
         ("/v1.0/invoke/one/method/%2e%2e/%2e%2e/b", "/b"),
         ("/v1.0/invoke/one/method//a//b/", "/a/b"),
         ("/v1.0/invoke/one/method/a%2Fb", "/a/b"),
-        ("/v1.0/invoke/one/method", "/"),
+        ("/v1.0/invoke/one/method/", "/"),
+        ("/v1.0/invoke/one/method/it's!(*)", "/it's!(*)"),
+        ("/v1.0/invoke/one/method/it's%20", "/it%27s%20"),
         ("/v1.0/invoke/one/method/a+b", "/a+b"),
         ("/v1.0/invoke/one/method/%C3%A4", "/%C3%A4"),
     ],
@@ -424,3 +426,28 @@ async def test_an_app_of_ones_own_that_is_away_is_not(tmp_path: Path) -> None:
     sock.close()
     await channel.close()
     await engine.close()
+
+
+async def test_a_method_keeps_its_name_in_the_path(apps: Pair) -> None:
+    """Without a slash after ``method`` there is no app id; a broken escape is a 400."""
+    assert (await apps.client.call("GET", "/v1.0/invoke/one/method")).status == 404
+    assert (await apps.client.call("GET", "/v1.0/invoke/one/method/../x")).status == 404
+    assert (await apps.client.call("GET", "/v1.0/invoke/one/method/%zz")).status == 400
+    assert (await apps.client.call("CONNECT", "/v1.0/invoke/one/method/x")).status == 500
+    assert apps.apps["one"].calls == []
+
+
+async def test_headers_travel_as_they_came(apps: Pair) -> None:
+    """A header keeps its bytes; of an app id that stands twice the first counts."""
+    headers = (("dapr-app-id", "one"), ("dapr-app-id", "two"), ("x-name", "\u00e9"))
+    assert (await apps.client.call("GET", "/x", b"", *headers)).status == 200
+    assert apps.seen("one").header("x-name") == "\u00e9".encode().decode("latin-1")
+    assert apps.apps["two"].calls == []
+
+
+async def test_an_error_without_a_content_type(tmp_path: Path) -> None:
+    """An app's error that has no content type is sent on as JSON, as the real runtime does."""
+    async with pair(tmp_path) as apps:
+        apps.apps["one"].answers["/x"] = Answer(422, b"{}")
+        answer = await apps.client.call("GET", "/v1.0/invoke/one/method/x")
+    assert (answer.status, answer.header("content-type")) == (422, "application/json")
