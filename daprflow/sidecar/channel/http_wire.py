@@ -99,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._size = 0
         self._head_size = 0
+        self._head_tail = b""
         self._in_head = True
         self._interim = False
         self._complete = False
@@ -207,13 +208,15 @@ class Connection(asyncio.Protocol):
             if not self._complete:
                 cause = error.__context__
                 self.abort(str(cause) if cause else f"the app's answer is not HTTP: {error}")
+        if self._in_head:
+            self._head_tail = (self._head_tail + data)[-3:]  # the empty line may come in two parts
         if self._complete:
             self._finish()
 
     def _head_too_long(self, data: bytes) -> bool:
         """Tell, and end the call, when the head alone is over the limit."""
-        before = self._head_size - len(data)
-        end = data.find(b"\r\n\r\n")
+        before = self._head_size - len(data) - len(self._head_tail)
+        end = (self._head_tail + data).find(b"\r\n\r\n")
         if end >= 0 and before + end <= self._head_limit:
             return False
         self.abort(f"server response headers exceeded {self._head_limit} bytes")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest
 from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.channel.http import HttpChannel, Slots
+from daprflow.sidecar.channel.http_wire import Connection
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n"
@@ -369,3 +370,35 @@ async def test_closing_the_channel_ends_calls_under_way() -> None:
             await call
         with pytest.raises(AppAway):
             await channel.send(GET)
+
+
+class Wire(asyncio.Transport):
+    """A transport on which nothing leaves: what comes in is cut where the test says."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take what is sent."""
+
+    def is_closing(self) -> bool:
+        """Stay open."""
+        return False
+
+    def abort(self) -> None:
+        """Have nothing to cut."""
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+async def test_a_head_whose_empty_line_comes_in_two_parts_is_no_long_one(cut: int) -> None:
+    """The body that follows in the second part does not count as headers."""
+    connection = Connection(4096, None, lambda _: None)
+    connection.connection_made(Wire())
+    body = b"b" * 8000
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 8000\r\n\r\n"
+    call = asyncio.create_task(connection.send(b"", HttpRequest("GET", "/")))
+    await asyncio.sleep(0)
+    connection.data_received(head[:-cut])
+    connection.data_received(head[-cut:] + body)
+    async with asyncio.timeout(10):
+        assert (await call).body == body
