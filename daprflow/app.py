@@ -84,6 +84,7 @@ class DaprFlow(Router):
         self._blueprint: Blueprint | None = None
         self._client: Client | None = None
         self._own_client = False
+        self._running = False
         self._direct = not middleware
         given = {"middleware": middleware, "routes": routes, "lifespan": lifespan}
         self._for_itself = tuple(name for name, value in given.items() if value)
@@ -238,11 +239,13 @@ class DaprFlow(Router):
 
     @asynccontextmanager
     async def _live(self) -> AsyncIterator[None]:
-        if self._gate.is_open:
+        if self._running:
             raise RuntimeError(f"app '{self.app_id}' is running already")
         blueprint = self._frozen()
         settings = self.settings or Settings.from_env(os.environ)
         async with AsyncExitStack() as stack:
+            self._running = True
+            stack.callback(setattr, self, "_running", False)  # noqa: FBT003 - setattr's value
             client = self.client
             stack.push_async_callback(self._close_client, client)
             self._pool.open()

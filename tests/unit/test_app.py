@@ -1,5 +1,6 @@
 """The app as a whole: its client, its life, its routers."""
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -92,6 +93,31 @@ async def test_an_app_cannot_run_twice_at_once() -> None:
         with pytest.raises(RuntimeError, match="running already"):
             async with app.lifespan():
                 pytest.fail("it must not open")
+
+
+async def test_an_app_cannot_start_twice_at_once() -> None:
+    """A second start is refused while the first still opens; a start that failed is no bar."""
+    app, opening, go_on = DaprFlow("shop"), asyncio.Event(), asyncio.Event()
+
+    @app.provide
+    async def slow() -> list[int]:
+        opening.set()
+        await go_on.wait()
+        raise ValueError("not yet")
+
+    async def start() -> None:
+        async with app.lifespan():
+            pytest.fail("it must not open")
+
+    first = asyncio.create_task(start())
+    await opening.wait()
+    with pytest.raises(RuntimeError, match="running already"):
+        await start()
+    go_on.set()
+    with pytest.raises(ValueError, match="not yet"):
+        await first
+    with pytest.raises(ValueError, match="not yet"):
+        await start()
 
 
 async def test_the_users_lifespan_is_inside_ours() -> None:
