@@ -14,7 +14,7 @@ from daprflow.client import Client
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.pool import HandlerPool
-from daprflow.handlers.registration import Kind, Source, calling_source
+from daprflow.handlers.registration import Kind, calling_source
 from daprflow.handlers.router import Router
 from daprflow.protocol.documents import AppConfig
 from daprflow.settings import Settings
@@ -86,11 +86,14 @@ class DaprFlow(Router):
         self._own_client = False
         self._running = False
         self._direct = not middleware
-        given = {"middleware": middleware, "routes": routes, "lifespan": lifespan}
-        self._for_itself = tuple(name for name, value in given.items() if value)
-        own = self.lifespan if lifespan is None else nested(self.lifespan, lifespan)
+        self._lifespan = self._live if lifespan is None else nested(self._live, lifespan)
+        self._hosted = DaprRoute(self._table, middleware)
+        self._further = tuple(routes)
         self._starlette = Starlette(
-            debug=debug, routes=[self._route, *routes], middleware=middleware, lifespan=own
+            debug=debug,
+            routes=[self._route, *routes],
+            middleware=middleware,
+            lifespan=self.lifespan,
         )
         # A sidecar is answered 404 for an unknown path, not a redirect to one that exists.
         self._starlette.router.redirect_slashes = bool(routes)
@@ -110,8 +113,12 @@ class DaprFlow(Router):
 
     @property
     def routes(self) -> "list[BaseRoute]":
-        """Dapr's endpoints as a single route, for the front of another Starlette app's list."""
-        return [self._route]
+        """This app for the front of another Starlette app's list of routes.
+
+        Dapr's endpoints are the first, a single one, inside this app's middleware; the ``routes``
+        it was given follow.
+        """
+        return [self._hosted, *self._further]
 
     def freeze(self) -> None:
         """Compile every handler; calling it again does nothing.
@@ -177,42 +184,41 @@ class DaprFlow(Router):
         """Serve Dapr's endpoints from a Starlette or FastAPI application, at its root.
 
         They come before every route of ``host``, so that a catch-all cannot hide them, and stay
-        out of its OpenAPI page; this app's lifespan is entered around the host's.
+        out of its OpenAPI page; this app's own routes follow. Its middleware stays around Dapr's
+        endpoints, inside the host's, and its lifespan is entered around the host's.
 
         Raises:
-            AppDefinitionError: ``host`` is not a root application, or this app has middleware,
-                routes or a lifespan of its own, which the host would not run.
+            AppDefinitionError: ``host`` is not a root application, or has this app already.
         """
         from daprflow.transports.hosting import install  # noqa: PLC0415 - see above
 
-        self._refuse_own_parts("install", calling_source())
-        install(host, self._route, self.lifespan)
+        install(host, self.routes, self.lifespan)
 
     def wrap(self, other: ASGIApp, /) -> "Wrapped[DaprFlow]":
         """Return an ASGI app that answers Dapr's paths and passes everything else to ``other``.
 
+        This app's middleware is around Dapr's paths alone.
+
         Raises:
-            AppDefinitionError: this app has middleware, routes or a lifespan of its own, which
-                nobody would run.
+            AppDefinitionError: this app has routes of its own, which nobody would look at.
         """
         from daprflow.transports.hosting import Wrapped  # noqa: PLC0415 - see above
 
-        self._refuse_own_parts("wrap", calling_source())
-        return Wrapped(self, self._route, self.lifespan, other)
-
-    def lifespan(self, _app: Any = None, /) -> AbstractAsyncContextManager[None]:
-        """Return what freezes the app, opens its providers, and closes them after."""
-        return self._live()
-
-    def _refuse_own_parts(self, call: str, source: Source) -> None:
-        """Refuse to leave out silently what was given to this app, a guard perhaps."""
-        if self._for_itself:
-            names = " and ".join(f"'{name}'" for name in self._for_itself)
+        if self._further:
             problem = (
-                f"app '{self.app_id}' has {names} of its own, which '{call}' ({source}) would "
-                "leave out; give that to the other application instead"
+                f"app '{self.app_id}' ({self.source}) has 'routes' of its own, which a wrapped "
+                "application would hide; add them to that application instead"
             )
             raise AppDefinitionError([problem])
+        return Wrapped(self, self._hosted, self.lifespan, other)
+
+    def lifespan(self, host: Any = None, /) -> AbstractAsyncContextManager[Any]:
+        """Return what freezes the app, opens its providers, and closes them after.
+
+        Args:
+            host: what the ``lifespan`` given to this app is called with; None means this app.
+        """
+        return self._lifespan(self if host is None else host)
 
     def _own_id(self) -> str:
         return self.app_id
@@ -238,7 +244,7 @@ class DaprFlow(Router):
             raise
 
     @asynccontextmanager
-    async def _live(self) -> AsyncIterator[None]:
+    async def _live(self, _host: Any) -> AsyncIterator[None]:
         if self._running:
             raise RuntimeError(f"app '{self.app_id}' is running already")
         blueprint = self._frozen()

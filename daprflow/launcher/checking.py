@@ -7,9 +7,9 @@ answer "not started" to whatever gets through to them.
 import asyncio
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from daprflow.handlers.registration import name_of
@@ -19,6 +19,7 @@ from daprflow.protocol.http import JSON, HttpRequest, HttpResponse
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.transports.asgi import NOT_STARTED
+from daprflow.transports.route import DaprRoute
 
 PROBE_SECONDS = 5.0
 
@@ -86,24 +87,29 @@ def _said(outcome: HttpResponse | str) -> str:
 
 async def _blocker(loaded: Loaded, request: HttpRequest, token: str) -> str:
     """Find the middleware: the one without which the request arrives."""
-    for name, rest in _stacks(loaded.asgi, loaded.app.routes):
+    for name, rest in _stacks(loaded):
         if _arrived(await _send(AsgiChannel(rest, app_token=token), request)):
             return f"middleware '{name}'"
     return "a middleware or route of the host"
 
 
-def _stacks(asgi: Any, routes: list[Any]) -> list[tuple[str, ASGIApp]]:
+def _stacks(loaded: Loaded) -> list[tuple[str, ASGIApp]]:
     """Return, for each middleware from the outside in, the app without it and those around it."""
-    around = list(layers(asgi))
+    around = list(layers(loaded.asgi))
     host = around[-1]
-    outer = getattr(host, "user_middleware", None)
-    if outer is None:
-        outer = getattr(getattr(host, "_starlette", None), "user_middleware", [])
+    route = next(each for each in loaded.app.routes if isinstance(each, DaprRoute))
+    outer = [] if host is loaded.app else getattr(host, "user_middleware", [])
     wrappers = [(name_of(type(layer)), inner) for layer, inner in pairwise(around)]
-    return wrappers + [
-        (
-            name_of(middleware.kwargs.get("dispatch") or middleware.cls),
-            Starlette(routes=routes, middleware=outer[index + 1 :]),
-        )
-        for index, middleware in enumerate(outer)
+    hosts = [
+        (_name(each), Starlette(routes=[route], middleware=outer[index + 1 :]))
+        for index, each in enumerate(outer)
     ]
+    own = [
+        (_name(each), Starlette(routes=[DaprRoute(route.table, route.middleware[index + 1 :])]))
+        for index, each in enumerate(route.middleware)
+    ]
+    return [*wrappers, *hosts, *own]
+
+
+def _name(middleware: Middleware) -> str:
+    return name_of(middleware.kwargs.get("dispatch") or middleware.cls)

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 from starlette.routing import Router as StarletteRouter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,8 +41,8 @@ class Host(Protocol):
         ...
 
 
-def install(host: Host, route: DaprRoute, lifespan: Lifespan) -> None:
-    """Put ``route`` before every route of ``host`` and run its lifespan inside ours.
+def install(host: Host, routes: Sequence[BaseRoute], lifespan: Lifespan) -> None:
+    """Put ``routes`` before every route of ``host`` and run its lifespan inside ours.
 
     Raises:
         AppDefinitionError: ``host`` is not the root application.
@@ -54,9 +55,9 @@ def install(host: Host, route: DaprRoute, lifespan: Lifespan) -> None:
             "mount with a prefix cannot hold them; use app.wrap(other) for other ASGI apps"
         )
         raise AppDefinitionError([problem])
-    if any(isinstance(each, DaprRoute) and each is route for each in router.routes):
+    if routes[0] in router.routes:
         raise AppDefinitionError(["the app is installed into this host already"])
-    router.routes.insert(0, route)
+    router.routes[0:0] = routes
     router.lifespan_context = nested(lifespan, router.lifespan_context)
 
 

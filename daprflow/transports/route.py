@@ -3,18 +3,37 @@
 Apart from the endpoints themselves, so that a program which is only a client loads no Starlette.
 """
 
+from collections.abc import Sequence
+from functools import cached_property
+
 from starlette.datastructures import URLPath
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match, NoMatchFound
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daprflow.transports.asgi import Table, send_error
 
 
 class DaprRoute(BaseRoute):
-    """The one Starlette route for all of Dapr's endpoints."""
+    """The one Starlette route for all of Dapr's endpoints.
 
-    def __init__(self, table: Table) -> None:
+    Args:
+        table: the endpoints.
+        middleware: what stands around them here, the first one outermost; empty where the
+            application that holds the route has it already.
+    """
+
+    def __init__(self, table: Table, middleware: Sequence[Middleware] = ()) -> None:
         self.table = table
+        self.middleware = tuple(middleware)
+
+    @cached_property
+    def _stack(self) -> ASGIApp:
+        """The endpoints inside their middleware, made at the first request as Starlette does."""
+        app: ASGIApp = _run
+        for factory, args, kwargs in reversed(self.middleware):
+            app = factory(app, *args, **kwargs)
+        return app
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match what the table knows; everything else is somebody else's."""
@@ -34,7 +53,11 @@ class DaprRoute(BaseRoute):
         if is_mounted(scope):
             await send_error(send, 500, MOUNTED)
             return
-        await scope["endpoint"](scope, receive, send)
+        await self._stack(scope, receive, send)
+
+
+async def _run(scope: Scope, receive: Receive, send: Send) -> None:
+    await scope["endpoint"](scope, receive, send)
 
 
 MOUNTED = (

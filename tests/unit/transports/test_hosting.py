@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from daprflow import AppDefinitionError, DaprFlow
@@ -125,22 +125,70 @@ def test_only_a_root_application_can_be_a_host(host: Any) -> None:
         shop().install(host)
 
 
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        ({"middleware": [Middleware(GZipMiddleware)]}, "'middleware'"),
-        ({"routes": [Route("/", lambda _: None)], "lifespan": lambda _: None}, "'routes' and 'li"),
-    ],
-)
-def test_what_a_host_would_not_run_is_refused(options: Any, named: str) -> None:
-    """Middleware, routes and lifespan of the app itself are not left out silently."""
-    app = DaprFlow("shop", **options)
-    for hosting in (app.install, app.wrap):
-        with pytest.raises(AppDefinitionError) as caught:
-            hosting(Starlette())
-        [problem] = caught.value.problems
-        assert problem.startswith(f"app 'shop' has {named}")
-        assert f"({__name__}:" in problem
+class Stamp:
+    """Middleware that notes which requests pass through it."""
+
+    def __init__(self, app: ASGIApp, passed: list[str], name: str) -> None:
+        self.app = app
+        self.passed = passed
+        self.name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.passed.append(self.name)
+        await self.app(scope, receive, send)
+
+
+@pytest.mark.parametrize("how", ["install", "routes", "wrap"])
+async def test_an_apps_own_middleware_stays_around_daprs_endpoints(how: str) -> None:
+    """However an app is hosted, its middleware sees what its handlers see, inside the host's."""
+    passed: list[str] = []
+    own = [Middleware(Stamp, passed, "outer"), Middleware(Stamp, passed, "inner")]
+    around = [Middleware(Stamp, passed, "host")]
+    app = DaprFlow("shop", middleware=own)
+    host: Any = FastAPI(middleware=around)
+    if how == "install":
+        app.install(host)
+    elif how == "routes":
+        host = Starlette(routes=app.routes, lifespan=app.lifespan, middleware=around)
+    else:
+        host = app.wrap(host)
+
+    async with app.lifespan():
+        await Caller(host).get("/nowhere")
+        assert passed == ["host"]
+        passed.clear()
+        assert (await Caller(host).get("/dapr/subscribe")).status == 200
+
+    assert passed == ["outer", "inner"] if how == "wrap" else ["host", "outer", "inner"]
+
+
+async def test_an_apps_own_routes_and_lifespan_go_with_it() -> None:
+    """A host serves the further routes, and the further lifespan is told of the host."""
+    told: list[object] = []
+
+    @asynccontextmanager
+    async def lifespan(host: object) -> AsyncIterator[None]:
+        told.append(host)
+        yield
+
+    app = DaprFlow("shop", routes=[Route("/own", lambda _: PlainTextResponse("own"))])
+    other = DaprFlow("two", lifespan=lifespan)
+    host = FastAPI()
+    app.install(host)
+    other.install(host)
+
+    assert await lifespan_messages(host) == BOTH
+    assert told == [host]
+    assert (await Caller(host).get("/own")).body == b"own"
+
+
+def test_a_wrapped_application_would_hide_an_apps_own_routes() -> None:
+    """They are refused, with where the app was made and what to do."""
+    app = DaprFlow("shop", routes=[Route("/own", lambda _: PlainTextResponse("own"))])
+
+    with pytest.raises(AppDefinitionError, match=rf"\({__name__}:\d+\) has 'routes' of its own"):
+        app.wrap(Starlette())
 
 
 def test_installing_twice_is_refused() -> None:
