@@ -81,6 +81,26 @@ class _EndpointDecorator(Decorator):
         return self._options.name if isinstance(self._options, InvokeOptions) else ""
 
 
+class _Misnamed(Decorator):
+    """What an invoke handler's name in the place of its function makes; freeze reports it."""
+
+    def __init__(self, router: "Router", given: object, source: Source) -> None:
+        super().__init__(router, Kind.INVOKE, InvokeOptions(""), source)
+        self._given = given
+
+    def __call__(self, function: F, /) -> F:
+        """Return ``function``, unregistered, so that the module can be read to its end."""
+        return function
+
+    @property
+    def problem(self) -> str:
+        """How to give a name."""
+        return (
+            f"'app.invoke({self._given!r})' ({self.source}) has a name where the function goes; "
+            f"write '@app.invoke(name={self._given!r})'"
+        )
+
+
 class TopicDecorator(Protocol[T]):
     """What ``app.topic(handle)`` returns: takes a function whose payload is the topic's, or raw."""
 
@@ -254,9 +274,11 @@ class Router:
             name: the method's name, where it is not the function's.
         """
         caller = calling_source()
-        decorator = _EndpointDecorator(self, Kind.INVOKE, InvokeOptions(name), caller)
-        if function is not None:
+        decorator: Decorator = _EndpointDecorator(self, Kind.INVOKE, InvokeOptions(name), caller)
+        if callable(function):
             return decorator(function)
+        if function is not None:
+            decorator = _Misnamed(self, function, caller)
         self._decorators.append(decorator)
         return decorator
 

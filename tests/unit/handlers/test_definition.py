@@ -539,3 +539,17 @@ def test_one_mistake_does_not_hide_the_next() -> None:
     assert "name 'Fraction' is not defined" in found
     assert "has a bad 'match'" in found
     assert "handles topic 'pubsub/orders' without 'match', and so does" in found
+
+
+def test_a_method_name_in_the_functions_place_is_reported() -> None:
+    """``@app.invoke("quote")`` says how to give a name, and does not stop the module."""
+
+    async def quote(order: Order) -> int:
+        return 1
+
+    def declare(app: DaprFlow) -> None:
+        decorate: Any = app.invoke("quote")  # type: ignore[call-overload]  # the mistake under test
+        assert decorate(quote) is quote
+
+    [problem] = problems_of(declare)
+    assert "write '@app.invoke(name='quote')'" in problem
