@@ -86,8 +86,10 @@ class AppProcess:
         command = list(options.command)
         if options.target is not None and listener is not None:
             keep.append(listener.fileno())
+            # Compiled files are told apart by size and second only: two saves may look like one.
+            uncompiled = ("-B",) if options.reload else ()
             command = [
-                *(sys.executable, "-c", START, options.target.text),
+                *(sys.executable, *uncompiled, "-c", START, options.target.text),
                 *("--fd", str(listener.fileno()), "--report", str(writing)),
                 *("--grace", str(options.sidecar.grace), "--log-level", options.sidecar.log_level),
             ]

@@ -303,6 +303,20 @@ def test_a_reload_restarts_the_app_alone(folder: Path) -> None:
         assert run.all_gone()
 
 
+def test_a_save_that_keeps_size_and_second_is_seen(folder: Path) -> None:
+    """No compiled file of the first process stands for the second one's source."""
+    file = folder / "app.py"
+    before = file.stat()
+    with Run(folder, "run", "--reload", ".") as run:
+        run.ready()
+        write(folder, {"app.py": APP.replace("added", "noted")})
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        run.until("reloaded in")
+        assert file.stat().st_size == before.st_size
+        assert finish(folder, "publish", "pubsub", "orders", '{"total": 3}')[0] == 0
+        run.until("noted 3")
+
+
 def test_a_syntax_error_is_shown_and_the_next_save_retries(folder: Path) -> None:
     """A broken save does not end the run; events wait for the next one."""
     with Run(folder, "run", "--reload", ".") as run:
