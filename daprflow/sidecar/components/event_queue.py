@@ -47,12 +47,13 @@ class EventQueue:
     memory. A failed event waits aside for its next attempt, so that none blocks another.
 
     Attributes:
-        unwanted: whether no subscriber is expected, so that what waits must be bounded.
+        unwanted_after: the key after which events come that no subscriber is expected for, so that
+            those must be bounded; None while there is or will be one.
     """
 
     def __init__(self, pubsub: str, group: Group, log: EventLog, clock: Clock) -> None:
         self.group = group
-        self.unwanted = False
+        self.unwanted_after: int | None = None
         self._pubsub = pubsub
         self._log = log
         self._clock = clock
@@ -76,6 +77,10 @@ class EventQueue:
     def taken(self) -> bool:
         """Whether anybody takes events now."""
         return bool(self._subscribers)
+
+    def leave(self) -> None:
+        """Expect no subscriber for what is published from now on; what waits already stays."""
+        self.unwanted_after = self._sequence
 
     def make_event(self, message: Message, expires: float | None) -> StoredEvent:
         """Return ``message`` as an event of this group, numbered next."""
@@ -102,7 +107,7 @@ class EventQueue:
         """Begin to hand events to ``subscriber``; the first one finds the backlog."""
         await self._log.flush()
         self._subscribers.append(subscriber)
-        self.unwanted = False
+        self.unwanted_after = None
         if len(self._subscribers) == 1:
             self._read_to = self._base
             self._behind = True

@@ -80,8 +80,8 @@ class DurablePubSub:
         await self._log.publish(events)
         for event in events:
             queue = self._queues[event.key >> SEQUENCE_BITS]
-            if queue.unwanted:
-                self._bound(queue, event)
+            if queue.unwanted_after is not None:
+                self._bound(queue, event, event.key - queue.unwanted_after)
 
     async def subscribe(
         self,
@@ -104,8 +104,8 @@ class DurablePubSub:
         for queue in self._queues.values():
             group = queue.group
             left = group.consumer == consumer and group.topic not in topics
-            if left and not queue.taken and not queue.unwanted:
-                queue.unwanted = True
+            if left and not queue.taken and queue.unwanted_after is None:
+                queue.leave()
                 logger.info(
                     "'%s' subscribes no more to '%s/%s'; of what is published from now on the "
                     "newest %d events are kept for it",
@@ -130,23 +130,23 @@ class DurablePubSub:
                 return queues[0]
             return self._add_queue(await self._log.add_group(topic, consumer))
 
-    def _bound(self, queue: EventQueue, newest: StoredEvent) -> None:
-        """Forget the oldest of the events that nobody takes, once there are too many."""
+    def _bound(self, queue: EventQueue, newest: StoredEvent, count: int) -> None:
+        """Forget the oldest of the ``count`` events that nobody takes, once there are too many."""
         limit = self._log.unclaimed_limit
-        sequence = newest.key & ((1 << SEQUENCE_BITS) - 1)
-        if sequence == limit + 1:
+        if count == limit + 1:
             logger.warning(
                 "nobody subscribes to '%s/%s'; only its newest %d events are kept",
                 self.name,
                 queue.group.topic,
                 limit,
             )
-        if sequence > limit:
+        if count > limit:
             self._log.forget(newest.key - limit)
 
     def _add_queue(self, group: Group) -> EventQueue:
         queue = EventQueue(self.name, group, self._log, self._clock)
-        queue.unwanted = group.consumer == UNCLAIMED
+        if group.consumer == UNCLAIMED:
+            queue.unwanted_after = group.id << SEQUENCE_BITS
         self._queues[group.id] = queue
         self._topics.setdefault(group.topic, []).append(queue)
         return queue

@@ -556,6 +556,25 @@ async def test_a_topic_that_its_app_has_left_is_bounded(
     assert caplog.text.count("'app1' subscribes no more to 'it/t'") == 1
 
 
+async def test_what_waited_when_an_app_left_a_topic_is_not_counted(clock: VirtualClock) -> None:
+    """A long backlog from before stays whole, beside the newest of what follows."""
+    taker = Taker()
+    async with broker(None, clock) as pubsub:
+        await (await pubsub.subscribe("t", "app1", {}, Taker().receive))()
+        for number in range(150):
+            await pubsub.publish(Message("t", b"before %d" % number))
+        pubsub.subscribed("app1", set())
+        for number in range(150):
+            await pubsub.publish(Message("t", b"after %d" % number))
+        stop = await pubsub.subscribe("t", "app1", {}, taker.receive)
+
+        got = await taker.got(250)
+        await stop()
+
+    assert got[:150] == [b"before %d" % number for number in range(150)]
+    assert got[150:] == [b"after %d" % number for number in range(50, 150)]
+
+
 async def test_a_topic_whose_app_is_away_is_not_bounded(clock: VirtualClock) -> None:
     """Events wait for an app that has only ended, or whose other instance takes them."""
     async with broker(None, clock) as pubsub:
