@@ -61,6 +61,25 @@ async def sidecar(
     await engine.close()
 
 
+@asynccontextmanager
+async def connected_in_time(
+    folder: Path, channel: AsgiChannel
+) -> AsyncIterator[tuple[Runtime, VirtualClock]]:
+    """Run a sidecar from second 1000 on, moving the clock until it is connected."""
+    clock = VirtualClock(1000.0)
+    engine = Engine(clock, None, folder)
+    runtime = Runtime(engine, RuntimeOptions("app1", app_port=1), resources(DURABLE), channel)
+    await runtime.open()
+    connecting = asyncio.create_task(runtime.connect())
+    while not connecting.done():
+        await asyncio.sleep(0)
+        if (due := clock.due()) is not None:
+            clock.move_to(due)
+    yield runtime, clock
+    await runtime.close(1.0)
+    await engine.close()
+
+
 async def publish(runtime: Runtime, data: bytes) -> None:
     """Publish to the one topic."""
     await runtime.pubsub.publish("pubsub", "orders", data, "text/plain", {})
@@ -93,20 +112,8 @@ async def test_subscriptions_are_asked_for_only_with_a_broker(tmp_path: Path) ->
 
 async def test_an_app_that_listens_late_is_waited_for(tmp_path: Path) -> None:
     """The port is looked at every tenth of a second, without limit."""
-    clock = VirtualClock(1000.0)
-    engine = Engine(clock, None, tmp_path)
-    channel = SlowApp(app_with(ORDERS))
-    options = RuntimeOptions("app1", app_port=1)
-    runtime = Runtime(engine, options, resources(DURABLE), channel)
-    await runtime.open()
-    connecting = asyncio.create_task(runtime.connect())
-    while not connecting.done():
-        await asyncio.sleep(0)
-        if (due := clock.due()) is not None:
-            clock.move_to(due)
-    assert clock.now() == pytest.approx(1000.2)
-    await runtime.close(1.0)
-    await engine.close()
+    async with connected_in_time(tmp_path, SlowApp(app_with(ORDERS))) as (_, clock):
+        assert clock.now() == pytest.approx(1000.2)
 
 
 async def test_without_an_app_the_sidecar_is_ready(tmp_path: Path) -> None:
@@ -264,20 +271,8 @@ class Refusing(AsgiChannel):
 
 async def test_network_errors_on_subscribe_are_tried_again(tmp_path: Path) -> None:
     """``/dapr/subscribe`` is asked for up to four times when the connection fails."""
-    clock = VirtualClock(1000.0)
-    engine = Engine(clock, None, tmp_path)
-    channel = Refusing(app_with(ORDERS))
-    options = RuntimeOptions("app1", app_port=1)
-    runtime = Runtime(engine, options, resources(DURABLE), channel)
-    await runtime.open()
-    connecting = asyncio.create_task(runtime.connect())
-    while not connecting.done():
-        await asyncio.sleep(0)
-        if (due := clock.due()) is not None:
-            clock.move_to(due)
-    assert [s.topic for s in runtime.subscriptions] == ["orders"]
-    await runtime.close(1.0)
-    await engine.close()
+    async with connected_in_time(tmp_path, Refusing(app_with(ORDERS))) as (runtime, _):
+        assert [s.topic for s in runtime.subscriptions] == ["orders"]
 
 
 async def test_close_waits_for_what_is_in_flight(tmp_path: Path) -> None:
