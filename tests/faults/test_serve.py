@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.cli_run import WITHIN, Run, finish, write
+from tests.helpers.own_ports import free_port
 
 pytestmark = [
     pytest.mark.sockets,
@@ -38,12 +39,6 @@ def wait() -> None:
     print("waiting", flush=True)
     threading.Event().wait()
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def test_ctrl_c_ends_serving_with_the_lifespan(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from daprflow.launcher.membership import enter
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.report import Cron, HandlerRow
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
+from tests.helpers.own_ports import free_port
 
 pytestmark = pytest.mark.sockets
 
@@ -208,9 +209,7 @@ async def test_what_comes_later_supersedes_waiting_for_the_app(
 
 @pytest.fixture
 def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    return free_port()
 
 
 async def test_a_lost_host_ends_every_wait(folder: DataFolder, unused_port: int) -> None:

@@ -7,16 +7,12 @@ import pytest
 
 from daprflow.launcher import ports
 from daprflow.launcher.exits import Exit, LaunchError
-
-
-def free_below_ephemeral() -> int:
-    with ports.listen_from(20_000) as listener:
-        return int(listener.getsockname()[1])
+from tests.helpers.own_ports import free_port
 
 
 def test_a_free_port_is_taken_exactly() -> None:
     """The port asked for is the port that listens."""
-    port = free_below_ephemeral()
+    port = free_port()
     with ports.listen(port, flag="--x") as listener:
         assert listener.getsockname() == ("127.0.0.1", port)
 
@@ -59,29 +55,28 @@ def test_picks_are_distinct_and_below_the_ephemeral_range() -> None:
 
 def test_a_port_inside_the_ephemeral_range_falls_back_below_it() -> None:
     """The usual gRPC port lies inside; the next choice does not."""
-    inside = ports.ephemeral_start() + 100
-    with socket.socket() as blocker:
-        blocker.bind(("127.0.0.1", inside))
-        blocker.listen()
-        with ports.listen_from(inside) as listener:
-            assert listener.getsockname()[1] < ports.ephemeral_start()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as blocker,
+        ports.listen_from(blocker.getsockname()[1]) as listener,
+    ):
+        assert listener.getsockname()[1] < ports.ephemeral_start()
 
 
 def test_avoided_ports_are_passed_over() -> None:
     """A port promised to something else is not picked."""
-    port = free_below_ephemeral()
+    port = free_port()
     with ports.listen_from(port, avoid={port}) as listener:
         assert listener.getsockname()[1] != port
 
 
 def test_a_port_nobody_has_has_no_owner() -> None:
     """Nothing is invented."""
-    assert ports.owner_of(free_below_ephemeral()) is None
+    assert ports.owner_of(free_port()) is None
 
 
 def test_a_port_is_free_again_after_its_connections_closed() -> None:
     """Connections in TIME_WAIT do not move the next run to another port."""
-    port = free_below_ephemeral()
+    port = free_port()
     with ports.listen(port, flag="--x") as listener:
         client = socket.create_connection(("127.0.0.1", port))
         served, _ = listener.accept()
