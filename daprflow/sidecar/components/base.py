@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -260,4 +261,60 @@ class InputBinding(Component, Protocol):
 
     async def stop(self) -> None:
         """Stop delivering; wait for what is in flight."""
+        ...
+
+
+# ---- configuration, locks -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationValue:
+    """One item of a configuration store; ``version`` is empty where the store has none."""
+
+    value: str
+    version: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+ConfigurationChanged = Callable[[Mapping[str, ConfigurationValue]], Awaitable[None]]
+
+
+class ConfigurationStore(Component, Protocol):
+    """A store of configuration items."""
+
+    async def get(
+        self, keys: Sequence[str], metadata: Mapping[str, str], /
+    ) -> dict[str, ConfigurationValue]:
+        """Return the items that exist of ``keys``; no keys asks for every item."""
+        ...
+
+    async def subscribe(
+        self, keys: Sequence[str], metadata: Mapping[str, str], changed: ConfigurationChanged, /
+    ) -> Callable[[], Awaitable[None]]:
+        """Call ``changed`` with every later change of ``keys``, of all items without any.
+
+        Returns:
+            a function that ends it.
+        """
+        ...
+
+
+class Unlocked(IntEnum):
+    """What became of an unlock call, in Dapr's numbers."""
+
+    SUCCESS = 0
+    LOCK_DOES_NOT_EXIST = 1
+    LOCK_BELONGS_TO_OTHERS = 2
+    INTERNAL_ERROR = 3
+
+
+class LockStore(Component, Protocol):
+    """Locks that expire."""
+
+    async def try_lock(self, resource: str, owner: str, seconds: int, /) -> bool:
+        """Take the lock for ``owner`` unless somebody has it, the owner included."""
+        ...
+
+    async def unlock(self, resource: str, owner: str, /) -> Unlocked:
+        """Give the lock back if ``owner`` has it."""
         ...
