@@ -22,8 +22,8 @@ class Message(msgspec.Struct, frozen=True, rename="camel"):
     [
         b'{"someParts": [{"longName": "x"}], "onePart": {"longName": "y"}, "bigNumber": "7"}',
         b'{"some_parts": [{"long_name": "x"}], "one_part": {"long_name": "y"}, "big_number": 7}',
-        b'{"someParts": [{"longName": "x"}], "onePart": {"longName": "y"}, "bigNumber": 7, "n": []}',
-        b'{"someParts": [{"longName": "x", "z": 1}], "onePart": {"long_name": "y"}, "bigNumber": 7}',
+        b'{"someParts": [{"longName": "x"}], "onePart": {"longName": "y"}, "bigNumber":7, "n":1}',
+        b'{"someParts": [{"longName": "x","z":1}], "onePart": {"long_name": "y"}, "bigNumber":7}',
     ],
 )
 def test_both_spellings_mean_the_same(body: bytes) -> None:
