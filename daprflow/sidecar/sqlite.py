@@ -260,7 +260,8 @@ def versioned(application: int, version: int, statements: tuple[str, ...]) -> Pr
     Args:
         application: SQLite's ``application_id`` that marks the file as ours.
         version: of the schema; a file with a newer one is refused.
-        statements: make the tables of an empty database.
+        statements: make the tables an empty database, or one of an older version, does not have
+            (``CREATE TABLE IF NOT EXISTS``).
     """
 
     def prepare(connection: sqlite3.Connection) -> None:
@@ -268,21 +269,21 @@ def versioned(application: int, version: int, statements: tuple[str, ...]) -> Pr
         (found,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         file = connection.execute("PRAGMA database_list").fetchone()[2] or MEMORY
-        if not tables and not owner:
-            for statement in statements:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {application}")
-            connection.execute(f"PRAGMA user_version = {version}")
-        elif owner != application:
+        if owner != application and (tables or owner):
             raise ComponentError(
                 f"database '{file}' belongs to another program; "
                 "name another path, or move the file away to start with an empty one"
             )
-        elif found > version:
+        if found > version:
             raise ComponentError(
                 f"database '{file}' was written by a newer daprflow (schema {found}, this one "
                 f"knows {version}); upgrade daprflow, or move the file away to start anew"
             )
+        if found < version:
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {application}")
+            connection.execute(f"PRAGMA user_version = {version}")
 
     return prepare
 

@@ -11,30 +11,10 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from daprflow.sidecar.components.base import ComponentError
-from daprflow.sidecar.sqlite import SqliteWriter, versioned
+from daprflow.sidecar.engine_file import engine_file
 
 logger = logging.getLogger(__name__)
 
-APPLICATION_ID = 0x64665F65
-SCHEMA_VERSION = 1
-SCHEMA = (
-    """CREATE TABLE event_groups (
-        id INTEGER PRIMARY KEY,
-        pubsub TEXT NOT NULL,
-        topic TEXT NOT NULL,
-        consumer TEXT NOT NULL,
-        UNIQUE (pubsub, topic, consumer)
-    )""",
-    """CREATE TABLE events (
-        key INTEGER PRIMARY KEY,
-        data BLOB NOT NULL,
-        metadata BLOB,
-        content_type TEXT NOT NULL,
-        attempt INTEGER NOT NULL,
-        due REAL NOT NULL,
-        expires REAL
-    )""",
-)
 SEQUENCE_BITS = 40
 """A key is a group's id above a sequence number, so that one B-tree holds all in order."""
 
@@ -147,8 +127,7 @@ class SqliteLog:
 
     def __init__(self, path: Path, pubsub: str) -> None:
         self._pubsub = pubsub
-        schema = versioned(APPLICATION_ID, SCHEMA_VERSION, SCHEMA)
-        self._writer = SqliteWriter(path, schema)
+        self._writer = engine_file(path)
         self._accepted: Callable[[StoredEvent], None] = _ignore
         self._next = _Pending()
         self._running: asyncio.Future[None] | None = None

@@ -19,7 +19,6 @@ from daprflow.sidecar.components.event_queue import EventQueue, Subscriber
 
 logger = logging.getLogger(__name__)
 
-FILE = "engine.db"
 UNCLAIMED = ""
 """The consumer of the group that keeps a topic's events until somebody subscribes."""
 

@@ -1,6 +1,7 @@
 """The group-commit writer: what it groups, what it keeps apart, and what it refuses to open."""
 
 import asyncio
+import contextlib
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Callable
@@ -159,6 +160,21 @@ async def test_a_version_opens_again(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     for _ in range(2):
         await open_and_close(path, versioned(OURS, 2, (TABLE,)))
+
+
+async def test_an_older_schema_gets_what_it_lacks(tmp_path: Path) -> None:
+    """A file of an earlier release keeps what it has and gets the new tables."""
+    path = tmp_path / "x.db"
+    further = "CREATE TABLE IF NOT EXISTS later (x)"
+    await open_and_close(path, versioned(OURS, 1, (TABLE,)))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO t VALUES (7)")
+        connection.commit()
+    await open_and_close(path, versioned(OURS, 2, (TABLE, further)))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM t").fetchall() == [(7,)]
+        assert connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
