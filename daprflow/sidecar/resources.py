@@ -1,15 +1,21 @@
-"""The resource files of a run: components as YAML has them, and what is wrong with them."""
+"""The resource files of a run: what each kind of document says, and what is wrong with them."""
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
+from daprflow.protocol.http_endpoint import HttpEndpointResource
 from daprflow.protocol.resources import ComponentResource
+from daprflow.protocol.subscription_resource import SubscriptionResource
 from daprflow.sidecar.components.registry import COMPONENTS, supported
-from daprflow.sidecar.resource_document import DocumentError, read_component
-from daprflow.sidecar.resource_yaml import YamlError, read_document
+from daprflow.sidecar.endpoint_document import read_endpoint
+from daprflow.sidecar.resource_document import read_component
+from daprflow.sidecar.resource_fields import DocumentError
+from daprflow.sidecar.resource_yaml import YamlError, YamlMapping, read_document
+from daprflow.sidecar.subscription_document import read_subscription
 
 logger = logging.getLogger(__name__)
 
@@ -21,17 +27,64 @@ _GROUP = "dapr.io/"
 _NEXT = "run with a real runtime, or take it out"
 
 
+class Resource(Protocol):
+    """What the resources of every kind have."""
+
+    @property
+    def name(self) -> str:
+        """Its name, unique within its kind and the apps that see it."""
+        ...
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The app ids it is for; empty means every app."""
+        ...
+
+    @property
+    def namespace(self) -> str:
+        """Empty where the document names none."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """``file:line``."""
+        ...
+
+
+AnyResource = TypeVar("AnyResource", bound=Resource)
+
+READERS: Mapping[str, Callable[[YamlMapping], Resource]] = {
+    "Component": read_component,
+    "HTTPEndpoint": read_endpoint,
+    "Subscription": read_subscription,
+}
+"""What reads a document of each kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The resources of a run.
 
     Attributes:
-        components: in the order of their files.
+        components: in the order of their files, as all others.
         problems: one line each: file, line, object, what to do.
     """
 
     components: tuple[ComponentResource, ...] = ()
     problems: tuple[str, ...] = ()
+    subscriptions: tuple[SubscriptionResource, ...] = ()
+    http_endpoints: tuple[HttpEndpointResource, ...] = ()
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was read so far, in order."""
+
+    resources: list[Resource] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def of(self, kind: type[AnyResource]) -> tuple[AnyResource, ...]:
+        return tuple(each for each in self.resources if isinstance(each, kind))
 
 
 def load_resources(paths: Sequence[Path], app_id: str = "", *, namespace: str = "") -> Resources:
@@ -40,24 +93,33 @@ def load_resources(paths: Sequence[Path], app_id: str = "", *, namespace: str = 
     Args:
         paths: the folders.
         app_id: leaves out what is scoped to other apps; empty keeps everything.
-        namespace: leaves out components of another namespace; empty keeps everything.
+        namespace: leaves out resources of another namespace; empty keeps everything.
 
     Returns:
         what could be read, with a problem for everything that could not.
     """
-    found: list[ComponentResource] = []
-    problems: list[str] = []
-    for file in _files(paths, problems):
-        for line, text in _documents(file, problems):
+    found = _Found()
+    for file in _files(paths, found.problems):
+        for line, text in _documents(file, found.problems):
             try:
-                component = _component(file, line, text)
+                resource = _resource(file, line, text)
             except (YamlError, DocumentError) as error:
-                problems.append(str(error))
+                found.problems.append(str(error))
                 continue
-            if component is not None and _visible(component, app_id, namespace):
-                found.append(component)
-    problems.extend(_checks(found))
-    return Resources(tuple(found), tuple(problems))
+            if resource is not None and _visible(resource, app_id, namespace):
+                found.resources.append(resource)
+    components = found.of(ComponentResource)
+    found.problems.extend(_checks(components))
+    subscriptions = found.of(SubscriptionResource)
+    found.problems.extend(_duplicates("subscription", subscriptions))
+    endpoints = found.of(HttpEndpointResource)
+    found.problems.extend(_duplicates("endpoint", endpoints))
+    return Resources(
+        components=components,
+        problems=tuple(found.problems),
+        subscriptions=subscriptions,
+        http_endpoints=endpoints,
+    )
 
 
 def _files(paths: Sequence[Path], problems: list[str]) -> Iterator[Path]:
@@ -95,40 +157,50 @@ def _documents(file: Path, problems: list[str]) -> Iterator[tuple[int, str]]:
     yield line, text[start:]
 
 
-def _component(file: Path, line: int, text: str) -> ComponentResource | None:
-    """Return the component of one document, None when it is another kind of thing."""
+def _resource(file: Path, line: int, text: str) -> Resource | None:
+    """Return the resource of one document, None when it is another kind of thing."""
     document = read_document(text, file, line)
     if document is None:
         return None
-    kind, version = document.get("kind"), document.get("apiVersion")
-    if kind != "Component" or not str(version).startswith(_GROUP):
-        if str(version).startswith(_GROUP):
-            place = f"{file}:{document.line}"
-            logger.warning("%s: kind '%s' is not read by the embedded sidecar", place, kind)
+    kind, version = document.get("kind"), str(document.get("apiVersion"))
+    if not version.startswith(_GROUP):
         return None
-    return read_component(document)
+    reader = READERS.get(str(kind))
+    if reader is not None:
+        return reader(document)
+    place = f"{file}:{document.line}"
+    if kind == "Configuration":
+        logger.warning("%s: a Configuration is read only where --config names its file", place)
+    else:
+        logger.warning("%s: kind '%s' is not read by the embedded sidecar", place, kind)
+    return None
 
 
-def _visible(component: ComponentResource, app_id: str, namespace: str) -> bool:
-    if app_id and component.scopes and app_id not in component.scopes:
+def _visible(resource: Resource, app_id: str, namespace: str) -> bool:
+    if app_id and resource.scopes and app_id not in resource.scopes:
         return False
-    return not (namespace and component.namespace and component.namespace != namespace)
+    return not (namespace and resource.namespace and resource.namespace != namespace)
 
 
 def _checks(components: Sequence[ComponentResource]) -> Iterator[str]:
-    """Find what no single document shows: unknown types, and names that are taken."""
-    first: dict[str, list[ComponentResource]] = {}
+    """Find what no single component shows: unknown types, and names that are taken."""
     for component in components:
         if not component.ignore_errors:
             yield from _check_type(component)
-        for other in first.setdefault(component.name, []):
-            if _meet(component, other):
+    yield from _duplicates("component", components)
+
+
+def _duplicates(kind: str, resources: Sequence[Resource]) -> Iterator[str]:
+    first: dict[str, list[Resource]] = {}
+    for resource in resources:
+        for other in first.setdefault(resource.name, []):
+            if _meet(resource, other):
                 yield (
-                    f"{component.source}: component '{component.name}' is defined already at "
+                    f"{resource.source}: {kind} '{resource.name}' is defined already at "
                     f"{other.source}; rename one, or give them different scopes"
                 )
                 break
-        first[component.name].append(component)
+        first[resource.name].append(resource)
 
 
 def _check_type(component: ComponentResource) -> Iterator[str]:
@@ -145,6 +217,6 @@ def _check_type(component: ComponentResource) -> Iterator[str]:
         )
 
 
-def _meet(one: ComponentResource, other: ComponentResource) -> bool:
+def _meet(one: Resource, other: Resource) -> bool:
     """Whether some app sees both."""
     return not one.scopes or not other.scopes or not set(one.scopes).isdisjoint(other.scopes)
