@@ -43,7 +43,22 @@ LOCKS = (
         PRIMARY KEY (store, resource)
     ) WITHOUT ROWID""",
 )
-TABLES = (*EVENTS, *CONFIGURATION, *LOCKS)
+JOBS = (
+    """CREATE TABLE IF NOT EXISTS jobs (
+        id INTEGER PRIMARY KEY,
+        app TEXT NOT NULL,
+        name TEXT NOT NULL,
+        job BLOB NOT NULL,
+        begin REAL NOT NULL,
+        expires REAL,
+        last REAL,
+        count INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        due REAL NOT NULL,
+        UNIQUE (app, name)
+    )""",
+)
+TABLES = (*EVENTS, *CONFIGURATION, *LOCKS, *JOBS)
 """A table or a column that is added raises `SCHEMA_VERSION`; none is ever taken away."""
 
 

@@ -16,6 +16,7 @@ from daprflow.sidecar.components.event_log import (
     StoredEvent,
 )
 from daprflow.sidecar.components.event_queue import EventQueue, Subscriber
+from daprflow.sidecar.engine_file import FILE
 
 logger = logging.getLogger(__name__)
 

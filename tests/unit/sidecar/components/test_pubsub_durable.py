@@ -14,7 +14,8 @@ from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import ComponentError, Message, Nack, Undelivered
 from daprflow.sidecar.components.event_log import MemoryLog, StoredEvent
 from daprflow.sidecar.components.event_queue import WINDOW, EventQueue, Subscriber
-from daprflow.sidecar.components.pubsub_durable import FILE, DurablePubSub
+from daprflow.sidecar.components.pubsub_durable import DurablePubSub
+from daprflow.sidecar.engine_file import FILE
 from tests.helpers.components import context
 
 Deliver = Callable[[Message], Awaitable[None]]
