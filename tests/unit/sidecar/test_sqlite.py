@@ -172,7 +172,7 @@ async def test_an_older_schema_gets_what_it_lacks(tmp_path: Path) -> None:
         connection.commit()
     await open_and_close(path, versioned(OURS, 2, (TABLE, further)))
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT * FROM t").fetchall() == [(7,)]
+        assert connection.execute("SELECT * FROM t").fetchall() == [("7",)]
         assert connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
         assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
