@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from daprflow.client import bindings, secrets
+from daprflow.client.conversing import Conversing
 from daprflow.client.invoking import Invoking
 from daprflow.client.publishing import Publishing
 from daprflow.client.state import Store
 
 
-class Client(Publishing, Invoking):
+class Client(Publishing, Conversing, Invoking):
     """A sidecar's building blocks, typed.
 
     It does nothing until its first call, which waits for the sidecar (``DAPR_HEALTH_TIMEOUT``).

@@ -388,3 +388,30 @@ def output_binding(name: str, error: str, headers: Sequence[tuple[bytes, bytes]]
     """Return the fault of an output binding call; every failure is a 500."""
     text = f"error invoking output binding {name}: {error}"
     return Fault(500, "ERR_INVOKE_OUTPUT_BINDING", text, headers=headers)
+
+
+# ---- conversation -------------------------------------------------------------------------------
+
+
+def conversation_not_found(name: str) -> Fault:
+    """Return the fault of a conversation component that this app does not see."""
+    text = f"failed finding conversation component {name}"
+    return Fault(400, "ERR_CONVERSATION_NOT_FOUND", text)
+
+
+def conversation_without_inputs(name: str) -> Fault:
+    """Return the fault of a call that says nothing."""
+    text = f"failed conversing with component {name}: missing inputs in request"
+    return Fault(400, "ERR_CONVERSATION_MISSING_INPUTS", text)
+
+
+def conversation_invalid(name: str, go_type: str, reason: str) -> Fault:
+    """Return the fault of a wrong message or tool choice; the runtime's text ends as Go's does."""
+    text = f"failed conversing with component {name}: invalid params%!(EXTRA {go_type}={reason})"
+    return Fault(400, "ERR_CONVERSATION_INVALID_PARMS", text)
+
+
+def conversation_failed(name: str, error: str) -> Fault:
+    """Return the fault of a model that did not answer."""
+    text = f"failed conversing with component {name}: {error}"
+    return Fault(500, "ERR_CONVERSATION_INVOKE", text)

@@ -10,9 +10,11 @@ from daprflow.protocol.documents import AppConfig, Subscription
 from daprflow.sidecar.app_health import AppHealth
 from daprflow.sidecar.app_start import read_config, read_subscriptions, wait_for_app
 from daprflow.sidecar.blocks.bindings import BindingsBlock
+from daprflow.sidecar.blocks.conversation import ConversationBlock
 from daprflow.sidecar.blocks.invocation import InvocationBlock
 from daprflow.sidecar.blocks.metadata import MetadataBlock
 from daprflow.sidecar.blocks.pubsub import PubSubBlock, SubscriptionsRefused
+from daprflow.sidecar.blocks.pubsub_wanted import Wanted, merged
 from daprflow.sidecar.blocks.secrets import SecretsBlock
 from daprflow.sidecar.blocks.state import StateBlock
 from daprflow.sidecar.channel.base import AppChannel
@@ -62,6 +64,7 @@ class Runtime:
     pubsub: PubSubBlock
     invocation: InvocationBlock
     bindings: BindingsBlock
+    conversation: ConversationBlock
     secrets: SecretsBlock
     metadata: MetadataBlock
 
@@ -84,7 +87,7 @@ class Runtime:
         self.shutdown_requested = asyncio.Event()
         self.shutdown_forced = False
         self._loader = Loader(engine, options)
-        self._documents: tuple[Subscription, ...] = ()
+        self._own: tuple[Subscription, ...] | None = ()
         self._app_health: AppHealth | None = None
         self._turn = asyncio.Lock()
         self._delivering = False
@@ -92,7 +95,7 @@ class Runtime:
         self._closing: asyncio.Task[None] | None = None
 
     @property
-    def subscriptions(self) -> tuple[Subscription, ...]:
+    def subscriptions(self) -> tuple[Wanted, ...]:
         """The subscriptions that run now."""
         return self.pubsub.subscriptions
 
@@ -116,6 +119,7 @@ class Runtime:
         self.state = StateBlock(self)
         self.pubsub = PubSubBlock(self)
         self.bindings = BindingsBlock(self)
+        self.conversation = ConversationBlock(self)
         self.invocation = InvocationBlock(self)
         self.metadata = MetadataBlock(self)
         self.engine.runtimes[self.app_id] = self
@@ -233,15 +237,21 @@ class Runtime:
             if not self._seen:
                 self._seen = True
                 self.config = await read_config(channel, self.app_id)
-                self._documents = await self._read_documents(channel)
+                self._own = await self._read_documents(channel)
             self._delivering = True
-            try:
-                await self.pubsub.start(self._documents, channel)
-            except SubscriptionsRefused as refused:
-                logger.error("%s", refused)  # noqa: TRY400 - the text says all
+            await self._subscribe(channel)
             await self.bindings.start()
 
-    async def _read_documents(self, channel: AppChannel) -> tuple[Subscription, ...]:
+    async def _subscribe(self, channel: AppChannel) -> None:
+        """Bring the subscriptions to what the app and the files say now."""
+        declared = [resource.document for resource in self.resources.subscriptions]
+        wanted = () if self._own is None else merged(declared, self._own)
+        try:
+            await self.pubsub.start(wanted, channel)
+        except SubscriptionsRefused as refused:
+            logger.error("%s", refused)  # noqa: TRY400 - the text says all
+
+    async def _read_documents(self, channel: AppChannel) -> tuple[Subscription, ...] | None:
         if not self.loaded("pubsub"):
             return ()
         return await read_subscriptions(channel, self.app_id, self.engine.clock)

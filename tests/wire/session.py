@@ -23,6 +23,7 @@ COMPONENTS = {
     "envsecrets": ("secretstores.local.env", {}),
     "tick": ("bindings.cron", {"schedule": "@every 5s"}),
     "files": ("bindings.localstorage", {"rootPath": "{root}/files"}),
+    "echo": ("conversation.echo", {}),
 }
 """What the recording's runtime was started with, as far as it is offered."""
 

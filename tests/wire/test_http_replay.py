@@ -18,7 +18,7 @@ from tests.wire.transcript import FOLDER, RECORDED_APP_PORT, Step, read_steps, r
 STEPS = read_steps("http.jsonl")
 REPLAYED = [step for step in STEPS if step.replayed]
 
-NOT_LOADED = frozenset({"echo", "config", "lock", "redisstate", "redispubsub"})
+NOT_LOADED = frozenset({"config", "lock", "redisstate", "redispubsub"})
 """Components of the recording whose types are not offered yet."""
 
 NOT_OFFERED_METADATA = ("actors", "actorRuntime", "scheduler", "enabledFeatures")
@@ -128,7 +128,7 @@ def test_recordings_are_present() -> None:
     """The recording holds the steps that this module replays."""
     require_recordings()
     assert len(STEPS) == 303
-    assert len(REPLAYED) == 173
+    assert len(REPLAYED) == 176
 
 
 @pytest.mark.parametrize(

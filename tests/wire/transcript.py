@@ -18,7 +18,6 @@ NOT_OFFERED = (
     "metadata actors",
     "v1.0 ",
     "v1.0-",
-    "converse",
 )
 """Names of steps that start like this use a building block or component not offered yet."""
 

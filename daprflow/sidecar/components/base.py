@@ -75,13 +75,20 @@ class StoredValue:
 
 @dataclass(frozen=True, slots=True)
 class StateWrite:
-    """One write: ``data`` None deletes. ``ttl`` in seconds; None or <= 0 means none."""
+    """One write: ``data`` None deletes.
+
+    Attributes:
+        last_write: whether the caller asked for that in so many words; a store may take the ETag
+            for naught then, as some real ones do.
+        ttl: in seconds; None where none was given. 0 and below mean that there is none.
+    """
 
     key: str
     data: bytes | None
     etag: str | None = None
     first_write: bool = False
     ttl: int | None = None
+    last_write: bool = False
 
 
 class StateStore(Component, Protocol):
@@ -317,4 +324,61 @@ class LockStore(Component, Protocol):
 
     async def unlock(self, resource: str, owner: str, /) -> Unlocked:
         """Give the lock back if ``owner`` has it."""
+        ...
+
+
+# ---- conversation -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAsked:
+    """A call of a tool that a model asks for."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool gave back."""
+
+    id: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTool:
+    """A function that a model may ask for; ``parameters`` is its JSON schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is told, in order, and the tools it may ask for."""
+
+    parts: tuple[str | ToolAsked | ToolResult, ...]
+    tools: tuple[OfferedTool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answers."""
+
+    text: str
+    tool_calls: tuple[ToolAsked, ...] = ()
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Conversation(Component, Protocol):
+    """A language model."""
+
+    async def converse(self, prompt: Prompt, /) -> Reply:
+        """Answer one prompt."""
         ...

@@ -8,6 +8,7 @@ from daprflow.protocol import faults
 from daprflow.protocol.faults import Fault
 from daprflow.sidecar.http_api import (
     bindings,
+    conversation,
     health,
     invoke,
     metadata,
@@ -44,6 +45,7 @@ NO_CONTENT = 204
 VERSIONS = frozenset({b"v1.0", b"v1.0-alpha1", b"v1.0-alpha2", b"v1.0-beta1"})
 BLOCKS: Mapping[bytes, Handler] = {
     b"bindings": bindings.handle,
+    b"conversation": conversation.handle,
     b"healthz": health.handle,
     b"metadata": metadata.handle,
     b"publish": publish.handle,

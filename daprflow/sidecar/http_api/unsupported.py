@@ -8,7 +8,6 @@ from daprflow.sidecar.http_api.call import Answer, Call, fault_answer
 BLOCKS: Mapping[bytes, str] = {
     b"actors": "actors",
     b"configuration": "configuration",
-    b"conversation": "conversation",
     b"crypto": "cryptography",
     b"jobs": "jobs",
     b"lock": "locks",
