@@ -1,4 +1,4 @@
-"""CEL expressions that route events."""
+"""CEL expressions: rules that route events, and conditions that trip circuit breakers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +35,30 @@ class Expression:
                 f"expression '{self.text}' gave {type(result).__name__}, not true or false"
             )
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class CountsExpression:
+    """A compiled CEL expression over counts."""
+
+    text: str
+    program: "Program"
+
+    def holds(self, counts: Mapping[str, int], /) -> bool:
+        """Tell whether it is true of ``counts``; one that fails, or is no bool, is not."""
+        try:
+            return self.program.execute(dict(counts)) is True
+        except Exception:  # noqa: BLE001 - the library raises several kinds, and all mean no
+            return False
+
+
+def compile_counts(text: str) -> CountsExpression:
+    """Compile a condition over counts.
+
+    Raises:
+        ExpressionError: it is not CEL.
+    """
+    return CountsExpression(text, compile_expression(text).program)
 
 
 def compile_expression(text: str) -> Expression:

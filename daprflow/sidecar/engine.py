@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import Component, ComponentContext
+from daprflow.sidecar.job_scheduler import JobScheduler
+from daprflow.sidecar.job_store import JobStore, MemoryJobStore, SqliteJobStore
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
@@ -19,16 +21,17 @@ SHARED_KINDS = frozenset({"state", "pubsub", "lock", "configuration"})
 class Work:
     """Counts work in flight, so that a test can wait until nothing is left to do now."""
 
-    __slots__ = ("_count", "_waiters")
+    __slots__ = ("_count", "_resting", "_waiters")
 
     def __init__(self) -> None:
         self._count = 0
+        self._resting = 0
         self._waiters: list[asyncio.Future[None]] = []
 
     @property
     def count(self) -> int:
-        """How much is in flight."""
-        return self._count
+        """How much is in flight; what rests is not."""
+        return max(0, self._count - self._resting)
 
     def begin(self) -> None:
         """Note that a piece of work started."""
@@ -37,7 +40,19 @@ class Work:
     def end(self) -> None:
         """Note that a piece of work ended, whatever came of it."""
         self._count -= 1
-        if not self._count and self._waiters:
+        self._tell()
+
+    def rest(self) -> None:
+        """Note that something in flight waits for the engine's clock and for nothing else."""
+        self._resting += 1
+        self._tell()
+
+    def resume(self) -> None:
+        """Note that what rested goes on."""
+        self._resting -= 1
+
+    def _tell(self) -> None:
+        if not self.count and self._waiters:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
                 if not waiter.done():
@@ -45,7 +60,7 @@ class Work:
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
-        while self._count:
+        while self.count:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter
@@ -81,7 +96,8 @@ class Engine:
 
     Attributes:
         runtimes: the sidecars of this run by app id; invocation between apps looks here.
-        work: deliveries and binding events in flight.
+        work: deliveries, binding events and ticks of jobs in flight.
+        jobs: the jobs of all apps.
     """
 
     def __init__(self, clock: Clock, data_dir: Path | None, base_dir: Path) -> None:
@@ -90,6 +106,8 @@ class Engine:
         self.base_dir = base_dir
         self.runtimes: dict[str, Runtime] = {}
         self.work = Work()
+        store: JobStore = MemoryJobStore() if data_dir is None else SqliteJobStore(data_dir)
+        self.jobs = JobScheduler(clock, self.work, store)
         self._shared: dict[_Identity, _Shared] = {}
 
     async def acquire(
@@ -138,6 +156,7 @@ class Engine:
         """Close every runtime that is still open, then every component."""
         for runtime in list(self.runtimes.values()):
             await runtime.close(0.0)
+        await self.jobs.close()
         remaining, self._shared = list(self._shared.values()), {}
         for shared in remaining:
             await shared.component.close()

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
 from daprflow.sidecar.components.base import (
@@ -17,6 +19,7 @@ from daprflow.sidecar.components.base import (
 from daprflow.sidecar.components.registry import COMPONENTS, supported
 from daprflow.sidecar.identifiers import new_id
 from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.resiliency.guard import unguarded
 
 if TYPE_CHECKING:
     from daprflow.sidecar.engine import Engine
@@ -40,12 +43,43 @@ class LoadedComponent:
         return self.resource.kind
 
 
-class Loader:
-    """Opens components in the right order and resolves what their metadata refers to."""
+def _as_it_is(name: str, kind: str, component: Component) -> Component:  # noqa: ARG001 - as `guard`
+    return component
 
-    def __init__(self, engine: "Engine", options: RuntimeOptions) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What an exchange of components came to.
+
+    Attributes:
+        components: those in use from now on, in load order.
+        retired: those that are open and no longer in use.
+        problems: one line for each that could not be opened.
+    """
+
+    components: tuple[LoadedComponent, ...]
+    retired: tuple[LoadedComponent, ...]
+    problems: tuple[str, ...] = ()
+
+
+class Loader:
+    """Opens components in the right order and resolves what their metadata refers to.
+
+    Args:
+        engine: shared by all apps of a run.
+        options: what the app's sidecar was started with.
+        guard: puts a component (name, kind, instance) under the app's resiliency policies.
+    """
+
+    def __init__(
+        self,
+        engine: "Engine",
+        options: RuntimeOptions,
+        guard: Callable[[str, str, Component], Component] = _as_it_is,
+    ) -> None:
         self._engine = engine
         self._options = options
+        self._guard = guard
         self._loaded: list[LoadedComponent] = []
 
     async def load(self, resources: Sequence[ComponentResource]) -> list[LoadedComponent]:
@@ -56,7 +90,7 @@ class Loader:
                 opened before are given back.
         """
         before = len(self._loaded)
-        visible = [r for r in resources if not r.scopes or self._options.app_id in r.scopes]
+        visible = filter(self._visible, resources)
         try:
             for resource in sorted(visible, key=_order):
                 try:
@@ -70,13 +104,60 @@ class Loader:
             raise
         return list(self._loaded)
 
+    async def exchange(self, resources: Sequence[ComponentResource]) -> "Exchange":
+        """Bring the components to what the files say now, without closing any.
+
+        What cannot be opened keeps the component it had before, if it had one.
+
+        Returns:
+            what is in use from now on, and what the caller gives back with `release` once nobody
+            uses it any more.
+        """
+        before, self._loaded = self._loaded, []
+        known = {loaded.resource.name: loaded for loaded in before}
+        problems = []
+        try:
+            for resource in sorted(filter(self._visible, resources), key=_order):
+                old = known.get(resource.name)
+                try:
+                    self._loaded.append(await self._exchanged(old, resource))
+                except ComponentError as error:
+                    problems.append(str(error))
+                    if old is not None:
+                        self._loaded.append(old)
+        except BaseException:
+            opened, self._loaded = [each for each in self._loaded if each not in before], before
+            await self.release(opened)
+            raise
+        kept = [each.instance for each in self._loaded]
+        retired = [each for each in before if not any(each.instance is one for one in kept)]
+        return Exchange(tuple(self._loaded), tuple(retired), tuple(problems))
+
+    async def _exchanged(
+        self, old: LoadedComponent | None, resource: ComponentResource
+    ) -> LoadedComponent:
+        """Return ``old`` where ``resource`` defines the same, else the component opened anew."""
+        if old is not None and msgspec.structs.replace(resource, source="") == (
+            msgspec.structs.replace(old.resource, source="")
+        ):
+            return replace(old, resource=resource)
+        return await self._open(resource)
+
+    async def release(self, components: Sequence[LoadedComponent]) -> None:
+        """Give back components that `exchange` retired."""
+        for loaded in components:
+            await self._engine.release(loaded.instance)
+
+    def _visible(self, resource: ComponentResource) -> bool:
+        return not resource.scopes or self._options.app_id in resource.scopes
+
     async def unload(self) -> None:
         """Give every component back, the last first."""
         await self._unload_after(0)
 
     async def _unload_after(self, count: int) -> None:
         while len(self._loaded) > count:
-            await self._engine.release(self._loaded.pop().instance)
+            await self._engine.release(unguarded(self._loaded.pop().instance))
 
     async def _open(self, resource: ComponentResource) -> LoadedComponent:
         factory = COMPONENTS.get(resource.type)
@@ -107,7 +188,8 @@ class Loader:
                 f"{_place(resource)} was not open after {resource.init_timeout:g} s; "
                 "see why it is slow, or raise its initTimeout"
             ) from error
-        return LoadedComponent(resource, context, instance)
+        guarded = self._guard(resource.name, resource.kind, instance)
+        return LoadedComponent(resource, context, guarded)
 
     # ---- metadata -------------------------------------------------------------------------------
 
@@ -146,7 +228,7 @@ class Loader:
         stores = {c.resource.name: c for c in self._loaded if c.kind == _STORE_KIND}
         name = resource.secret_store
         if name in stores:
-            return cast("SecretStore", stores[name].instance)
+            return cast("SecretStore", unguarded(stores[name].instance))
         known = ", ".join(f"'{n}'" for n in stores) or "none"
         wanted = (
             f"secret store '{name}'" if name else "a secret store, named in 'auth.secretStore',"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from daprflow.protocol.http_endpoint import HttpEndpointResource
+from daprflow.protocol.resiliency import ResiliencyResource
 from daprflow.protocol.resources import ComponentResource
 from daprflow.protocol.subscription_resource import SubscriptionResource
 from daprflow.sidecar.components.registry import COMPONENTS, supported
@@ -74,6 +75,7 @@ class Resources:
     problems: tuple[str, ...] = ()
     subscriptions: tuple[SubscriptionResource, ...] = ()
     http_endpoints: tuple[HttpEndpointResource, ...] = ()
+    resiliencies: tuple[ResiliencyResource, ...] = ()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""Resiliency: timeouts, retries and circuit breakers of calls in both directions."""
