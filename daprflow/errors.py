@@ -15,6 +15,8 @@ Control flow, raised by handlers: Retry, Drop.
 
 from collections.abc import Sequence
 
+from daprflow.protocol.details import Detail, ErrorInfo
+
 __all__ = [
     "AppDefinitionError",
     "DaprFlowError",
@@ -67,14 +69,30 @@ class SidecarError(DaprFlowError):
     Attributes:
         code: Dapr's error code, such as ``ERR_STATE_GET``; empty where none was given.
         status: the HTTP status; 0 where no answer came.
-        details: the rich error details as JSON text; empty where none were given.
+        details: the rich error details: `ErrorInfo`, `ResourceInfo`, `BadRequest`, `Help`, or
+            `OtherDetail` with its JSON; empty where none were given.
+        hint: what to do about it; empty where that is not known. The error's text ends with it.
     """
 
-    def __init__(self, message: str, *, code: str = "", status: int = 0, details: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        status: int = 0,
+        details: tuple[Detail, ...] = (),
+        hint: str = "",
+    ) -> None:
         self.code = code
         self.status = status
         self.details = details
-        super().__init__(message)
+        self.hint = hint
+        super().__init__(f"{message}; {hint}" if hint else message)
+
+    @property
+    def reason(self) -> str:
+        """Dapr's newer name of the error, such as ``DAPR_STATE_NOT_FOUND``; empty without one."""
+        return next((each.reason for each in self.details if isinstance(each, ErrorInfo)), "")
 
 
 class SidecarUnavailable(SidecarError):  # noqa: N818 - named for the state, as architecture §2 fixes

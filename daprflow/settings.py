@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from daprflow.errors import DaprFlowError
 
+HOST = "127.0.0.1"
+MAX_ATTEMPTS = 7
+
 
 class SettingsError(DaprFlowError, ValueError):
     """An environment variable holds something that cannot be used; the text names it."""
@@ -23,7 +26,12 @@ class Settings:
         app_api_token: what the sidecar must send to the app; empty means anything goes.
         app_id: this app's id as the launcher gave it; empty where it gave none.
         health_timeout: seconds the first call waits for the sidecar; 0 means it does not.
-        http_timeout: seconds a call may take.
+        http_timeout: seconds an invocation may take, and any call without a limit of its own.
+        api_timeout: seconds a call of a building block may take; None means ``http_timeout``.
+        max_attempts: how often a repeatable call is tried while connections fail; 0 and 1 mean
+            once, -1 until the time is up.
+        grpc_endpoint: address of the sidecar's gRPC API, as the official SDK takes it.
+        grpc_max_message_size: bytes of one gRPC message; 0 leaves gRPC's own limit.
         max_response_size: bytes a response may have; a longer one is an error.
     """
 
@@ -33,6 +41,10 @@ class Settings:
     app_id: str = ""
     health_timeout: float = 60.0
     http_timeout: float = 60.0
+    api_timeout: float | None = None
+    max_attempts: int = MAX_ATTEMPTS
+    grpc_endpoint: str = "127.0.0.1:50001"
+    grpc_max_message_size: int = 0
     max_response_size: int = 64 * 1024 * 1024
 
     @classmethod
@@ -51,7 +63,22 @@ class Settings:
             app_id=env.get("APP_ID", ""),
             health_timeout=_seconds(env, "DAPR_HEALTH_TIMEOUT", at_least=0.0),
             http_timeout=_seconds(env, "DAPR_HTTP_TIMEOUT_SECONDS", at_least=0.001),
+            api_timeout=(
+                _seconds(env, "DAPR_API_TIMEOUT_SECONDS", at_least=0.001)
+                if env.get("DAPR_API_TIMEOUT_SECONDS")
+                else None
+            ),
+            max_attempts=_count(env, "DAPR_API_MAX_RETRIES", MAX_ATTEMPTS, at_least=-1),
+            grpc_endpoint=_grpc_endpoint(env),
+            grpc_max_message_size=_count(
+                env, "DAPR_GRPC_MAX_INBOUND_MESSAGE_SIZE_BYTES", 0, at_least=0
+            ),
         )
+
+    @property
+    def block_timeout(self) -> float:
+        """Seconds a call of a building block may take."""
+        return self.http_timeout if self.api_timeout is None else self.api_timeout
 
     @property
     def host(self) -> str:
@@ -71,9 +98,21 @@ def _endpoint(env: Mapping[str, str]) -> str:
     """Return the sidecar's URL: ``DAPR_HTTP_ENDPOINT``, else host and port."""
     if url := env.get("DAPR_HTTP_ENDPOINT"):
         return _checked_url(url)
-    host = env.get("DAPR_RUNTIME_HOST") or "127.0.0.1"
-    bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    return _checked_host(f"http://{bracketed}:{_port(env, 'DAPR_HTTP_PORT', 3500)}", host)
+    host = env.get("DAPR_RUNTIME_HOST") or HOST
+    port = _port(env, "DAPR_HTTP_PORT", 3500)
+    return _checked_host(f"http://{_bracketed(host)}:{port}", host)
+
+
+def _grpc_endpoint(env: Mapping[str, str]) -> str:
+    """Return the address of the gRPC API: ``DAPR_GRPC_ENDPOINT``, else host and port."""
+    if address := env.get("DAPR_GRPC_ENDPOINT"):
+        return address
+    host = env.get("DAPR_RUNTIME_HOST") or HOST
+    return f"{_bracketed(host)}:{_port(env, 'DAPR_GRPC_PORT', 50001)}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _checked_url(url: str) -> str:
@@ -130,5 +169,20 @@ def _seconds(env: Mapping[str, str], name: str, *, at_least: float) -> float:
         raise SettingsError(
             f"environment variable '{name}' is {text!r}; "
             f"it must be a number of seconds, at least {at_least:g}"
+        )
+    return number
+
+
+def _count(env: Mapping[str, str], name: str, default: int, *, at_least: int) -> int:
+    """Return the whole number that variable ``name`` holds."""
+    text = env.get(name) or str(default)
+    try:
+        number = int(text)
+    except ValueError:
+        number = at_least - 1
+    if number < at_least:
+        raise SettingsError(
+            f"environment variable '{name}' is {text!r}; "
+            f"it must be a whole number, at least {at_least}"
         )
     return number

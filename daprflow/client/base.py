@@ -1,10 +1,11 @@
 """What every client has: the way to its sidecar, opened by the first call and closed once."""
 
-import warnings
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from daprflow.client.caller import Caller
+from daprflow.client.caller import Caller, CallOptions
+from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.settings import Settings
 from daprflow.transports.base import Transport
 
@@ -13,9 +14,33 @@ class BaseClient:
     """Opens and closes the way to one sidecar; the building blocks are mixed in."""
 
     def __init__(
-        self, settings: Settings | None = None, *, transport: Transport | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        transport: Transport | None = None,
+        codecs: Codecs = NO_CODECS,
     ) -> None:
-        self._caller = Caller(settings, transport)
+        self._caller = Caller(settings, transport, codecs)
+
+    def with_options(
+        self, *, timeout: timedelta | float | None = None, max_attempts: int | None = None
+    ) -> Self:
+        """Return this client with other limits for its calls.
+
+        Both share their connections: closing one closes the other.
+
+        Args:
+            timeout: how long a call may take, in seconds or as a timedelta, its repetitions
+                included; of what is streamed, each piece. None leaves it as it is.
+            max_attempts: how often a call that may be repeated is tried while connections fail;
+                1 means once, -1 until the time is up.
+        """
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        if seconds is not None and seconds <= 0:
+            raise ValueError(f"a timeout of {seconds:g} s leaves no time for a call")
+        other = object.__new__(type(self))
+        other._caller = self._caller.with_options(CallOptions(seconds, max_attempts))
+        return other
 
     async def open(self) -> None:
         """Wait for the sidecar now; a closed client can be opened again.
@@ -44,13 +69,3 @@ class BaseClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
-
-    def __del__(self) -> None:
-        caller = getattr(self, "_caller", None)
-        if caller is not None and caller.opened:
-            warnings.warn(
-                "a daprflow Client was dropped while it was open; use 'async with' or 'close()'",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
-            )

@@ -1,43 +1,76 @@
-"""The path every call of the client takes: ready sidecar, retries, errors as exceptions."""
+"""The path every call of the client takes: ready sidecar, deadline, retries, errors."""
 
 import asyncio
-import os
-from collections.abc import Callable
+import logging
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
 
 from daprflow.addresses import type_name
-from daprflow.client import failures
-from daprflow.client.readiness import wait_until_ready
-from daprflow.handlers import codec
-from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.client import failures, releases
+from daprflow.client.backoff import pauses
+from daprflow.client.opening import CLOSED, Opening
+from daprflow.errors import SidecarError, SidecarUnavailable
+from daprflow.handlers import trace
+from daprflow.handlers.codecs import NO_CODECS, Codecs
+from daprflow.protocol import operations
+from daprflow.protocol.http import Headers, HttpRequest, HttpResponse
+from daprflow.protocol.metadata import Metadata
 from daprflow.settings import Settings
 from daprflow.transports.base import ConnectionLost, Transport
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
-RETRY_ATTEMPTS = 6
-RETRY_SECONDS = 5.0
-CLOSED = "the client is closed; open it again with 'open()' or 'async with'"
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What may differ between calls; None leaves it to the settings.
+
+    Attributes:
+        timeout: seconds a call may take, its repetitions included.
+        max_attempts: how often a repeatable call is tried while connections fail.
+    """
+
+    timeout: float | None = None
+    max_attempts: int | None = None
 
 
 class Caller:
     """Carries requests to one sidecar; opened by its first call, or by ``open``."""
 
-    def __init__(self, settings: Settings | None, transport: Transport | None) -> None:
-        self._settings = settings
-        self._given = transport
-        self._transport: Transport | None = None
-        self._opening: asyncio.Task[Transport] | None = None
-        self._closed = False
+    def __init__(
+        self,
+        settings: Settings | None,
+        transport: Transport | None,
+        codecs: Codecs = NO_CODECS,
+    ) -> None:
+        self.way = Opening(settings, transport)
+        self.codecs = codecs
+        self.options = CallOptions()
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
     @property
     def opened(self) -> bool:
         """Whether there is something to close."""
-        return self._transport is not None or self._opening is not None
+        return self.way.transport is not None
+
+    def with_options(self, options: CallOptions) -> "Caller":
+        """Return a caller over the same connections whose calls have other limits."""
+        other = object.__new__(Caller)
+        other.way = self.way
+        other.codecs = self.codecs
+        other._decoders = self._decoders
+        other.options = CallOptions(
+            self.options.timeout if options.timeout is None else options.timeout,
+            self.options.max_attempts if options.max_attempts is None else options.max_attempts,
+        )
+        return other
 
     async def open(self) -> None:
         """Wait for the sidecar; also after ``close``.
@@ -45,38 +78,48 @@ class Caller:
         Raises:
             SidecarUnavailable: it was not ready within the settings' health timeout.
         """
-        self._closed = False
-        await self._ready()
+        await self.way.open()
 
     async def prepare(self) -> None:
         """Load what the first call needs; opens nothing."""
-        if self._given is None:
-            await asyncio.to_thread(_http_transport)
+        await self.way.prepare()
 
     async def close(self) -> None:
         """Give back every connection; calls after this are refused until ``open``."""
-        self._closed = True
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            opening.cancel()
-            await asyncio.wait([opening])
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.close()
+        await self.way.close()
 
-    async def exchange(self, request: HttpRequest) -> HttpResponse:
-        """Carry ``request`` and return whatever was answered.
+    async def exchange(
+        self,
+        request: HttpRequest,
+        timeout: float | None = None,  # noqa: ASYNC109 - the error says more than TimeoutError
+    ) -> HttpResponse:
+        """Carry ``request`` and return whatever was answered, within ``timeout`` seconds.
+
+        None means the options' timeout or, where they have none, that of the settings for
+        invocations.
 
         Raises:
-            SidecarUnavailable: no sidecar answered.
+            SidecarUnavailable: no sidecar answered, or not in time.
         """
-        transport = self._transport or await self._ready()
+        way = self.way
+        transport = way.transport or await way.ready()
+        seconds = timeout or self.options.timeout or way.settings.http_timeout
+        delivered = trace.DELIVERED.get()
+        if delivered is not None:
+            request = _traced(request, delivered)
+        limit = asyncio.timeout(seconds)
         try:
-            return await transport.send(request)
-        except ConnectionLost:
-            if not _repeatable(request):
+            async with limit:
+                try:
+                    return await transport.send(request)
+                except ConnectionLost as error:
+                    if not _repeatable(request):
+                        raise
+                    return await self._again(transport, request, error)
+        except TimeoutError:
+            if not limit.expired():
                 raise
-        return await self._again(transport, request)
+            raise too_late(transport, request.method, request.target, seconds) from None
 
     async def call(self, request: HttpRequest) -> HttpResponse:
         """Carry ``request`` and return an answer that is not an error.
@@ -84,9 +127,10 @@ class Caller:
         Raises:
             SidecarError: the sidecar answered with an error, or did not answer.
         """
-        response = await self.exchange(request)
-        if not failures.succeeded(response):
-            raise failures.of(response)
+        timeout = self.options.timeout or self.way.settings.api_timeout
+        response = await self.exchange(request, timeout)
+        if response.status >= 300 or response.status < 200:  # noqa: PLR2004 - HTTP's success
+            raise await self._failure(request, response)
         return response
 
     def decode(self, body: bytes, payload: type[T], what: str) -> T:
@@ -97,7 +141,7 @@ class Caller:
         """
         decoder = self._decoders.get(payload)
         if decoder is None:
-            decoder = self._decoders[payload] = codec.decoder(payload)
+            decoder = self._decoders[payload] = self.codecs.decoder(payload)
         try:
             result: T = decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -107,57 +151,87 @@ class Caller:
             raise msgspec.ValidationError(text) from None
         return result
 
-    async def _again(self, transport: Transport, request: HttpRequest) -> HttpResponse:
+    def document(self, response: HttpResponse, shape: type[T], what: str) -> T:
+        """Decode an answer that the sidecar itself wrote.
+
+        Raises:
+            SidecarError: it is something else, so that no sidecar answered, or a changed one.
+        """
+        try:
+            return self.decode(response.body, shape, what)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise failures.garbage(response, str(error)) from None
+
+    async def _failure(self, request: HttpRequest, response: HttpResponse) -> SidecarError:
+        """Return the exception for an error answer; say so where the runtime is too old."""
+        failure = failures.of(response)
+        feature = releases.needed(request) if releases.may_be_unknown(failure) else None
+        if feature is None:
+            return failure
+        version = await self._version()
+        release = releases.parsed(version)
+        if release is None or release >= feature.since:
+            return failure
+        return failures.too_old(failure, feature, version)
+
+    async def _again(
+        self, transport: Transport, request: HttpRequest, error: ConnectionLost
+    ) -> HttpResponse:
         """Repeat a call that may be repeated: at once, then with back-off."""
-        import stamina  # noqa: PLC0415 - only paid for when a connection fails
-
-        async for attempt in stamina.retry_context(
-            on=ConnectionLost,
-            attempts=RETRY_ATTEMPTS,
-            timeout=RETRY_SECONDS,
-            wait_initial=0.05,
-            wait_max=1.0,
-            wait_jitter=0.05,
-        ):
-            with attempt:
-                if self._transport is not transport:
-                    raise RuntimeError(CLOSED)  # sending would open connections nobody closes
+        attempts = self.options.max_attempts
+        if attempts is None:
+            attempts = self.way.settings.max_attempts
+        waits = chain((0.0,), pauses())
+        done = 1
+        while attempts < 0 or done < attempts:
+            await asyncio.sleep(next(waits))
+            if self.way.transport is not transport:
+                raise RuntimeError(CLOSED)  # sending would open connections nobody closes
+            done += 1
+            what = _named(request.method, request.target)
+            logger.debug("attempt %d of %s, after: %s", done, what, error)
+            try:
                 return await transport.send(request)
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+            except ConnectionLost as again:
+                error = again
+        raise error
 
-    async def _ready(self) -> Transport:
-        """Return the transport once the sidecar is ready; callers that come together wait once."""
-        if self._closed:
-            raise RuntimeError(CLOSED)
-        if self._opening is None:
-            self._opening = asyncio.create_task(self._open(), name="daprflow client opens")
-            self._opening.add_done_callback(self._opened)
-        opening = self._opening
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if opening.cancelled() and task is not None and not task.cancelling():
-                # close() ended the wait; who waits was not cancelled and must not look so.
-                raise RuntimeError(CLOSED) from None
-            raise
+    async def _version(self) -> str:
+        """Return the runtime's version; read at most once, and empty where it cannot be."""
+        if self.way.version is None:
+            response = await self.exchange(operations.METADATA)
+            try:
+                self.way.version = self.decode(response.body, Metadata, "metadata").version
+            except msgspec.ValidationError:
+                self.way.version = ""
+        return self.way.version
 
-    def _opened(self, task: asyncio.Task[Transport]) -> None:
-        if self._opening is task:
-            self._opening = None
-        if not task.cancelled():
-            task.exception()  # every caller may have been cancelled; then nobody else asks
 
-    async def _open(self) -> Transport:
-        settings = self._settings or Settings.from_env(os.environ)
-        transport = self._given or await _over_http(settings)
-        try:
-            await wait_until_ready(transport, settings.health_timeout)
-        except BaseException:
-            await transport.close()
-            raise
-        self._transport = transport
-        return transport
+def too_late(transport: Transport, method: str, target: str, seconds: float) -> SidecarUnavailable:
+    """Return the error of a call that took longer than it may."""
+    return SidecarUnavailable(
+        f"the sidecar at {transport.address} did not answer {_named(method, target)} within "
+        f"{seconds:g} s; allow it more with 'timeout', 'client.with_options(timeout=...)' or "
+        "DAPR_API_TIMEOUT_SECONDS and DAPR_HTTP_TIMEOUT_SECONDS"
+    )
+
+
+def missing(headers: Headers, delivered: trace.RawHeaders) -> Headers:
+    """Return the trace headers of the delivery being handled that ``headers`` do not have."""
+    given = {name for name, _ in headers}
+    return tuple(pair for pair in trace.headers_of(delivered) if pair[0] not in given)
+
+
+def _traced(request: HttpRequest, delivered: trace.RawHeaders) -> HttpRequest:
+    more = missing(request.headers, delivered)
+    if not more:
+        return request
+    return HttpRequest(request.method, request.target, (*request.headers, *more), request.body)
+
+
+def _named(method: str, target: str) -> str:
+    """Return verb and building block; what follows are names and keys of the user."""
+    return f"{method} {'/'.join(target.partition('?')[0].split('/')[:3])}/..."
 
 
 def _repeatable(request: HttpRequest) -> bool:
@@ -168,15 +242,3 @@ def _repeatable(request: HttpRequest) -> bool:
     if request.method == "DELETE":
         return not any(name == "if-match" for name, _ in request.headers)
     return request.method in REPEATABLE
-
-
-async def _over_http(settings: Settings) -> Transport:
-    # In a thread: on the loop it would hold up every other request for a tenth of a second.
-    make = await asyncio.to_thread(_http_transport)
-    return make(settings)
-
-
-def _http_transport() -> Callable[[Settings], Transport]:
-    from daprflow.transports.http import HttpTransport  # noqa: PLC0415 - aiohttp is not for everybody
-
-    return HttpTransport

@@ -1,5 +1,9 @@
 """Error answers of a sidecar as exceptions."""
 
+import re
+
+from daprflow.client import hints
+from daprflow.client.releases import Feature
 from daprflow.errors import EtagMismatch, NotFound, SidecarError, SidecarUnavailable
 from daprflow.protocol import faults
 from daprflow.protocol.http import HttpResponse
@@ -7,11 +11,18 @@ from daprflow.protocol.http import HttpResponse
 WRITES = frozenset({"ERR_STATE_SAVE", "ERR_STATE_DELETE"})
 NOT_FOUND = 404
 CONFLICT = 409
+SHOWN = 300
+_title = re.compile(r"<title[^>]*>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
 
 
 def succeeded(response: HttpResponse) -> bool:
     """Tell whether ``response`` is not an error."""
     return 200 <= response.status < 300  # noqa: PLR2004 - HTTP's range of success
+
+
+def healthy(response: HttpResponse) -> bool:
+    """Tell whether ``response`` is the health of a sidecar, and not somebody's page."""
+    return succeeded(response) and not _is_page(response)
 
 
 def of(response: HttpResponse) -> SidecarError:
@@ -20,25 +31,65 @@ def of(response: HttpResponse) -> SidecarError:
     An unknown component is a 400, 401 or 404 of the runtime, by building block; the code tells.
     """
     fault = faults.decode(response.status, response.body)
+    if not fault.code and _is_page(response):
+        return garbage(response, "it is an HTML page")
     kind: type[SidecarError] = SidecarError
     if fault.code.endswith("_NOT_FOUND") or response.status == NOT_FOUND:
         kind = NotFound
     elif response.status == CONFLICT and fault.code in WRITES:
         kind = EtagMismatch
     return kind(
-        f"{fault.message} ({fault.code or 'no error code'}, status {response.status})",
+        f"{_short(fault.message)} ({fault.code or 'no error code'}, status {response.status})",
         code=fault.code,
         status=response.status,
         details=fault.details,
+        hint=hints.of(response.status, fault.code, fault.message),
     )
 
 
 def not_ready(address: str, response: HttpResponse) -> SidecarUnavailable:
     """Return the exception for a health answer that is not the good one."""
     fault = faults.decode(response.status, response.body)
+    said = f"status {response.status} {fault.code}".rstrip()
+    if _is_page(response):
+        said += f" and an HTML page{_titled(response)}: no sidecar listens there"
     return SidecarUnavailable(
-        f"the sidecar at {address} is not ready: it answered its health check with status "
-        f"{response.status} {fault.code}".rstrip(),
+        f"the sidecar at {address} is not ready: it answered its health check with {said}",
         code=fault.code,
         status=response.status,
     )
+
+
+def garbage(response: HttpResponse, reason: str) -> SidecarError:
+    """Return the exception for an answer that no sidecar gives; it holds nothing of its body."""
+    page = _titled(response) if _is_page(response) else ""
+    return SidecarError(
+        f"the answer is not a sidecar's: {reason}{page} (status {response.status})",
+        status=response.status,
+        hint=hints.GARBAGE,
+    )
+
+
+def too_old(failure: SidecarError, feature: Feature, version: str) -> SidecarError:
+    """Return the exception for a call that the runtime is too old for."""
+    needed = ".".join(map(str, feature.since))
+    return SidecarError(
+        f"{feature.name} needs Dapr {needed}; this sidecar is {version}",
+        code=failure.code,
+        status=failure.status,
+        details=failure.details,
+        hint=f"update the runtime to {needed} or later",
+    )
+
+
+def _is_page(response: HttpResponse) -> bool:
+    return response.header("content-type").startswith("text/html")
+
+
+def _titled(response: HttpResponse) -> str:
+    found = _title.search(response.body[:10_000].decode("utf-8", "replace"))
+    return f" titled '{_short(found[1])}'" if found else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -3,9 +3,13 @@
 import asyncio
 
 from daprflow.client import failures
+from daprflow.client.backoff import pauses
 from daprflow.errors import SidecarUnavailable
 from daprflow.protocol.operations import OUTBOUND_HEALTH
 from daprflow.transports.base import Transport
+
+PROBE_SECONDS = 5.0
+"""After so long a probe counts as unanswered: what took it may have hung and been replaced."""
 
 
 async def wait_until_ready(transport: Transport, seconds: float) -> None:
@@ -18,47 +22,41 @@ async def wait_until_ready(transport: Transport, seconds: float) -> None:
     """
     if seconds <= 0:
         return
-    probe = _Probe(transport)
+    last = f"the sidecar at {transport.address} did not answer"
+    limit = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds):
-            try:
-                await probe.ask()
-            except SidecarUnavailable:
-                await _keep_asking(probe)
+        async with limit:
+            for pause in pauses():
+                try:
+                    await probe(transport)
+                except SidecarUnavailable as error:
+                    last = str(error)
+                else:
+                    return
+                await asyncio.sleep(pause)
     except TimeoutError:
+        if not limit.expired():
+            raise
         raise SidecarUnavailable(
-            f"no sidecar became ready within {seconds:g} s (DAPR_HEALTH_TIMEOUT); {probe.last}"
+            f"no sidecar became ready within {seconds:g} s (DAPR_HEALTH_TIMEOUT); {last}"
         ) from None
 
 
-class _Probe:
-    """Asks one sidecar for its health, and remembers why it was not given."""
+async def probe(transport: Transport) -> None:
+    """Ask for outbound health once.
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self.last = f"the sidecar at {transport.address} did not answer"
-
-    async def ask(self) -> None:
-        try:
-            response = await self._transport.send(OUTBOUND_HEALTH)
-            if not failures.succeeded(response):
-                raise failures.not_ready(self._transport.address, response)
-        except SidecarUnavailable as error:
-            self.last = str(error)
+    Raises:
+        SidecarUnavailable: it was not given.
+    """
+    limit = asyncio.timeout(PROBE_SECONDS)
+    try:
+        async with limit:
+            response = await transport.send(OUTBOUND_HEALTH)
+    except TimeoutError:
+        if not limit.expired():
             raise
-
-
-async def _keep_asking(probe: _Probe) -> None:
-    """Ask with back-off, without an end of its own."""
-    import stamina  # noqa: PLC0415 - only paid for when the sidecar is late
-
-    async for attempt in stamina.retry_context(
-        on=SidecarUnavailable,
-        attempts=None,
-        timeout=None,
-        wait_initial=0.05,
-        wait_max=1.0,
-        wait_jitter=0.05,
-    ):
-        with attempt:
-            await probe.ask()
+        raise SidecarUnavailable(
+            f"the sidecar at {transport.address} took a connection and answered nothing"
+        ) from None
+    if not failures.healthy(response):
+        raise failures.not_ready(transport.address, response)

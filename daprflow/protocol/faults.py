@@ -4,6 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from daprflow.protocol import details as rich
+from daprflow.protocol.details import (
+    BadRequest,
+    Detail,
+    ErrorInfo,
+    FieldViolation,
+    Help,
+    HelpLink,
+    Known,
+    ResourceInfo,
+)
 from daprflow.protocol.gojson import encode_go
 
 __all__ = [
@@ -20,65 +31,17 @@ __all__ = [
     "decode",
 ]
 
-_RPC = "type.googleapis.com/google.rpc."
-
-
-class ErrorInfo(msgspec.Struct, frozen=True, tag_field="@type", tag=_RPC + "ErrorInfo"):
-    """Why a call failed, for machines; ``metadata`` None is written as null."""
-
-    domain: str = "dapr.io"
-    metadata: dict[str, str] | None = None
-    reason: str = ""
-
-
-class ResourceInfo(msgspec.Struct, frozen=True, tag_field="@type", tag=_RPC + "ResourceInfo"):
-    """The component a call failed on."""
-
-    description: str = ""
-    owner: str = ""
-    resource_name: str = ""
-    resource_type: str = ""
-
-
-class FieldViolation(msgspec.Struct, frozen=True):
-    """One wrong field of a request."""
-
-    field: str
-    description: str
-
-
-class BadRequest(msgspec.Struct, frozen=True, tag_field="@type", tag=_RPC + "BadRequest"):
-    """The wrong fields of a request."""
-
-    field_violations: tuple[FieldViolation, ...] = ()
-
-
-class HelpLink(msgspec.Struct, frozen=True):
-    """A page that says more."""
-
-    description: str
-    url: str
-
-
-class Help(msgspec.Struct, frozen=True, tag_field="@type", tag=_RPC + "Help"):
-    """Pages that say more."""
-
-    links: tuple[HelpLink, ...] = ()
-
-
-Detail = ErrorInfo | ResourceInfo | BadRequest | Help
-
 
 class _Body(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     error_code: str
     message: str
-    details: tuple[Detail, ...] = ()
+    details: tuple[Known, ...] = ()
 
 
 class _ReadBody(msgspec.Struct, frozen=True, rename="camel"):
     error_code: str = ""
     message: str = ""
-    details: msgspec.Raw = msgspec.Raw(b"")
+    details: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class FailedEntry(msgspec.Struct, frozen=True, rename="camel"):
@@ -109,7 +72,7 @@ class Fault(Exception):  # noqa: N818 - Dapr's body is a fault; Error would sugg
         status: int,
         code: str,
         message: str,
-        *details: Detail,
+        *details: Known,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         self.status = status
@@ -137,11 +100,11 @@ class BulkPublishFault(Fault):
 
 
 class FaultText(msgspec.Struct, frozen=True):
-    """An error body as a client reads it; ``details`` is JSON text, empty where none came."""
+    """An error body as a client reads it."""
 
     code: str
     message: str
-    details: str
+    details: tuple[Detail, ...] = ()
 
 
 _reader = msgspec.json.Decoder(_ReadBody)
@@ -154,11 +117,10 @@ def decode(status: int, body: bytes) -> FaultText:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         read = None
     if read is not None and (read.error_code or read.message):
-        return FaultText(
-            read.error_code, read.message, bytes(read.details).decode("utf-8", "replace")
-        )
+        found = rich.decode(read.details)
+        return FaultText(read.error_code, read.message, found)
     text = body.decode("utf-8", "replace").strip()
-    return FaultText("", text or f"the sidecar answered with status {status} and no text", "")
+    return FaultText("", text or f"the sidecar answered with status {status} and no text")
 
 
 # ---- requests -----------------------------------------------------------------------------------
@@ -353,7 +315,7 @@ def pubsub_envelope(pubsub: str, topic: str, app_id: str, error: str) -> Fault:
     return Fault(400, "ERR_PUBSUB_EVENTS_SER", text, *details)
 
 
-def _pubsub(pubsub: str, text: str, reason: str, metadata: dict[str, str]) -> tuple[Detail, ...]:
+def _pubsub(pubsub: str, text: str, reason: str, metadata: dict[str, str]) -> tuple[Known, ...]:
     resource = ResourceInfo(description=text, resource_name=pubsub, resource_type="pubsub")
     return resource, ErrorInfo(metadata=metadata, reason=f"DAPR_PUBSUB_{reason}")
 
@@ -415,3 +377,88 @@ def conversation_failed(name: str, error: str) -> Fault:
     """Return the fault of a model that did not answer."""
     text = f"failed conversing with component {name}: {error}"
     return Fault(500, "ERR_CONVERSATION_INVOKE", text)
+
+
+# ---- configuration, locks -----------------------------------------------------------------------
+
+
+def configuration_not_configured() -> Fault:
+    """Return the fault of a configuration call when no store is loaded at all."""
+    text = "configuration stores not configured"
+    return Fault(500, "ERR_CONFIGURATION_STORE_NOT_CONFIGURED", text)
+
+
+def configuration_not_found(store: str) -> Fault:
+    """Return the fault of an unknown configuration store's name."""
+    text = f"configuration store {store} not found"
+    return Fault(400, "ERR_CONFIGURATION_STORE_NOT_FOUND", text)
+
+
+def configuration_get(store: str, keys: Sequence[str], error: str) -> Fault:
+    """Return the fault of a get that the store refused."""
+    text = f"failed to get [{' '.join(keys)}] from Configuration store {store}: {error}"
+    return Fault(500, "ERR_CONFIGURATION_GET", text)
+
+
+def configuration_without_app() -> Fault:
+    """Return the fault of a subscription where there is no app to call."""
+    text = "app channel is not initialized. cannot subscribe to configuration updates"
+    return Fault(500, "ERR_APP_CHANNEL_NIL", text)
+
+
+def configuration_subscribe(store: str, keys: Sequence[str], error: str) -> Fault:
+    """Return the fault of a subscription that the store refused."""
+    text = f"failed to subscribe [{' '.join(keys)}] from Configuration store {store}: {error}"
+    return Fault(500, "ERR_CONFIGURATION_SUBSCRIBE", text)
+
+
+def lock_not_configured() -> Fault:
+    """Return the fault of a lock call when no store is loaded at all."""
+    return Fault(500, "ERR_LOCK_STORE_NOT_CONFIGURED", "lock store is not configured")
+
+
+def lock_not_found(store: str) -> Fault:
+    """Return the fault of an unknown lock store's name."""
+    return Fault(400, "ERR_LOCK_STORE_NOT_FOUND", f"lock store {store} not found")
+
+
+def lock_try(error: str) -> Fault:
+    """Return the fault of an attempt that the store refused."""
+    return Fault(500, "ERR_TRY_LOCK", f"failed to try acquiring lock: {error}")
+
+
+def lock_unlock(error: str) -> Fault:
+    """Return the fault of an unlock that the store refused."""
+    return Fault(500, "ERR_UNLOCK", f"failed to release lock: {error}")
+
+
+# ---- jobs ---------------------------------------------------------------------------------------
+
+
+def job(status: int, reason: str, message: str, app_id: str, namespace: str = "") -> Fault:
+    """Return the fault of a call about a job; ``reason`` is its code, too."""
+    metadata = {"appID": app_id, **({"namespace": namespace} if namespace else {})}
+    return Fault(status, reason, message, ErrorInfo(metadata=metadata, reason=reason))
+
+
+# ---- cryptography -------------------------------------------------------------------------------
+
+
+def crypto_not_configured() -> Fault:
+    """Return the fault of an app that sees no cryptography component."""
+    return Fault(500, "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", "crypto providers not configured")
+
+
+def crypto_not_found(name: str) -> Fault:
+    """Return the fault of a cryptography component that this app does not see."""
+    return Fault(400, "ERR_CRYPTO_PROVIDER_NOT_FOUND", f"crypto provider {name} not found")
+
+
+def crypto_failed(error: str) -> Fault:
+    """Return the fault of an operation that failed."""
+    return Fault(500, "ERR_CRYPTO", f"failed to perform operation: {error}")
+
+
+def missing_header(name: str) -> Fault:
+    """Return the fault of a request without a header it needs."""
+    return Fault(400, "ERR_BAD_REQUEST", f"invalid request: missing header '{name}'")

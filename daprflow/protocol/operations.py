@@ -80,6 +80,8 @@ OUTBOUND_HEALTH = HttpRequest("GET", "/v1.0/healthz/outbound")
 """Asks whether the sidecar serves calls. An app that is starting must not wait for ``/healthz``,
 which waits for the app."""
 
+METADATA = HttpRequest("GET", "/v1.0/metadata")
+
 
 def segment(text: str) -> str:
     """Percent-encode ``text`` as one path segment, whatever it holds.

@@ -11,6 +11,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from daprflow.handlers.handler import Delivery, Next, Outcome
+from daprflow.handlers.trace import DELIVERED
 from daprflow.handlers.verdicts import SUCCESS, ErrorBody
 from daprflow.protocol.http import JSON
 
@@ -167,7 +168,11 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
                 return
             except Disconnected:
                 return
-        outcome = await call(Delivery(kind, name, body, scope["headers"], scope))
+        token = DELIVERED.set(scope["headers"])  # what the client takes along of its trace
+        try:
+            outcome = await call(Delivery(kind, name, body, scope["headers"], scope))
+        finally:
+            DELIVERED.reset(token)
         if outcome is SUCCESS:  # nearly always, so without a detour
             headers = [*_SUCCESS_HEADERS]
             await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -1,9 +1,9 @@
 """The seam between the client and whatever carries its requests to a sidecar."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from daprflow.errors import SidecarUnavailable
-from daprflow.protocol.http import Exchange
+from daprflow.protocol.http import Exchange, StreamedRequest, StreamedResponse
 
 
 class ConnectionLost(SidecarUnavailable):
@@ -13,8 +13,10 @@ class ConnectionLost(SidecarUnavailable):
 class Transport(Exchange, Protocol):
     """An `Exchange` with the sidecar that can be closed.
 
-    ``send`` raises `ConnectionLost` when the connection fails and `SidecarUnavailable` when no
-    answer comes in time. It opens what it needs on the first ``send``, and again after ``close``.
+    ``send`` raises `ConnectionLost` when the connection fails; it needs no deadline, for the client
+    cancels it in time. It opens what it needs on the first ``send``, and again after ``close``. It
+    sends target and headers as they stand in the request, follows no redirect, and gives header
+    names in lower case. Implement `StreamingTransport` for requests and answers in pieces.
     """
 
     @property
@@ -24,4 +26,17 @@ class Transport(Exchange, Protocol):
 
     async def close(self) -> None:
         """Give back every connection."""
+        ...
+
+
+@runtime_checkable
+class StreamingTransport(Transport, Protocol):
+    """A `Transport` that can also carry bodies in pieces, without holding them in memory."""
+
+    async def stream(self, request: StreamedRequest, /) -> StreamedResponse:
+        """Carry ``request`` and return once the head of the answer has come.
+
+        Errors are those of ``send``; the answer's ``chunks`` raise them, too. Its ``close`` gives
+        the connection back, or up when something of the body is left.
+        """
         ...

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-import stamina
 
 from daprflow.client import Client
 from daprflow.errors import SidecarError, SidecarUnavailable
@@ -230,21 +229,29 @@ async def test_dropping_an_open_client_warns() -> None:
 @pytest.mark.parametrize("times", [1, 3])
 async def test_a_read_is_repeated_when_the_connection_fails(times: int) -> None:
     """A get, and a delete without an ETag, are the same when done twice."""
-    with stamina.set_testing(True, attempts=10, cap=True):
-        async with Client(transport=Line(losing(times))) as client:
-            assert await client.state("s").get("k", int) is None
-        async with Client(transport=Line(losing(times))) as client:
-            await client.state("s").delete("k")
+    async with Client(transport=Line(losing(times))) as client:
+        assert await client.state("s").get("k", int) is None
+    async with Client(transport=Line(losing(times))) as client:
+        await client.state("s").delete("k")
 
 
-async def test_repeating_has_an_end() -> None:
-    """A sidecar that stays away is an error after a few attempts."""
+@pytest.mark.parametrize(("attempts", "sent"), [(0, 1), (1, 1), (3, 3)])
+async def test_repeating_has_an_end(attempts: int, sent: int) -> None:
+    """A sidecar that stays away is an error after as many attempts as the settings say."""
     line = Line(losing(100))
-    async with Client(transport=line) as client:
-        with stamina.set_testing(True, attempts=10, cap=True), pytest.raises(SidecarUnavailable):
+    async with Client(Settings(max_attempts=attempts), transport=line) as client:
+        with pytest.raises(SidecarUnavailable):
             await client.state("s").get("k", int)
 
-    assert len(line.sent) == 1 + 1 + 6
+    assert len(line.sent) == 1 + sent
+
+
+async def test_repeating_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing is printed, whatever logging libraries are installed (F57)."""
+    async with Client(transport=Line(losing(2))) as client:
+        await client.state("s").get("k", int)
+
+    assert capfd.readouterr() == ("", "")
 
 
 async def test_a_write_is_not_repeated() -> None:

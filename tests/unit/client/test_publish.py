@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from daprflow.addresses import Topic
 from daprflow.client import Client
-from daprflow.errors import NotFound, SidecarError
+from daprflow.errors import NotFound
 from tests.helpers.small_sidecar import SmallSidecar, error
 
 
@@ -111,19 +111,6 @@ async def test_an_unknown_pubsub_is_not_found(client: Client, sidecar: SmallSide
         await client.publish("p", "t", 1)
 
     assert (caught.value.code, caught.value.status) == ("ERR_PUBSUB_NOT_FOUND", 404)
-
-
-async def test_rich_details_are_kept(client: Client, sidecar: SmallSidecar) -> None:
-    """The details of a rich error are there as JSON text."""
-    answer = error(500, "ERR_PUBSUB_PUBLISH_MESSAGE", "no")
-    answer.body = b'{"errorCode":"X","message":"no","details":[{"reason":"R"}]}'
-    answer.headers["content-length"] = str(len(answer.body))
-    sidecar.answers["/v1.0/publish/p/t"] = answer
-
-    with pytest.raises(SidecarError) as caught:
-        await client.publish("p", "t", 1)
-
-    assert caught.value.details == '[{"reason":"R"}]'
 
 
 async def test_data_without_a_json_form_is_refused(client: Client, sidecar: SmallSidecar) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from daprflow.protocol import faults
+from daprflow.protocol.details import OtherDetail
 from daprflow.protocol.faults import Fault, FaultText, decode
 
 
@@ -103,15 +104,18 @@ def test_the_catalogue(fault: Fault, status: int, code: str) -> None:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        (b"invalid api token\n", FaultText("", "invalid api token", "")),
-        (b"", FaultText("", "the sidecar answered with status 502 and no text", "")),
-        (b"[]", FaultText("", "[]", "")),
-        (b'{"message":"m"}', FaultText("", "m", "")),
-        (b'{"errorCode":"E","message":"m","details":[1]}', FaultText("E", "m", "[1]")),
-        (b'{"errorCode":1}', FaultText("", '{"errorCode":1}', "")),
-        (b"\xff", FaultText("", "\ufffd", "")),
-        (b"{}", FaultText("", "{}", "")),
-        (b"[" * 5000, FaultText("", "[" * 5000, "")),
+        (b"invalid api token\n", FaultText("", "invalid api token")),
+        (b"", FaultText("", "the sidecar answered with status 502 and no text")),
+        (b"[]", FaultText("", "[]")),
+        (b'{"message":"m"}', FaultText("", "m")),
+        (
+            b'{"errorCode":"E","message":"m","details":[1]}',
+            FaultText("E", "m", (OtherDetail("", b"1"),)),
+        ),
+        (b'{"errorCode":1}', FaultText("", '{"errorCode":1}')),
+        (b"\xff", FaultText("", "\ufffd")),
+        (b"{}", FaultText("", "{}")),
+        (b"[" * 5000, FaultText("", "[" * 5000)),
     ],
 )
 def test_bodies_of_others(body: bytes, text: FaultText) -> None:

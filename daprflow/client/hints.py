@@ -1,0 +1,44 @@
+"""What to do about an error of the runtime, by its code."""
+
+GARBAGE = (
+    "see whether a proxy stands between, and that DAPR_HTTP_ENDPOINT or DAPR_HTTP_PORT name "
+    "the sidecar's HTTP port"
+)
+_COMPONENT = (
+    "declare a component of that name in the resources folder of this sidecar, look at its "
+    "'scopes', or see what is loaded with 'client.metadata()'"
+)
+_MISSING_COMPONENT = (
+    "ERR_STATE_STORE_NOT_FOUND",
+    "ERR_STATE_STORE_NOT_CONFIGURED",
+    "ERR_PUBSUB_NOT_FOUND",
+    "ERR_PUBSUB_NOT_CONFIGURED",
+    "ERR_SECRET_STORE_NOT_FOUND",
+    "ERR_SECRET_STORES_NOT_CONFIGURED",
+    "ERR_CONFIGURATION_STORE_NOT_FOUND",
+    "ERR_CONFIGURATION_STORE_NOT_CONFIGURED",
+    "ERR_LOCK_STORE_NOT_FOUND",
+    "ERR_LOCK_STORE_NOT_CONFIGURED",
+    "ERR_CRYPTO_PROVIDER_NOT_FOUND",
+    "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED",
+    "ERR_CONVERSATION_NOT_FOUND",
+)
+_HINTS = {
+    **dict.fromkeys(_MISSING_COMPONENT, _COMPONENT),
+    "ERR_PUBSUB_FORBIDDEN": "let the component's 'publishingScopes' name this app and topic",
+    "ERR_PERMISSION_DENIED": "allow the secret in 'secrets.scopes' of the sidecar's Configuration",
+    "ERR_API_UNIMPLEMENTED": "this runtime was built without it",
+}
+
+
+def of(status: int, code: str, message: str) -> str:
+    """Return what to do about an error, empty where the message says it all."""
+    if status == 401 and not code:  # noqa: PLR2004 - the status is the point
+        return "set DAPR_API_TOKEN to the sidecar's token"
+    if code == "ERR_INVOKE_OUTPUT_BINDING" and "couldn't find output binding" in message:
+        return _COMPONENT
+    if code == "ERR_DIRECT_INVOKE" and status == 404:  # noqa: PLR2004 - as above
+        return "the runtime does not know this call, or its Configuration does not allow the API"
+    if code == "ERR_DIRECT_INVOKE" and "no host found" in message:
+        return "start that app with a sidecar, under exactly that app id"
+    return _HINTS.get(code, "")

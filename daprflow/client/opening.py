@@ -1,0 +1,114 @@
+"""The way to a sidecar: opened once however many callers come, and closed once."""
+
+import asyncio
+import os
+import warnings
+from collections.abc import Callable
+
+from daprflow.client.readiness import wait_until_ready
+from daprflow.settings import Settings
+from daprflow.transports.base import Transport
+
+CLOSED = "the client is closed; open it again with 'open()' or 'async with'"
+
+
+class Opening:
+    """One sidecar's settings and transport; opened by the first call, or by ``open``.
+
+    Attributes:
+        transport: carries requests; None until the sidecar was found ready.
+        settings: where the sidecar is; what was given, or what the environment said.
+        version: the runtime's, once somebody had to ask for it.
+    """
+
+    def __init__(self, settings: Settings | None, transport: Transport | None) -> None:
+        self.transport: Transport | None = None
+        self.settings = settings or Settings()
+        self.version: str | None = None
+        self._read_environment = settings is None
+        self._given = transport
+        self._task: asyncio.Task[Transport] | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """Wait for the sidecar; also after ``close``.
+
+        Raises:
+            SidecarUnavailable: it was not ready within the settings' health timeout.
+        """
+        self._closed = False
+        if self.transport is None:
+            await self.ready()
+
+    async def prepare(self) -> None:
+        """Load what the first call needs; opens nothing."""
+        if self._given is None:
+            await asyncio.to_thread(_http_transport)
+
+    async def close(self) -> None:
+        """Give back every connection; calls after this are refused until ``open``."""
+        self._closed = True
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        transport, self.transport = self.transport, None
+        if transport is not None:
+            await transport.close()
+
+    async def ready(self) -> Transport:
+        """Return the transport once the sidecar is ready; callers that come together wait once."""
+        if self._closed:
+            raise RuntimeError(CLOSED)
+        if self._task is None:
+            self._task = asyncio.create_task(self._open(), name="daprflow client opens")
+            self._task.add_done_callback(self._opened)
+        opening = self._task
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if opening.cancelled() and task is not None and not task.cancelling():
+                # close() ended the wait; who waits was not cancelled and must not look so.
+                raise RuntimeError(CLOSED) from None
+            raise
+
+    def _opened(self, task: asyncio.Task[Transport]) -> None:
+        if self._task is task:
+            self._task = None
+        if not task.cancelled():
+            task.exception()  # every caller may have been cancelled; then nobody else asks
+
+    async def _open(self) -> Transport:
+        if self._read_environment:
+            self.settings = Settings.from_env(os.environ)
+        transport = self._given or await _over_http(self.settings)
+        try:
+            await wait_until_ready(transport, self.settings.health_timeout)
+        except BaseException:
+            await transport.close()
+            raise
+        self.transport = transport
+        self.version = None
+        return transport
+
+    def __del__(self) -> None:
+        if getattr(self, "transport", None) is not None:
+            warnings.warn(
+                "a daprflow Client was dropped while it was open; use 'async with' or 'close()'",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+
+async def _over_http(settings: Settings) -> Transport:
+    # In a thread: on the loop it would hold up every other request for a tenth of a second.
+    make = await asyncio.to_thread(_http_transport)
+    return make(settings)
+
+
+def _http_transport() -> Callable[[Settings], Transport]:
+    from daprflow.transports.http import HttpTransport  # noqa: PLC0415 - aiohttp is not for everybody
+
+    return HttpTransport

@@ -1,0 +1,85 @@
+"""Requests and answers that pass in pieces, each of which has a deadline."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from daprflow.addresses import type_name
+from daprflow.client.caller import Caller, missing, too_late
+from daprflow.errors import SidecarUnavailable
+from daprflow.handlers import trace
+from daprflow.protocol.http import StreamedRequest, StreamedResponse
+from daprflow.transports.base import StreamingTransport
+
+
+async def carry(
+    caller: Caller,
+    request: StreamedRequest,
+    timeout: float | None = None,  # noqa: ASYNC109 - the error says more than TimeoutError
+) -> StreamedResponse:
+    """Carry a request in pieces and return its answer, of which the head has come.
+
+    ``timeout`` is for each piece, not for all: it begins anew whenever one is sent or received.
+    None means the options' or, where they have none, that of the settings for invocations.
+
+    Raises:
+        SidecarUnavailable: no sidecar answered, or not in time.
+        TypeError: the client's transport cannot stream.
+    """
+    way = caller.way
+    transport = way.transport or await way.ready()
+    if not isinstance(transport, StreamingTransport):
+        raise TypeError(
+            f"transport '{type_name(type(transport))}' cannot stream: it has no 'stream' "
+            "method (see daprflow.transports.base.StreamingTransport)"
+        )
+    seconds = timeout or caller.options.timeout or way.settings.http_timeout
+    late = too_late(transport, request.method, request.target, seconds)
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            chunks = _prolonging(request.chunks, limit, seconds)
+            response = await transport.stream(
+                replace(request, headers=_headers(request), chunks=chunks)
+            )
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise late from None
+    return replace(response, chunks=_limited(response.chunks, seconds, late))
+
+
+def _headers(request: StreamedRequest) -> tuple[tuple[str, str], ...]:
+    delivered = trace.DELIVERED.get()
+    if delivered is None:
+        return request.headers
+    return (*request.headers, *missing(request.headers, delivered))
+
+
+async def _prolonging(
+    chunks: AsyncIterator[bytes], limit: asyncio.Timeout, seconds: float
+) -> AsyncIterator[bytes]:
+    """Pass ``chunks`` on; each one shows that the peer still reads."""
+    loop = asyncio.get_running_loop()
+    async for chunk in chunks:
+        if not limit.expired() and limit.when() is not None:
+            limit.reschedule(loop.time() + seconds)
+        yield chunk
+
+
+async def _limited(
+    chunks: AsyncIterator[bytes], seconds: float, late: SidecarUnavailable
+) -> AsyncIterator[bytes]:
+    """Pass ``chunks`` on; none may be longer in coming than ``seconds``."""
+    while True:
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise late from None
+        if chunk is None:
+            return
+        yield chunk

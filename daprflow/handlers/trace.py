@@ -1,0 +1,66 @@
+"""The W3C trace context that calls of a sidecar take along: a delivery's, or one given."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from daprflow.protocol.http import Headers
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+DELIVERED: ContextVar[RawHeaders | None] = ContextVar("daprflow_delivered", default=None)
+"""The headers of the delivery being handled, as they came; looked at only when a call is made."""
+
+_NAMES = frozenset({b"traceparent", b"tracestate", b"baggage"})
+_parent = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def headers_of(delivered: RawHeaders) -> Headers:
+    """Return the trace headers among ``delivered`` as pairs to send.
+
+    A runtime without tracing sends a parent of zeros, which is none, and a state belongs to its
+    parent.
+    """
+    found = {name: value.decode("latin-1") for name, value in delivered if name in _NAMES}
+    parent = found.get(b"traceparent", "")
+    if not _names_a_parent(parent):
+        found.pop(b"traceparent", None)
+        found.pop(b"tracestate", None)
+    return tuple((name.decode(), value) for name, value in found.items())
+
+
+@contextmanager
+def trace_context(traceparent: str, *, tracestate: str = "", baggage: str = "") -> Iterator[None]:
+    """Send this W3C trace context with every call of a sidecar made inside the block.
+
+    In a handler, the delivery's own goes along without it. Dapr hands a trace on only to whom it
+    is told of: publishing, state and the other calls are part of a trace when the caller sends it.
+
+    Args:
+        traceparent: such as ``00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01``.
+        tracestate: what vendors add to it.
+        baggage: ``key=value`` pairs, separated by commas.
+
+    Raises:
+        ValueError: ``traceparent`` is not one.
+    """
+    if not _names_a_parent(traceparent):
+        raise ValueError(
+            f"traceparent {traceparent!r} is none; it is written as "
+            "'00-<32 hex digits>-<16 hex digits>-01'"
+        )
+    pairs = (("traceparent", traceparent), ("tracestate", tracestate), ("baggage", baggage))
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in pairs if value]
+    token = DELIVERED.set(raw)
+    try:
+        yield
+    finally:
+        DELIVERED.reset(token)
+
+
+def _names_a_parent(text: str) -> bool:
+    if not _parent.fullmatch(text):
+        return False
+    _, trace, span, _ = text.split("-")
+    return bool(trace.strip("0") and span.strip("0"))
