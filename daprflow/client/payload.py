@@ -2,7 +2,7 @@
 
 import msgspec
 
-from daprflow.handlers import codec
+from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.protocol.http import JSON
 
 BYTES = "application/octet-stream"
@@ -16,8 +16,8 @@ class Payload(msgspec.Struct, frozen=True):
     content_type: str
 
 
-def encode(value: object, content_type: str | None = None) -> Payload:
-    """Encode a value: bytes and text as they are, anything else as JSON.
+def encode(value: object, content_type: str | None = None, codecs: Codecs = NO_CODECS) -> Payload:
+    """Encode a value: bytes and text as they are, by a content codec, anything else as JSON.
 
     A content type that is given is believed; bytes and text may then already be JSON, XML or a
     CloudEvent.
@@ -29,4 +29,25 @@ def encode(value: object, content_type: str | None = None) -> Payload:
         return Payload(bytes(value), content_type or BYTES)
     if isinstance(value, str):
         return Payload(value.encode(), content_type or TEXT)
-    return Payload(codec.encode(value), content_type or JSON)
+    content = codecs.content_of(type(value)) if codecs.has_contents else None
+    if content is not None:
+        return Payload(content.write(value), content_type or content.content_type)
+    return Payload(codecs.encode(value), content_type or JSON)
+
+
+def event(value: object, content_type: str | None = None, codecs: Codecs = NO_CODECS) -> Payload:
+    """Encode the data of an event, which a sidecar puts into an envelope.
+
+    It takes every content type but JSON and ``application/octet-stream`` for text, and would
+    mangle what is binary; so what a content codec writes as bytes goes as the latter.
+
+    Raises:
+        TypeError: the value has no JSON form.
+    """
+    content = codecs.content_of(type(value)) if codecs.has_contents else None
+    if content is None or content_type is not None:
+        return encode(value, content_type, codecs)
+    body = content.encode(value)
+    if isinstance(body, str):
+        return Payload(body.encode(), content.content_type)
+    return Payload(bytes(body), BYTES)

@@ -48,23 +48,28 @@ def decode_other(wanted: type[Any], value: Any) -> Any:
         raise ValueError(_without_input(error)) from None
 
 
-def undecodable(payload: Any) -> str:
-    """Return why no JSON can become ``payload``; empty when it can."""
+def nothing_more(_: Any) -> bool:
+    """Know no further types: the ``known`` of who registered none."""
+    return False
+
+
+def undecodable(payload: Any, known: Callable[[Any], bool] = nothing_more) -> str:
+    """Return why no JSON can become ``payload``; empty when it can.
+
+    ``known`` tells which classes that msgspec leaves to us have a codec.
+    """
     try:
         found = types.type_info(payload)
         msgspec.json.Decoder(payload)
     except (TypeError, ValueError, NameError) as error:
         return str(error)
     for custom in _custom_types(found, set()):
-        if not hasattr(custom, "model_validate_json"):
-            return (
-                f"'{type_name(custom)}' is no msgspec Struct, dataclass, TypedDict, attrs class, "
-                "builtin or pydantic model"
-            )
+        if not (known(custom) or hasattr(custom, "model_validate_json")):
+            return _foreign(custom)
     return ""
 
 
-def unencodable(answer: Any) -> str:
+def unencodable(answer: Any, known: Callable[[Any], bool] = nothing_more) -> str:
     """Return why a value of type ``answer`` can never be sent; empty when it may be.
 
     More can be sent than read back, such as a union of two Structs, so only classes that no
@@ -75,12 +80,22 @@ def unencodable(answer: Any) -> str:
     except (TypeError, ValueError, NameError):
         return ""
     for custom in _custom_types(found, set()):
-        if not _may_be_encoded(custom):
-            return (
-                f"'{type_name(custom)}' is no msgspec Struct, dataclass, TypedDict, attrs class, "
-                "builtin or pydantic model"
-            )
+        if not (known(custom) or _may_be_encoded(custom)):
+            return _foreign(custom)
     return ""
+
+
+def is_foreign(payload: Any) -> bool:
+    """Whether msgspec leaves a class to its hooks."""
+    return isinstance(types.type_info(payload), types.CustomType)
+
+
+def _foreign(custom: Any) -> str:
+    return (
+        f"'{type_name(custom)}' is no msgspec Struct, dataclass, TypedDict, attrs class, "
+        "builtin or pydantic model, and has no codec; register one: "
+        "DaprFlow(..., codecs=Codecs(JsonCodec(...)))"
+    )
 
 
 def _may_be_encoded(custom: Any) -> bool:

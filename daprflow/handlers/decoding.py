@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from daprflow.addresses import type_name
-from daprflow.handlers import codec
+from daprflow.handlers.codecs import NO_CODECS, Codecs, ContentCodec
 from daprflow.handlers.handler import Delivery
 from daprflow.protocol import cloudevents
 from daprflow.protocol.cloudevents import CloudEvent, Envelope, LooseEnvelope, NotAnEvent
+from daprflow.protocol.envelopes import OCTET_STREAM, media_type
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,27 @@ class Undecodable(Exception):  # noqa: N818 - named for the payload
 class BodyDecoder:
     """Decodes a whole body, as bindings and invocations carry it."""
 
-    __slots__ = ("decode",)
+    __slots__ = ("content_type", "decode")
 
-    def __init__(self, payload: Any) -> None:
-        self.decode: Callable[[bytes], Any] = _raw_body(payload) or _json_body(payload)
+    def __init__(self, payload: Any, codecs: Codecs = NO_CODECS) -> None:
+        content = codecs.content_of(payload)
+        self.content_type = "" if content is None else content.content_type
+        self.decode: Callable[[bytes], Any] = (
+            _content_body(content, payload)
+            if content is not None
+            else _raw_body(payload) or _json_body(payload, codecs)
+        )
+
+    def read(self, delivery: Delivery) -> Any:
+        """Decode a body whose type has a content type of its own.
+
+        Raises:
+            Undecodable: it does not fit, or says that it is something else.
+        """
+        given = media_type(delivery.content_type) if _is_labelled(delivery) else ""
+        if given not in ("", OCTET_STREAM, media_type(self.content_type)):
+            raise Undecodable(f"the body is '{given}'; it must be '{self.content_type}'")
+        return self.decode(delivery.body)
 
 
 class EventDecoder:
@@ -38,18 +56,19 @@ class EventDecoder:
     looked at again without haste.
     """
 
-    __slots__ = ("_data", "_fast", "_payload", "_raw", "_told")
+    __slots__ = ("_content", "_data", "_fast", "_payload", "_raw", "_told")
 
-    def __init__(self, payload: Any, *, raw: bool = False) -> None:
+    def __init__(self, payload: Any, *, raw: bool = False, codecs: Codecs = NO_CODECS) -> None:
         self._payload = payload
-        self._raw = payload in (bytes, str)
-        self._data = codec.decoder(payload)
+        self._content = codecs.content_of(payload)
+        self._raw = payload in (bytes, str) or self._content is not None
+        self._data = codecs.decoder(payload)
         self._told = False
         slow = raw or self._raw
         self._fast = (
             None
             if slow
-            else msgspec.json.Decoder(Envelope[payload], dec_hook=codec.decode_other).decode
+            else msgspec.json.Decoder(Envelope[payload], dec_hook=codecs.decode_other).decode
         )
 
     def data(self, delivery: Delivery) -> Any:
@@ -119,6 +138,8 @@ class EventDecoder:
         if self._payload is bytes:
             return content
         try:
+            if self._content is not None:
+                return self._content.read(content, self._payload)
             return content.decode() if self._payload is str else self._data.decode(content)
         except _FAILURES as error:
             raise Undecodable(f"data: {_reason(error)}") from None
@@ -127,13 +148,15 @@ class EventDecoder:
         missing = envelope.data is msgspec.UNSET
         content = b"null" if envelope.data is msgspec.UNSET else bytes(envelope.data)
         try:
+            if self._content is not None and not missing:
+                return _content_data(self._content, content, self._payload)
             if self._raw and not missing:
                 return _raw_data(content, self._payload)
             return self._data.decode(content)
         except _FAILURES as error:
             if missing:
                 raise Undecodable("the event has no 'data'") from None
-            if content[:1] == b'"':
+            if content[:1] == b'"' and self._content is None:
                 return self._from_text(content, error)
             raise Undecodable(f"data: {_reason(error)}") from None
 
@@ -159,6 +182,27 @@ def _raw_data(content: bytes, wanted: type) -> bytes | str:
     return found if wanted is str else found.encode()
 
 
+def _content_data(codec: ContentCodec[Any], content: bytes, wanted: Any) -> Any:
+    """Decode data that a sidecar took for text, and so wrote as a JSON string."""
+    if content[:1] != b'"':
+        raise ValueError(f"it is JSON, but '{type_name(wanted)}' travels as {codec.content_type}")
+    return codec.read(msgspec.json.decode(content, type=str).encode(), wanted)
+
+
+def _content_body(codec: ContentCodec[Any], wanted: Any) -> Callable[[bytes], Any]:
+    def as_content(body: bytes) -> Any:
+        try:
+            return codec.read(body, wanted)
+        except ValueError as error:
+            raise Undecodable(str(error)) from None
+
+    return as_content
+
+
+def _is_labelled(delivery: Delivery) -> bool:
+    return any(name == b"content-type" for name, _ in delivery.raw_headers)
+
+
 def _raw_body(payload: Any) -> Callable[[bytes], Any] | None:
     if payload is bytes:
         return bytes
@@ -174,8 +218,8 @@ def _raw_body(payload: Any) -> Callable[[bytes], Any] | None:
     return as_text
 
 
-def _json_body(payload: Any) -> Callable[[bytes], Any]:
-    decode = codec.decoder(payload).decode
+def _json_body(payload: Any, codecs: Codecs) -> Callable[[bytes], Any]:
+    decode = codecs.decoder(payload).decode
 
     def as_json(body: bytes) -> Any:
         try:
