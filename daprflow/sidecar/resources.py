@@ -11,7 +11,7 @@ from daprflow.protocol.http_endpoint import HttpEndpointResource
 from daprflow.protocol.resiliency import ResiliencyResource
 from daprflow.protocol.resources import ComponentResource
 from daprflow.protocol.subscription_resource import SubscriptionResource
-from daprflow.sidecar.components.registry import COMPONENTS, supported
+from daprflow.sidecar.components.registry import COMPONENTS, supported, versions
 from daprflow.sidecar.endpoint_document import read_endpoint
 from daprflow.sidecar.resource_document import read_component
 from daprflow.sidecar.resource_fields import DocumentError
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 _SUFFIXES = frozenset({".yaml", ".yml"})
 _LARGEST = 1024 * 1024
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
-_VERSIONS = frozenset({"", "v1"})
 _GROUP = "dapr.io/"
 _NEXT = "run with a real runtime, or take it out"
 
@@ -212,10 +211,11 @@ def _check_type(component: ComponentResource) -> Iterator[str]:
             f"{component.source}: component '{component.name}' has type '{component.type}', which "
             f"the embedded sidecar does not have (it has {known}); {_NEXT}"
         )
-    elif component.version not in _VERSIONS:
+    elif component.version not in versions(component.type):
+        has = max(versions(component.type))
         yield (
             f"{component.source}: component '{component.name}' asks for version "
-            f"'{component.version}' of '{component.type}'; the embedded sidecar has v1"
+            f"'{component.version}' of '{component.type}'; the embedded sidecar has {has}"
         )
 
 

@@ -215,5 +215,7 @@ def test_every_dependency_is_justified() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     page = (ROOT / "docs" / "adr" / "0001-dependencies.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([\w.-]+) \|", page, flags=re.MULTILINE)
-    names = [re.split(r"[<>=;\[ ]", line, maxsplit=1)[0] for line in project["dependencies"]]
-    assert sorted(rows) == sorted([*names, "dependency"])
+    extras = project["optional-dependencies"].values()
+    lines = {*project["dependencies"], *(line for extra in extras for line in extra)}
+    names = {re.split(r"[<>=;\[ ]", line, maxsplit=1)[0] for line in lines}
+    assert sorted(rows) == sorted({*names, "dependency"})

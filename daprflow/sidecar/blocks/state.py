@@ -217,7 +217,14 @@ def _write(component: StateStore, key: str, change: StateChange) -> StateWrite:
     if change.metadata and change.data is not None:
         text = change.metadata.get("ttlInSeconds", "")
         ttl = component.parse_ttl(text) if text else None
-    return StateWrite(key, change.data, change.etag, options.concurrency == "first-write", ttl)
+    return StateWrite(
+        key,
+        change.data,
+        change.etag,
+        first_write=options.concurrency == "first-write",
+        ttl=ttl,
+        last_write=options.concurrency == "last-write",
+    )
 
 
 def _reason(error: ComponentError) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from daprflow.protocol.locks import Unlocked
 from daprflow.sidecar.clock import Clock
 
 
@@ -284,6 +284,11 @@ class ConfigurationValue:
 
 
 ConfigurationChanged = Callable[[Mapping[str, ConfigurationValue]], Awaitable[None]]
+"""Takes the items that changed, by key; one that was removed has an empty value.
+
+Called at once when a change is seen, so that it counts as work; the awaitable ends when the app was
+told. Calls of one subscription are told in their order, awaited or not.
+"""
 
 
 class ConfigurationStore(Component, Protocol):
@@ -292,7 +297,10 @@ class ConfigurationStore(Component, Protocol):
     async def get(
         self, keys: Sequence[str], metadata: Mapping[str, str], /
     ) -> dict[str, ConfigurationValue]:
-        """Return the items that exist of ``keys``; no keys asks for every item."""
+        """Return the items that exist of ``keys``; no keys asks for every item.
+
+        An item whose value is empty counts as one that does not exist.
+        """
         ...
 
     async def subscribe(
@@ -301,22 +309,25 @@ class ConfigurationStore(Component, Protocol):
         """Call ``changed`` with every later change of ``keys``, of all items without any.
 
         Returns:
-            a function that ends it.
+            a function that ends it; nothing is told after it has returned.
         """
         ...
 
 
-class Unlocked(IntEnum):
-    """What became of an unlock call, in Dapr's numbers."""
+class EditableConfiguration(ConfigurationStore, Protocol):
+    """A store that the sidecar itself keeps, and that ``daprflow config`` can therefore change."""
 
-    SUCCESS = 0
-    LOCK_DOES_NOT_EXIST = 1
-    LOCK_BELONGS_TO_OTHERS = 2
-    INTERNAL_ERROR = 3
+    async def put(self, key: str, value: str, version: str, /) -> None:
+        """Set one item and tell its subscribers."""
+        ...
+
+    async def remove(self, key: str, /) -> bool:
+        """Remove one item and tell its subscribers; False when it was not there."""
+        ...
 
 
 class LockStore(Component, Protocol):
-    """Locks that expire."""
+    """Locks that expire; resources arrive with their prefix."""
 
     async def try_lock(self, resource: str, owner: str, seconds: int, /) -> bool:
         """Take the lock for ``owner`` unless somebody has it, the owner included."""
@@ -381,4 +392,19 @@ class Conversation(Component, Protocol):
 
     async def converse(self, prompt: Prompt, /) -> Reply:
         """Answer one prompt."""
+        ...
+
+
+# ---- cryptography -------------------------------------------------------------------------------
+
+
+class Crypto(Component, Protocol):
+    """Keys that wrap other keys; both calls may read files, so they run in a thread."""
+
+    def wrap(self, secret: bytes, algorithm: str, key_name: str, /) -> bytes:
+        """Wrap ``secret`` with a key."""
+        ...
+
+    def unwrap(self, wrapped: bytes, algorithm: str, key_name: str, /) -> bytes:
+        """Take a key out of its wrapping."""
         ...

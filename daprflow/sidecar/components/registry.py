@@ -27,17 +27,33 @@ COMPONENTS: Mapping[str, Factory] = {
     "bindings.localstorage": _lazily("binding_localstorage", "LocalStorageBinding"),
     "configuration.redis": _lazily("configuration_redis", "RedisConfiguration"),
     "conversation.echo": _lazily("conversation_echo", "EchoConversation"),
+    "crypto.dapr.localstorage": _lazily("crypto_localstorage", "LocalStorageCrypto"),
     "lock.redis": _lazily("lock_redis", "RedisLocks"),
+    "configuration.daprflow": _lazily("configuration_local", "LocalConfiguration"),
+    "lock.daprflow": _lazily("lock_local", "make_local_lock"),
     "pubsub.daprflow": _lazily("pubsub_durable", "DurablePubSub"),
     "pubsub.in-memory": _lazily("pubsub_in_memory", "InMemoryPubSub"),
     "pubsub.redis": _lazily("pubsub_redis", "RedisPubSub"),
     "secretstores.local.env": _lazily("secret_env", "EnvironmentSecrets"),
     "secretstores.local.file": _lazily("secret_file", "FileSecrets"),
     "state.in-memory": _lazily("state_in_memory", "InMemoryState"),
+    "state.postgres": _lazily("state_postgresql", "PostgresState"),
+    "state.postgresql": _lazily("state_postgresql", "PostgresState"),
     "state.redis": _lazily("state_redis", "RedisState"),
     "state.sqlite": _lazily("state_sqlite", "SqliteState"),
     "state.sqlite3": _lazily("state_sqlite", "SqliteState"),
 }
+
+_FIRST = frozenset({"", "v1"})
+_VERSIONS: Mapping[str, frozenset[str]] = {
+    "state.postgres": frozenset({"v2"}),
+    "state.postgresql": frozenset({"v2"}),
+}
+
+
+def versions(type_name: str) -> frozenset[str]:
+    """Return what ``version`` may be in a component of this type; no version means v1."""
+    return _VERSIONS.get(type_name, _FIRST)
 
 
 def supported(kind: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from daprflow.sidecar.components.base import (
     StoredValue,
 )
 from daprflow.sidecar.components.state_tables import StateTables
-from daprflow.sidecar.components.ttl import parse_int, require_ttl
+from daprflow.sidecar.components.ttl import parse_sql_ttl
 from daprflow.sidecar.sqlite import MEMORY, SqliteWriter
 
 logger = logging.getLogger(__name__)
@@ -71,13 +71,7 @@ class SqliteState:
 
     def parse_ttl(self, text: str, /) -> int | None:
         """Read ``ttlInSeconds``; the error text is the real store's."""
-        try:
-            return require_ttl(parse_int(text, "ParseInt"))
-        except ComponentError as error:
-            reason = str(error)
-            if reason.startswith("strconv"):
-                reason = f"incorrect value for metadata 'ttlInSeconds': {reason}"
-            raise ComponentError(f"error parsing TTL: {reason}") from None
+        return parse_sql_ttl(text)
 
     async def get(self, key: str, /) -> StoredValue | None:
         """Return the stored value, None when absent or expired."""

@@ -29,3 +29,18 @@ def require_ttl(ttl: int) -> int | None:
     if not -1 <= ttl <= _LARGEST:
         raise ComponentError("incorrect value for metadata 'ttlInSeconds': must be -1 or greater")
     return ttl if ttl > 0 else None
+
+
+def parse_sql_ttl(text: str) -> int | None:
+    """Read ``ttlInSeconds`` as the stores on SQL databases do; None means never.
+
+    Raises:
+        ComponentError: in those stores' words.
+    """
+    try:
+        return require_ttl(parse_int(text, "ParseInt"))
+    except ComponentError as error:
+        reason = str(error)
+        if reason.startswith("strconv"):
+            reason = f"incorrect value for metadata 'ttlInSeconds': {reason}"
+        raise ComponentError(f"error parsing TTL: {reason}") from None
