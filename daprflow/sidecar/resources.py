@@ -13,6 +13,7 @@ from daprflow.protocol.resources import ComponentResource
 from daprflow.protocol.subscription_resource import SubscriptionResource
 from daprflow.sidecar.components.registry import COMPONENTS, supported, versions
 from daprflow.sidecar.endpoint_document import read_endpoint
+from daprflow.sidecar.resiliency_document import PolicyError, read_resiliency, unknown_policies
 from daprflow.sidecar.resource_document import read_component
 from daprflow.sidecar.resource_fields import DocumentError
 from daprflow.sidecar.resource_yaml import YamlError, YamlMapping, read_document
@@ -56,6 +57,7 @@ AnyResource = TypeVar("AnyResource", bound=Resource)
 READERS: Mapping[str, Callable[[YamlMapping], Resource]] = {
     "Component": read_component,
     "HTTPEndpoint": read_endpoint,
+    "Resiliency": read_resiliency,
     "Subscription": read_subscription,
 }
 """What reads a document of each kind."""
@@ -68,6 +70,8 @@ class Resources:
     Attributes:
         components: in the order of their files, as all others.
         problems: one line each: file, line, object, what to do.
+        left_out: mistakes in Resiliency documents, which are left out; as with the real runtime
+            they stop no start. A reload that finds some is refused all the same.
     """
 
     components: tuple[ComponentResource, ...] = ()
@@ -75,6 +79,7 @@ class Resources:
     subscriptions: tuple[SubscriptionResource, ...] = ()
     http_endpoints: tuple[HttpEndpointResource, ...] = ()
     resiliencies: tuple[ResiliencyResource, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -83,6 +88,7 @@ class _Found:
 
     resources: list[Resource] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def of(self, kind: type[AnyResource]) -> tuple[AnyResource, ...]:
         return tuple(each for each in self.resources if isinstance(each, kind))
@@ -104,6 +110,10 @@ def load_resources(paths: Sequence[Path], app_id: str = "", *, namespace: str = 
         for line, text in _documents(file, found.problems):
             try:
                 resource = _resource(file, line, text)
+            except PolicyError as error:
+                logger.error("%s; this resiliency is left out", error)  # noqa: TRY400 - the text says all
+                found.left_out.append(str(error))
+                continue
             except (YamlError, DocumentError) as error:
                 found.problems.append(str(error))
                 continue
@@ -115,11 +125,15 @@ def load_resources(paths: Sequence[Path], app_id: str = "", *, namespace: str = 
     found.problems.extend(_duplicates("subscription", subscriptions))
     endpoints = found.of(HttpEndpointResource)
     found.problems.extend(_duplicates("endpoint", endpoints))
+    resiliencies = found.of(ResiliencyResource)
+    found.problems.extend(unknown_policies(resiliencies))
     return Resources(
         components=components,
         problems=tuple(found.problems),
         subscriptions=subscriptions,
         http_endpoints=endpoints,
+        resiliencies=resiliencies,
+        left_out=tuple(found.left_out),
     )
 
 
