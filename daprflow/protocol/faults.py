@@ -108,6 +108,15 @@ class FaultText(msgspec.Struct, frozen=True):
 
 
 _reader = msgspec.json.Decoder(_ReadBody)
+_bulk_reader = msgspec.json.Decoder(_BulkBody)
+
+
+def failed_entries(body: bytes) -> tuple[FailedEntry, ...]:
+    """Read which entries of a bulk publish failed, none where the body does not say so."""
+    try:
+        return _bulk_reader.decode(body).failed_entries
+    except msgspec.MsgspecError:
+        return ()
 
 
 def decode(status: int, body: bytes) -> FaultText:

@@ -8,7 +8,7 @@ import msgspec
 from daprflow.protocol.gofields import fit
 from daprflow.protocol.goscan import explain, first_value
 
-__all__ = ["GoJsonError", "decode_go", "encode_go", "format_float", "normalise"]
+__all__ = ["GoJsonError", "canonical", "decode_go", "encode_go", "format_float", "normalise"]
 
 T = TypeVar("T")
 
@@ -45,9 +45,18 @@ def normalise(raw: bytes | msgspec.Raw) -> bytes:
     Raises:
         GoJsonError: it is not JSON.
     """
+    return _escape(canonical(raw))
+
+
+def canonical(raw: bytes | msgspec.Raw) -> bytes:
+    """As `normalise`, without escapes: the form in which protobuf hands on a JSON value.
+
+    Raises:
+        GoJsonError: it is not JSON.
+    """
     value = _read(bytes(raw))
     try:
-        return _escape(_sorted.encode(_float64(value)))
+        return _sorted.encode(_float64(value))
     except RecursionError:
         raise GoJsonError("exceeded max depth") from None
 

@@ -1,6 +1,7 @@
 """The grammar of schedules: six- or five-field cron, ``@every``, and the named ones."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,11 +20,23 @@ _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 _UNITS = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
 }  # fmt: skip
+_SHORTEST = timedelta(milliseconds=1)
 _duration_part = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 
 
 class ScheduleError(ValueError):
     """A schedule cannot be read; the text says which part and what is allowed."""
+
+
+class FieldCountError(ScheduleError):
+    """A calendar rule has too few or too many fields."""
+
+    def __init__(self, text: str, fields: Sequence[str]) -> None:
+        super().__init__(
+            f"schedule '{text}' has {len(fields)} fields; a job's has six, from seconds to day of "
+            "week ('0 0 3 * * *' is 3 o'clock), or is one such as '@every 15m' or '@daily'"
+        )
+        self.fields = tuple(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +83,7 @@ def parse_schedule(text: str) -> Every | Cron:
     stripped = text.strip()
     if stripped.startswith("@"):
         return _described(stripped)
-    zone = ""
-    if stripped.startswith(("CRON_TZ=", "TZ=")):
-        head, _, stripped = stripped.partition(" ")
-        zone = _zone(head.partition("=")[2])
+    zone, stripped = _split_zone(stripped)
     fields = stripped.split()
     if len(fields) == len(_FIELDS) - 1:
         fields.insert(0, "0")
@@ -82,6 +92,31 @@ def parse_schedule(text: str) -> Every | Cron:
             f"schedule '{text}' has {len(fields)} fields; write five (from minutes) or six "
             "(from seconds), or '@every 15m'"
         )
+    return Cron(" ".join(map(_checked, _FIELDS, fields)), zone)
+
+
+def parse_job_schedule(text: str) -> Every | Cron:
+    """Read a schedule in any form that Dapr's scheduler takes for a job.
+
+    Other than for a binding, a calendar rule has exactly six fields, and ``@every`` is not rounded
+    to seconds. ``CRON_TZ=Europe/Berlin`` may stand before all but ``@every``.
+
+    Raises:
+        ScheduleError: it has none of the forms.
+    """
+    zone, stripped = _split_zone(text.strip())
+    word, _, rest = stripped.partition(" ")
+    if word == "@every":
+        period = parse_duration(rest)
+        if zone or period < _SHORTEST:
+            reason = "takes no time zone" if zone else "needs a duration of at least 1ms"
+            raise ScheduleError(f"schedule '{text}': '@every' {reason}")
+        return Every(period)
+    if word.startswith("@"):
+        return Cron(_named(stripped), zone)
+    fields = stripped.split()
+    if len(fields) != len(_FIELDS):
+        raise FieldCountError(text, fields)
     return Cron(" ".join(map(_checked, _FIELDS, fields)), zone)
 
 
@@ -111,12 +146,24 @@ def _described(text: str) -> Every | Cron:
         period = parse_duration(rest)
         period = max(period, timedelta(seconds=1))  # as the runtime's scheduler rounds
         return Every(timedelta(seconds=period // timedelta(seconds=1)))
+    return Cron(_named(text))
+
+
+def _named(text: str) -> str:
     expression = NAMED.get(text)
     if expression is None:
         raise ScheduleError(
             f"schedule '{text}' is not known; write '@every 15m' or one of {', '.join(NAMED)}"
         )
-    return Cron(expression)
+    return expression
+
+
+def _split_zone(text: str) -> tuple[str, str]:
+    """Return the time zone before a rule, empty where there is none, and the rule."""
+    if not text.startswith(("CRON_TZ=", "TZ=")):
+        return "", text
+    head, _, rule = text.partition(" ")
+    return _zone(head.partition("=")[2]), rule.strip()
 
 
 def _zone(name: str) -> str:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from daprflow.sidecar.clock import Clock
-from daprflow.sidecar.components.base import Component, ComponentContext
+from daprflow.sidecar.components.base import Component, ComponentContext, OnePerName
 from daprflow.sidecar.job_scheduler import JobScheduler
 from daprflow.sidecar.job_store import JobStore, MemoryJobStore, SqliteJobStore
 
@@ -122,6 +122,12 @@ class Engine:
         shared = self._shared.get(identity)
         if shared is None:
             component = factory(context)
+            if isinstance(component, OnePerName):
+                identity = replace(identity, metadata=())
+                shared = self._shared.get(identity)
+                if shared is not None:
+                    cast("OnePerName", shared.component).configure(context.metadata)
+        if shared is None:
             opened = asyncio.get_running_loop().create_task(component.open())
             shared = self._shared[identity] = _Shared(component, opened)
         shared.users += 1

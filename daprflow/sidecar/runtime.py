@@ -2,32 +2,42 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from daprflow.protocol.documents import AppConfig, Subscription
 from daprflow.sidecar.app_health import AppHealth
 from daprflow.sidecar.app_start import read_config, read_subscriptions, wait_for_app
 from daprflow.sidecar.blocks.bindings import BindingsBlock
+from daprflow.sidecar.blocks.configuration import ConfigurationBlock
 from daprflow.sidecar.blocks.conversation import ConversationBlock
+from daprflow.sidecar.blocks.cryptography import CryptographyBlock
 from daprflow.sidecar.blocks.invocation import InvocationBlock
+from daprflow.sidecar.blocks.jobs import JobsBlock
+from daprflow.sidecar.blocks.locks import LocksBlock
 from daprflow.sidecar.blocks.metadata import MetadataBlock
 from daprflow.sidecar.blocks.pubsub import PubSubBlock, SubscriptionsRefused
 from daprflow.sidecar.blocks.pubsub_wanted import Wanted, merged
 from daprflow.sidecar.blocks.secrets import SecretsBlock
 from daprflow.sidecar.blocks.state import StateBlock
 from daprflow.sidecar.channel.base import AppChannel
-from daprflow.sidecar.components.base import Component
-from daprflow.sidecar.engine import Engine
-from daprflow.sidecar.loading import LoadedComponent, Loader
+from daprflow.sidecar.clock import sleep_until
+from daprflow.sidecar.components.base import Component, ComponentError, ConfigurationStore
+from daprflow.sidecar.engine import Engine, Work
+from daprflow.sidecar.loading import Exchange, LoadedComponent, Loader
 from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.resiliency.resiliency import Resiliency
 
 if TYPE_CHECKING:
+    from daprflow.protocol.resiliency import ResiliencyResource
     from daprflow.protocol.resources import ComponentResource
     from daprflow.sidecar.resources import Resources
 
 logger = logging.getLogger(__name__)
+
+RETIRING = 5.0
+"""Seconds that calls under way may go on using components that a reload takes away."""
 
 CUT_OFF = 1.0
 """Seconds for deliveries to notice that their connection is gone."""
@@ -56,7 +66,9 @@ class Runtime:
     Attributes:
         components: the visible ones, in load order.
         config: the app's ``/dapr/config``, as far as it is used.
+        calls: calls on the HTTP API under way since the last reload.
         extended: the extended metadata set through ``PUT /v1.0/metadata/{key}``.
+        resiliency: the policies of calls in both directions.
         shutdown_requested: set by ``POST /v1.0/shutdown``; ``shutdown_forced`` if it was forced.
     """
 
@@ -64,7 +76,11 @@ class Runtime:
     pubsub: PubSubBlock
     invocation: InvocationBlock
     bindings: BindingsBlock
+    jobs: JobsBlock
+    configuration: ConfigurationBlock
+    locks: LocksBlock
     conversation: ConversationBlock
+    cryptography: CryptographyBlock
     secrets: SecretsBlock
     metadata: MetadataBlock
 
@@ -86,10 +102,15 @@ class Runtime:
         self.extended: dict[str, str] = {}
         self.shutdown_requested = asyncio.Event()
         self.shutdown_forced = False
-        self._loader = Loader(engine, options)
+        self.resiliency = Resiliency(
+            engine.clock, engine.work, options.app_id, resources.resiliencies
+        )
+        self._loader = Loader(engine, options, self.resiliency.guard)
         self._own: tuple[Subscription, ...] | None = ()
         self._app_health: AppHealth | None = None
+        self.calls = Work()
         self._turn = asyncio.Lock()
+        self._reloading = asyncio.Lock()
         self._delivering = False
         self._seen = False
         self._closing: asyncio.Task[None] | None = None
@@ -112,21 +133,28 @@ class Runtime:
         """Open the components and make the blocks; outbound calls work from then on.
 
         Raises:
-            ComponentError: a component cannot be opened.
+            ComponentError: a component, or the file of the engine, cannot be opened.
         """
+        await self.engine.jobs.open()
         self.components = await self._loader.load(self.resources.components)
         self.secrets = SecretsBlock(self)
         self.state = StateBlock(self)
         self.pubsub = PubSubBlock(self)
         self.bindings = BindingsBlock(self)
+        self.jobs = JobsBlock(self)
+        self.configuration = ConfigurationBlock(self)
+        self.locks = LocksBlock(self)
         self.conversation = ConversationBlock(self)
+        self.cryptography = CryptographyBlock(self)
         self.invocation = InvocationBlock(self)
         self.metadata = MetadataBlock(self)
         self.engine.runtimes[self.app_id] = self
         self.health.outbound_ready = True
 
     async def add(self, resource: "ComponentResource") -> None:
-        """Open one more state store or pub/sub component while the sidecar runs.
+        """Open one more component of a block that takes some in while the sidecar runs.
+
+        Those are state, pub/sub, configuration and locks.
 
         Raises:
             ComponentError: it cannot be opened.
@@ -134,9 +162,13 @@ class Runtime:
         known = len(self.components)
         self.components = await self._loader.load((resource,))
         self.state = StateBlock(self)
+        self.locks = LocksBlock(self)
         for loaded in self.components[known:]:
             if loaded.kind == "pubsub":
                 self.pubsub.admit(loaded)
+            elif loaded.kind == "configuration":
+                store = cast("ConfigurationStore", loaded.instance)
+                self.configuration.admit(loaded.resource.name, store)
 
     async def connect(self) -> None:
         """Wait for the app, read its documents and start deliveries.
@@ -163,6 +195,89 @@ class Runtime:
         self._seen = False
         await self.connect()
 
+    async def reload(self, resources: "Resources") -> tuple[str, ...]:
+        """Bring a running sidecar to what its files say now; the app is not started anew.
+
+        Components that changed are opened before those in use are closed, and closed once the
+        calls on them have ended; what a durable broker holds waits meanwhile.
+
+        Returns:
+            one line for each part that was refused; there everything stays as it was.
+        """
+        async with self._reloading:
+            old = self.resources
+            exchange = await self._loader.exchange(resources.components)
+            try:
+                await self._exchange(exchange, resources)
+            except ComponentError as error:
+                await self._loader.revert(exchange)
+                self.components, self.resources = self._loader.components, old
+                return (*exchange.problems, str(error))
+            finished, self.calls = self.calls, Work()
+            await self._within(finished.idle(), RETIRING)
+            await self._loader.release(exchange.retired)
+            if old.http_endpoints != resources.http_endpoints:
+                await self.invocation.renew()
+            if old.resiliencies != resources.resiliencies:
+                await self.reload_resiliency(resources.resiliencies)
+            return exchange.problems
+
+    async def _exchange(self, exchange: Exchange, resources: "Resources") -> None:
+        """Make the blocks anew whose components are others, and move deliveries there.
+
+        Raises:
+            ComponentError: a component's metadata do not suit its block; nothing was changed.
+        """
+        async with self._turn:
+            self.components, self.resources = self._loader.components, resources
+            kinds = exchange.kinds
+            if "state" in kinds:
+                self.state = StateBlock(self)
+            if "secretstores" in kinds:
+                self.secrets = SecretsBlock(self)
+            if "lock" in kinds:
+                self.locks = LocksBlock(self)
+            if "conversation" in kinds:
+                self.conversation = ConversationBlock(self)
+            if "configuration" in kinds:
+                await self.configuration.renew()
+            if "bindings" in kinds:
+                await self.bindings.renew()
+            self.pubsub.readmit([each for each in self.components if each.kind == "pubsub"])
+            if self._delivering and self.channel is not None:
+                await self._redeliver(self.channel, exchange)
+
+    async def _redeliver(self, channel: AppChannel, exchange: Exchange) -> None:
+        had_brokers = any(each.kind == "pubsub" for each in exchange.before)
+        if not had_brokers and self.loaded("pubsub"):
+            self._own = await self._read_documents(channel)
+        await self._subscribe(channel)
+        await self.bindings.start()
+
+    async def _within(self, work: Awaitable[None], seconds: float) -> None:
+        """Wait for ``work``, but no longer than this on the engine's clock."""
+        clock = self.engine.clock
+        waiting = {
+            asyncio.ensure_future(work),
+            asyncio.ensure_future(sleep_until(clock, clock.now() + seconds)),
+        }
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def reload_resiliency(self, resources: "Sequence[ResiliencyResource]") -> None:
+        """Apply other Resiliency documents; breakers of unchanged policies keep their state.
+
+        Calls of the app have the new policies at once. Deliveries are restarted, and the app's
+        documents are read again, as the real runtime does after such a change.
+        """
+        self.resiliency.replace(resources)
+        if self._seen:
+            await self.reconnect()
+
     async def close(self, grace: float) -> None:
         """Stop deliveries, give every component back and drop the link to the app.
 
@@ -180,10 +295,12 @@ class Runtime:
 
     async def _close(self, grace: float) -> None:
         self.health.ready = False
+        self.resiliency.close()
         await self._end_deliveries(grace)
         if self.engine.runtimes.get(self.app_id) is self:
             del self.engine.runtimes[self.app_id]
         if self.health.outbound_ready:
+            await self.configuration.close()
             await self.invocation.close()
         await self._loader.unload()
         self.health.outbound_ready = False
@@ -241,6 +358,7 @@ class Runtime:
             self._delivering = True
             await self._subscribe(channel)
             await self.bindings.start()
+            await self.jobs.start()
 
     async def _subscribe(self, channel: AppChannel) -> None:
         """Bring the subscriptions to what the app and the files say now."""
@@ -260,5 +378,10 @@ class Runtime:
         if not self._delivering:
             return
         self._delivering = False
-        stops: list[Awaitable[None]] = [self.pubsub.stop(), self.bindings.stop()]
+        self.resiliency.stop_deliveries()
+        stops: list[Awaitable[None]] = [
+            self.pubsub.stop(),
+            self.bindings.stop(),
+            self.jobs.stop(),
+        ]
         await asyncio.gather(*stops)

@@ -8,9 +8,13 @@ from daprflow.protocol import faults
 from daprflow.protocol.faults import Fault
 from daprflow.sidecar.http_api import (
     bindings,
+    configuration,
     conversation,
+    cryptography,
     health,
     invoke,
+    jobs,
+    locks,
     metadata,
     publish,
     secrets,
@@ -45,13 +49,18 @@ NO_CONTENT = 204
 VERSIONS = frozenset({b"v1.0", b"v1.0-alpha1", b"v1.0-alpha2", b"v1.0-beta1"})
 BLOCKS: Mapping[bytes, Handler] = {
     b"bindings": bindings.handle,
+    b"configuration": configuration.handle,
     b"conversation": conversation.handle,
+    b"crypto": cryptography.handle,
     b"healthz": health.handle,
+    b"jobs": jobs.handle,
+    b"lock": locks.handle,
     b"metadata": metadata.handle,
     b"publish": publish.handle,
     b"secrets": secrets.handle,
     b"shutdown": shutdown.handle,
     b"state": state.handle,
+    b"unlock": locks.handle,
     **dict.fromkeys(unsupported.BLOCKS, unsupported.handle),
 }
 
@@ -80,6 +89,14 @@ class HttpApi:
             await _serve_other(scope, receive, send)
             return
         call = Call(self._runtime, scope, receive)
+        calls = self._runtime.calls  # a reload waits for those that were under way before it
+        calls.begin()
+        try:
+            await self._serve(call, send)
+        finally:
+            calls.end()
+
+    async def _serve(self, call: Call, send: Send) -> None:
         try:
             answer = self._guard.refusal(call)
             if answer is None and b"baggage" in call.headers:

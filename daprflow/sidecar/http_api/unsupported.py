@@ -7,12 +7,7 @@ from daprflow.sidecar.http_api.call import Answer, Call, fault_answer
 
 BLOCKS: Mapping[bytes, str] = {
     b"actors": "actors",
-    b"configuration": "configuration",
-    b"crypto": "cryptography",
-    b"jobs": "jobs",
-    b"lock": "locks",
     b"subtlecrypto": "cryptography",
-    b"unlock": "locks",
     b"workflows": "workflows",
 }
 _SHORTEST = 3

@@ -1,0 +1,167 @@
+"""The jobs building block: what one app schedules, and the ticks on their way to it."""
+
+import logging
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from daprflow.protocol import faults
+from daprflow.protocol.faults import Fault
+from daprflow.protocol.gojson import canonical
+from daprflow.protocol.http import JSON, Headers, HttpRequest
+from daprflow.protocol.jobs import (
+    DEFAULT_POLICY,
+    JobData,
+    JobDescription,
+    JobRequest,
+    name_problem,
+)
+from daprflow.sidecar.channel.base import AppAway, AppUnreachable
+from daprflow.sidecar.components.base import ComponentError
+from daprflow.sidecar.job_plan import JobRefused
+from daprflow.sidecar.job_scheduler import JobExists, Outcome
+from daprflow.sidecar.job_store import StoredJob
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+SCHEDULE = "DAPR_SCHEDULER_SCHEDULE_JOB"
+GET = "DAPR_SCHEDULER_GET_JOB"
+DELETE = "DAPR_SCHEDULER_DELETE_JOB"
+
+_SAFE = "%&=+$,:;@-_.~"
+_HEADERS: Headers = (("content-type", JSON),)
+_NOT_FOUND = 404
+
+
+class JobsBlock:
+    """The jobs of one app; other apps' have the same names without meeting."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._scheduler = runtime.engine.jobs
+        self._app_id = runtime.app_id
+        self._namespace = runtime.options.namespace
+        self._channel = runtime.channel
+        self._stopping = False
+
+    async def schedule(self, name: str, job: JobRequest) -> None:
+        """Keep a job; returns when it is safe.
+
+        Raises:
+            Fault: it cannot be scheduled, or its name is taken and it does not overwrite.
+        """
+        if job.name:
+            text = "Set the job name in the url only"
+            raise faults.job(400, "DAPR_SCHEDULER_JOB_NAME", text, self._app_id)
+        if not name:
+            raise self._fault(400, "DAPR_SCHEDULER_JOB_NAME_EMPTY", "Name is empty")
+        if job.schedule is None and job.due_time is None:
+            raise self._fault(400, "DAPR_SCHEDULER_SCHEDULE_EMPTY", "Schedule is empty")
+        if problem := name_problem(name):
+            raise self._refusal(f"job name is invalid: {problem}")
+        try:
+            await self._scheduler.schedule(self._app_id, name, _completed(job))
+        except JobRefused as error:
+            raise self._refusal(f"job failed validation: {error}") from None
+        except JobExists:
+            key = f"app||{self._namespace}||{self._app_id}||{name}"
+            text = f"rpc error: code = AlreadyExists desc = job already exists: '{key}'"
+            text = f"failed to schedule job due to: {text}"
+            raise self._fault(409, SCHEDULE, text) from None
+        except ComponentError as error:
+            raise self._refusal(str(error)) from error
+
+    def describe(self, name: str) -> JobDescription:
+        """Return a job as it was asked for.
+
+        Raises:
+            Fault: there is none of that name.
+        """
+        stored = self._scheduler.find(self._app_id, name)
+        if stored is None:
+            text = f"rpc error: code = NotFound desc = job not found: {name}"
+            raise self._fault(500, GET, f"failed to get job due to: {text}")
+        job = stored.job
+        return JobDescription(
+            name=name,
+            schedule=job.schedule,
+            repeats=job.repeats,
+            due_time=job.due_time,
+            ttl=job.ttl,
+            data=msgspec.UNSET if job.data is msgspec.UNSET else JobData(value=job.data),
+            failure_policy=job.failure_policy,
+        )
+
+    async def delete(self, name: str) -> None:
+        """Forget a job; a missing one is no error.
+
+        Raises:
+            Fault: it could not be written.
+        """
+        try:
+            await self._scheduler.delete(self._app_id, name)
+        except ComponentError as error:
+            text = f"failed to delete job due to: {error}"
+            raise self._fault(500, DELETE, text) from error
+
+    async def start(self) -> None:
+        """Take the app's ticks; without an app they wait."""
+        if self._channel is not None:
+            self._stopping = False
+            self._scheduler.attach(self._app_id, self._deliver)
+
+    async def stop(self) -> None:
+        """Take no more ticks, and wait for those in flight."""
+        self._stopping = True
+        await self._scheduler.detach(self._app_id, self._deliver)
+
+    async def _deliver(self, stored: StoredJob) -> Outcome:
+        """Post one tick; any 2xx is a success, and 404 is final."""
+        channel = self._channel
+        if channel is None:  # pragma: no cover - start() takes no ticks then
+            return Outcome.AWAY
+        try:
+            answer = await channel.send(_request(stored))
+        except AppUnreachable as error:
+            # What was cut from this side is no attempt either.
+            if self._stopping or isinstance(error, AppAway):
+                return Outcome.AWAY
+            logger.warning("job '%s': the app did not answer: %s", stored.name, error)
+            return Outcome.FAILED
+        return _judge(stored.name, answer.status)
+
+    def _refusal(self, error: str) -> Fault:
+        text = f"failed to schedule job due to: rpc error: code = Unknown desc = {error}"
+        return self._fault(500, SCHEDULE, text)
+
+    def _fault(self, status: int, reason: str, message: str) -> Fault:
+        return faults.job(status, reason, message, self._app_id, self._namespace)
+
+
+def _request(stored: StoredJob) -> HttpRequest:
+    data = stored.job.data
+    body = b"" if data is msgspec.UNSET else bytes(data)
+    return HttpRequest("POST", f"/job/{quote(stored.name, safe=_SAFE)}", _HEADERS, body)
+
+
+def _judge(name: str, status: int) -> Outcome:
+    if status == _NOT_FOUND:
+        logger.error("job '%s': the app has no handler for it (404)", name)
+        return Outcome.DONE
+    if 200 <= status < 300:  # noqa: PLR2004 - the 2xx
+        return Outcome.DONE
+    logger.warning("job '%s': the app answered %d", name, status)
+    return Outcome.FAILED
+
+
+def _completed(job: JobRequest) -> JobRequest:
+    """Return a job with the policy it gets where it names none, and its data in the usual form."""
+    policy, data = job.failure_policy, job.data
+    if policy is None or (policy.drop is None and policy.constant is None):
+        policy = DEFAULT_POLICY
+    if data is not msgspec.UNSET:
+        data = msgspec.Raw(canonical(data))
+    return msgspec.structs.replace(job, failure_policy=policy, data=data)
