@@ -6,9 +6,10 @@ only kind so far; another one is another entry of `STORE_WAYS` and its like.
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -18,12 +19,86 @@ from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import PubSub, StateStore
 from daprflow.sidecar.components.registry import COMPONENTS
 from tests.conformance.brokers import Broker, Traits
-from tests.conformance.stores import ComponentStore, SidecarStore, Store
+from tests.conformance.stores import (
+    ComponentStore,
+    Pass,
+    Refused,
+    SidecarStore,
+    Store,
+    StoreTraits,
+)
 from tests.helpers.components import context
+from tests.helpers.servers import Server, postgres_server, redis_server
 from tests.helpers.sidecar import in_process_sidecar
 
-STATE_TYPES = ("state.in-memory", "state.sqlite")
-STATE_METADATA = {"state.in-memory": {}, "state.sqlite": {"connectionString": "state.db"}}
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a state store keeps its values: what it is made from, and how its time passes."""
+
+    metadata: Mapping[str, str]
+    wait: Pass
+
+
+def own_time(
+    metadata: Mapping[str, str],
+) -> Callable[[VirtualClock], AbstractAsyncContextManager[Place]]:
+    """Return the place of a store that knows no other time than the engine's."""
+
+    @contextlib.asynccontextmanager
+    async def place(clock: VirtualClock) -> AsyncIterator[Place]:
+        async def wait(seconds: int) -> float:
+            clock.move_to(clock.now() + seconds)
+            return clock.now()
+
+        yield Place(metadata, wait)
+
+    return place
+
+
+def server_time(
+    server: Callable[[], AbstractAsyncContextManager[Server]],
+) -> Callable[[VirtualClock], AbstractAsyncContextManager[Place]]:
+    """Return the place of a store on a server, which has its own time."""
+
+    @contextlib.asynccontextmanager
+    async def place(_clock: VirtualClock) -> AsyncIterator[Place]:
+        async with server() as running:
+
+            async def wait(seconds: int) -> float:
+                if seconds:
+                    await running.age(seconds)
+                return time.time()
+
+            yield Place(running.metadata, wait)
+
+    return place
+
+
+@dataclass(frozen=True, slots=True)
+class StateKind:
+    """A type of state store."""
+
+    place: Callable[[VirtualClock], AbstractAsyncContextManager[Place]]
+    traits: StoreTraits = field(default_factory=StoreTraits)
+
+
+ON_REDIS = StoreTraits(
+    second_first_write=Refused,
+    rolls_back=False,
+    keeps_missing_missing=False,
+    shows_expiry=False,
+    rewrite_ends_ttl=False,
+    query_error=b"ERR_STATE_QUERY",
+)
+STATE: Mapping[str, StateKind] = {
+    "state.in-memory": StateKind(own_time({})),
+    "state.sqlite": StateKind(own_time({"connectionString": "state.db"})),
+    "state.redis": StateKind(server_time(redis_server), ON_REDIS),
+    "state.postgresql": StateKind(
+        server_time(postgres_server), StoreTraits(second_first_write=Refused)
+    ),
+}
 
 
 @pytest.fixture
@@ -35,21 +110,23 @@ def clock() -> VirtualClock:
 @contextlib.asynccontextmanager
 async def alone(kind: str, root: Path, clock: VirtualClock) -> AsyncIterator[Store]:
     """A state component by itself."""
-    made_from = context(root, clock, kind, **STATE_METADATA[kind])
-    component = cast("StateStore", COMPONENTS[kind](made_from))
-    await component.open()
-    try:
-        yield ComponentStore(component)
-    finally:
-        await component.close()
+    async with STATE[kind].place(clock) as place:
+        made_from = context(root, clock, kind, **place.metadata)
+        component = cast("StateStore", COMPONENTS[kind](made_from))
+        await component.open()
+        try:
+            yield ComponentStore(component, STATE[kind].traits, place.wait)
+        finally:
+            await component.close()
 
 
 @contextlib.asynccontextmanager
 async def embedded(kind: str, root: Path, clock: VirtualClock) -> AsyncIterator[Store]:
     """A state component behind the HTTP API of an embedded sidecar."""
-    components = {"it": (kind, STATE_METADATA[kind])}
-    async with in_process_sidecar(root, components, clock=clock) as sidecar:
-        yield SidecarStore(sidecar.exchange, "it")
+    async with STATE[kind].place(clock) as place:
+        components = {"it": (kind, place.metadata)}
+        async with in_process_sidecar(root, components, clock=clock) as sidecar:
+            yield SidecarStore(sidecar.exchange, "it", STATE[kind].traits, place.wait)
 
 
 STORE_WAYS: Mapping[str, Callable[[str, Path, VirtualClock], AbstractAsyncContextManager[Store]]]
@@ -58,7 +135,7 @@ STORE_WAYS = {"alone": alone, "embedded": embedded}
 
 def stores(*ways: str) -> list[tuple[str, str]]:
     """Return each state type with each of the ways to reach it."""
-    return [(kind, way) for kind in STATE_TYPES for way in ways]
+    return [(kind, way) for kind in STATE for way in ways]
 
 
 def label(param: tuple[str, str]) -> str:

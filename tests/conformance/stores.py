@@ -9,7 +9,13 @@ from urllib.parse import quote
 import msgspec
 
 from daprflow.protocol.http import Exchange, HttpRequest, HttpResponse
-from daprflow.sidecar.components.base import EtagConflict, EtagInvalid, StateStore, StateWrite
+from daprflow.sidecar.components.base import (
+    ComponentError,
+    EtagConflict,
+    EtagInvalid,
+    StateStore,
+    StateWrite,
+)
 
 
 class Mismatch(Exception):  # noqa: N818 - named for what happened
@@ -45,8 +51,36 @@ class Item:
     ttl: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StoreTraits:
+    """Where the real stores differ from each other, and so do ours.
+
+    Attributes:
+        second_first_write: what a second first-write without an ETag is refused as.
+        rolls_back: whether a transaction that fails at one key undoes the others.
+        keeps_missing_missing: whether a set with an ETag needs a stored value.
+        shows_expiry: whether reads report the time of expiry.
+        rewrite_ends_ttl: whether a write without a TTL removes an earlier one.
+        query_error: what a query is answered with.
+    """
+
+    second_first_write: type[Exception] = Mismatch
+    rolls_back: bool = True
+    keeps_missing_missing: bool = True
+    shows_expiry: bool = True
+    rewrite_ends_ttl: bool = True
+    query_error: bytes = b"ERR_STATE_STORE_NOT_SUPPORTED"
+
+
+Pass = Callable[[int], Awaitable[float]]
+"""Lets seconds pass for a store, and returns the time that it has then."""
+
+
 class Store(Protocol):
     """What every row needs of a store."""
+
+    traits: StoreTraits
+    wait: Pass
 
     async def get(self, key: str) -> Read | None:
         """Return what is stored under ``key``."""
@@ -76,8 +110,10 @@ class Store(Protocol):
 class ComponentStore:
     """The component itself, without a sidecar around it."""
 
-    def __init__(self, component: StateStore) -> None:
+    def __init__(self, component: StateStore, traits: StoreTraits, wait: Pass) -> None:
         self._component = component
+        self.traits = traits
+        self.wait = wait
 
     async def get(self, key: str) -> Read | None:
         """Read one value."""
@@ -127,14 +163,18 @@ async def _translated(operation: Callable[[], Awaitable[None]]) -> None:
         raise Mismatch(str(error)) from error
     except EtagInvalid as error:
         raise Mismatch(str(error)) from error
+    except ComponentError as error:
+        raise Refused(str(error)) from error
 
 
 class SidecarStore:
     """A store behind the HTTP API of a sidecar, whichever kind of sidecar that is."""
 
-    def __init__(self, exchange: Exchange, name: str) -> None:
+    def __init__(self, exchange: Exchange, name: str, traits: StoreTraits, wait: Pass) -> None:
         self.exchange = exchange
         self.name = name
+        self.traits = traits
+        self.wait = wait
 
     async def call(
         self, method: str, path: str, body: Any = None, *headers: tuple[str, str]

@@ -1,0 +1,111 @@
+"""The real servers that some tests need: where they are, and a clean part of each for one test.
+
+``DAPRFLOW_TEST_REDIS`` holds ``host:port`` and ``DAPRFLOW_TEST_POSTGRES`` a URL; ``.ci/run`` starts
+both. Without them these tests are skipped, and on CI they fail.
+"""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+import pytest
+
+REDIS = "DAPRFLOW_TEST_REDIS"
+POSTGRES = "DAPRFLOW_TEST_POSTGRES"
+_MARK = "daprflow-tests"
+
+
+class Server(Protocol):
+    """Part of a server, as a component sees it and a test may act on it."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What a component is made from."""
+        ...
+
+    async def age(self, seconds: int) -> None:
+        """Bring every expiry nearer, as if time had passed."""
+        ...
+
+
+def address_of(variable: str) -> str:
+    """Return what ``variable`` holds; without it skip the test, and fail it on CI."""
+    if address := os.environ.get(variable):
+        return address
+    reason = f"{variable} is not set; .ci/run starts a server and sets it"
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    """One database of a Redis server, empty at the start; ``metadata`` is a component's."""
+
+    client: Any
+    metadata: Mapping[str, str]
+
+    async def age(self, seconds: int) -> None:
+        """Bring every expiry nearer, as if time had passed."""
+        async for key in self.client.scan_iter():
+            if (left := await self.client.pttl(key)) >= 0:
+                await self.client.pexpire(key, left - seconds * 1000)
+
+
+@contextlib.asynccontextmanager
+async def redis_server() -> AsyncIterator[RedisServer]:
+    """Give a database that only this worker of pytest uses."""
+    from redis.asyncio import Redis
+
+    host, _, port = address_of(REDIS).rpartition(":")
+    number = 1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    client = Redis(host=host, port=int(port), db=number, decode_responses=True)
+    try:
+        if await client.dbsize() and not await client.exists(_MARK):
+            pytest.fail(f"database {number} of {host}:{port} is not empty; give tests another one")
+        await client.flushdb()
+        metadata = {"redisHost": f"{host}:{port}", "redisDB": str(number)}
+        yield RedisServer(client, metadata)
+        await client.flushdb()
+        await client.set(_MARK, "leave this database to the tests of daprflow", ex=3600)
+    finally:
+        await client.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """Tables of its own on a PostgreSQL server; ``metadata`` is a component's."""
+
+    connection: Any
+    prefix: str
+    metadata: Mapping[str, str]
+
+    async def age(self, seconds: int) -> None:
+        """Bring every expiry nearer, as if time had passed."""
+        await self.connection.execute(
+            f"UPDATE {self.prefix}state SET expires_at = expires_at - make_interval(secs => $1)",  # noqa: S608 - our own prefix
+            seconds,
+        )
+
+
+@contextlib.asynccontextmanager
+async def postgres_server() -> AsyncIterator[PostgresServer]:
+    """Give table names that nobody else uses; what is made under them is dropped."""
+    import asyncpg
+
+    url = address_of(POSTGRES)
+    prefix = f"t{uuid4().hex[:12]}_"
+    metadata = {
+        "connectionString": url,
+        "tablePrefix": prefix,
+        "metadataTableName": f"{prefix}metadata",
+    }
+    connection = await asyncpg.connect(url)
+    try:
+        yield PostgresServer(connection, prefix, metadata)
+        await connection.execute(f"DROP TABLE IF EXISTS {prefix}state, {prefix}metadata")
+    finally:
+        await connection.close()
