@@ -67,6 +67,7 @@ class Runtime:
         components: the visible ones, in load order.
         config: the app's ``/dapr/config``, as far as it is used.
         calls: calls on the HTTP API under way since the last reload.
+        loader: opens components and looks up what documents refer to.
         extended: the extended metadata set through ``PUT /v1.0/metadata/{key}``.
         resiliency: the policies of calls in both directions.
         shutdown_requested: set by ``POST /v1.0/shutdown``; ``shutdown_forced`` if it was forced.
@@ -105,7 +106,7 @@ class Runtime:
         self.resiliency = Resiliency(
             engine.clock, engine.work, options.app_id, resources.resiliencies
         )
-        self._loader = Loader(engine, options, self.resiliency.guard)
+        self.loader = Loader(engine, options, self.resiliency.guard)
         self._own: tuple[Subscription, ...] | None = ()
         self._app_health: AppHealth | None = None
         self.calls = Work()
@@ -119,6 +120,11 @@ class Runtime:
     def subscriptions(self) -> tuple[Wanted, ...]:
         """The subscriptions that run now."""
         return self.pubsub.subscriptions
+
+    @property
+    def http_endpoints(self) -> tuple[str, ...]:
+        """The names of hosts outside Dapr."""
+        return self.invocation.endpoints if self.health.outbound_ready else ()
 
     @property
     def app_healthy(self) -> bool:
@@ -136,7 +142,7 @@ class Runtime:
             ComponentError: a component, or the file of the engine, cannot be opened.
         """
         await self.engine.jobs.open()
-        self.components = await self._loader.load(self.resources.components)
+        self.components = await self.loader.load(self.resources.components)
         self.secrets = SecretsBlock(self)
         self.state = StateBlock(self)
         self.pubsub = PubSubBlock(self)
@@ -147,6 +153,7 @@ class Runtime:
         self.conversation = ConversationBlock(self)
         self.cryptography = CryptographyBlock(self)
         self.invocation = InvocationBlock(self)
+        await self.invocation.renew()
         self.metadata = MetadataBlock(self)
         self.engine.runtimes[self.app_id] = self
         self.health.outbound_ready = True
@@ -160,7 +167,7 @@ class Runtime:
             ComponentError: it cannot be opened.
         """
         known = len(self.components)
-        self.components = await self._loader.load((resource,))
+        self.components = await self.loader.load((resource,))
         self.state = StateBlock(self)
         self.locks = LocksBlock(self)
         for loaded in self.components[known:]:
@@ -206,18 +213,16 @@ class Runtime:
         """
         async with self._reloading:
             old = self.resources
-            exchange = await self._loader.exchange(resources.components)
+            exchange = await self.loader.exchange(resources.components)
             try:
                 await self._exchange(exchange, resources)
             except ComponentError as error:
-                await self._loader.revert(exchange)
-                self.components, self.resources = self._loader.components, old
+                await self.loader.revert(exchange)
+                self.components, self.resources = self.loader.components, old
                 return (*exchange.problems, str(error))
             finished, self.calls = self.calls, Work()
             await self._within(finished.idle(), RETIRING)
-            await self._loader.release(exchange.retired)
-            if old.http_endpoints != resources.http_endpoints:
-                await self.invocation.renew()
+            await self.loader.release(exchange.retired)
             if old.resiliencies != resources.resiliencies:
                 await self.reload_resiliency(resources.resiliencies)
             return exchange.problems
@@ -229,7 +234,10 @@ class Runtime:
             ComponentError: a component's metadata do not suit its block; nothing was changed.
         """
         async with self._turn:
-            self.components, self.resources = self._loader.components, resources
+            before, self.resources = self.resources, resources
+            if before.http_endpoints != resources.http_endpoints:
+                await self.invocation.renew()
+            self.components = self.loader.components
             kinds = exchange.kinds
             if "state" in kinds:
                 self.state = StateBlock(self)
@@ -302,7 +310,7 @@ class Runtime:
         if self.health.outbound_ready:
             await self.configuration.close()
             await self.invocation.close()
-        await self._loader.unload()
+        await self.loader.unload()
         self.health.outbound_ready = False
 
     async def _end_deliveries(self, grace: float) -> None:

@@ -15,3 +15,12 @@ async def until(clock: VirtualClock, done: Callable[[], bool], within: float = 1
         await asyncio.sleep(0.002)
         if not done() and (due := clock.due()) is not None:
             clock.move_to(due)
+
+
+async def eventually(done: Callable[[], bool], within: float = 10.0) -> None:
+    """Let real work go on until ``done()`` holds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while not done():
+        assert loop.time() < deadline, "what was awaited did not happen"
+        await asyncio.sleep(0.002)

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -76,9 +76,16 @@ class RecordedApp:
 
 
 class Replay:
-    """One session of steps in order."""
+    """One session of steps in order; ``redis`` does what such a command does."""
 
-    def __init__(self, client: RawClient, app: RecordingApp, app_port: int) -> None:
+    def __init__(
+        self,
+        client: RawClient,
+        app: RecordingApp,
+        app_port: int,
+        redis: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._redis = redis
         self._client = client
         self._app = app
         self._app_port = str(app_port)
@@ -86,8 +93,8 @@ class Replay:
 
     async def play(self, step: Step) -> Played:
         """Play one step and wait for the calls it brings about."""
-        self._prepare(step)
         seen = len(self._app.calls) if step.request else 0
+        await self._prepare(step)
         response = None
         if step.request is not None:
             response = await self._client.send(self._request(step.request))
@@ -103,8 +110,10 @@ class Replay:
             if (call.path, call.method) != (LEFT_OUT, "POST")
         ]
 
-    def _prepare(self, step: Step) -> None:
+    async def _prepare(self, step: Step) -> None:
         for before in step.before:
+            if before.redis:
+                await self._redis(before.redis)
             for path, answer in before.app_answers.items():
                 if isinstance(answer, str):
                     self._app.answers.pop(path, None)
@@ -114,17 +123,19 @@ class Replay:
     def _request(self, recorded: Request) -> HttpRequest:
         body = recorded.body or ""
         data = base64.b64decode(body["base64"]) if isinstance(body, dict) else body.encode()
+        target = recorded.path.replace(RECORDED_APP_PORT, self._app_port)
         for ours, theirs in self._ids.items():
             data = data.replace(ours.encode(), theirs.encode())
+            target = target.replace(ours, theirs)
         return HttpRequest(
             recorded.method,
-            recorded.path.replace(RECORDED_APP_PORT, self._app_port),
+            target,
             tuple(recorded.headers.items()),
             data,
         )
 
     def _learn(self, step: Step, observed: HttpResponse) -> None:
-        """Note which observed ETag stands for which recorded one: later requests carry it."""
+        """Note which observed id stands for which recorded one: later requests carry it."""
         recorded = step.response
         if recorded is None:
             return

@@ -3,8 +3,12 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import cast
 
+from daprflow.sidecar.components.base import EditableConfiguration
+from daprflow.sidecar.runtime import Runtime
 from tests.helpers.http_client import RawClient
 from tests.helpers.recording import RecordingApp, free_socket, port_of, serve
 from tests.helpers.sidecar import running_sidecar
@@ -24,10 +28,21 @@ COMPONENTS = {
     "tick": ("bindings.cron", {"schedule": "@every 5s"}),
     "files": ("bindings.localstorage", {"rootPath": "{root}/files"}),
     "echo": ("conversation.echo", {}),
+    "config": ("configuration.daprflow", {}),
+    "lock": ("lock.daprflow", {}),
 }
-"""What the recording's runtime was started with, as far as it is offered."""
+"""What the recording's runtime was started with, as far as it is offered, or what stands in."""
 
 SECRETS = '{"db":{"password":"p1","user":"u"},"token":"t0"}'
+
+
+async def change_configuration(runtime: Runtime, command: str) -> None:
+    """Do to the configuration store what ``set KEY VALUE||VERSION`` does to Redis."""
+    verb, key, value, *further = command.split()
+    if verb == "set" and not further:
+        store = cast("EditableConfiguration", runtime.configuration.find("config"))
+        text, _, version = value.partition("||")
+        await store.put(key, text, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,8 @@ async def play_session(root: Path, steps: Sequence[Step]) -> Session:
         serve(app, sock),
         running_sidecar(root, components, app_id="app1", app_port=port) as sidecar,
     ):
-        played = await play_all(Replay(RawClient(sidecar.port), app, port), steps)
+        seed = partial(change_configuration, sidecar.runtime)
+        played = await play_all(Replay(RawClient(sidecar.port), app, port, seed), steps)
     places = {
         f"127.0.0.1:{port}": "<app>",
         str(port): ANY_PORT,

@@ -128,7 +128,7 @@ def test_recordings_are_present() -> None:
     """The recording holds the steps that this module replays."""
     require_recordings()
     assert len(STEPS) == 303
-    assert len(REPLAYED) == 176
+    assert len(REPLAYED) == 193
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,15 @@ RECORDED_APP_PORT = "46100"
 
 NOT_OFFERED = (
     "redis",
-    "config ",
-    "lock",
-    "unlock",
     "actor ",
     "metadata actors",
     "v1.0 ",
     "v1.0-",
 )
-"""Names of steps that start like this use a building block or component not offered yet."""
+"""Names of steps that start like this use a building block or component not offered yet.
+
+Jobs are offered; their steps are replayed in ``test_jobs_replay.py``.
+"""
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -60,9 +60,14 @@ class AppCall(msgspec.Struct, frozen=True):
 
 
 class Before(msgspec.Struct, frozen=True):
-    """Something done before a step; a text such as "default again" takes an answer back."""
+    """Something done before a step; a text such as "default again" takes an answer back.
+
+    Attributes:
+        redis: a command to the Redis behind the recording's components.
+    """
 
     app_answers: dict[str, AppAnswer | str] = {}
+    redis: str = ""
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -58,6 +58,15 @@ class Component(Protocol):
 
     async def close(self) -> None:
         """Release everything."""
+        ...
+
+
+@runtime_checkable
+class OnePerName(Protocol):
+    """A component whose data are in one place for each name: all who name it share one instance."""
+
+    def configure(self, metadata: Mapping[str, str], /) -> None:
+        """Go on with other metadata; `ComponentError` where they make no sense."""
         ...
 
 

@@ -60,6 +60,7 @@ BLOCKS: Mapping[bytes, Handler] = {
     b"secrets": secrets.handle,
     b"shutdown": shutdown.handle,
     b"state": state.handle,
+    b"subtlecrypto": cryptography.handle_subtle,
     b"unlock": locks.handle,
     **dict.fromkeys(unsupported.BLOCKS, unsupported.handle),
 }

@@ -7,7 +7,6 @@ from daprflow.sidecar.http_api.call import Answer, Call, fault_answer
 
 BLOCKS: Mapping[bytes, str] = {
     b"actors": "actors",
-    b"subtlecrypto": "cryptography",
     b"workflows": "workflows",
 }
 _SHORTEST = 3

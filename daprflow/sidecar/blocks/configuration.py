@@ -1,0 +1,227 @@
+"""The configuration building block: stores by name, subscriptions, and calls on the app."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
+
+from daprflow.protocol import faults
+from daprflow.protocol.configuration import PREFIX, ConfigurationEvent, ConfigurationItem
+from daprflow.protocol.gojson import encode_go
+from daprflow.protocol.http import JSON, HttpRequest
+from daprflow.sidecar.channel.base import AppUnreachable
+from daprflow.sidecar.components.base import (
+    ComponentError,
+    ConfigurationStore,
+    ConfigurationValue,
+)
+from daprflow.sidecar.identifiers import new_id
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.channel.base import AppChannel
+    from daprflow.sidecar.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+_SAFE = "/%?=&$+,:;@-_.~"
+_OK = 200
+
+
+@dataclass(slots=True)
+class _Subscription:
+    """One subscription; ``turn`` keeps its calls on the app in order."""
+
+    id: str
+    store: str
+    keys: Sequence[str]
+    metadata: Mapping[str, str]
+    stop: Callable[[], Awaitable[None]] | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class ConfigurationBlock:
+    """The configuration stores that one app sees, and what it subscribed to.
+
+    A subscription is tied neither to the call that made it nor to the app's process: it ends with
+    ``unsubscribe`` or with this sidecar.
+    """
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._work = runtime.engine.work
+        self._stores = _stores(runtime)
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def find(self, store: str) -> ConfigurationStore | None:
+        """Return the store of that name, None where there is none."""
+        return self._stores.get(store)
+
+    def admit(self, name: str, store: ConfigurationStore) -> None:
+        """Take in one more store while the sidecar runs."""
+        self._stores[name] = store
+
+    async def renew(self) -> None:
+        """Take the stores as they are now; what is subscribed to a changed one moves there."""
+        before, self._stores = self._stores, _stores(self._runtime)
+        for subscription in list(self._subscriptions.values()):
+            if self._stores.get(subscription.store) is not before.get(subscription.store):
+                await _end(subscription)
+                await self._move(subscription)
+
+    async def _move(self, subscription: _Subscription) -> None:
+        store, channel = self._stores.get(subscription.store), self._runtime.channel
+        if store is None or channel is None:
+            self._subscriptions.pop(subscription.id, None)
+            return
+        try:
+            subscription.stop = await store.subscribe(
+                subscription.keys, subscription.metadata, self._teller(subscription, channel)
+            )
+        except ComponentError as error:
+            self._subscriptions.pop(subscription.id, None)
+            logger.error(  # noqa: TRY400 - the text says all
+                "the subscription to configuration store '%s' ended when its file changed: %s",
+                subscription.store,
+                error,
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the stores."""
+        return tuple(self._stores)
+
+    async def get(
+        self, store: str, keys: Sequence[str], metadata: Mapping[str, str]
+    ) -> dict[str, ConfigurationItem]:
+        """Return the items that exist of ``keys``, sorted; no keys asks for all."""
+        found = self._store(store)
+        try:
+            items = await found.get(keys, metadata)
+        except ComponentError as error:
+            raise faults.configuration_get(store, keys, str(error)) from error
+        return _on_the_wire(items)
+
+    async def subscribe(self, store: str, keys: Sequence[str], metadata: Mapping[str, str]) -> str:
+        """Have changes of ``keys`` posted to the app, of all items without any; return the id."""
+        found = self._store(store)
+        channel = self._runtime.channel
+        if channel is None:
+            raise faults.configuration_without_app()
+        subscription = _Subscription(new_id(), store, keys, metadata)
+        self._subscriptions[subscription.id] = subscription
+        try:
+            subscription.stop = await found.subscribe(
+                keys, metadata, self._teller(subscription, channel)
+            )
+        except BaseException as error:
+            del self._subscriptions[subscription.id]
+            if isinstance(error, ComponentError):
+                raise faults.configuration_subscribe(store, keys, str(error)) from error
+            raise
+        return subscription.id
+
+    async def unsubscribe(self, store: str, subscription: str) -> None:
+        """End a subscription.
+
+        Raises:
+            ComponentError: the store has no such subscription.
+        """
+        self._store(store)
+        found = self._subscriptions.get(subscription)
+        if found is None or found.store != store:
+            raise ComponentError(f"subscription with id {subscription} does not exist")
+        del self._subscriptions[subscription]
+        await _end(found)
+
+    async def close(self) -> None:
+        """End every subscription."""
+        remaining, self._subscriptions = list(self._subscriptions.values()), {}
+        for subscription in remaining:
+            await _end(subscription)
+        telling = set(self._telling)
+        for task in telling:
+            task.cancel()
+        if telling:
+            await asyncio.wait(telling)
+
+    def _store(self, name: str) -> ConfigurationStore:
+        store = self._stores.get(name)
+        if store is None:
+            if not self._stores:
+                raise faults.configuration_not_configured()
+            raise faults.configuration_not_found(name)
+        return store
+
+    # ---- the app --------------------------------------------------------------------------------
+
+    def _teller(
+        self, subscription: _Subscription, channel: "AppChannel"
+    ) -> Callable[[Mapping[str, ConfigurationValue]], Awaitable[None]]:
+        def changed(items: Mapping[str, ConfigurationValue]) -> Awaitable[None]:
+            # Counted at once, not when the loop gets to it: a test must not see a gap.
+            self._work.begin()
+            event = ConfigurationEvent(subscription.id, _on_the_wire(items))
+            task = asyncio.create_task(self._tell(subscription, channel, event))
+            self._telling.add(task)
+            task.add_done_callback(self._told)
+            return task
+
+        return changed
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._telling.discard(task)
+        self._work.end()
+
+    async def _tell(
+        self, subscription: _Subscription, channel: "AppChannel", event: ConfigurationEvent
+    ) -> None:
+        """Post the whole event once for each key of it; exactly 200 is a success."""
+        body = encode_go(event) + b"\n"
+        async with subscription.turn:
+            for key in event.items:
+                if subscription.id in self._subscriptions:
+                    await self._post(subscription.store, key, body, channel)
+
+    async def _post(self, store: str, key: str, body: bytes, channel: "AppChannel") -> None:
+        if not self._runtime.app_healthy:
+            logger.error(
+                "configuration '%s': a change of '%s' is not passed on: the app is not in a "
+                "healthy state",
+                store,
+                key,
+            )
+            return
+        path = quote(f"{PREFIX}{store}/{key}", safe=_SAFE)
+        request = HttpRequest("POST", path, (("content-type", JSON),), body)
+        try:
+            answer = await channel.send(request)
+        except AppUnreachable as error:
+            logger.error("configuration '%s': the app could not be told: %s", store, error)  # noqa: TRY400 - the text says all
+            return
+        if answer.status != _OK:
+            logger.error(
+                "configuration '%s': the app answered POST %s with status %d",
+                store,
+                path,
+                answer.status,
+            )
+
+
+def _stores(runtime: "Runtime") -> dict[str, ConfigurationStore]:
+    stores = runtime.loaded("configuration")
+    return {name: cast("ConfigurationStore", item) for name, item in stores.items()}
+
+
+async def _end(subscription: _Subscription) -> None:
+    if subscription.stop is not None:
+        await subscription.stop()
+
+
+def _on_the_wire(items: Mapping[str, ConfigurationValue]) -> dict[str, ConfigurationItem]:
+    return {
+        key: ConfigurationItem(item.value, item.version, item.metadata or None)
+        for key, item in sorted(items.items())
+    }
