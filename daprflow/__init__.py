@@ -5,6 +5,7 @@ from daprflow.app import DaprFlow
 from daprflow.client import Client, Item, Store
 from daprflow.errors import (
     AppDefinitionError,
+    BulkPublishError,
     DaprFlowError,
     Drop,
     EtagMismatch,
@@ -19,6 +20,7 @@ from daprflow.errors import (
 from daprflow.handlers.envelopes import Batch, BindingEvent, Entry
 from daprflow.handlers.handler import Delivery, Interceptor, Next, Outcome
 from daprflow.handlers.router import Router
+from daprflow.handlers.trace import trace_context
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
 
@@ -26,6 +28,7 @@ __all__ = [
     "AppDefinitionError",
     "Batch",
     "BindingEvent",
+    "BulkPublishError",
     "Client",
     "CloudEvent",
     "DaprFlow",
@@ -50,4 +53,5 @@ __all__ = [
     "Status",
     "Store",
     "Topic",
+    "trace_context",
 ]

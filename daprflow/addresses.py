@@ -1,6 +1,10 @@
 """Typed handles: an address plus the types that travel there."""
 
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+import re
+from typing import Any, Generic, TypeVar, overload
+
+_ROUTE = re.compile(r"([A-Za-z]+) +(/.*)")
 
 T = TypeVar("T")
 In = TypeVar("In")
@@ -17,14 +21,28 @@ class Topic(Generic[T]):
         pubsub: the component's name.
         name: the topic's name.
         payload: what an event's ``data`` is decoded to.
+        metadata: request metadata of every publish, such as ``{"ttlInSeconds": "60"}``.
+        key: gives the ``partitionKey`` of an event from its data, such as
+            ``key=lambda order: order.customer``: brokers keep the order of events of one key.
     """
 
-    __slots__ = ("name", "payload", "pubsub")
+    __slots__ = ("key", "metadata", "name", "payload", "pubsub")
 
-    def __init__(self, pubsub: str, name: str, payload: type[T], /) -> None:
+    def __init__(
+        self,
+        pubsub: str,
+        name: str,
+        payload: type[T],
+        /,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        key: Callable[[T], str] | None = None,
+    ) -> None:
         self.pubsub = pubsub
         self.name = name
         self.payload = payload
+        self.metadata: Mapping[str, str] = dict(metadata or {})
+        self.key = key
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -43,17 +61,50 @@ class Topic(Generic[T]):
 class Endpoint(Generic[In, Out]):
     """A method of an app that ``client.invoke`` calls: what it takes and what it answers.
 
-    ``price = Endpoint("pricing", "price", Order, int)`` names a method of another app; what
-    ``@app.invoke`` returns is one too, and that one can also be called as it was written.
+    ``price = Endpoint("pricing", "price", Order, int)`` names a method of another app, which is
+    posted to; ``Endpoint("orders", "GET /orders/{id}", None, Order)`` has a verb and a path, whose
+    parameters the caller gives by name, as those of the query. What ``@app.invoke`` returns is one
+    too, and that one can also be called as it was written.
+
+    Args:
+        app_id: the app that answers.
+        method: its name, or a verb and a path; ``{name}`` in the path is a parameter.
+        takes: the type of the request's body; None where there is none. Fields marked with
+            `Path`, `Query` or `Header` are sent there instead.
+        returns: the type of the answer; None where there is none.
+
+    Attributes:
+        verb: ``POST`` for a method that has a name alone.
+        method: its name, or its path without the slash at the front.
+        is_route: whether it has a verb and a path.
     """
 
-    __slots__ = ("_app_id", "_returns", "_takes", "method")
+    __slots__ = ("__weakref__", "_app_id", "_returns", "_takes", "is_route", "method", "verb")
 
-    def __init__(self, app_id: str, method: str, takes: type[In], returns: type[Out], /) -> None:
-        self.method = method
+    @overload
+    def __init__(
+        self: "Endpoint[None, None]", app_id: str, method: str, takes: None, returns: None, /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Endpoint[None, Out]", app_id: str, method: str, takes: None, returns: type[Out], /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Endpoint[In, None]", app_id: str, method: str, takes: type[In], returns: None, /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, app_id: str, method: str, takes: type[In], returns: type[Out], /
+    ) -> None: ...
+    def __init__(self, app_id: str, method: str, takes: Any, returns: Any, /) -> None:
+        found = _ROUTE.fullmatch(method)
+        self.is_route = found is not None
+        self.verb = found[1].upper() if found else "POST"
+        self.method = found[2].strip("/") if found else method
         self._app_id = app_id
-        self._takes = takes
-        self._returns = returns
+        self._takes = type(None) if takes is None else takes
+        self._returns = type(None) if returns is None else returns
 
     @property
     def app_id(self) -> str:
@@ -70,8 +121,13 @@ class Endpoint(Generic[In, Out]):
         """The type of the answer."""
         return self._returns
 
+    @property
+    def address(self) -> str:
+        """Its name, or verb and path."""
+        return f"{self.verb} /{self.method}" if self.is_route else self.method
+
     def __repr__(self) -> str:
-        return f"Endpoint({self.app_id!r}, {self.method!r})"
+        return f"Endpoint({self.app_id!r}, {self.address!r})"
 
 
 def type_name(annotation: Any) -> str:

@@ -8,17 +8,19 @@ DaprFlowError
     ├── NotFound
     │   └── SecretNotFound
     ├── EtagMismatch          somebody else wrote first
+    ├── BulkPublishError      some of many events were not published
     └── InvocationError       another app answered with an error status
 
 Control flow, raised by handlers: Retry, Drop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from daprflow.protocol.details import Detail, ErrorInfo
 
 __all__ = [
     "AppDefinitionError",
+    "BulkPublishError",
     "DaprFlowError",
     "Drop",
     "EtagMismatch",
@@ -109,6 +111,20 @@ class SecretNotFound(NotFound):
 
 class EtagMismatch(SidecarError):  # noqa: N818 - named for the state
     """The value was changed by somebody else since its ETag was read."""
+
+
+class BulkPublishError(SidecarError):
+    """Some of many events were not published; the others were.
+
+    Attributes:
+        failed: why, by the position of each event that was not published.
+    """
+
+    def __init__(
+        self, message: str, failed: Mapping[int, str], *, code: str = "", status: int = 0
+    ) -> None:
+        self.failed = dict(failed)
+        super().__init__(message, code=code, status=status)
 
 
 class InvocationError(SidecarError):

@@ -32,6 +32,8 @@ class Settings:
             once, -1 until the time is up.
         grpc_endpoint: address of the sidecar's gRPC API, as the official SDK takes it.
         grpc_max_message_size: bytes of one gRPC message; 0 leaves gRPC's own limit.
+        max_request_size: bytes that the sidecar takes (``--max-body-size``); ``publish_many``
+            splits what is longer.
         max_response_size: bytes a response may have; a longer one is an error.
     """
 
@@ -45,6 +47,7 @@ class Settings:
     max_attempts: int = MAX_ATTEMPTS
     grpc_endpoint: str = "127.0.0.1:50001"
     grpc_max_message_size: int = 0
+    max_request_size: int = 4 * 1024 * 1024
     max_response_size: int = 64 * 1024 * 1024
 
     @classmethod
@@ -74,11 +77,6 @@ class Settings:
                 env, "DAPR_GRPC_MAX_INBOUND_MESSAGE_SIZE_BYTES", 0, at_least=0
             ),
         )
-
-    @property
-    def block_timeout(self) -> float:
-        """Seconds a call of a building block may take."""
-        return self.http_timeout if self.api_timeout is None else self.api_timeout
 
     @property
     def host(self) -> str:

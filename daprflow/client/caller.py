@@ -60,6 +60,11 @@ class Caller:
         """Whether there is something to close."""
         return self.way.transport is not None
 
+    @property
+    def block_timeout(self) -> float | None:
+        """Seconds for a call of a building block; None means as for an invocation."""
+        return self.options.timeout or self.way.settings.api_timeout
+
     def with_options(self, options: CallOptions) -> "Caller":
         """Return a caller over the same connections whose calls have other limits."""
         other = object.__new__(Caller)
@@ -127,10 +132,9 @@ class Caller:
         Raises:
             SidecarError: the sidecar answered with an error, or did not answer.
         """
-        timeout = self.options.timeout or self.way.settings.api_timeout
-        response = await self.exchange(request, timeout)
+        response = await self.exchange(request, self.block_timeout)
         if response.status >= 300 or response.status < 200:  # noqa: PLR2004 - HTTP's success
-            raise await self._failure(request, response)
+            raise await self.failure(request, response)
         return response
 
     def decode(self, body: bytes, payload: type[T], what: str) -> T:
@@ -162,7 +166,7 @@ class Caller:
         except (msgspec.ValidationError, RecursionError) as error:
             raise failures.garbage(response, str(error)) from None
 
-    async def _failure(self, request: HttpRequest, response: HttpResponse) -> SidecarError:
+    async def failure(self, request: HttpRequest, response: HttpResponse) -> SidecarError:
         """Return the exception for an error answer; say so where the runtime is too old."""
         failure = failures.of(response)
         feature = releases.needed(request) if releases.may_be_unknown(failure) else None

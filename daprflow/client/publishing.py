@@ -1,12 +1,13 @@
 """Publishing of events: the client's methods for it."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar, overload
+from collections.abc import Iterable
+from typing import Any, TypeVar, Unpack, overload
 
 from daprflow.addresses import Topic
-from daprflow.client import payload
+from daprflow.client import publication
 from daprflow.client.base import BaseClient
-from daprflow.protocol import operations
+from daprflow.client.publication import PLAIN, Options, PublishOptions
+from daprflow.protocol.cloudevents import CloudEvent
 
 T = TypeVar("T")
 
@@ -16,62 +17,68 @@ class Publishing(BaseClient):
 
     @overload
     async def publish(
-        self,
-        topic: Topic[T],
-        data: T,
-        /,
-        *,
-        metadata: Mapping[str, str] = ...,
-        content_type: str | None = ...,
+        self, topic: Topic[T], data: T | CloudEvent[T], /, **options: Unpack[PublishOptions]
     ) -> None: ...
 
     @overload
     async def publish(
-        self,
-        pubsub: str,
-        topic: str,
-        data: object,
-        /,
-        *,
-        metadata: Mapping[str, str] = ...,
-        content_type: str | None = ...,
+        self, pubsub: str, topic: str, data: object, /, **options: Unpack[PublishOptions]
     ) -> None: ...
 
-    async def publish(
-        self,
-        *event: Any,
-        metadata: Mapping[str, str] = operations.NO_METADATA,
-        content_type: str | None = None,
-    ) -> None:
+    async def publish(self, *event: Any, **options: Unpack[PublishOptions]) -> None:
         """Publish an event: ``publish(topic, data)`` or ``publish(pubsub, topic, data)``.
 
         The sidecar wraps it in a CloudEvent. Bytes go as ``application/octet-stream``, text as
-        ``text/plain``, everything else as JSON. Once this returns, the broker has accepted it.
+        ``text/plain``, everything else as JSON. A `CloudEvent` goes with its own envelope: its
+        attributes and extensions. Once this returns, the broker has accepted the event.
 
         Args:
             event: a `Topic` handle, or the names of a pub/sub component and a topic; then the data.
-            metadata: request metadata, such as ``ttlInSeconds`` or ``rawPayload``.
-            content_type: what the data is, where that differs, such as
-                ``application/cloudevents+json`` for text or bytes that hold an envelope.
+            **options: ``metadata`` (request metadata, such as ``partitionKey``; over the topic's),
+                ``content_type`` (where it differs from what the data's type says), ``ttl`` (a
+                timedelta), ``raw`` (without an envelope), and the envelope's ``id``, ``type``,
+                ``source`` and ``subject``.
 
         Raises:
             NotFound: there is no such pub/sub component.
             SidecarError: the sidecar or the broker refused.
         """
-        pubsub, topic, data = _address(event)
-        sent = payload.encode(data, content_type)
-        request = operations.publish(pubsub, topic, sent.body, sent.content_type, metadata)
-        await self._caller.call(request)
+        target, data = publication.split(event, "publish")
+        chosen = Options(**options) if options else PLAIN
+        await publication.publish(self._caller, target, data, chosen)
 
+    @overload
+    async def publish_many(
+        self,
+        topic: Topic[T],
+        events: Iterable[T | CloudEvent[T]],
+        /,
+        **options: Unpack[PublishOptions],
+    ) -> None: ...
 
-def _address(event: tuple[Any, ...]) -> tuple[str, str, object]:
-    """Return pub/sub name, topic name and data of either form of ``publish``."""
-    match event:
-        case (Topic() as topic, data):
-            return topic.pubsub, topic.name, data
-        case (str() as pubsub, str() as name, data):
-            return pubsub, name, data
-    raise TypeError(
-        "publish takes a Topic and the data, or the names of a pub/sub component and a topic, "
-        "and the data"
-    )
+    @overload
+    async def publish_many(
+        self,
+        pubsub: str,
+        topic: str,
+        events: Iterable[object],
+        /,
+        **options: Unpack[PublishOptions],
+    ) -> None: ...
+
+    async def publish_many(self, *events: Any, **options: Unpack[PublishOptions]) -> None:
+        """Publish events in order, in as few requests as fit (``max_request_size``).
+
+        Args:
+            events: a `Topic` handle, or the names of a pub/sub component and a topic; then the
+                events, each as ``publish`` takes one.
+            **options: as for ``publish``; they hold for every event.
+
+        Raises:
+            BulkPublishError: some were published and some not; ``failed`` says which and why.
+            NotFound: there is no such pub/sub component.
+            SidecarError: the sidecar refused, and nothing was published.
+        """
+        target, data = publication.split(events, "publish_many")
+        chosen = Options(**options) if options else PLAIN
+        await publication.publish_many(self._caller, target, data, chosen)

@@ -167,6 +167,35 @@ def cloud_event(attributes: Mapping[str, Any], data: T) -> CloudEvent[T]:
     )
 
 
+def write_envelope(event: CloudEvent[Any], body: bytes, content_type: str) -> bytes:
+    """Return ``event`` as a structured CloudEvent whose data is ``body``.
+
+    JSON stands there as it is, text as a string, anything else as base64.
+    """
+    kind = (event.datacontenttype or content_type).partition(";")[0].strip().lower()
+    data: dict[str, Any]
+    if kind == "application/json" or kind.endswith("+json"):
+        data = {"data": msgspec.Raw(body)}
+    elif kind.startswith("text/") or kind == "application/xml":
+        data = {"data": body.decode()}
+    else:
+        data = {_BASE64: body}
+    named = {
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "specversion": event.specversion,
+        "datacontenttype": event.datacontenttype or content_type,
+        "time": event.time,
+        "subject": event.subject,
+        "dataschema": event.dataschema,
+        "traceparent": event.traceparent,
+        "tracestate": event.tracestate,
+    }
+    given = {name: value for name, value in named.items() if value is not None}
+    return msgspec.json.encode({**event.extensions, **given, **data})
+
+
 def reason_of(error: Exception) -> str:
     """Return what a decoding error says, without values of the payload."""
     if isinstance(error, UnicodeDecodeError):

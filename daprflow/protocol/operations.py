@@ -1,6 +1,6 @@
 """What an app asks of its sidecar: the bodies of its calls and the requests that carry them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import msgspec
@@ -122,6 +122,17 @@ def publish(
         (("content-type", content_type),),
         body,
     )
+
+
+def publish_bulk(
+    pubsub: str, topic: str, entries: Sequence[BulkPublishEntry], metadata: Mapping[str, str]
+) -> HttpRequest:
+    """Return the request that publishes several events on ``topic``.
+
+    By the alpha path, which every runtime since 1.9 serves; the stable one came with 1.17.
+    """
+    path = f"/v1.0-alpha1/publish/bulk/{segment(pubsub)}/{segment(topic)}{query(metadata)}"
+    return HttpRequest("POST", path, (("content-type", JSON),), msgspec.json.encode(entries))
 
 
 def invoke(app_id: str, method: str, body: bytes, content_type: str) -> HttpRequest:
