@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 from daprflow.client import bindings, secrets
 from daprflow.client.conversing import Conversing
+from daprflow.client.encrypting import Encrypting
 from daprflow.client.invoking import Invoking
 from daprflow.client.publishing import Publishing
+from daprflow.client.scheduling import Scheduling
 from daprflow.client.state import Store
 
 
-class Client(Publishing, Conversing, Invoking):
+class Client(Publishing, Conversing, Encrypting, Invoking, Scheduling):
     """A sidecar's building blocks, typed.
 
     It does nothing until its first call, which waits for the sidecar (``DAPR_HEALTH_TIMEOUT``).

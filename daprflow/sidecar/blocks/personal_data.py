@@ -27,7 +27,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
         r"(?<!\w)(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)[ .-]?)?\d{2,4}(?:[ .-]?\d{2,4}){1,4}\b",
     ),
     ("PO_BOX", r"\bp\.? ?o\.? box \d+"),
-    ("STREET_ADDRESS", rf"\b\d{{1,5}} [\w ]{{1,30}}?\b(?:{_STREETS})\b\.?"),
+    ("STREET_ADDRESS", rf"\b\d{{1,5}} [a-z][\w ]{{0,29}}?\b(?:{_STREETS})\b\.?"),
     ("ZIP_CODE", r"\b\d{5}(?:-\d{4})?\b"),
 )
 _PATTERNS = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _KINDS)

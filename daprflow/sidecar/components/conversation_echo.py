@@ -49,6 +49,12 @@ def _argument_names(schema: object) -> list[str]:
     """Return the sorted names of a function's parameters, as its JSON schema has them."""
     properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
     if not isinstance(properties, dict):
-        kind = type(properties).__name__
-        raise ComponentError(f"tool function properties must be an object, got {kind}")
+        text = f"tool function properties must be a map[string]any, got {_go_type(properties)}"
+        raise ComponentError(text)
     return sorted(properties)
+
+
+def _go_type(value: object) -> str:
+    """Return what Go calls the type of a value that came as JSON."""
+    names = {bool: "bool", str: "string", list: "[]interface {}", type(None): "<nil>"}
+    return names.get(type(value), "float64")

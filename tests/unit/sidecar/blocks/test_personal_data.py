@@ -13,6 +13,7 @@ from daprflow.sidecar.blocks.personal_data import scrub
         ("mail ann@example.com today", "mail <EMAIL_ADDRESS> today"),
         ("call +1 (212) 555-0100 now", "call <PHONE_NUMBER> now"),
         ("card 4111 1111 1111 1111.", "card <CREDIT_CARD>."),
+        ("4111 1111 1111 1111 12 Main Street", "<CREDIT_CARD> <STREET_ADDRESS>"),
         ("ssn 123-45-6789", "ssn <US_SSN>"),
         ("DE89370400440532013000", "<IBAN>"),
         ("from 10.0.0.1 and fe80::1:2", "from <IP> and <IP>"),

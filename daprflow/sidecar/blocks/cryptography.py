@@ -1,0 +1,72 @@
+"""The cryptography building block: documents sealed with keys the app never sees."""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from daprflow.protocol import faults
+from daprflow.sidecar.blocks.encrypted_document import (
+    DocumentError,
+    Sealing,
+    Wrap,
+    open_sealed,
+    seal,
+)
+from daprflow.sidecar.components.base import ComponentError, Crypto
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.runtime import Runtime
+
+
+class CryptographyBlock:
+    """The keys that one app may use."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        providers = runtime.loaded("crypto")
+        self._providers = {name: cast("Crypto", each) for name, each in providers.items()}
+
+    def provider(self, name: str) -> Crypto:
+        """Return the component of that name.
+
+        Raises:
+            Fault: this app does not see it.
+        """
+        if not self._providers:
+            raise faults.crypto_not_configured()
+        found = self._providers.get(name)
+        if found is None:
+            raise faults.crypto_not_found(name)
+        return found
+
+    async def encrypt(self, provider: Crypto, data: bytes, sealing: Sealing) -> bytes:
+        """Return the document that holds ``data``, made in a thread.
+
+        Raises:
+            Fault: the key cannot be used, or the options are wrong.
+        """
+        try:
+            return await asyncio.to_thread(seal, data, sealing, _told(provider.wrap))
+        except DocumentError as error:
+            raise faults.crypto_failed(str(error)) from error
+
+    async def decrypt(self, provider: Crypto, document: bytes, key_name: str) -> bytes:
+        """Return what ``document`` holds, opened in a thread.
+
+        Raises:
+            Fault: it is no document, was changed, or is of another key.
+        """
+        try:
+            return await asyncio.to_thread(open_sealed, document, _told(provider.unwrap), key_name)
+        except DocumentError as error:
+            raise faults.crypto_failed(str(error)) from error
+
+
+def _told(operation: Wrap) -> Wrap:
+    """Return ``operation`` with a component's errors as the document's."""
+
+    def told(secret: bytes, algorithm: str, key_name: str) -> bytes:
+        try:
+            return operation(secret, algorithm, key_name)
+        except ComponentError as error:
+            raise DocumentError(str(error)) from error
+
+    return told
