@@ -6,7 +6,7 @@ _STREETS = (
     "street|st|avenue|ave|road|rd|highway|hwy|square|sq|trail|drive|dr|court|ct|park|parkway|pkwy|"
     "circle|cir|boulevard|blvd"
 )
-# Where two begin at one place the longer one is replaced, then the earlier of this list.
+# Where two begin at one place the earlier of this list is meant.
 _KINDS: tuple[tuple[str, str], ...] = (
     (
         "EMAIL_ADDRESS",
@@ -42,18 +42,18 @@ def scrub(text: str) -> str:
     """
     parts: list[str] = []
     end = 0
-    for start, stop, name in _found(text):
+    for start, _, stop, name in _found(text):
         if start >= end:
             parts += (text[end:start], f"<{name}>")
             end = stop
     return "".join((*parts, text[end:]))
 
 
-def _found(text: str) -> list[tuple[int, int, str]]:
+def _found(text: str) -> list[tuple[int, int, int, str]]:
     found = [
-        (match.start(), match.end(), name)
-        for name, pattern in _PATTERNS
+        (match.start(), rank, match.end(), name)
+        for rank, (name, pattern) in enumerate(_PATTERNS)
         for match in pattern.finditer(text)
         if name != "PHONE_NUMBER" or sum(map(str.isdigit, match[0])) >= _SHORTEST_NUMBER
     ]
-    return sorted(found, key=lambda each: (each[0], -each[1]))
+    return sorted(found)
