@@ -9,12 +9,12 @@ from daprflow.protocol.http import JSON, HttpRequest, HttpResponse
 from daprflow.sidecar.channel.base import AppChannel, AppUnreachable
 from daprflow.sidecar.clock import Clock, sleep_until
 from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.resiliency.backoff import Backoff
 
 logger = logging.getLogger(__name__)
 
 PROBE_PAUSE = 0.1
 LOG_EVERY = 100
-SUBSCRIBE_PAUSES = (0.5, 0.75, 1.0)
 """Seconds before each further try of ``/dapr/subscribe`` after a network error."""
 OK = 200
 NOT_FOUND = 404
@@ -55,10 +55,20 @@ async def read_config(channel: AppChannel, app_id: str) -> AppConfig:
 
 
 async def read_subscriptions(
-    channel: AppChannel, app_id: str, clock: Clock
-) -> tuple[Subscription, ...]:
-    """Fetch ``/dapr/subscribe``; network errors are tried again, error statuses are not."""
-    response = await _fetch_subscriptions(channel, app_id, clock)
+    channel: AppChannel, app_id: str, clock: Clock, backoff: Backoff
+) -> tuple[Subscription, ...] | None:
+    """Fetch ``/dapr/subscribe``; network errors are tried again, error statuses are not.
+
+    Args:
+        channel: the way to the app.
+        app_id: goes along as a header.
+        clock: the engine's.
+        backoff: the pauses between the tries.
+
+    Returns:
+        None where the document cannot be read, which starts no subscription at all.
+    """
+    response = await _fetch_subscriptions(channel, app_id, clock, backoff)
     if response is None or response.status == NOT_FOUND:
         return ()
     if response.status != OK:
@@ -79,21 +89,21 @@ async def read_subscriptions(
             app_id,
             error,
         )
-        return ()
+        return None
 
 
 async def _fetch_subscriptions(
-    channel: AppChannel, app_id: str, clock: Clock
+    channel: AppChannel, app_id: str, clock: Clock, backoff: Backoff
 ) -> HttpResponse | None:
-    for pause in (*SUBSCRIBE_PAUSES, None):
+    while True:
         try:
             return await channel.send(_get("/dapr/subscribe", app_id))
         except AppUnreachable as error:
+            pause = backoff.next()
             if pause is None:
                 logger.error("app '%s' did not answer GET /dapr/subscribe: %s", app_id, error)  # noqa: TRY400 - the text says all
                 return None
             await sleep_until(clock, clock.now() + pause)
-    return None  # pragma: no cover - the loop always returns
 
 
 def _get(target: str, app_id: str) -> HttpRequest:

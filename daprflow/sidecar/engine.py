@@ -1,10 +1,10 @@
 """The engine: what all apps of one run share, namely components, time and a count of open work."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import Component, ComponentContext, OnePerName
@@ -42,14 +42,14 @@ class Work:
         self._count -= 1
         self._tell()
 
-    def rest(self) -> None:
-        """Note that something in flight waits for the engine's clock and for nothing else."""
-        self._resting += 1
+    def rest(self, share: int = 1) -> None:
+        """Note that so much in flight waits for the engine's clock and for nothing else."""
+        self._resting += share
         self._tell()
 
-    def resume(self) -> None:
+    def resume(self, share: int = 1) -> None:
         """Note that what rested goes on."""
-        self._resting -= 1
+        self._resting -= share
 
     def _tell(self) -> None:
         if not self.count and self._waiters:
@@ -123,13 +123,10 @@ class Engine:
         if shared is None:
             component = factory(context)
             if isinstance(component, OnePerName):
+                component.configure(context.metadata)  # refuses what makes no sense
                 identity = replace(identity, metadata=())
-                shared = self._shared.get(identity)
-                if shared is not None:
-                    cast("OnePerName", shared.component).configure(context.metadata)
-        if shared is None:
-            opened = asyncio.get_running_loop().create_task(component.open())
-            shared = self._shared[identity] = _Shared(component, opened)
+                self._configure(identity, context.metadata)
+            shared = self._shared.get(identity) or self._opening(identity, component)
         shared.users += 1
         try:
             await asyncio.shield(shared.opened)
@@ -139,6 +136,16 @@ class Engine:
                 self._give_up(identity, shared)
             raise
         return shared.component
+
+    def _configure(self, identity: _Identity, metadata: Mapping[str, str]) -> None:
+        shared = self._shared.get(identity)
+        if shared is not None and isinstance(shared.component, OnePerName):
+            shared.component.configure(metadata)
+
+    def _opening(self, identity: _Identity, component: Component) -> _Shared:
+        opened = asyncio.get_running_loop().create_task(component.open())
+        shared = self._shared[identity] = _Shared(component, opened)
+        return shared
 
     def _give_up(self, identity: _Identity, shared: _Shared) -> None:
         """Forget a component that did not open and that nobody waits for any more."""

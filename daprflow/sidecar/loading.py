@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -52,14 +52,21 @@ class Exchange:
     """What an exchange of components came to.
 
     Attributes:
-        components: those in use from now on, in load order.
-        retired: those that are open and no longer in use.
+        before: what was in use.
+        opened: what is new.
+        retired: what is open and no longer in use.
         problems: one line for each that could not be opened.
     """
 
-    components: tuple[LoadedComponent, ...]
+    before: tuple[LoadedComponent, ...]
+    opened: tuple[LoadedComponent, ...]
     retired: tuple[LoadedComponent, ...]
     problems: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The building blocks that have other components now."""
+        return frozenset(each.kind for each in (*self.opened, *self.retired))
 
 
 class Loader:
@@ -110,43 +117,45 @@ class Loader:
         What cannot be opened keeps the component it had before, if it had one.
 
         Returns:
-            what is in use from now on, and what the caller gives back with `release` once nobody
-            uses it any more.
+            what changed; the caller gives back what retired once nobody uses it any more.
         """
         before, self._loaded = self._loaded, []
         known = {loaded.resource.name: loaded for loaded in before}
+        opened: list[LoadedComponent] = []
         problems = []
         try:
             for resource in sorted(filter(self._visible, resources), key=_order):
                 old = known.get(resource.name)
+                if old is not None and _same(old.resource, resource):
+                    self._loaded.append(known.pop(resource.name))
+                    continue
                 try:
-                    self._loaded.append(await self._exchanged(old, resource))
+                    opened.append(await self._open(resource))
                 except ComponentError as error:
                     problems.append(str(error))
-                    if old is not None:
-                        self._loaded.append(old)
+                    self._loaded.extend([] if old is None else [known.pop(resource.name)])
+                else:
+                    self._loaded.append(opened[-1])
         except BaseException:
-            opened, self._loaded = [each for each in self._loaded if each not in before], before
+            self._loaded = before
             await self.release(opened)
             raise
-        kept = [each.instance for each in self._loaded]
-        retired = [each for each in before if not any(each.instance is one for one in kept)]
-        return Exchange(tuple(self._loaded), tuple(retired), tuple(problems))
+        return Exchange(tuple(before), tuple(opened), tuple(known.values()), tuple(problems))
 
-    async def _exchanged(
-        self, old: LoadedComponent | None, resource: ComponentResource
-    ) -> LoadedComponent:
-        """Return ``old`` where ``resource`` defines the same, else the component opened anew."""
-        if old is not None and msgspec.structs.replace(resource, source="") == (
-            msgspec.structs.replace(old.resource, source="")
-        ):
-            return replace(old, resource=resource)
-        return await self._open(resource)
+    async def revert(self, exchange: "Exchange") -> None:
+        """Go back to what was in use before ``exchange``."""
+        self._loaded = list(exchange.before)
+        await self.release(exchange.opened)
+
+    @property
+    def components(self) -> list[LoadedComponent]:
+        """The components in use, in load order."""
+        return list(self._loaded)
 
     async def release(self, components: Sequence[LoadedComponent]) -> None:
-        """Give back components that `exchange` retired."""
+        """Give back components that nobody uses any more."""
         for loaded in components:
-            await self._engine.release(loaded.instance)
+            await self._engine.release(unguarded(loaded.instance))
 
     def _visible(self, resource: ComponentResource) -> bool:
         return not resource.scopes or self._options.app_id in resource.scopes
@@ -170,7 +179,7 @@ class Loader:
             name=resource.name,
             type=resource.type,
             version=resource.version,
-            metadata=await self._resolve(resource),
+            metadata=await self.resolve(resource),
             app_id=self._options.app_id,
             clock=self._engine.clock,
             data_dir=self._engine.data_dir,
@@ -193,7 +202,12 @@ class Loader:
 
     # ---- metadata -------------------------------------------------------------------------------
 
-    async def _resolve(self, resource: ComponentResource) -> Mapping[str, str]:
+    async def resolve(self, resource: ComponentResource) -> Mapping[str, str]:
+        """Return the metadata with all they refer to, names in lower case.
+
+        Raises:
+            ComponentError: a secret is missing.
+        """
         metadata: dict[str, str] = {}
         for item in resource.metadata:
             metadata[item.name.lower()] = await self._value(resource, item)
@@ -271,6 +285,11 @@ def _without_secrets(text: str, resource: ComponentResource, metadata: Mapping[s
     return text
 
 
+def _same(one: ComponentResource, other: ComponentResource) -> bool:
+    """Whether two documents define the same component, wherever they stand."""
+    return msgspec.structs.replace(one, source="") == msgspec.structs.replace(other, source="")
+
+
 def _order(resource: ComponentResource) -> int:
     """Secret stores come first, those that need no secret themselves before the others."""
     if resource.kind != _STORE_KIND:
@@ -280,4 +299,5 @@ def _order(resource: ComponentResource) -> int:
 
 def _place(resource: ComponentResource) -> str:
     source = f" ({resource.source})" if resource.source else ""
-    return f"component '{resource.name}'{source}"
+    noun = "endpoint" if resource.type == "HTTPEndpoint" else "component"
+    return f"{noun} '{resource.name}'{source}"

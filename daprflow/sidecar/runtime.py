@@ -364,6 +364,7 @@ class Runtime:
                 self.config = await read_config(channel, self.app_id)
                 self._own = await self._read_documents(channel)
             self._delivering = True
+            self.resiliency.start_deliveries()
             await self._subscribe(channel)
             await self.bindings.start()
             await self.jobs.start()
@@ -380,7 +381,8 @@ class Runtime:
     async def _read_documents(self, channel: AppChannel) -> tuple[Subscription, ...] | None:
         if not self.loaded("pubsub"):
             return ()
-        return await read_subscriptions(channel, self.app_id, self.engine.clock)
+        backoff = self.resiliency.initialization_retries()
+        return await read_subscriptions(channel, self.app_id, self.engine.clock, backoff)
 
     async def _stop_deliveries(self) -> None:
         if not self._delivering:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
@@ -18,6 +19,9 @@ from daprflow.sidecar.components.base import (
     Nack,
     OutputBinding,
 )
+from daprflow.sidecar.resiliency.breaker import Refused
+from daprflow.sidecar.resiliency.deadline import TimedOut
+from daprflow.sidecar.resiliency.policy import Policy, StatusFailure, StoppedRetrying
 
 if TYPE_CHECKING:
     from daprflow.sidecar.loading import LoadedComponent
@@ -28,7 +32,7 @@ logger = logging.getLogger(__name__)
 OPTIONS_TIMEOUT = 3.0
 _SAFE = "/%?=&$+,:;@-_.~"
 _NO_PARENT = "00-00000000000000000000000000000000-0000000000000000-00"
-_METHOD_NOT_ALLOWED = 405
+_OK, _METHOD_NOT_ALLOWED = 200, 405
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,24 @@ class BindingsBlock:
     """The bindings that one app sees."""
 
     def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
         self._work = runtime.engine.work
         self._channel = runtime.channel
-        loaded = [item for item in runtime.components if item.kind == "bindings"]
+        self._outputs: dict[str, OutputBinding] = {}
+        self._inputs: list[_Input] = []
+        self._started: list[_Input] = []
+        self._take_in()
+
+    async def renew(self) -> None:
+        """Take the bindings as they are now: what is gone stops, what is new begins at `start`."""
+        self._take_in()
+        gone = [item for item in self._started if item not in self._inputs]
+        self._started = [item for item in self._started if item in self._inputs]
+        for item in gone:
+            await item.component.stop()
+
+    def _take_in(self) -> None:
+        loaded = [item for item in self._runtime.components if item.kind == "bindings"]
         self._outputs = {
             item.resource.name: cast("OutputBinding", item.instance)
             for item in loaded
@@ -56,7 +75,6 @@ class BindingsBlock:
             for item in loaded
             if "INPUT_BINDING" in item.instance.capabilities and _directed(item, "input")
         ]
-        self._started: list[_Input] = []
 
     @property
     def started(self) -> tuple[str, ...]:
@@ -102,10 +120,13 @@ class BindingsBlock:
     def _receiver(
         self, item: _Input, channel: AppChannel
     ) -> Callable[[BindingMessage], Awaitable[None]]:
+        policy = self._runtime.resiliency.inbound(item.name, "bindings")
+        deliver = _deliver if policy is None else partial(_deliver_under, policy)
+
         def receive(message: BindingMessage) -> Awaitable[None]:
             # Counted at once, not when the loop gets to it: a test must not see a gap.
             self._work.begin()
-            task = asyncio.get_running_loop().create_task(_deliver(item, channel, message))
+            task = asyncio.get_running_loop().create_task(deliver(item, channel, message))
             task.add_done_callback(lambda _: self._work.end())
             return task
 
@@ -168,6 +189,35 @@ async def _deliver(item: _Input, channel: AppChannel, message: BindingMessage) -
             answer.status,
         )
         raise Nack(f"status {answer.status}")
+
+
+async def _deliver_under(
+    policy: Policy, item: _Input, channel: AppChannel, message: BindingMessage
+) -> None:
+    """Post one event as often as ``policy`` says; as in the real runtime only 200 ends that early.
+
+    Raises:
+        Nack: the app did not take it.
+    """
+    request = HttpRequest("POST", item.path, _headers(message.metadata), message.data)
+
+    async def attempt() -> None:
+        answer = await channel.send(request)
+        if answer.status != _OK:
+            raise StatusFailure(answer.status)
+
+    try:
+        await policy.run(attempt)
+    except StatusFailure as failure:
+        if _is_success(failure.status):
+            return
+        reason: Exception = failure
+    except (AppUnreachable, Refused, TimedOut, StoppedRetrying) as error:
+        reason = error
+    else:
+        return
+    logger.warning("binding '%s': the app did not take an event: %s", item.name, reason)
+    raise Nack(str(reason)) from reason
 
 
 def _headers(metadata: Mapping[str, str]) -> Headers:

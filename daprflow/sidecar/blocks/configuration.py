@@ -18,6 +18,9 @@ from daprflow.sidecar.components.base import (
     ConfigurationValue,
 )
 from daprflow.sidecar.identifiers import new_id
+from daprflow.sidecar.resiliency.breaker import Refused
+from daprflow.sidecar.resiliency.deadline import TimedOut
+from daprflow.sidecar.resiliency.policy import StoppedRetrying
 
 if TYPE_CHECKING:
     from daprflow.sidecar.channel.base import AppChannel
@@ -196,18 +199,23 @@ class ConfigurationBlock:
             return
         path = quote(f"{PREFIX}{store}/{key}", safe=_SAFE)
         request = HttpRequest("POST", path, (("content-type", JSON),), body)
-        try:
+
+        async def attempt() -> None:
             answer = await channel.send(request)
-        except AppUnreachable as error:
+            if answer.status != _OK:
+                raise _NotTaken(f"the app answered POST {path} with status {answer.status}")
+
+        policy = self._runtime.resiliency.inbound(store, "configuration")
+        try:
+            await (attempt() if policy is None else policy.run(attempt))
+        except _NotTaken as error:
+            logger.error("configuration '%s': %s", store, error)  # noqa: TRY400 - the text says all
+        except (AppUnreachable, Refused, TimedOut, StoppedRetrying) as error:
             logger.error("configuration '%s': the app could not be told: %s", store, error)  # noqa: TRY400 - the text says all
-            return
-        if answer.status != _OK:
-            logger.error(
-                "configuration '%s': the app answered POST %s with status %d",
-                store,
-                path,
-                answer.status,
-            )
+
+
+class _NotTaken(Exception):  # noqa: N818 - named for what happened
+    """The app did not take a change."""
 
 
 def _stores(runtime: "Runtime") -> dict[str, ConfigurationStore]:

@@ -1,23 +1,22 @@
 """Service invocation: from this app to itself, to other apps of the run, to plain HTTP hosts."""
 
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from daprflow.protocol import faults
 from daprflow.protocol.http import Headers, StreamedRequest, StreamedResponse
+from daprflow.sidecar.blocks.endpoints import HttpEndpoints
 from daprflow.sidecar.blocks.external import ExternalHosts
+from daprflow.sidecar.blocks.replayed_body import ReplayedBody
 from daprflow.sidecar.channel.base import AppAway, AppChannel, AppUnreachable
-from daprflow.sidecar.clock import sleep_until
+from daprflow.sidecar.resiliency.backoff import Backoff
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
-RETRIES = 3
-RETRY_AFTER = 1.0
 _KEPT = 1024 * 1024
 _NOT_FORWARDED = frozenset(
     {
@@ -35,16 +34,32 @@ class InvocationBlock:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._external = ExternalHosts()
+        self._endpoints = HttpEndpoints(runtime.loader, runtime.app_id)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The names of hosts outside Dapr."""
+        return self._endpoints.names
+
+    async def renew(self) -> None:
+        """Take the HTTP endpoints as the files define them now.
+
+        Raises:
+            ComponentError: one of them cannot be used; all stay as they were.
+        """
+        await self._endpoints.take(self._runtime.resources.http_endpoints)
 
     async def close(self) -> None:
         """Give back the connections to plain HTTP hosts."""
+        await self._endpoints.close()
         await self._external.close()
 
     async def invoke(self, app_id: str, request: StreamedRequest) -> StreamedResponse:
         """Carry ``request`` to an app; its target is the method's path with the query.
 
         Args:
-            app_id: ``app``, ``app.namespace``, or an ``http(s)://`` address.
+            app_id: ``app``, ``app.namespace``, the name of an HTTP endpoint, or an ``http(s)://``
+                address.
             request: headers as the caller sent them; what may not travel is left out here.
 
         Raises:
@@ -54,6 +69,8 @@ class InvocationBlock:
         try:
             if app_id.startswith(("http://", "https://")):
                 return await self._external.stream(app_id, request)
+            if app_id in self._endpoints.names:
+                return await self._endpoints.stream(app_id, request)
             if app_id == self._runtime.app_id:
                 return await _channel_of(self._runtime).stream(request)
             return await self._call_other(app_id, request)
@@ -63,19 +80,22 @@ class InvocationBlock:
     async def _call_other(self, app_id: str, request: StreamedRequest) -> StreamedResponse:
         callee = self._find(app_id)
         request = replace(request, headers=(*request.headers, *self._caller(callee.app_id)))
-        if request.length is None:
+        resiliency = self._runtime.resiliency
+        if request.length is None or resiliency.targets_app(app_id):
             return await _channel_of(callee).stream(request)
-        body = _Replayed(request.chunks)
-        clock = self._runtime.engine.clock
-        for attempt in range(RETRIES + 1):
+        body = ReplayedBody(request.chunks, _KEPT)
+        backoff: Backoff | None = None
+        while True:
             try:
                 return await _channel_of(callee).stream(replace(request, chunks=body.again()))
             except AppAway as error:
-                if attempt == RETRIES or not body.complete:
+                backoff = backoff or resiliency.service_retries()
+                pause = backoff.next() if body.complete else None
+                if pause is None:
                     raise
                 logger.info("app '%s' could not be reached, trying again: %s", app_id, error)
-            await sleep_until(clock, clock.now() + RETRY_AFTER)
-        raise AssertionError  # pragma: no cover - the last attempt returns or raises
+                if not await resiliency.pause(pause):
+                    raise
 
     def _find(self, app_id: str) -> "Runtime":
         runtimes = self._runtime.engine.runtimes
@@ -111,30 +131,6 @@ class InvocationBlock:
             ("x-forwarded-host", "localhost"),
             ("forwarded", f"for={address};by={address};host=localhost"),
         )
-
-
-class _Replayed:
-    """A body that can be sent again as long as what was taken of it is small enough to keep."""
-
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._chunks = chunks
-        self._kept: list[bytes] = []
-        self._size = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything taken so far is still at hand."""
-        return self._size <= _KEPT
-
-    async def again(self) -> AsyncIterator[bytes]:
-        """Yield what was taken before, then the rest."""
-        for chunk in list(self._kept):
-            yield chunk
-        async for chunk in self._chunks:
-            self._size += len(chunk)
-            if self.complete:
-                self._kept.append(chunk)
-            yield chunk
 
 
 def _channel_of(runtime: "Runtime") -> AppChannel:

@@ -13,6 +13,7 @@ from daprflow.protocol.faults import FailedEntry
 from daprflow.protocol.gojson import GoJsonError
 from daprflow.protocol.operations import BulkPublishEntry
 from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_COUNT, DEFAULT_WAIT, BulkSubscription
+from daprflow.sidecar.blocks.pubsub_guarded import GuardedBulk, GuardedSubscription
 from daprflow.sidecar.blocks.pubsub_publish import (
     NO_CONTEXT,
     BadEntryError,
@@ -27,8 +28,10 @@ from daprflow.sidecar.blocks.pubsub_publish import (
 from daprflow.sidecar.blocks.pubsub_routes import RouteTable, compile_routes
 from daprflow.sidecar.blocks.pubsub_scopes import Scopes, read_scopes
 from daprflow.sidecar.blocks.pubsub_subscription import Observer, Place, Stop, TopicSubscription
+from daprflow.sidecar.blocks.pubsub_wanted import Wanted
 from daprflow.sidecar.channel.base import AppChannel
 from daprflow.sidecar.components.base import ComponentError, Message, PubSub
+from daprflow.sidecar.resiliency.policy import Policy
 
 if TYPE_CHECKING:
     from daprflow.sidecar.loading import LoadedComponent
@@ -55,9 +58,10 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """A running subscription."""
+    """A running subscription, the door it came in by and what ends it."""
 
-    document: Subscription
+    wanted: Wanted
+    door: Door
     deliveries: TopicSubscription
     stop: Stop
 
@@ -74,6 +78,7 @@ class PubSubBlock:
         self._app_id = runtime.app_id
         self._clock = runtime.engine.clock
         self._work = runtime.engine.work
+        self._resiliency = runtime.resiliency
         self._publisher = Publisher(runtime.app_id, self._clock)
         self._active: list[Active] = []
         self._doors: dict[str, Door] = {}
@@ -89,10 +94,16 @@ class PubSubBlock:
             loaded.context.metadata.get("consumerid") or self._app_id,
         )
 
+    def readmit(self, components: Sequence["LoadedComponent"]) -> None:
+        """Leave open the doors to ``components`` alone; `start` moves the subscriptions there."""
+        self._doors.clear()
+        for loaded in components:
+            self.admit(loaded)
+
     @property
-    def subscriptions(self) -> tuple[Subscription, ...]:
+    def subscriptions(self) -> tuple[Wanted, ...]:
         """The subscriptions that run now."""
-        return tuple(active.document for active in self._active)
+        return tuple(active.wanted for active in self._active)
 
     # ---- publishing -----------------------------------------------------------------------------
 
@@ -223,35 +234,35 @@ class PubSubBlock:
 
     # ---- subscribing ----------------------------------------------------------------------------
 
-    async def start(self, documents: Sequence[Subscription], channel: AppChannel) -> None:
-        """Start the app's subscriptions; the last one of a topic wins.
+    async def start(self, wanted: Sequence[Wanted], channel: AppChannel) -> None:
+        """Start what is ``wanted`` and does not run yet; stop what runs and no longer is.
 
         Raises:
-            SubscriptionsRefused: a rule is not CEL; nothing was started.
+            SubscriptionsRefused: a rule is not CEL; nothing was started, and nothing stopped.
         """
-        last = {(document.pubsubname, document.topic): document for document in documents}
-        tables: list[tuple[Subscription, RouteTable]] = []
-        for document in last.values():
-            try:
-                tables.append((document, compile_routes(document)))
-            except ExpressionError as error:
-                raise SubscriptionsRefused(
-                    f"no subscription was started: {error}, in the rules of "
-                    f"'{document.pubsubname}/{document.topic}'"
-                ) from error
-        for document, routes in tables:
-            door = self._usable(document, routes)
+        tables = [(item, _compiled(item.document)) for item in wanted]
+        await self._end([one for one in self._active if not self._stays(one, wanted)])
+        running = {one.wanted.place for one in self._active}
+        for item, routes in tables:
+            door = None if item.place in running else self._usable(item.document, routes)
             if door is not None:
-                await self._subscribe(document, routes, door, channel)
+                await self._subscribe(item, routes, door, channel)
         for pubsub, door in self._doors.items():
-            door.component.subscribed(door.consumer, {t for p, t in last if p == pubsub})
+            topics = {topic for name, topic in (item.place for item in wanted) if name == pubsub}
+            door.component.subscribed(door.consumer, topics)
 
     async def stop(self) -> None:
         """Stop every subscription and wait for what is in flight; what waits stays queued."""
-        active, self._active = self._active, []
-        for one in active:
+        await self._end(self._active)
+
+    async def _end(self, ending: Sequence[Active]) -> None:
+        self._active = [one for one in self._active if one not in ending]
+        for one in ending:
             one.deliveries.stop()
-        await asyncio.gather(*(one.stop() for one in active))
+        await asyncio.gather(*(one.stop() for one in ending))
+
+    def _stays(self, one: Active, wanted: Sequence[Wanted]) -> bool:
+        return one.wanted in wanted and self._doors.get(one.wanted.document.pubsubname) == one.door
 
     def _usable(self, document: Subscription, routes: RouteTable) -> Door | None:
         place = f"'{document.pubsubname}/{document.topic}'"
@@ -278,8 +289,9 @@ class PubSubBlock:
         return door
 
     async def _subscribe(
-        self, document: Subscription, routes: RouteTable, door: Door, channel: AppChannel
+        self, wanted: Wanted, routes: RouteTable, door: Door, channel: AppChannel
     ) -> None:
+        document = wanted.document
         place = Place(
             pubsub=document.pubsubname,
             topic=document.topic,
@@ -293,7 +305,8 @@ class PubSubBlock:
             raw=_raw(document),
             observer=self.observer,
         )
-        deliveries, concurrency = _deliveries(document, place)
+        policy = self._resiliency.inbound(place.pubsub, "pubsub")
+        deliveries, concurrency = _deliveries(document, place, policy)
         try:
             stop = await door.component.subscribe(
                 document.topic,
@@ -305,17 +318,34 @@ class PubSubBlock:
         except ComponentError as error:
             logger.error("subscription '%s/%s' failed: %s", place.pubsub, place.topic, error)  # noqa: TRY400 - the text says all
             return
-        self._active.append(Active(document, deliveries, stop))
+        self._active.append(Active(wanted, door, deliveries, stop))
 
 
-def _deliveries(document: Subscription, place: Place) -> tuple[TopicSubscription, int]:
+def _compiled(document: Subscription) -> RouteTable:
+    try:
+        return compile_routes(document)
+    except ExpressionError as error:
+        raise SubscriptionsRefused(
+            f"no subscription was started: {error}, in the rules of "
+            f"'{document.pubsubname}/{document.topic}'"
+        ) from error
+
+
+def _deliveries(
+    document: Subscription, place: Place, policy: Policy | None
+) -> tuple[TopicSubscription, int]:
     bulk = document.bulk_subscribe
     if bulk is None or not bulk.enabled:
+        if policy is not None:
+            return GuardedSubscription(place, policy), CONCURRENCY
         return TopicSubscription(place), CONCURRENCY
     count = bulk.max_messages_count or DEFAULT_COUNT
     milliseconds = bulk.max_await_duration_ms
     wait = milliseconds / 1000 if milliseconds else DEFAULT_WAIT
-    return BulkSubscription(place, max(1, count), max(0.0, wait)), max(CONCURRENCY, 2 * count)
+    count, wait, concurrency = max(1, count), max(0.0, wait), max(CONCURRENCY, 2 * count)
+    if policy is not None:
+        return GuardedBulk(place, count, wait, policy), concurrency
+    return BulkSubscription(place, count, wait), concurrency
 
 
 def _raw(document: Subscription) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from base64 import b64encode
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -34,7 +34,7 @@ _verdicts = msgspec.json.Decoder(BulkVerdict)
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class Waiting:
     """A message in a batch and the future of its verdict."""
 
     message: Message
@@ -42,11 +42,11 @@ class _Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """A message on its way to one path."""
 
     id: str
-    waiting: _Waiting
+    waiting: Waiting
     reading: Reading
 
 
@@ -63,13 +63,13 @@ class BulkSubscription(TopicSubscription):
         self._max_count = 1 if place.component.serial else max_count
         self._max_wait = max_wait
         self._headers = HeaderMaker(place.pubsub, JSON)
-        self._batch: list[_Waiting] = []
+        self._batch: list[Waiting] = []
         self._timer: Timer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def receive(self, message: Message, /) -> Awaitable[None]:
         """Put one message into the batch; the awaitable ends when it is settled."""
-        waiting = _Waiting(message, asyncio.get_running_loop().create_future())
+        waiting = Waiting(message, asyncio.get_running_loop().create_future())
         self._batch.append(waiting)
         if len(self._batch) >= self._max_count or self.stopping:
             self._flush()
@@ -83,7 +83,7 @@ class BulkSubscription(TopicSubscription):
         self.stopping = True
         self._flush()
 
-    async def _settled(self, waiting: _Waiting) -> None:
+    async def _settled(self, waiting: Waiting) -> None:
         try:
             verdict = await waiting.verdict
             if self.place.observer is not None:
@@ -105,30 +105,30 @@ class BulkSubscription(TopicSubscription):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _deliver_batch(self, batch: list[_Waiting]) -> None:
+    async def _deliver_batch(self, batch: list[Waiting]) -> None:
         try:
             for path, entries in self._grouped(batch).items():
-                await self._post(path, entries)
+                await self.post(path, entries)
         except Exception as error:
             logger.exception("a batch on '%s/%s' failed", self.place.pubsub, self.place.topic)
             _fail(batch, error)
         finally:
             _fail(batch, Undelivered("the delivery was given up"))
 
-    def _grouped(self, batch: list[_Waiting]) -> dict[str, list[_Entry]]:
+    def _grouped(self, batch: list[Waiting]) -> dict[str, list[Entry]]:
         """Sort a batch by route; entries that go nowhere get their verdict at once."""
-        groups: dict[str, list[_Entry]] = {}
+        groups: dict[str, list[Entry]] = {}
         for waiting in batch:
             try:
                 reading = self.read(waiting.message)
             except Unreadable as problem:
-                _answer(waiting, self.unreadable(problem))
+                answer(waiting, self.unreadable(problem))
                 continue
             if reading.expired or reading.path is None:
                 reason = "it expired" if reading.expired else "no route matches it"
-                _answer(waiting, Verdict(Status.DROP, reason))
+                answer(waiting, Verdict(Status.DROP, reason))
                 continue
-            groups.setdefault(reading.path, []).append(_Entry(new_id(), waiting, reading))
+            groups.setdefault(reading.path, []).append(Entry(new_id(), waiting, reading))
         return groups
 
     def read(self, message: Message) -> Reading:
@@ -144,7 +144,22 @@ class BulkSubscription(TopicSubscription):
         except ExpressionError as error:
             raise Unreadable(str(error)) from error
 
-    async def _post(self, path: str, entries: list[_Entry]) -> None:
+    async def post(self, path: str, entries: list[Entry]) -> None:
+        """Deliver ``entries`` of one route and give each its verdict."""
+        try:
+            verdicts = await self.send(path, entries)
+        except AppUnreachable as error:
+            self._unreached(entries, error)
+            return
+        for entry in entries:
+            answer(entry.waiting, verdicts.get(entry.id, verdicts[""]))
+
+    async def send(self, path: str, entries: Sequence[Entry]) -> dict[str, Verdict]:
+        """Post ``entries`` and return the verdicts, as `judge_bulk` does.
+
+        Raises:
+            AppUnreachable: no answer came.
+        """
         place = self.place
         content_type = OCTET_STREAM if place.raw else CLOUDEVENTS_JSON
         delivery = BulkDelivery(
@@ -164,18 +179,12 @@ class BulkSubscription(TopicSubscription):
         )
         headers = self._headers.make(None, "")
         request = HttpRequest("POST", path, headers, msgspec.json.encode(delivery))
-        try:
-            verdicts = judge_bulk(await place.channel.send(request))
-        except AppUnreachable as error:
-            self._unreached(entries, error)
-            return
-        for entry in entries:
-            _answer(entry.waiting, verdicts.get(entry.id, verdicts[""]))
+        return judge_bulk(await place.channel.send(request))
 
-    def _unreached(self, entries: list[_Entry], error: AppUnreachable) -> None:
+    def _unreached(self, entries: list[Entry], error: AppUnreachable) -> None:
         for entry in entries:
             try:
-                _answer(entry.waiting, self.unreachable(error))
+                answer(entry.waiting, self.unreachable(error))
             except Undelivered as undelivered:
                 entry.waiting.verdict.set_exception(undelivered)
 
@@ -205,12 +214,13 @@ def judge_bulk(response: HttpResponse) -> dict[str, Verdict]:
     return verdicts
 
 
-def _answer(waiting: _Waiting, verdict: Verdict) -> None:
+def answer(waiting: Waiting, verdict: Verdict) -> None:
+    """Give a message its verdict unless it has one."""
     if not waiting.verdict.done():
         waiting.verdict.set_result(verdict)
 
 
-def _fail(batch: list[_Waiting], error: Exception) -> None:
+def _fail(batch: list[Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.verdict.done():
             waiting.verdict.set_exception(error)

@@ -50,10 +50,15 @@ _answer = msgspec.json.Decoder(_Answer)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a delivery, and why where it was not a success."""
+    """What became of a delivery, and why where it was not a success.
+
+    Attributes:
+        code: the app's HTTP status where it is what made this a failure; else 0.
+    """
 
     status: Status
     reason: str = ""
+    code: int = 0
 
 
 SUCCESS: Final = Verdict(Status.SUCCESS)
@@ -70,7 +75,7 @@ def judge(response: HttpResponse) -> Verdict:
         return _judge_body(response.body) if response.body else SUCCESS
     if status == 404:  # noqa: PLR2004 - not found
         return Verdict(Status.DROP, "the app answered 404")
-    return Verdict(Status.RETRY, f"the app answered {status}")
+    return Verdict(Status.RETRY, f"the app answered {status}", status)
 
 
 def _judge_body(body: bytes) -> Verdict:

@@ -92,6 +92,7 @@ class TopicSubscription:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.dead_letter_after = place.component.dead_letter_after
         self._only = place.routes.only
         self._headers = HeaderMaker(place.pubsub)
         self.stopping = False
@@ -116,23 +117,28 @@ class TopicSubscription:
             self.place.work.end()
 
     async def _deliver(self, message: Message) -> Verdict:
-        place = self.place
+        request = self.prepare(message)
+        if isinstance(request, Verdict):
+            return request
+        try:
+            return judge(await self.place.channel.send(request))
+        except AppUnreachable as error:
+            return self.unreachable(error)
+
+    def prepare(self, message: Message) -> HttpRequest | Verdict:
+        """Return the call that delivers ``message``, or its verdict where none is to be made."""
         try:
             reading = self.read(message)
         except Unreadable as problem:
             return self.unreadable(problem)
         if reading.expired or reading.path is None:
             return Verdict(Status.DROP, "it expired" if reading.expired else "no route matches it")
-        request = HttpRequest(
+        return HttpRequest(
             "POST",
             reading.path,
             self._headers.make(message.metadata, reading.traceparent),
             reading.body,
         )
-        try:
-            return judge(await place.channel.send(request))
-        except AppUnreachable as error:
-            return self.unreachable(error)
 
     def unreadable(self, problem: Unreadable) -> Verdict:
         """Return the verdict of a message that never gets to the app.
@@ -187,7 +193,7 @@ class TopicSubscription:
         if verdict.status is Status.RETRY:
             if self.stopping:
                 raise Undelivered(verdict.reason)
-            if not place.dead_letter or message.attempt < place.component.dead_letter_after:
+            if not place.dead_letter or message.attempt < self.dead_letter_after:
                 raise Nack(verdict.reason)
         if place.dead_letter:
             await self._bury(message, verdict.reason)

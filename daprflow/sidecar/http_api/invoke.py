@@ -23,6 +23,7 @@ from daprflow.sidecar.http_api.call import (
     clean,
     unescape,
 )
+from daprflow.sidecar.http_api.invoke_guarded import GuardedCall, Ways
 from daprflow.sidecar.http_api.trace import NO_PARENT, trace_headers
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,11 @@ async def handle(call: Call, send: Send) -> Answer | None:
         chunks=body.chunks(),
         length=body.length,
     )
+    if call.runtime.resiliency.guards_calls:
+        key = _breaker_key(call, target, request)
+        policy = call.runtime.resiliency.app(target.app_id, key)
+        if policy is not None:
+            return await _guarded(call, target, request, body, send).run(policy)
     try:
         response = await call.runtime.invocation.invoke(target.app_id, request)
     except faults.Fault:
@@ -78,9 +84,40 @@ async def handle(call: Call, send: Send) -> Answer | None:
         await _stream(call, response, send, body)
         return None
     try:
-        data = b"".join([chunk async for chunk in response.chunks])
+        return await _collect(call, response)
     except AppUnreachable as error:
         raise faults.direct_invoke(target.app_id, str(error)) from error
+
+
+def _breaker_key(call: Call, target: _Target, request: StreamedRequest) -> str:
+    """Return what a breaker of the target is for: a method of an app, or a whole endpoint."""
+    if target.app_id in call.runtime.invocation.endpoints:
+        return ""
+    return request.target.partition("?")[0].removeprefix("/")
+
+
+def _guarded(
+    call: Call, target: _Target, request: StreamedRequest, body: "_Body", send: Send
+) -> GuardedCall:
+    async def gone() -> None:
+        if body.done or body.length == 0:
+            while (await call.receive())["type"] != "http.disconnect":
+                pass
+        else:
+            await asyncio.Event().wait()  # what comes next is the body, and not for us
+
+    ways = Ways(
+        stream=lambda response: _stream(call, response, send, body),
+        collect=lambda response: _collect(call, response),
+        failure=lambda: body.failure,
+        gone=gone,
+    )
+    return GuardedCall(call.runtime.invocation, target.app_id, request, ways)
+
+
+async def _collect(call: Call, response: StreamedResponse) -> Answer:
+    """Read an error answer to its end."""
+    data = b"".join([chunk async for chunk in response.chunks])
     headers = _response_headers(call, response)
     if response.status >= _BAD_REQUEST and all(name != b"content-type" for name, _ in headers):
         headers = (JSON_TYPE, *headers)

@@ -131,6 +131,11 @@ class Breaker:
         if self._state is BreakerState.HALF_OPEN or self._tripped():
             self._turn(BreakerState.OPEN)
 
+    def withdraw(self, entered: int) -> None:
+        """Take back a call that was not made after all."""
+        if entered == self._generation:
+            self._counts.requests -= 1
+
     @property
     def _probes(self) -> int:
         return self.spec.max_requests or 1

@@ -15,16 +15,21 @@ class Pauses:
     def __init__(self, clock: Clock, work: Work) -> None:
         self._clock = clock
         self._work = work
-        self._waiting: set[asyncio.Future[bool]] = set()
+        self._waiting: dict[asyncio.Future[bool], int] = {}
         self._stopped = False
 
-    async def wait(self, seconds: float) -> bool:
-        """Pause; tell whether the time passed, or `stop` ended it."""
+    async def wait(self, seconds: float, share: int = 1) -> bool:
+        """Pause; tell whether the time passed, or `stop` ended it.
+
+        Args:
+            seconds: how long.
+            share: how many pieces of work rest meanwhile.
+        """
         if self._stopped:
             return False
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiter)
-        self._work.rest()
+        self._waiting[waiter] = share
+        self._work.rest(share)
         timer = self._clock.call_at(
             self._clock.now() + seconds, lambda: self._wake(waiter, passed=True)
         )
@@ -46,8 +51,8 @@ class Pauses:
 
     def _wake(self, waiter: asyncio.Future[bool], *, passed: bool) -> None:
         """Count the call as work again, in the moment in which it goes on."""
-        if waiter in self._waiting:
-            self._waiting.discard(waiter)
-            self._work.resume()
+        share = self._waiting.pop(waiter, None)
+        if share is not None:
+            self._work.resume(share)
             if not waiter.done():
                 waiter.set_result(passed)

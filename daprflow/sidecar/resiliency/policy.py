@@ -32,8 +32,16 @@ class LastingFailure(Exception):  # noqa: N818 - named for what happened
     """An attempt failed in a way that no further attempt can mend."""
 
 
+class NotMade(Exception):  # noqa: N818 - named for what happened
+    """The call was not made at all: it counts neither for the breaker nor as an attempt."""
+
+
 class StoppedRetrying(Exception):  # noqa: N818 - named for what happened
     """Attempts were to follow, but what they belong to is being stopped."""
+
+
+def _one() -> int:
+    return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +66,17 @@ class Policy:
         """Whether a further attempt can follow."""
         return self.retry is not None and self.retry.max_retries != 0
 
-    async def run(self, operation: Callable[[], Awaitable[T]]) -> T:
+    async def run(
+        self, operation: Callable[[], Awaitable[T]], waiting: Callable[[], int] = _one
+    ) -> T:
         """Call ``operation`` until an attempt succeeds or the policy gives up.
 
         Every exception of an attempt is a failure. All are tried again except `LastingFailure`,
-        a refusal by the breaker, and a `StatusFailure` that the policy does not match.
+        `NotMade`, a refusal by the breaker, and a `StatusFailure` that the policy does not match.
+
+        Args:
+            operation: one attempt.
+            waiting: how many pieces of work rest in a pause.
 
         Raises:
             Exception: that of the last attempt; `Refused` and `TimedOut` are the policy's own.
@@ -75,7 +89,7 @@ class Policy:
         while True:
             try:
                 return await self.attempt(operation)
-            except (LastingFailure, Refused):
+            except (LastingFailure, NotMade, Refused):
                 raise
             except Exception as error:
                 if isinstance(error, StatusFailure) and not _matches(spec, error.status):
@@ -84,7 +98,7 @@ class Policy:
                 if pause is None:
                     raise
                 self._tell(backoff.retries, pause, error)
-                if not await self.pauses.wait(pause):
+                if not await self.pauses.wait(pause, waiting()):
                     raise StoppedRetrying(str(error)) from error
 
     async def attempt(self, operation: Callable[[], Awaitable[T]]) -> T:
@@ -93,12 +107,15 @@ class Policy:
         if breaker is None:
             return await self._limited(operation)
         entered = breaker.enter()
-        success = False
         try:
             result = await self._limited(operation)
-            success = True
-        finally:
-            breaker.leave(entered, success=success)
+        except NotMade:
+            breaker.withdraw(entered)
+            raise
+        except BaseException:
+            breaker.leave(entered, success=False)
+            raise
+        breaker.leave(entered, success=True)
         return result
 
     async def _limited(self, operation: Callable[[], Awaitable[T]]) -> T:

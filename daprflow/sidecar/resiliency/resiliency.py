@@ -9,8 +9,15 @@ from daprflow.protocol.resiliency import BreakerSpec, ResiliencyResource
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import Component
 from daprflow.sidecar.engine import Work
+from daprflow.sidecar.resiliency.backoff import Backoff
 from daprflow.sidecar.resiliency.breaker import Breaker
-from daprflow.sidecar.resiliency.catalog import BUILT_IN, Catalog, PolicySpec, merge
+from daprflow.sidecar.resiliency.catalog import (
+    INITIALIZATION_RETRIES,
+    SERVICE_RETRIES,
+    Catalog,
+    PolicySpec,
+    merge,
+)
 from daprflow.sidecar.resiliency.guard import Guarded
 from daprflow.sidecar.resiliency.pauses import Pauses
 from daprflow.sidecar.resiliency.policy import Policy
@@ -34,6 +41,10 @@ class Resiliency:
         work: the engine's.
         app_id: documents scoped to other apps are left out.
         resources: the documents, in the order of their files.
+
+    Attributes:
+        names: of the documents that apply.
+        guards_calls: whether any call on an app can have a policy: else nobody needs to look.
     """
 
     def __init__(
@@ -48,7 +59,7 @@ class Resiliency:
         self._breakers: dict[str, ComponentBreaker] = {}
         self.names: tuple[str, ...] = ()
         self._catalog = self._merged(resources)
-        self._calls_guarded = self._guards_calls()
+        self.guards_calls = self._guards_any_call()
 
     # ---- the policies of each target ------------------------------------------------------------
 
@@ -59,8 +70,6 @@ class Resiliency:
             app_id: as the caller wrote it: an app's id, an endpoint's name, or an address.
             method: what the breaker is for, beside the app.
         """
-        if not self._calls_guarded:
-            return None
         spec = self._catalog.app(app_id)
         if spec.empty:
             return None
@@ -89,10 +98,17 @@ class Resiliency:
         spec = self._catalog.outbound(name, kind)
         return self._component(f"a call on component '{name}'", name, kind, spec, self._outbound)
 
-    def built_in(self, name: str) -> Policy:
-        """Return a policy that is there without any document, or what stands in its place."""
-        spec = self._catalog.retries.get(name, BUILT_IN[name])
-        return Policy(name, self._clock, self._outbound, retry=spec)
+    def service_retries(self) -> Backoff:
+        """Return the pauses of the retries between apps that are there without any target."""
+        return Backoff(self._catalog.retries[SERVICE_RETRIES], self._clock.now)
+
+    def initialization_retries(self) -> Backoff:
+        """Return the pauses of the retries when the app's subscriptions are fetched."""
+        return Backoff(self._catalog.retries[INITIALIZATION_RETRIES], self._clock.now)
+
+    async def pause(self, seconds: float) -> bool:
+        """Pause before a call is made again; False when the sidecar closes meanwhile."""
+        return await self._outbound.wait(seconds)
 
     def guard(self, name: str, kind: str, component: Component) -> Component:
         """Return ``component`` as the app is to use it, under the outbound policy of the moment."""
@@ -106,7 +122,7 @@ class Resiliency:
     def replace(self, resources: Sequence[ResiliencyResource]) -> None:
         """Apply other documents from now on; breakers of unchanged policies keep their state."""
         self._catalog = self._merged(resources)
-        self._calls_guarded = self._guards_calls()
+        self.guards_calls = self._guards_any_call()
         self._keep_breakers()
         for guard in tuple(self._guards):
             guard.apply(self.outbound(guard.name, guard.kind))
@@ -131,8 +147,7 @@ class Resiliency:
         self.names = tuple(resource.name for resource in visible)
         return merge(visible)
 
-    def _guards_calls(self) -> bool:
-        """Whether any call on an app can have a policy: else nobody needs to look."""
+    def _guards_any_call(self) -> bool:
         return bool(self._catalog.apps) or not self._catalog.app("").empty
 
     def _endpoint_breaker(
