@@ -130,6 +130,32 @@ class Endpoint(Generic[In, Out]):
         return f"Endpoint({self.app_id!r}, {self.address!r})"
 
 
+class Job(Generic[T]):
+    """A job of this app, which ``client.schedule`` has run later, and the type of its data.
+
+    ``@app.job("report")`` returns one, which can also be called as it was written; ``Job("report",
+    Limits)`` names one that is declared elsewhere. ``None`` is the type of a job without data.
+    """
+
+    __slots__ = ("_payload", "name")
+
+    @overload
+    def __init__(self: "Job[None]", name: str, payload: None, /) -> None: ...
+    @overload
+    def __init__(self, name: str, payload: type[T], /) -> None: ...
+    def __init__(self, name: str, payload: Any, /) -> None:
+        self.name = name
+        self._payload = type(None) if payload is None else payload
+
+    @property
+    def payload(self) -> type[T]:
+        """The type of the job's data; ``NoneType`` where there is none."""
+        return self._payload
+
+    def __repr__(self) -> str:
+        return f"Job({self.name!r})"
+
+
 def type_name(annotation: Any) -> str:
     """Return a type as a reader would write it."""
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daprflow.client import Client
 from daprflow.errors import AppDefinitionError
+from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.registration import Kind, calling_source
@@ -51,6 +52,7 @@ class DaprFlow(Router):
         threads: how many plain ``def`` handlers run at once; four times as many wait, further
             deliveries are answered RETRY (events) or 503.
         max_body_size: bytes a request may have, as the runtime's ``--max-body-size``; 413 beyond.
+        codecs: types and content types of the user's own, for handlers and the injected client.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class DaprFlow(Router):
         settings: Settings | None = None,
         threads: int = 40,
         max_body_size: int = MAX_BODY_SIZE,
+        codecs: Codecs = NO_CODECS,
     ) -> None:
         from starlette.applications import Starlette  # noqa: PLC0415 - see above
 
@@ -75,6 +78,7 @@ class DaprFlow(Router):
         super().__init__()
         self.app_id = app_id
         self.settings = settings
+        self.codecs = codecs
         self.source = calling_source()
         self._interceptors = tuple(interceptors)
         self._pool = HandlerPool(threads)
@@ -102,7 +106,7 @@ class DaprFlow(Router):
     def client(self) -> Client:
         """The client that handlers are given; set another one before start-up to replace it."""
         if self._client is None:
-            self._client = Client(self.settings)
+            self._client = Client(self.settings, codecs=self.codecs)
             self._own_client = True
         return self._client
 
@@ -137,7 +141,9 @@ class DaprFlow(Router):
         problems += interception.problems_of(self._interceptors, self.source)
         endpoints = self.endpoints()
         problems += [text for each in endpoints if (text := each.conflict(self.app_id))]
-        blueprint = compile_app(registrations, self._interceptors, self._pool, problems)
+        blueprint = compile_app(
+            registrations, self._interceptors, self._pool, problems, self.codecs
+        )
         self.seal()
         for endpoint in endpoints:
             endpoint.belong_to(self.app_id)
@@ -296,9 +302,13 @@ class DaprFlow(Router):
                 self._table.add_topic(route.path, endpoint)
                 continue
             path = unquote(route.path)
+            if route.kind is Kind.INVOKE:
+                literal = tuple(path.strip("/").split("/"))
+                parts = literal if route.template is None else route.template.parts
+                self._table.add_invoke(route.method, parts, endpoint)
+                continue
             add("POST", path, endpoint)
-            if route.kind is not Kind.INVOKE:
-                add("OPTIONS", path, discovered)
+            add("OPTIONS", path, discovered)
 
     def _readiness(self) -> tuple[int, bytes]:
         if self._gate.is_open:

@@ -57,6 +57,15 @@ def caller(
     return call_with_providers
 
 
+def taking_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` with its parameters' values as one positional dict at the front."""
+
+    def call(values: dict[str, Any], /, *payload: Any, **injected: Any) -> Any:
+        return function(*payload, **injected, **values)
+
+    return call
+
+
 def _in_thread(function: Callable[..., Any], pool: HandlerPool) -> Callable[..., Awaitable[Any]]:
     async def run(*payload: Any, **arguments: Any) -> Any:
         result = await pool.run(function, *payload, **arguments)

@@ -1,43 +1,61 @@
 """Freezing: from registrations to a table of compiled handlers, or to a list of every problem."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from daprflow.addresses import type_name
 from daprflow.errors import AppDefinitionError
-from daprflow.handlers import codec, requests, topics
+from daprflow.handlers import requests, topics
 from daprflow.handlers.agreement import contradicts
-from daprflow.handlers.calling import Call, caller
+from daprflow.handlers.calling import Call, caller, taking_values
+from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder
 from daprflow.handlers.envelopes import Batch, BindingEvent
 from daprflow.handlers.handler import Delivery, Handler, Interceptor, Next
+from daprflow.handlers.inputs import (
+    arguments,
+    has_body,
+    is_response,
+    is_streamed,
+    spread_payload,
+    untextual,
+    whole_body,
+)
 from daprflow.handlers.interception import intercepted
+from daprflow.handlers.jobs import JobDecoder, JobPlan, job_plan
 from daprflow.handlers.options import mistyped, unusable
+from daprflow.handlers.parameters import Parameter, Place
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.providers import Container
 from daprflow.handlers.registration import (
     BindingOptions,
     CronOptions,
     InvokeOptions,
+    JobOptions,
     Kind,
     Options,
     Registration,
     TopicOptions,
 )
+from daprflow.handlers.requests import STREAM_INSTEAD, answering
 from daprflow.handlers.signature import (
     MISSING,
     Calling,
     Signature,
     SignatureError,
     answer_of,
+    read_fields,
     read_handler,
     verdict_allowed,
 )
 from daprflow.handlers.subscriptions import TopicHandler, TopicPlan, agree, group
+from daprflow.handlers.templates import Template, TemplateError, ambiguous, parse
 from daprflow.handlers.topics import TopicPolicy
 from daprflow.protocol.cloudevents import CloudEvent
+
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +63,11 @@ class Route:
     """One compiled handler and where it is reached.
 
     Attributes:
-        path: percent-encoded, as a sidecar calls it.
+        path: percent-encoded, as a sidecar calls it, with the names of parameters in braces.
         name: the address inside its kind, such as "pubsub/orders".
         payload: the payload's type as text; empty where there is none.
+        method: the verb it is called with.
+        template: the path of an invoke handler with a verb.
     """
 
     handler: Handler
@@ -55,25 +75,33 @@ class Route:
     path: str
     name: str
     payload: str
+    method: str = "POST"
+    template: Template | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """A frozen app: its routes, topics, providers and start-up warnings."""
+    """A frozen app: its routes, topics, providers, start-up warnings and standing jobs."""
 
     routes: tuple[Route, ...]
     topics: tuple[TopicPlan, ...]
     container: Container
     warnings: tuple[str, ...]
+    jobs: tuple[JobPlan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A registration with its signature; one that is not ``sound`` is only looked at further."""
+    """A registration with its signature; one that is not ``sound`` is only looked at further.
+
+    Attributes:
+        fields: the fields of its payload that stand beside the body of an invocation.
+    """
 
     registration: Registration
     signature: Signature
     sound: bool
+    fields: tuple[Parameter, ...] = ()
 
 
 def compile_app(
@@ -81,13 +109,14 @@ def compile_app(
     interceptors: Sequence[Interceptor],
     pool: HandlerPool,
     problems: Sequence[str] = (),
+    codecs: Codecs = NO_CODECS,
 ) -> Blueprint:
     """Compile every registration; ``problems`` found before are reported together with the rest.
 
     Raises:
         AppDefinitionError: with every problem at once.
     """
-    compiler = _Compiler(interceptors, pool, list(problems))
+    compiler = _Compiler(interceptors, pool, list(problems), codecs)
     return compiler.compile(registrations)
 
 
@@ -95,9 +124,14 @@ class _Compiler:
     """Goes through the registrations once and collects what is wrong."""
 
     def __init__(
-        self, interceptors: Sequence[Interceptor], pool: HandlerPool, problems: list[str]
+        self,
+        interceptors: Sequence[Interceptor],
+        pool: HandlerPool,
+        problems: list[str],
+        codecs: Codecs,
     ) -> None:
         self.problems = problems
+        self._codecs = codecs
         self._interceptors = interceptors
         self._pool = pool
         self._container = Container(pool)
@@ -109,11 +143,12 @@ class _Compiler:
         self.problems += self._container.add_all(providers)
         found = [read for each in handlers if (read := self._read(each)) is not None]
         plans = self._topics(handlers, found)
+        jobs = self._jobs(found)
         routes = self._routes(found, plans)
         self._check_collisions(routes)
         if self.problems:
             raise AppDefinitionError(self.problems)
-        return Blueprint(tuple(routes), tuple(plans), self._container, tuple(_warnings(plans)))
+        return Blueprint(tuple(routes), tuple(plans), self._container, tuple(_warnings(plans)), jobs)
 
     def _has_sound_options(self, registration: Registration) -> bool:
         """Report wrong options; those of a wrong type cannot be looked at any further."""
@@ -124,14 +159,19 @@ class _Compiler:
         return not wrong_type
 
     def _read(self, registration: Registration) -> Read | None:
+        template = _template(registration.options)
+        names = () if template is None else template.names
         try:
-            signature = read_handler(registration.function, registration.source)
+            signature = read_handler(registration.function, registration.source, names)
+            payload = signature.payload
+            fields = () if payload is None else read_fields(payload.type)
         except SignatureError as error:
             self.problems.append(f"{registration.title} {error}")
             return None
-        wrong = _signature_problems(Read(registration, signature, sound=True))
+        read = Read(registration, signature, sound=True, fields=fields)
+        wrong = _signature_problems(read, self._codecs)
         self.problems += [f"{registration.title} {problem}" for problem in wrong]
-        return Read(registration, signature, sound=not wrong)
+        return Read(registration, signature, sound=not wrong, fields=fields)
 
     def _topics(self, handlers: Sequence[Registration], found: Sequence[Read]) -> list[TopicPlan]:
         """Agree on every topic; a handler that could not be read still has its rule and options."""
@@ -147,6 +187,17 @@ class _Compiler:
             plans.append(plan)
             self.problems += problems
         return plans
+
+    def _jobs(self, found: Sequence[Read]) -> tuple[JobPlan, ...]:
+        plans = []
+        for read in found:
+            payload = None if read.signature.payload is None else _payload_type(read)
+            plan, problem = job_plan(read.registration, payload, self._codecs)
+            if problem:
+                self.problems.append(f"{read.registration.title} {problem}")
+            if plan is not None:
+                plans.append(plan)
+        return tuple(plans)
 
     def _routes(self, found: Sequence[Read], plans: Sequence[TopicPlan]) -> list[Route]:
         by_registration = {
@@ -171,12 +222,15 @@ class _Compiler:
         except SignatureError as error:
             self.problems.append(f"{registration.title} {error}")
             return None
-        return caller(registration.function, signature.calling, plan, self._container, self._pool)
+        function = registration.function
+        if signature.parameters:
+            function = taking_values(function)
+        return caller(function, signature.calling, plan, self._container, self._pool)
 
     def _topic_route(self, read: Read, call: Call, plan: TopicPlan, handler: TopicHandler) -> Route:
         payload = _payload_type(read)
         policy = TopicPolicy(read.registration.title, bool(plan.dead_letter))
-        decoder = EventDecoder(payload, raw=plan.raw)
+        decoder = EventDecoder(payload, raw=plan.raw, codecs=self._codecs)
         if handler.bulk:
             run = topics.bulk(call, decoder, policy)
         else:
@@ -187,29 +241,83 @@ class _Compiler:
 
     def _root_route(self, read: Read, call: Call) -> Route:
         registration, payload = read.registration, read.signature.payload
-        decoder = None if payload is None else BodyDecoder(_payload_type(read))
+        if isinstance(registration.options, JobOptions):
+            return self._job_route(read, call, registration.options)
+        decoder = None if payload is None else BodyDecoder(_payload_type(read), self._codecs)
+        if isinstance(registration.options, InvokeOptions):
+            return self._invoke_route(read, call, registration.options, decoder)
+        envelope = payload is not None and payload.envelope is BindingEvent
+        run = requests.binding(call, decoder, registration.title, envelope=envelope)
+        run = intercepted(run, self._interceptors, requests.settled, registration.title)
         name = _root_name(registration.options)
-        if registration.kind is Kind.INVOKE:
-            run, settle = requests.invocation(call, decoder, registration.title), None
-        else:
-            envelope = payload is not None and payload.envelope is BindingEvent
-            run = requests.binding(call, decoder, registration.title, envelope=envelope)
-            settle = requests.settled
-        run = intercepted(run, self._interceptors, settle, registration.title)
         return _route(read, run, f"/{quote(name)}", name)
+
+    def _job_route(self, read: Read, call: Call, options: JobOptions) -> Route:
+        title, payload = read.registration.title, read.signature.payload
+        decoder = None if payload is None else JobDecoder(_payload_type(read), self._codecs)
+        run = requests.binding(call, decoder, title, envelope=False)
+        run = intercepted(run, self._interceptors, requests.settled, title)
+        return _route(read, run, f"/job/{quote(options.name)}", options.name)
+
+    def _invoke_route(
+        self, read: Read, call: Call, options: InvokeOptions, decoder: BodyDecoder | None
+    ) -> Route:
+        title, codecs, parameters = read.registration.title, self._codecs, read.signature.parameters
+        payload: Callable[[Delivery], Any] | None = None
+        if read.fields:
+            payload = spread_payload(_payload_type(read), read.fields, codecs)
+        elif decoder is not None:
+            payload = whole_body(decoder)
+        is_plain = decoder is None or not (read.fields or decoder.content_type)
+        inputs = None if is_plain and not parameters else arguments(parameters, codecs, payload)
+        run = requests.invocation(call, decoder, title, answering(options, codecs), inputs)
+        run = intercepted(run, self._interceptors, None, title)
+        template = _template(options)
+        if template is None:
+            name = _root_name(options)
+            return _route(read, run, f"/{quote(name)}", name)
+        route = _route(read, run, quote(template.path, safe="/{}"), options.address)
+        return replace(route, method=options.verb, template=template)
 
     def _check_collisions(self, routes: Sequence[Route]) -> None:
         """Report handlers that would share a path; topics are checked by their rules."""
-        seen: dict[tuple[str, str], Route] = {}
+        seen: dict[tuple[object, ...], Route] = {}
         for route in routes:
-            key = (route.path, route.name if route.kind is Kind.TOPIC else "")
+            path = route.path if route.template is None else route.template.shape_path
+            key = (route.method, path, route.name if route.kind is Kind.TOPIC else "")
             first = seen.setdefault(key, route)
             if first is route or (route.kind is Kind.TOPIC and _same_rule(first, route)):
                 continue
             self.problems.append(
-                f"{route.handler.registration.title} has the route 'POST {route.path}', and so "
-                f"has {first.handler.registration.title}; rename one of them"
+                f"{route.handler.registration.title} has the route '{route.method} {route.path}', "
+                f"and so has {first.handler.registration.title}; rename one of them"
             )
+        self.problems += _ambiguities(list(seen.values()))
+
+
+def _ambiguities(routes: Sequence[Route]) -> list[str]:
+    """Report templates of one verb that a path may fit both, where none is the narrower one."""
+    return [
+        f"{route.handler.registration.title} has the path '{route.path}', and "
+        f"{first.handler.registration.title} '{first.path}': some paths fit both, and neither is "
+        "the narrower one; change one of them"
+        for at, route in enumerate(routes)
+        for first in routes[:at]
+        if route.template is not None
+        and first.template is not None
+        and route.method == first.method
+        and ambiguous(first.template, route.template)
+    ]
+
+
+def _template(options: Options) -> Template | None:
+    """Return the path of an invoke handler with a verb; None where it cannot be read."""
+    if not isinstance(options, InvokeOptions) or not options.verb:
+        return None
+    try:
+        return parse(options.name)
+    except TemplateError:  # reported with the options
+        return None
 
 
 def _route(read: Read, run: Next, path: str, name: str) -> Route:
@@ -254,10 +362,10 @@ def _root_name(options: Options) -> str:
     raise AssertionError(options)  # pragma: no cover - topics have routes of their own
 
 
-def _signature_problems(read: Read) -> list[str]:
+def _signature_problems(read: Read, codecs: Codecs) -> list[str]:
     """Return what is wrong with a handler's payload, answer or way of running."""
     kind, signature = read.registration.kind, read.signature
-    problems = [*_payload_problems(read)]
+    problems = [*_payload_problems(read, codecs), *_parameter_problems(read, codecs)]
     if signature.calling in (Calling.GENERATOR, Calling.ASYNC_GENERATOR):
         problems.append("is a generator; return a value instead of yielding")
     elif kind is Kind.TOPIC and not verdict_allowed(signature.returns):
@@ -265,20 +373,24 @@ def _signature_problems(read: Read) -> list[str]:
             f"returns {type_name(signature.returns)}; return None or a Status, "
             "or raise Retry or Drop"
         )
-    elif kind in (Kind.BINDING, Kind.CRON) and not _returns_nothing(signature.returns):
+    elif kind in (Kind.BINDING, Kind.CRON, Kind.JOB) and not _returns_nothing(signature.returns):
         problems.append(
             f"returns {type_name(signature.returns)}; the runtime ignores what a binding handler "
             "answers: return None and call the client instead"
         )
     elif kind is Kind.INVOKE:
-        problems += _answer_problems(signature)
+        problems += _answer_problems(signature, codecs)
     return problems
 
 
-def _answer_problems(signature: Signature) -> list[str]:
+def _answer_problems(signature: Signature, codecs: Codecs) -> list[str]:
     """Return why what an invoke handler answers cannot be sent."""
     answer = answer_of(signature)
-    reason = "" if answer is MISSING else codec.unencodable(answer)
+    if is_streamed(answer):
+        return [f"returns {type_name(answer)}, which is sent in pieces; {STREAM_INSTEAD}"]
+    if is_response(answer):
+        return []
+    reason = "" if answer is MISSING else codecs.unencodable(answer)
     return [f"returns {type_name(answer)}, which cannot be sent: {reason}"] if reason else []
 
 
@@ -286,7 +398,41 @@ def _returns_nothing(annotation: Any) -> bool:
     return verdict_allowed(annotation) and "Status" not in str(annotation)
 
 
-def _payload_problems(read: Read) -> list[str]:
+def _parameter_problems(read: Read, codecs: Codecs) -> list[str]:
+    """Return what is wrong with the parameters of an invocation, and with those of others."""
+    found = (*read.signature.parameters, *read.fields)
+    options = read.registration.options
+    if not isinstance(options, InvokeOptions):
+        return [f"takes {each.title}, which only invoke handlers are given" for each in found]
+    problems = [text for each in found if (text := untextual(each, codecs))]
+    template = _template(options)
+    names = () if template is None else template.names
+    taken = [each.key for each in found if each.place is Place.PATH]
+    problems += [
+        f"takes path parameter '{key}', which its path does not name"
+        for key in taken
+        if key not in names
+    ]
+    problems += [
+        f"has '{{{name}}}' in its path and does not take it; write '*, {name}: str'"
+        for name in names
+        if name not in taken
+    ]
+    payload = read.signature.payload
+    if (
+        payload is not None
+        and options.verb in _WITHOUT_BODY
+        and has_body(payload.type, read.fields)
+    ):
+        problems.append(
+            f"takes '{payload.name}', but a {options.verb} has no body; take parameters by name, "
+            "'*, page: Annotated[int, Query()]', or mark every field of the payload's class with "
+            "Path, Query or Header"
+        )
+    return problems
+
+
+def _payload_problems(read: Read, codecs: Codecs) -> list[str]:
     payload, kind = read.signature.payload, read.registration.kind
     if payload is None:
         return []
@@ -295,6 +441,7 @@ def _payload_problems(read: Read) -> list[str]:
         Kind.BINDING: (None, BindingEvent),
         Kind.CRON: (None, BindingEvent),
         Kind.INVOKE: (None,),
+        Kind.JOB: (None,),
     }[kind]
     if payload.envelope not in allowed:
         return [f"takes a {type_name(payload.envelope)}, which {kind} handlers are not given"]
@@ -302,7 +449,7 @@ def _payload_problems(read: Read) -> list[str]:
     if wanted is MISSING:
         return [f"has the payload '{payload.name}' without a type; annotate it"]
     problems = []
-    reason = codec.undecodable(wanted)
+    reason = codecs.undecodable(wanted)
     if reason:
         # A class is most often meant to be injected, a composed type is not.
         hint = "; what is injected comes after '*' in the signature"

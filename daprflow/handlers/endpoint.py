@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from daprflow.addresses import Endpoint
+from daprflow.handlers.parameters import Parameter
 from daprflow.handlers.registration import InvokeOptions, Registration
 from daprflow.handlers.signature import MISSING, Signature, SignatureError, answer_of, read_handler
+from daprflow.handlers.templates import TemplateError, parse
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -22,7 +24,11 @@ class OwnEndpoint(Endpoint[In, Out]):
 
     def __init__(self, registration: Registration, app_id: str = "", /) -> None:
         options = registration.options
-        self.method = options.name if isinstance(options, InvokeOptions) else registration.name
+        given = options if isinstance(options, InvokeOptions) else InvokeOptions(registration.name)
+        self.verb = given.verb or "POST"
+        self.is_route = bool(given.verb)
+        # What is no text is reported at freeze.
+        self.method = str(given.name).strip("/") if given.verb else given.name
         self._app_id = app_id
         self._registration = registration
         self._signature: Signature | None = None
@@ -51,6 +57,11 @@ class OwnEndpoint(Endpoint[In, Out]):
         returns: type[Out] = _or_any(answer_of(self._read()))
         return returns
 
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters of path, query and headers that the function takes by name."""
+        return self._read().parameters
+
     def conflict(self, app_id: str) -> str:
         """Return why it cannot belong to that app; empty where it can."""
         if not self._app_id or self._app_id == app_id:
@@ -70,14 +81,15 @@ class OwnEndpoint(Endpoint[In, Out]):
         return self.__wrapped__(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"Endpoint({self._app_id!r}, {self.method!r})"
+        return f"Endpoint({self._app_id!r}, {self.address!r})"
 
     def _read(self) -> Signature:
         if self._signature is None:
             registration = self._registration
             try:
-                self._signature = read_handler(registration.function, registration.source)
-            except SignatureError as error:
+                names = parse(self.method).names if self.is_route else ()
+                self._signature = read_handler(registration.function, registration.source, names)
+            except (SignatureError, TemplateError) as error:
                 raise TypeError(f"{registration.title} {error}") from None
         return self._signature
 

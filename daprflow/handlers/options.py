@@ -1,5 +1,6 @@
 """What a decorator's own arguments may be; whoever writes no type hints learns it at freeze."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -9,16 +10,24 @@ from daprflow.handlers.registration import (
     BindingOptions,
     CronOptions,
     InvokeOptions,
+    JobOptions,
     Options,
     ProviderOptions,
     TopicOptions,
 )
-from daprflow.protocol.schedules import ScheduleError, parse_schedule
+from daprflow.handlers.templates import TemplateError, is_parameter, parse
+from daprflow.policies import ConstantFailurePolicy, DropFailurePolicy, encode_policy
+from daprflow.protocol import jobs
+from daprflow.protocol.schedules import ScheduleError, parse_job_schedule, parse_schedule
 
 _OUR_PREFIX = "dapr/"
 _SCOPES = ("app", "call")
 _ADDRESS = "a Topic handle, or the names of a pub/sub component and a topic"
 _TEXT = "a string"
+_LOWEST = 200
+_FIRST_ERROR = 400
+_VERB = re.compile("[A-Z]+")
+_NOT_INVOKED = frozenset({"CONNECT", "TRACE"})
 _SHORTEST = timedelta(milliseconds=1)
 
 
@@ -29,8 +38,12 @@ def mistyped(options: Options) -> str:
             return _mistyped_topic(options)
         case CronOptions(name=name, schedule=schedule):
             return _wrong("name", name, str, _TEXT) or _wrong("schedule", schedule, str, _TEXT)
-        case BindingOptions(name=name) | InvokeOptions(name=name):
+        case InvokeOptions():
+            return _mistyped_invoke(options)
+        case BindingOptions(name=name):
             return _wrong("name", name, str, _TEXT)
+        case JobOptions():
+            return _mistyped_job(options)
         case ProviderOptions():
             return ""
 
@@ -44,7 +57,11 @@ def unusable(options: Options) -> str:
             return "" if scope in _SCOPES else f"sets scope={scope!r}; it must be 'app' or 'call'"
         case CronOptions(name=name, schedule=schedule):
             return _name_problem(name) or _schedule_problem(schedule)
-        case BindingOptions(name=name) | InvokeOptions(name=name):
+        case JobOptions():
+            return _job_problem(options)
+        case InvokeOptions():
+            return _name_problem(options.name) or _invoke_problem(options)
+        case BindingOptions(name=name):
             return _name_problem(name)
 
 
@@ -102,6 +119,74 @@ def _topic_problem(options: TopicOptions) -> str:
     if options.dead_letter == options.topic:
         return f"names its own topic '{options.topic}' as 'dead_letter': events would go in circles"
     return ""
+
+
+def _mistyped_invoke(options: InvokeOptions) -> str:
+    if not options.verb:
+        wrong = _wrong("name", options.name, str, _TEXT)
+        if wrong:
+            return wrong
+    if not (isinstance(options.name, str) and isinstance(options.verb, str)):
+        return 'does not say how it is invoked; write \'@app.invoke("GET", "/orders/{id}")\''
+    if options.status is not None and not _is_count(options.status):
+        return f"sets status={options.status!r}; it must be a number"
+    return ""
+
+
+def _invoke_problem(options: InvokeOptions) -> str:
+    if options.status is not None and not _LOWEST <= options.status < _FIRST_ERROR:
+        return f"sets status={options.status}; a good answer's is from 200 to 399"
+    if not options.verb:
+        return _braces_problem(options.name)
+    if not _VERB.fullmatch(options.verb) or options.verb in _NOT_INVOKED:
+        return f"has the verb '{options.verb}'; it must be one a sidecar passes on, such as 'GET'"
+    if not options.name.startswith("/"):
+        return f"has the path '{options.name}'; it must begin with '/'"
+    try:
+        parse(options.name)
+    except TemplateError as error:
+        return str(error)
+    return ""
+
+
+def _mistyped_job(options: JobOptions) -> str:
+    if wrong := _wrong("name", options.name, str, _TEXT):
+        return wrong
+    if options.schedule is not None and (wrong := _wrong("schedule", options.schedule, str, _TEXT)):
+        return wrong
+    policy = options.failure_policy
+    if policy is not None and not isinstance(policy, ConstantFailurePolicy | DropFailurePolicy):
+        return (
+            f"sets failure_policy={policy!r}; it must be a ConstantFailurePolicy or a "
+            "DropFailurePolicy"
+        )
+    return ""
+
+
+def _job_problem(options: JobOptions) -> str:
+    if problem := jobs.name_problem(options.name):
+        return f"has the name '{options.name}', which no job can have: {problem}"
+    try:
+        encode_policy(options.failure_policy)
+    except ValueError as error:
+        return f"sets a failure_policy that cannot be: {error}"
+    if options.schedule is None:
+        return ""
+    try:
+        parse_job_schedule(options.schedule)
+    except ScheduleError as error:
+        return f"has the schedule '{options.schedule}', which cannot be read: {error}"
+    return ""
+
+
+def _braces_problem(name: str) -> str:
+    if not any(is_parameter(part) for part in name.split("/")):
+        return ""
+    path = name.strip("/")
+    return (
+        f"has the name '{name}'; a path with parameters needs a verb: '@app.invoke(\"POST\", "
+        f'"/{path}")\''
+    )
 
 
 def _name_problem(name: str) -> str:

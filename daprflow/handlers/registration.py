@@ -7,7 +7,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from daprflow.addresses import type_name
+from daprflow.policies import FailurePolicy
 
 _CO_NEWLOCALS = 0x0002
 
@@ -19,6 +22,7 @@ class Kind(StrEnum):
     BINDING = "binding"
     CRON = "cron"
     INVOKE = "invoke"
+    JOB = "job"
     PROVIDER = "provider"
 
 
@@ -66,9 +70,36 @@ class CronOptions:
 
 @dataclass(frozen=True, slots=True)
 class InvokeOptions:
-    """Under which name other apps invoke the function."""
+    """How other apps invoke the function: by a name with POST, or by a verb and a path.
+
+    Attributes:
+        name: the name, or the path's template.
+        verb: empty where it has a name.
+        status: what a good answer has; None is 200, or 204 where there is nothing to answer.
+    """
 
     name: str
+    verb: str = ""
+    status: int | None = None
+
+    @property
+    def address(self) -> str:
+        """The name, or verb and path."""
+        return f"{self.verb} {self.name}" if self.verb else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """Which job is handled; with a schedule, the app sees to it that it is scheduled.
+
+    Attributes:
+        data: what each tick brings; unset for nothing.
+    """
+
+    name: str
+    schedule: str | None = None
+    data: Any = msgspec.UNSET
+    failure_policy: FailurePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +109,7 @@ class ProviderOptions:
     scope: str = "app"
 
 
-Options = TopicOptions | BindingOptions | CronOptions | InvokeOptions | ProviderOptions
+Options = TopicOptions | BindingOptions | CronOptions | InvokeOptions | JobOptions | ProviderOptions
 
 
 @dataclass(frozen=True, slots=True)

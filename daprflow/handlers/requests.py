@@ -1,19 +1,25 @@
 """Compiled binding and invoke handlers: a request's body in, an answer out."""
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from daprflow.errors import Drop, Retry
-from daprflow.handlers import codec, verdicts
+from daprflow.handlers import verdicts
 from daprflow.handlers.calling import Call
+from daprflow.handlers.codecs import Codecs
 from daprflow.handlers.decoding import BodyDecoder, Undecodable
 from daprflow.handlers.envelopes import BindingEvent
-from daprflow.handlers.handler import Delivery, Next, Outcome
+from daprflow.handlers.handler import Delivery, Next, Outcome, text
+from daprflow.handlers.inputs import BadParameter, Inputs
 from daprflow.handlers.pool import PoolFull
+from daprflow.handlers.registration import InvokeOptions
 from daprflow.protocol.deliveries import Status
+from daprflow.protocol.envelopes import OCTET_STREAM
 from daprflow.protocol.http import JSON
 
 logger = logging.getLogger(__name__)
@@ -35,6 +41,9 @@ _NOT_METADATA = frozenset(
         "upgrade",
     }
 )
+STREAM_INSTEAD = "stream from a Starlette route instead: DaprFlow(..., routes=[...])"
+_TEXT = "text/plain; charset=utf-8"
+_MADE_ANEW = frozenset({"content-length", "content-type"})
 _EMPTY_STATUSES = frozenset({204, 304})
 
 
@@ -63,16 +72,31 @@ def binding(call: Call, decoder: BodyDecoder | None, title: str, *, envelope: bo
     return handle
 
 
-def invocation(call: Call, decoder: BodyDecoder | None, title: str) -> Next:
-    """Return a handler of service invocations; only here an HTTPException keeps its status."""
+def invocation(
+    call: Call,
+    decoder: BodyDecoder | None,
+    title: str,
+    answer: Callable[[Any], Outcome],
+    inputs: Inputs | None = None,
+) -> Next:
+    """Return a handler of service invocations; only here an HTTPException keeps its status.
+
+    ``inputs`` is for what takes more than a body of JSON, text or bytes; ``decoder`` is not looked
+    at then.
+    """
 
     async def handle(delivery: Delivery) -> Outcome:
         try:
-            if decoder is None:
+            if inputs is not None:
+                result = await call(delivery, *inputs(delivery))
+            elif decoder is None:
                 result = await call(delivery)
             else:
                 result = await call(delivery, decoder.decode(delivery.body))
-            return _answer(result)
+            return answer(result)
+        except BadParameter as error:
+            logger.info("%s was called with a bad parameter: %s; answered 400", title, error)
+            return verdicts.refusal(400, str(error), error)
         except Undecodable as error:
             return _undecodable(title, delivery, error, 400)
         except HTTPException as error:
@@ -113,12 +137,51 @@ def _undecodable(title: str, delivery: Delivery, error: Undecodable, status: int
     return verdicts.refusal(status, str(error), error)
 
 
-def _answer(result: Any) -> Outcome:
-    if isinstance(result, bytes | bytearray | memoryview):
-        return Outcome(body=bytes(result), content_type="application/octet-stream")
-    if isinstance(result, str):
-        return Outcome(body=result.encode(), content_type="text/plain; charset=utf-8")
-    return Outcome(body=codec.encode(result), content_type=JSON)
+def answering(options: InvokeOptions, codecs: Codecs) -> Callable[[Any], Outcome]:
+    """Return what makes an answer of a result: bytes, text, a content codec's bytes, else JSON.
+
+    None is no content for a handler with a verb and a path, and JSON's null for one with a name.
+    """
+    status, encode = options.status or 200, codecs.encode
+    empty = options.status or (204 if options.verb else 0)
+    has_contents = codecs.has_contents
+
+    def answer(result: Any) -> Outcome:
+        if isinstance(result, bytes | bytearray | memoryview):
+            return Outcome(http_status=status, body=bytes(result), content_type=OCTET_STREAM)
+        if isinstance(result, str):
+            return Outcome(http_status=status, body=result.encode(), content_type=_TEXT)
+        if result is None and empty:
+            return Outcome(http_status=empty, content_type="")
+        if isinstance(result, Response):
+            return _response(result)
+        content = codecs.content_of(type(result)) if has_contents else None
+        if content is not None:
+            body = content.write(result)
+            return Outcome(http_status=status, body=body, content_type=content.content_type)
+        return Outcome(http_status=status, body=encode(result), content_type=JSON)
+
+    return answer
+
+
+def _response(response: Response) -> Outcome:
+    """Return what a handler made itself.
+
+    Raises:
+        TypeError: its body is not at hand, or it has work to do after it.
+    """
+    if not hasattr(response, "body") or response.background is not None:
+        raise TypeError(
+            "an invoke handler's Response has a whole body and no background task; "
+            + STREAM_INSTEAD
+        )
+    headers = tuple((name.decode("latin-1"), text(value)) for name, value in response.raw_headers)
+    return Outcome(
+        http_status=response.status_code,
+        body=bytes(response.body),
+        content_type=next((value for name, value in headers if name == "content-type"), ""),
+        headers=tuple(pair for pair in headers if pair[0] not in _MADE_ANEW),
+    )
 
 
 def _http_error(error: HTTPException) -> Outcome:

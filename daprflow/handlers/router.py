@@ -1,17 +1,23 @@
 """A router: a place to declare handlers on, which an app includes."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from daprflow.addresses import Endpoint, Topic, type_name
+import msgspec
+
+from daprflow.addresses import Endpoint, Job, Topic, type_name
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers.endpoint import OwnEndpoint
 from daprflow.handlers.envelopes import Batch
+from daprflow.handlers.job_decorators import EmptyJobDecorator, JobDecorator
+from daprflow.handlers.jobs import OwnJob
 from daprflow.handlers.registration import (
     BindingOptions,
     CronOptions,
     InvokeOptions,
+    JobOptions,
     Kind,
     Options,
     ProviderOptions,
@@ -22,6 +28,7 @@ from daprflow.handlers.registration import (
     name_of,
     source_of,
 )
+from daprflow.policies import FailurePolicy
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
 
@@ -71,14 +78,12 @@ class _EndpointDecorator(Decorator):
 
     def __call__(self, function: Any, /) -> Any:
         """Register ``function`` and return its endpoint."""
-        options = InvokeOptions(self._name or name_of(_as_written(function)))
+        options = self._options
+        if isinstance(options, InvokeOptions) and not options.name:
+            options = replace(options, name=name_of(_as_written(function)))
         registration = self._router.register(self._kind, function, options, self.source)
         self.applied = True
         return self._router.own(registration)
-
-    @property
-    def _name(self) -> str:
-        return self._options.name if isinstance(self._options, InvokeOptions) else ""
 
 
 class _Misnamed(Decorator):
@@ -97,8 +102,19 @@ class _Misnamed(Decorator):
         """How to give a name."""
         return (
             f"'app.invoke({self._given!r})' ({self.source}) has a name where the function goes; "
-            f"write '@app.invoke(name={self._given!r})'"
+            f"write '@app.invoke(name={self._given!r})', or a verb and a path: "
+            '\'@app.invoke("GET", "/orders/{id}")\''
         )
+
+
+class _JobDecorator(Decorator):
+    """The decorator of job handlers, which gives back a handle."""
+
+    def __call__(self, function: Any, /) -> Any:
+        """Register ``function`` and return its job."""
+        registration = self._router.register(self._kind, function, self._options, self.source)
+        self.applied = True
+        return OwnJob(registration)
 
 
 class TopicDecorator(Protocol[T]):
@@ -127,7 +143,7 @@ class TopicDecorator(Protocol[T]):
 
 
 class InvokeDecorator(Protocol):
-    """What ``app.invoke(name=...)`` returns."""
+    """What ``app.invoke(name=...)`` and ``app.invoke(verb, path)`` return."""
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # as in Router.invoke
@@ -262,23 +278,87 @@ class Router:
     @overload
     def invoke(self, function: Callable[..., Out], /) -> Endpoint[None, Out]: ...
     @overload
-    def invoke(self, /, *, name: str) -> InvokeDecorator: ...
-    def invoke(self, function: Any = None, /, *, name: str = "") -> Any:
-        """Let other apps invoke a function, ``POST /{name}``; returns a typed `Endpoint`.
+    def invoke(self, /, *, name: str = ..., status: int | None = ...) -> InvokeDecorator: ...
+    @overload
+    def invoke(self, verb: str, path: str, /, *, status: int | None = ...) -> InvokeDecorator: ...
+    def invoke(
+        self,
+        function: Any = None,
+        path: str | None = None,
+        /,
+        *,
+        name: str = "",
+        status: int | None = None,
+    ) -> Any:
+        """Let other apps invoke a function; returns a typed `Endpoint`.
 
-        What it returns is sent as JSON, text and bytes as they are. It may raise Starlette's
-        ``HTTPException``; a body that does not fit its payload is answered 400.
+        ``@app.invoke`` stands for ``POST /{name}``, ``@app.invoke("GET", "/orders/{id}")`` for that
+        verb and path. Parameters stand after ``*``: those of the path are found by name, those of
+        the query and of headers by their marks, ``page: Annotated[int, Query()] = 1`` and
+        ``tenant: Annotated[str, Header("x-tenant")]``. GET also answers HEAD; other verbs on a
+        path that has a handler are answered 405.
+
+        What it returns is sent as JSON, text and bytes as they are; a Starlette ``Response`` says
+        all itself. None is 204 where there is a verb. It may raise Starlette's ``HTTPException``; a
+        body or a parameter that does not fit is answered 400.
 
         Args:
-            function: the function, when the decorator stands without parentheses.
+            function: the function, when the decorator stands without parentheses, else the verb.
+            path: the path, in which ``{name}`` is one part between slashes.
             name: the method's name, where it is not the function's.
+            status: of a good answer, such as 201.
         """
         caller = calling_source()
-        decorator: Decorator = _EndpointDecorator(self, Kind.INVOKE, InvokeOptions(name), caller)
-        if callable(function):
+        options = InvokeOptions(name, status=status)
+        if path is not None:
+            verb = function.upper() if isinstance(function, str) else function
+            options = InvokeOptions(path, verb, status)
+        decorator: Decorator = _EndpointDecorator(self, Kind.INVOKE, options, caller)
+        if callable(function) and path is None:
             return decorator(function)
-        if function is not None:
+        if function is not None and path is None:
             decorator = _Misnamed(self, function, caller)
+        self._decorators.append(decorator)
+        return decorator
+
+    @overload
+    def job(self, name: str, /) -> JobDecorator: ...
+    @overload
+    def job(
+        self, name: str, /, *, schedule: str, data: In, failure_policy: FailurePolicy | None = None
+    ) -> Callable[[Callable[Concatenate[In, ...], Any]], Job[In]]: ...
+    @overload
+    def job(
+        self, name: str, /, *, schedule: str, failure_policy: FailurePolicy | None = None
+    ) -> EmptyJobDecorator: ...
+    def job(
+        self,
+        name: str,
+        /,
+        *,
+        schedule: str | None = None,
+        data: Any = msgspec.UNSET,
+        failure_policy: FailurePolicy | None = None,
+    ) -> Any:
+        """Run a function as a job, ``POST /job/{name}``; returns a typed `Job`.
+
+        ``client.schedule`` is given the `Job` and says when it runs. With a ``schedule`` here the
+        app sees to that by itself, after each start: the job is placed where it is missing,
+        replaced where its schedule, data or policy are others, and left alone otherwise. The
+        runtime keeps it when the app ends, and when the handler is gone.
+
+        Returning ends a tick, and so does `Drop`; what is raised, `Retry` too, has it called again
+        by the job's failure policy.
+
+        Args:
+            name: the job's.
+            schedule: a cron rule of six fields, seconds first, ``@every 15m``, ``@daily``, ….
+            data: what each tick brings, where the function takes a payload.
+            failure_policy: what follows a failed tick; three retries, one second apart, where it is
+                None.
+        """
+        options = JobOptions(name, schedule, data, failure_policy)
+        decorator = _JobDecorator(self, Kind.JOB, options, calling_source())
         self._decorators.append(decorator)
         return decorator
 
@@ -387,14 +467,14 @@ def _undecorated(options: Options) -> Callable[..., Any] | None:
     match options:
         case TopicOptions(pubsub=(only,)):
             found = only
-        case BindingOptions(name=only):
+        case BindingOptions(name=only) | JobOptions(name=only):
             found = only
     return found if callable(found) else None
 
 
 def _as_written(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function itself where another decorator made an endpoint of it."""
-    return function.__wrapped__ if isinstance(function, OwnEndpoint) else function
+    return function.__wrapped__ if isinstance(function, OwnEndpoint | OwnJob) else function
 
 
 def _address(address: tuple[Any, ...]) -> tuple[Any, Any, Any]:

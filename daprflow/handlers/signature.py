@@ -12,13 +12,15 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Collection,
     Coroutine,
     Generator,
     Iterable,
     Iterator,
     Mapping,
+    Sequence,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from types import UnionType
 from typing import (
@@ -33,7 +35,10 @@ from typing import (
     get_type_hints,
 )
 
+import msgspec
+
 from daprflow.handlers.envelopes import Batch, BindingEvent
+from daprflow.handlers.parameters import Header, Parameter, Path, Place, Query, made
 from daprflow.handlers.registration import Source
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
@@ -41,6 +46,8 @@ from daprflow.protocol.deliveries import Status
 _ENVELOPES = (CloudEvent, BindingEvent, Batch)
 _YIELDING = (AsyncIterator, AsyncGenerator, AsyncIterable, Iterator, Generator, Iterable)
 _AWAITING = (Awaitable, Coroutine)
+_MARKERS = (Query, Header, Path)
+_SEVERAL = (list, tuple, set, frozenset, Sequence, Collection)
 MISSING: Any = inspect.Parameter.empty
 """Stands where a function has no annotation."""
 
@@ -80,14 +87,19 @@ class Signature:
     injected: tuple[Injected, ...]
     returns: Any
     calling: Calling
+    parameters: tuple[Parameter, ...] = ()
 
 
 class SignatureError(Exception):
     """A signature cannot be used; the text is the rest of a sentence about the function."""
 
 
-def read_handler(function: Callable[..., Any], source: Source) -> Signature:
+def read_handler(
+    function: Callable[..., Any], source: Source, path: Collection[str] = ()
+) -> Signature:
     """Read a handler: one payload at most, everything else keyword-only.
+
+    ``path`` are the names in the path it is invoked by.
 
     Raises:
         SignatureError: it takes something that cannot be given.
@@ -105,11 +117,53 @@ def read_handler(function: Callable[..., Any], source: Source) -> Signature:
     payload = None
     if positional:
         annotation = hints.get(positional[0].name, MISSING)
+        if positional[0].name in path or _marked(annotation)[1] is not None:
+            raise SignatureError(
+                f"takes '{positional[0].name}', a parameter, before '*', where the payload "
+                f"stands; write '*, {positional[0].name}: ...'"
+            )
         payload = _payload(positional[0].name, annotation)
-    injected = tuple(
-        _injected(p, hints) for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY
-    )
-    return Signature(payload, injected, hints.get("return", MISSING), calling_of(function))
+    keyword = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    given = [each for p in keyword if (each := _parameter(p, hints, path)) is not None]
+    taken = {each.name for each in given}
+    injected = tuple(_injected(p, hints) for p in keyword if p.name not in taken)
+    returns = hints.get("return", MISSING)
+    return Signature(payload, injected, returns, calling_of(function), tuple(given))
+
+
+def read_fields(payload: Any) -> tuple[Parameter, ...]:
+    """Return the fields of a payload that stand beside the body, named as they are encoded.
+
+    Raises:
+        SignatureError: a field is marked, but its class is none that can be taken apart.
+    """
+    if not isinstance(payload, type) or not getattr(payload, "__annotations__", None):
+        return ()
+    try:
+        hints = get_type_hints(payload, include_extras=True)
+    except Exception:  # noqa: BLE001 - what cannot be resolved is reported as a payload
+        return ()
+    marked = {
+        name: (kind, marker)
+        for name, annotation in hints.items()
+        for kind, marker in [_marked(annotation)]
+        if marker is not None
+    }
+    if not marked:
+        return ()
+    fields = getattr(msgspec.inspect.type_info(payload), "fields", None)
+    if fields is None:
+        raise SignatureError(
+            f"takes '{payload.__qualname__}' with marked fields; only a Struct, a dataclass, a "
+            "TypedDict or an attrs class can have those"
+        )
+    found = []
+    for each in fields:
+        if each.name in marked:
+            kind, marker = marked[each.name]
+            parameter = made(each.name, marker, kind, many=_several(kind), required=each.required)
+            found.append(replace(parameter, name=each.encode_name))
+    return tuple(found)
 
 
 def read_provider(function: Callable[..., Any], source: Source) -> Signature:
@@ -243,6 +297,41 @@ def _closure(target: Any) -> dict[str, Any]:
         except ValueError:
             continue
     return found
+
+
+def _marked(annotation: Any) -> tuple[Any, Query | Header | Path | None]:
+    """Return an annotation without its marker, and the marker."""
+    if get_origin(annotation) is not Annotated:
+        return annotation, None
+    bare, *metadata = get_args(annotation)
+    markers = [each for each in metadata if isinstance(each, _MARKERS) or each in _MARKERS]
+    if not markers:
+        return annotation, None
+    rest = [each for each in metadata if not any(each is one for one in markers)]
+    marker = markers[0]() if isinstance(markers[0], type) else markers[0]
+    return (Annotated[bare, *rest] if rest else bare), marker
+
+
+def _several(kind: Any) -> bool:
+    bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    bare = without_none(bare)
+    return bare in _SEVERAL or get_origin(bare) in _SEVERAL
+
+
+def _parameter(
+    parameter: inspect.Parameter, hints: Mapping[str, Any], path: Collection[str]
+) -> Parameter | None:
+    """Return a parameter of the request; None where it is injected."""
+    name = parameter.name
+    kind, marker = _marked(hints.get(name, MISSING))
+    if name in path and (marker is None or isinstance(marker, Path)):
+        if kind is MISSING:
+            raise SignatureError(f"has path parameter '{name}' without a type; write '{name}: str'")
+        return Parameter(name, Place.PATH, name, kind)
+    if marker is None:
+        return None
+    required = parameter.default is MISSING
+    return made(name, marker, kind, many=_several(kind), required=required)
 
 
 def _payload(name: str, annotation: Any) -> Payload:

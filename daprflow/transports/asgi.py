@@ -2,7 +2,7 @@
 
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote, unquote
@@ -14,6 +14,7 @@ from daprflow.handlers.handler import Delivery, Next, Outcome
 from daprflow.handlers.trace import DELIVERED
 from daprflow.handlers.verdicts import SUCCESS, ErrorBody
 from daprflow.protocol.http import JSON
+from daprflow.transports.invoke_routes import Endpoint, InvokeRoutes
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +25,6 @@ _TOKEN = b"dapr-api-token"
 _CALLERS = frozenset({b"dapr-caller-app-id", b"dapr-callee-app-id"})
 _JSON_HEADER = (b"content-type", b"application/json")
 _SUCCESS_HEADERS = (_JSON_HEADER, (b"content-length", b"%d" % len(SUCCESS.body)))
-
-Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class TooLarge(Exception):  # noqa: N818 - named for the body
@@ -102,6 +101,7 @@ class Table:
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._by_segments: dict[tuple[str, ...], Endpoint] = {}
         self._topics: tuple[str, ...] = ()
+        self._invoked = InvokeRoutes()
 
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
         """Answer ``method`` on ``path``."""
@@ -115,14 +115,46 @@ class Table:
         ambiguous = key in self._endpoints
         self._endpoints[key] = self._by_raw_path if ambiguous else endpoint
 
+    def add_invoke(self, method: str, parts: Sequence[str], endpoint: Endpoint) -> None:
+        """Answer ``method`` on a path given in decoded parts, ``{name}`` for a parameter.
+
+        Other verbs are answered 405 there; HEAD is answered as GET without the body.
+        """
+        for verb, target in self._invoked.add(method, parts, endpoint):
+            if not self._invoked.has_parameters(parts):
+                self._endpoints[verb, "/" + "/".join(parts)] = target
+
+    def refused(self, scope: Scope) -> Endpoint | None:
+        """Return what answers 405 on an invoked path; None where nothing is known of the path.
+
+        ``OPTIONS`` is none of ours: a sidecar takes 405 for a subscription to a binding.
+        """
+        allowed = self._invoked.allowed(scope)
+        if not allowed or scope["method"] == "OPTIONS":
+            return None
+
+        async def refuse(scope: Scope, _: Receive, send: Send) -> None:
+            refused = self._gate.refusal(scope, from_sidecar=False)
+            if refused is not None:
+                await _refuse(scope, send, self._gate, *refused)
+                return
+            text = ", ".join(allowed)
+            body = msgspec.json.encode(ErrorBody(f"this path takes {text}"))
+            await _answer(send, 405, body, [_JSON_HEADER, (b"allow", text.encode())])
+
+        return refuse
+
     def find(self, scope: Scope) -> Endpoint | None:
-        """Return the endpoint that answers, None where the request is not ours."""
+        """Return the endpoint that answers, None where the request is not ours.
+
+        The parameters of an invoked path are put into the scope's ``path_params``.
+        """
         path: str = scope["path"]
         if scope.get("root_path"):
             path = path.removeprefix(scope["root_path"])
         endpoint = self._endpoints.get((scope["method"], path))
-        if endpoint is None and path.startswith(PREFIX):
-            return self._unknown
+        if endpoint is None:
+            return self._unknown if path.startswith(PREFIX) else self._invoked.find(scope)
         return endpoint
 
     async def _by_raw_path(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -249,12 +281,10 @@ async def _rest(
 
 
 async def _send(send: Send, outcome: Outcome) -> None:
-    headers = [
-        (
-            b"content-type",
-            b"application/json" if outcome.content_type is JSON else _header(outcome.content_type),
-        )
-    ]
+    headers = []
+    if outcome.content_type:
+        kind = outcome.content_type
+        headers.append((b"content-type", b"application/json" if kind is JSON else _header(kind)))
     for name, value in outcome.headers:
         headers.append((_header(name), _header(value)))
     await _answer(send, outcome.http_status, outcome.body, headers)

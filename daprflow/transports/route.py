@@ -40,9 +40,14 @@ class DaprRoute(BaseRoute):
         if scope["type"] != "http":
             return Match.NONE, {}
         endpoint = self.table.find(scope)
-        if endpoint is None:
+        if endpoint is not None:
+            found = scope.get("path_params") or {}
+            return Match.FULL, {"endpoint": endpoint, "path_params": found}
+        # Only a partial match, so that a route of the host with that verb goes first.
+        refusal = self.table.refused(scope)
+        if refusal is None:
             return Match.NONE, {}
-        return Match.FULL, {"endpoint": endpoint, "path_params": {}}
+        return Match.PARTIAL, {"endpoint": refusal, "path_params": {}}
 
     def url_path_for(self, name: str, /, **path_params: object) -> URLPath:
         """Refuse: Dapr's endpoints have no names to reverse."""

@@ -78,14 +78,14 @@ def middleware(request: pytest.FixtureRequest) -> Sequence[Middleware]:
         ("OPTIONS", "/quote", 404),
         ("OPTIONS", "/", 404),
         ("GET", "/in", 404),
-        ("GET", "/quote", 404),
+        ("GET", "/quote", 405),
         ("POST", "/In", 404),
     ],
 )
 async def test_what_each_path_answers(
     method: str, path: str, status: int, middleware: Sequence[Middleware]
 ) -> None:
-    """Unknown below our prefix is 500, unknown elsewhere 404; never a 405 for OPTIONS."""
+    """Unknown below our prefix is 500, elsewhere 404, another verb 405; never so for OPTIONS."""
     async with running(shop(middleware=middleware)) as call:
         answer = await call.request(method, path, event("x") if path == TOPIC else b"")
     assert answer.status == status
