@@ -6,6 +6,7 @@ from daprflow.client import Client, Item, Store
 from daprflow.errors import (
     AppDefinitionError,
     BulkPublishError,
+    BulkStateError,
     DaprFlowError,
     Drop,
     EtagMismatch,
@@ -29,6 +30,7 @@ __all__ = [
     "Batch",
     "BindingEvent",
     "BulkPublishError",
+    "BulkStateError",
     "Client",
     "CloudEvent",
     "DaprFlow",

@@ -9,6 +9,7 @@ DaprFlowError
     │   └── SecretNotFound
     ├── EtagMismatch          somebody else wrote first
     ├── BulkPublishError      some of many events were not published
+    ├── BulkStateError        some of many keys were not written
     └── InvocationError       another app answered with an error status
 
 Control flow, raised by handlers: Retry, Drop.
@@ -21,6 +22,7 @@ from daprflow.protocol.details import Detail, ErrorInfo
 __all__ = [
     "AppDefinitionError",
     "BulkPublishError",
+    "BulkStateError",
     "DaprFlowError",
     "Drop",
     "EtagMismatch",
@@ -127,6 +129,19 @@ class BulkPublishError(SidecarError):
         super().__init__(message, code=code, status=status)
 
 
+class BulkStateError(SidecarError):
+    """Some of many keys were not written or deleted; the others were.
+
+    Attributes:
+        failed: the error of each key that was not, an `EtagMismatch` for instance.
+    """
+
+    def __init__(self, message: str, failed: Mapping[str, SidecarError]) -> None:
+        self.failed = dict(failed)
+        first = next(iter(self.failed.values()))
+        super().__init__(message, code=first.code, status=first.status, details=first.details)
+
+
 class InvocationError(SidecarError):
     """Another app answered a service invocation with an error status.
 
@@ -134,9 +149,11 @@ class InvocationError(SidecarError):
         body: what that app answered, unchanged.
     """
 
-    def __init__(self, message: str, *, status: int, body: bytes = b"", code: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, body: bytes = b"", code: str = "", hint: str = ""
+    ) -> None:
         self.body = body
-        super().__init__(message, code=code, status=status)
+        super().__init__(message, code=code, status=status, hint=hint)
 
 
 class Retry(Exception):  # noqa: N818 - control flow, not an error

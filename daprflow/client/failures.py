@@ -9,9 +9,13 @@ from daprflow.protocol import faults
 from daprflow.protocol.http import HttpResponse
 
 WRITES = frozenset({"ERR_STATE_SAVE", "ERR_STATE_DELETE"})
+GUARDED_WRITES = WRITES | {"ERR_STATE_TRANSACTION"}
 NOT_FOUND = 404
 CONFLICT = 409
 SHOWN = 300
+_conflict_text = re.compile(
+    r"possible etag mismatch|user_script:\d+: failed to (set key|delete)|no item was updated"
+)
 _title = re.compile(r"<title[^>]*>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
 
 
@@ -36,7 +40,7 @@ def of(response: HttpResponse) -> SidecarError:
     kind: type[SidecarError] = SidecarError
     if fault.code.endswith("_NOT_FOUND") or response.status == NOT_FOUND:
         kind = NotFound
-    elif response.status == CONFLICT and fault.code in WRITES:
+    elif _conflict(response.status, fault.code, fault.message):
         kind = EtagMismatch
     return kind(
         f"{_short(fault.message)} ({fault.code or 'no error code'}, status {response.status})",
@@ -45,6 +49,17 @@ def of(response: HttpResponse) -> SidecarError:
         details=fault.details,
         hint=hints.of(response.status, fault.code, fault.message),
     )
+
+
+def _conflict(status: int, code: str, message: str) -> bool:
+    """Tell whether a write came too late.
+
+    A transaction's conflict is a 500 of the runtime, and so is that of a first write in stores on
+    Redis and PostgreSQL; there the text tells.
+    """
+    if status == CONFLICT and code in WRITES:
+        return True
+    return code in GUARDED_WRITES and _conflict_text.search(message) is not None
 
 
 def not_ready(address: str, response: HttpResponse) -> SidecarUnavailable:

@@ -1,39 +1,44 @@
 """Typed values in a state store."""
 
-import math
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Generic, TypeVar
 
-import msgspec
-
+from daprflow.client import state_many, state_search
 from daprflow.client.caller import Caller
+from daprflow.client.state_many import Item, Items
+from daprflow.client.state_search import Page
+from daprflow.client.state_values import checked, decode
+from daprflow.client.state_writes import (
+    Concurrency,
+    Consistency,
+    Delete,
+    Upsert,
+    Write,
+    item_of,
+    transaction_of,
+)
 from daprflow.errors import EtagMismatch
-from daprflow.handlers import codec
-from daprflow.protocol import operations
-from daprflow.protocol.operations import StateItem, StateOptions
+from daprflow.protocol import state as calls
+from daprflow.protocol.operations import NO_METADATA
+from daprflow.protocol.queries import Filter, Sorting
+from daprflow.protocol.state import BulkGet
 
 T = TypeVar("T")
 
 UPDATE_ATTEMPTS = 20
 NO_CONTENT = 204
 
-
-class Item(msgspec.Struct, Generic[T], frozen=True):
-    """A stored value.
-
-    Attributes:
-        etag: changes with every write; empty where the store has none.
-        expires: when the store forgets the value, in UTC; None where it never does.
-    """
-
-    value: T
-    etag: str
-    expires: datetime | None = None
+__all__ = ["Item", "Items", "Records", "Store"]
 
 
 class Store:
-    """One state store, by its component's name. Make it with ``client.state(name)``."""
+    """One state store, by its component's name. Make it with ``client.state(name)``.
+
+    Values are JSON. Bytes survive byte for byte: the runtime's HTTP API keeps JSON alone, so they
+    are written as a text with their base64 form, and read from it or, where another SDK wrote them
+    over gRPC, as they are.
+    """
 
     def __init__(self, caller: Caller, name: str) -> None:
         if not name:
@@ -41,22 +46,74 @@ class Store:
         self._caller = caller
         self._name = name
 
-    async def get(self, key: str, payload: type[T], /) -> Item[T] | None:
+    @property
+    def name(self) -> str:
+        """The component's name."""
+        return self._name
+
+    async def get(
+        self,
+        key: str,
+        payload: type[T],
+        /,
+        *,
+        consistency: Consistency | None = None,
+        metadata: Mapping[str, str] = NO_METADATA,
+    ) -> Item[T] | None:
         """Return the value of ``key`` decoded to ``payload``, None where there is none.
+
+        Args:
+            key: any text without ``||``, which the runtime reserves.
+            payload: what the value is; ``bytes`` gives what is stored as it is.
+            consistency: "strong" reads what was last written, in stores with replicas.
+            metadata: of the component, such as ``partitionKey``.
 
         Raises:
             msgspec.ValidationError: what is stored is not a ``payload``.
             SidecarError: the sidecar refused.
         """
-        response = await self._caller.call(operations.get_state(self._name, _checked(key)))
+        response = await self._caller.call(
+            calls.get(self._name, checked(key), consistency or "", metadata)
+        )
         if response.status == NO_CONTENT:
             return None
         what = f"the value of key '{key}' in state store '{self._name}'"
         return Item(
-            self._caller.decode(response.body, payload, what),
+            decode(self._caller, response.body, payload, what),
             response.header("etag"),
-            _expiry(response.header("metadata.ttlexpiretime")),
+            state_many.expiry(response.header("metadata.ttlexpiretime")),
         )
+
+    async def get_many(
+        self,
+        keys: Iterable[str],
+        payload: type[T],
+        /,
+        *,
+        parallelism: int = 0,
+        metadata: Mapping[str, str] = NO_METADATA,
+    ) -> Items[T]:
+        """Return the values of ``keys`` by key, None for those that are not stored.
+
+        Args:
+            keys: any texts without ``||``.
+            payload: what each value is.
+            parallelism: how many keys the runtime reads at one time; 0 leaves it to the runtime.
+            metadata: of the component.
+
+        Returns:
+            a mapping; a key that could not be read raises its error when it is asked for, and is
+            in ``failed``.
+
+        Raises:
+            SidecarError: the sidecar refused all of it.
+        """
+        asked = BulkGet(tuple(keys), parallelism, dict(metadata) or None)
+
+        async def single(key: str) -> Item[T] | None:
+            return await self.get(key, payload, metadata=metadata)
+
+        return await state_many.read(self._caller, self._name, asked, payload, single)
 
     async def set(
         self,
@@ -66,30 +123,123 @@ class Store:
         *,
         etag: str | None = None,
         ttl: timedelta | None = None,
+        concurrency: Concurrency | None = None,
+        consistency: Consistency | None = None,
+        metadata: Mapping[str, str] = NO_METADATA,
     ) -> None:
-        """Store ``value`` as JSON.
+        """Store ``value``.
 
         Args:
             key: any text without ``||``, which the runtime reserves.
-            value: anything msgspec encodes, or a pydantic model.
+            value: anything msgspec encodes, a pydantic model, or bytes.
             etag: write only if the stored value still has this one.
             ttl: how long the store keeps the value, rounded up to whole seconds; None is for ever,
                 also for a value that had a limit before.
+            concurrency: "first-write" without an ETag writes only where nothing is stored. With an
+                ETag it is the default, for some stores pass over an ETag otherwise.
+            consistency: "strong" waits for every replica, in stores that have some.
+            metadata: of the component, such as ``partitionKey``.
 
         Raises:
             EtagMismatch: somebody else wrote first.
+            ValueError: an integer is beyond ±2^53; a runtime would round it.
             SidecarError: the sidecar refused.
         """
-        await self._save(key, value, etag=etag, ttl=ttl, first_write=bool(etag))
+        write = Upsert(
+            key,
+            value,
+            etag=etag,
+            ttl=ttl,
+            concurrency=concurrency,
+            consistency=consistency,
+            metadata=metadata,
+        )
+        await self._save(write)
 
-    async def delete(self, key: str, /, *, etag: str | None = None) -> None:
+    async def set_many(self, values: Mapping[str, object] | Iterable[Upsert], /) -> None:
+        """Store several values, each for itself: given by key, or as `Upsert` with options.
+
+        Raises:
+            BulkStateError: some were not written; ``failed`` says why, by key.
+            ValueError: a value cannot be written; nothing was.
+        """
+        await state_many.write(self._caller, self._name, state_many.as_upserts(values))
+
+    async def delete(
+        self,
+        key: str,
+        /,
+        *,
+        etag: str | None = None,
+        concurrency: Concurrency | None = None,
+        consistency: Consistency | None = None,
+        metadata: Mapping[str, str] = NO_METADATA,
+    ) -> None:
         """Delete ``key``; a missing one is no error.
 
         Raises:
-            EtagMismatch: ``etag`` is given and is not the stored one any more.
+            EtagMismatch: ``etag`` is given and is not the stored one any more; most stores take
+                a missing key for that, too.
             SidecarError: the sidecar refused.
         """
-        await self._caller.call(operations.delete_state(self._name, _checked(key), etag))
+        write = Delete(
+            key, etag=etag, concurrency=concurrency, consistency=consistency, metadata=metadata
+        )
+        await self._caller.call(calls.delete(self._name, item_of(write)))
+
+    async def delete_many(self, keys: Iterable[str | Delete], /) -> None:
+        """Delete several keys, each for itself; give `Delete` for one with an ETag.
+
+        Raises:
+            BulkStateError: some were not deleted; ``failed`` says why, by key.
+        """
+        await state_many.write(self._caller, self._name, state_many.as_deletes(keys))
+
+    async def transaction(self, *writes: Write, metadata: Mapping[str, str] = NO_METADATA) -> None:
+        """Do every `Upsert` and `Delete`, in this order, or none.
+
+        On a store with an outbox each `Upsert` is published as well: its ``projection`` where it
+        has one, else the value, as text unless its metadata say
+        ``{"contentType": "application/json"}``.
+
+        Raises:
+            EtagMismatch: somebody else wrote one of the keys first. (``state.redis`` keeps what
+                comes before it.)
+            ValueError: a value cannot be written.
+            SidecarError: the sidecar or the store refused, or has no transactions.
+        """
+        await self._caller.call(calls.transact(self._name, transaction_of(writes, metadata)))
+
+    async def query(
+        self,
+        payload: type[T],
+        /,
+        where: Filter | None = None,
+        *,
+        sort: Sequence[Sorting] = (),
+        limit: int | None = None,
+        token: str = "",
+        metadata: Mapping[str, str] = NO_METADATA,
+    ) -> Page[T]:
+        """Search the store by its values (alpha).
+
+        Only some stores can: ``state.mongodb``, ``state.azure.cosmosdb``, ``state.postgresql`` v1,
+        ``state.cockroachdb``, and ``state.redis`` with its JSON and search modules. They search
+        what every app has stored.
+
+        Args:
+            payload: what each value is.
+            where: such as ``EQ("state", "CA") & IN("person.org", ("A", "B"))``; None finds all.
+            sort: ``ascending("person.id")`` or ``descending(...)``; add them up for several.
+            limit: how many at most; None for all.
+            token: of the page before.
+            metadata: of the component, such as ``queryIndexName``.
+
+        Raises:
+            SidecarError: the store cannot be searched, or refused this query.
+        """
+        asked = state_search.query_of(where, sort, limit, token)
+        return await state_search.search(self._caller, self._name, payload, asked, metadata)
 
     async def update(
         self,
@@ -99,6 +249,7 @@ class Store:
         /,
         *,
         ttl: timedelta | None = None,
+        metadata: Mapping[str, str] = NO_METADATA,
     ) -> T:
         """Read ``key``, apply ``change`` and write the result if nobody else wrote in between.
 
@@ -109,69 +260,88 @@ class Store:
             EtagMismatch: the race was lost 20 times.
             SidecarError: the sidecar refused.
         """
+
+        async def once() -> T:
+            item = await self.get(key, payload, metadata=metadata)
+            value = change(None if item is None else item.value)
+            etag = None if item is None else item.etag
+            await self._save(
+                Upsert(
+                    key,
+                    value,
+                    etag=etag,
+                    ttl=ttl,
+                    concurrency="first-write",
+                    metadata=metadata,
+                )
+            )
+            return value
+
         try:
-            return await self._update_once(key, payload, change, ttl)
+            return await once()
         except EtagMismatch:
-            return await self._update_again(key, payload, change, ttl)
+            return await _again(once)
 
-    async def _update_again(
-        self, key: str, payload: type[T], change: Callable[[T | None], T], ttl: timedelta | None
-    ) -> T:
-        import stamina  # noqa: PLC0415 - only paid for when a race is lost
+    def records(self, payload: type[T], /, prefix: str = "") -> "Records[T]":
+        """Return the part of this store that holds ``payload`` values.
 
-        async for attempt in stamina.retry_context(
-            on=EtagMismatch,
-            attempts=UPDATE_ATTEMPTS - 1,
-            timeout=None,
-            wait_initial=0.005,
-            wait_max=0.25,
-            wait_jitter=0.02,
-        ):
-            with attempt:
-                return await self._update_once(key, payload, change, ttl)
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+        ``prefix`` stands before every key, and calls need name neither.
+        """
+        return Records(self, payload, prefix)
 
-    async def _update_once(
-        self, key: str, payload: type[T], change: Callable[[T | None], T], ttl: timedelta | None
-    ) -> T:
-        item = await self.get(key, payload)
-        value = change(None if item is None else item.value)
-        await self._save(
-            key, value, etag=None if item is None else item.etag, ttl=ttl, first_write=True
-        )
-        return value
+    async def _save(self, write: Upsert) -> None:
+        await self._caller.call(calls.save(self._name, (item_of(write),)))
 
-    async def _save(
-        self,
-        key: str,
-        value: object,
-        *,
-        etag: str | None,
-        ttl: timedelta | None,
-        first_write: bool,
+
+class Records(Generic[T]):
+    """Values of one type in a state store. Make it with ``store.records(Cart, "cart:")``."""
+
+    def __init__(self, store: Store, payload: type[T], prefix: str) -> None:
+        self._store = store
+        self._payload = payload
+        self._prefix = prefix
+
+    async def get(self, key: str, /) -> Item[T] | None:
+        """Return the value of ``key``; as `Store.get`."""
+        return await self._store.get(self._key(key), self._payload)
+
+    async def get_many(self, keys: Iterable[str], /) -> dict[str, Item[T] | None]:
+        """Return the values of ``keys``; the first that could not be read raises its error."""
+        names = list(keys)
+        found = await self._store.get_many(map(self._key, names), self._payload)
+        return {name: found[self._key(name)] for name in names}
+
+    async def set(
+        self, key: str, value: T, /, *, etag: str | None = None, ttl: timedelta | None = None
     ) -> None:
-        item = StateItem(
-            key=_checked(key),
-            value=msgspec.Raw(codec.encode(value)),
-            etag=etag or None,
-            metadata=None if ttl is None else {"ttlInSeconds": str(_seconds(ttl))},
-            options=StateOptions(concurrency="first-write") if first_write else None,
-        )
-        await self._caller.call(operations.save_state(self._name, (item,)))
+        """Store ``value``; as `Store.set`."""
+        await self._store.set(self._key(key), value, etag=etag, ttl=ttl)
+
+    async def delete(self, key: str, /, *, etag: str | None = None) -> None:
+        """Delete ``key``; as `Store.delete`."""
+        await self._store.delete(self._key(key), etag=etag)
+
+    async def update(
+        self, key: str, change: Callable[[T | None], T], /, *, ttl: timedelta | None = None
+    ) -> T:
+        """Read, change and write ``key``; as `Store.update`."""
+        return await self._store.update(self._key(key), self._payload, change, ttl=ttl)
+
+    def _key(self, key: str) -> str:
+        return self._prefix + checked(key)
 
 
-def _checked(key: str) -> str:
-    if not key:
-        raise ValueError("a state key is empty; the runtime cannot address it")
-    return key
+async def _again(once: Callable[[], Awaitable[T]]) -> T:
+    import stamina  # noqa: PLC0415 - only paid for when a race is lost
 
-
-def _seconds(ttl: timedelta) -> int:
-    seconds = math.ceil(ttl.total_seconds())
-    if seconds <= 0:  # the runtime would take it for "for ever"
-        raise ValueError(f"a state's ttl is {ttl}; it must be longer than 0")
-    return seconds
-
-
-def _expiry(text: str) -> datetime | None:
-    return msgspec.convert(text, datetime) if text else None
+    async for attempt in stamina.retry_context(
+        on=EtagMismatch,
+        attempts=UPDATE_ATTEMPTS - 1,
+        timeout=None,
+        wait_initial=0.005,
+        wait_max=0.25,
+        wait_jitter=0.02,
+    ):
+        with attempt:
+            return await once()
+    raise AssertionError  # pragma: no cover - the loop returns or raises

@@ -10,55 +10,6 @@ from daprflow.protocol.http import JSON, Headers, HttpRequest
 NO_METADATA: Mapping[str, str] = {}
 
 
-class StateOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """How a write is done: ``first-write`` or ``last-write``, ``strong`` or ``eventual``."""
-
-    concurrency: str = ""
-    consistency: str = ""
-
-
-class StateItem(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One write; ``value`` is JSON as it came, absent means null."""
-
-    key: str = ""
-    value: msgspec.Raw = msgspec.Raw(b"null")
-    etag: str | None = None
-    metadata: dict[str, str] | None = None
-    options: StateOptions | None = None
-
-
-class StateOperation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step of a transaction: ``upsert`` or ``delete``."""
-
-    operation: str = ""
-    request: StateItem = StateItem()
-
-
-class StateTransaction(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The body of a state transaction."""
-
-    operations: tuple[StateOperation, ...] = ()
-    metadata: dict[str, str] | None = None
-
-
-class BulkGet(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The body of a bulk get."""
-
-    keys: tuple[str, ...] = ()
-    parallelism: int = 0
-    metadata: dict[str, str] | None = None
-
-
-class BulkGetItem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of a bulk get's answer; a missing key has nothing but its key."""
-
-    key: str
-    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    etag: str | None = None
-    metadata: dict[str, str] | None = None
-    error: str = ""
-
-
 class BindingCall(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The body of an output binding call."""
 
@@ -140,23 +91,6 @@ def invoke(app_id: str, method: str, body: bytes, content_type: str) -> HttpRequ
     path = "/".join(segment(part) for part in method.split("/") if part)
     headers: Headers = (("content-type", content_type),) if content_type else ()
     return HttpRequest("POST", f"/v1.0/invoke/{segment(app_id)}/method/{path}", headers, body)
-
-
-def get_state(store: str, key: str) -> HttpRequest:
-    """Return the request that reads one key."""
-    return HttpRequest("GET", f"/v1.0/state/{segment(store)}/{segment(key)}")
-
-
-def save_state(store: str, items: tuple[StateItem, ...]) -> HttpRequest:
-    """Return the request that writes ``items``."""
-    body = msgspec.json.encode(items)
-    return HttpRequest("POST", f"/v1.0/state/{segment(store)}", (("content-type", JSON),), body)
-
-
-def delete_state(store: str, key: str, etag: str | None = None) -> HttpRequest:
-    """Return the request that deletes one key, only with this ETag where one is given."""
-    headers: Headers = (("if-match", etag),) if etag else ()
-    return HttpRequest("DELETE", f"/v1.0/state/{segment(store)}/{segment(key)}", headers)
 
 
 def get_secret(store: str, key: str) -> HttpRequest:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from daprflow.protocol import faults
-from daprflow.protocol.operations import StateOptions
+from daprflow.protocol.state import StateOptions
 from daprflow.sidecar.components.base import (
     ComponentContext,
     ComponentError,

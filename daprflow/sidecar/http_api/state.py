@@ -6,7 +6,7 @@ import msgspec
 
 from daprflow.protocol import faults
 from daprflow.protocol.gojson import GoJsonError, decode_go, encode_go, normalise
-from daprflow.protocol.operations import (
+from daprflow.protocol.state import (
     BulkGet,
     BulkGetItem,
     StateItem,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daprflow.protocol.gojson import GoJsonError, decode_go, encode_go, format_float, normalise
-from daprflow.protocol.operations import BulkGet, StateItem
+from daprflow.protocol.state import BulkGet, StateItem
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,12 @@
 
 from urllib.parse import unquote_plus
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daprflow.protocol import operations
-from daprflow.protocol.operations import BindingCall, StateItem, StateOptions
+from daprflow.protocol.operations import BindingCall
 
 names = st.text(min_size=1)
 
@@ -58,26 +57,6 @@ def test_a_method_keeps_its_slashes(method: str, path: str) -> None:
 
     assert request.target == f"/v1.0/invoke/a%2Fb/method/{path}"
     assert request.headers == ()
-
-
-def test_a_save_leaves_out_what_is_not_said() -> None:
-    """Only what a write asks for goes over the wire."""
-    plain = StateItem(key="k", value=msgspec.Raw(b"1"))
-    full = StateItem("k", msgspec.Raw(b"1"), "7", {"a": "b"}, StateOptions("first-write"))
-
-    request = operations.save_state("s", (plain, full))
-
-    assert request.target == "/v1.0/state/s"
-    assert request.body == (
-        b'[{"key":"k","value":1},{"key":"k","value":1,"etag":"7","metadata":{"a":"b"},'
-        b'"options":{"concurrency":"first-write"}}]'
-    )
-
-
-def test_an_etag_is_a_header_of_a_delete() -> None:
-    """Dapr takes a delete's ETag from If-Match, without quotes; an empty one is none."""
-    assert operations.delete_state("s", "k", "7").headers == (("if-match", "7"),)
-    assert operations.delete_state("s", "k", "").headers == ()
 
 
 def test_a_binding_call_without_data_has_none() -> None:
