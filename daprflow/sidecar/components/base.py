@@ -140,6 +140,7 @@ class Message(msgspec.Struct, frozen=True):
         metadata: the publisher's request metadata, names as given; becomes request headers. None
             where a bulk publish gave none (the wire tells the two apart).
         attempt: 1 at the first delivery.
+        sequence: rises from message to message of a topic; 0 where a broker does not count.
     """
 
     topic: str
@@ -147,6 +148,7 @@ class Message(msgspec.Struct, frozen=True):
     metadata: Mapping[str, str] | None = None
     content_type: str = ""
     attempt: int = 1
+    sequence: int = 0
 
 
 class Nack(Exception):  # noqa: N818 - control flow between subscription and component

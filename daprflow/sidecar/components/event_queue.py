@@ -15,6 +15,7 @@ from daprflow.sidecar.components.base import (
     Receive,
     Undelivered,
 )
+from daprflow.sidecar.components.event_lanes import Lanes
 from daprflow.sidecar.components.event_log import SEQUENCE_BITS, EventLog, Group, StoredEvent
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ class EventQueue:
     """Hands the events of one group to its subscribers, in publish order, several at one time.
 
     The log keeps every event until it is done; here only a window of those that come next is in
-    memory. A failed event waits aside for its next attempt, so that none blocks another.
+    memory. A failed event waits aside for its next attempt, so that none blocks another; but events
+    of one partition key (``partitionKey`` in the metadata) go one at a time, each when the one
+    before it is done.
 
     Attributes:
         unwanted_after: the key after which events come that no subscriber is expected for, so that
@@ -67,6 +70,7 @@ class EventQueue:
         self._read_to = self._base
         self._behind = False
         self._again: list[tuple[int, int]] = []
+        self._lanes = Lanes()
         self._waiting: list[tuple[float, int, int]] = []
         self._timer: Timer | None = None
         self._timer_due = 0.0
@@ -134,6 +138,7 @@ class EventQueue:
         self._window_size = 0
         self._again.clear()
         self._waiting.clear()
+        self._lanes.clear()
 
     # ---- choosing -------------------------------------------------------------------------------
 
@@ -166,13 +171,21 @@ class EventQueue:
             while (event := self._next()) is not None:
                 if event.expires is None or event.expires > self._clock.now():
                     return event
-                self._log.forget(event.key)
+                self._done(event.key)
         except ComponentError as error:
             logger.error("events on '%s/%s' wait: %s", self._pubsub, self.group.topic, error)  # noqa: TRY400 - the text says it all
             self._try_later()
         return None
 
     def _next(self) -> StoredEvent | None:
+        """Return the event that comes next; those that others of their key hold up go aside."""
+        while (event := self._repeated() or self._new()) is not None:
+            if self._lanes.enter(event):
+                return event
+        return None
+
+    def _repeated(self) -> StoredEvent | None:
+        """Return the first event whose turn has come again."""
         while self._again:
             key, attempt = self._again[0]
             event = self._log.find(key)  # where this fails, the event stays the first in line
@@ -180,6 +193,13 @@ class EventQueue:
             if event is not None:
                 event.attempt = attempt
                 return event
+            self._follow(key)
+        return None
+
+    def _new(self) -> StoredEvent | None:
+        """Return the first event that was not taken up yet."""
+        if self._lanes.full:
+            return None
         if not self._window and self._behind:
             self._read_page()
         if not self._window:
@@ -199,7 +219,8 @@ class EventQueue:
             for event in events:
                 self._read_to = event.key
                 if event.due > now:
-                    self._wait(event.due, event.key, event.attempt)
+                    if self._lanes.enter(event):
+                        self._wait(event.due, event.key, event.attempt)
                 else:
                     self._window.append(event)
                     self._window_size += len(event.data)
@@ -208,7 +229,12 @@ class EventQueue:
 
     def _message(self, event: StoredEvent) -> Message:
         return Message(
-            self.group.topic, event.data, event.metadata, event.content_type, event.attempt + 1
+            self.group.topic,
+            event.data,
+            event.metadata,
+            event.content_type,
+            event.attempt + 1,
+            event.key - self._base,
         )
 
     async def _work(
@@ -241,7 +267,17 @@ class EventQueue:
             self._postpone(event, str(error))
         else:
             self._away_told = False
-            self._log.forget(event.key)
+            self._done(event.key)
+
+    def _done(self, key: int) -> None:
+        """Forget an event; who waited behind it is next."""
+        self._log.forget(key)
+        self._follow(key)
+
+    def _follow(self, key: int) -> None:
+        following = self._lanes.leave(key)
+        if following is not None:
+            heapq.heappush(self._again, following)
 
     def _hold(self, subscriber: Subscriber, event: StoredEvent, reason: Undelivered) -> None:
         """Give an event back that did not get to the app; this was no attempt."""

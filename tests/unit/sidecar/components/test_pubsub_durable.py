@@ -113,7 +113,7 @@ async def test_events_start_in_publish_order(folder: Path | None, clock: Virtual
         sent = [b"%d" % n for n in range(200)]
         await asyncio.gather(*(pubsub.publish(Message("t", data, {"k": "v"})) for data in sent))
         assert await taker.got(200) == sent
-        assert taker.messages[0] == Message("t", b"0", {"k": "v"}, "", 1)
+        assert taker.messages[0] == Message("t", b"0", {"k": "v"}, "", 1, 1)
         await stop()
     assert folder is None or left(folder) == 0
 
@@ -205,7 +205,7 @@ async def test_groups_and_backlog_survive_a_restart(tmp_path: Path, clock: Virtu
     async with broker(tmp_path, clock) as pubsub:
         stop = await pubsub.subscribe("t", "app", {}, taker.receive)
         assert await taker.got(2) == [b"1", b"2"]
-        assert taker.messages[0] == Message("t", b"1", {"a": "b"}, "text/plain", 1)
+        assert taker.messages[0] == Message("t", b"1", {"a": "b"}, "text/plain", 1, 1)
         await stop()
 
 
