@@ -50,13 +50,14 @@ class AppAnswer(msgspec.Struct, frozen=True):
 
 
 class AppCall(msgspec.Struct, frozen=True):
-    """One call that reached the recording's app."""
+    """One call that reached the recording's app; ``t`` in seconds since the recording began."""
 
     method: str
     path: str
     headers: Pairs
     body: str
     answered: AppAnswer
+    t: float = 0.0
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -64,10 +65,17 @@ class Before(msgspec.Struct, frozen=True):
 
     Attributes:
         redis: a command to the Redis behind the recording's components.
+        file_written: the name of a resource file that got ``content``.
+        file_removed: the name of a resource file.
+        sleep_s: how long the recording's driver waited.
     """
 
     app_answers: dict[str, AppAnswer | str] = {}
     redis: str = ""
+    file_written: str = ""
+    content: str = ""
+    file_removed: str = ""
+    sleep_s: float = 0.0
 
 
 class Step(msgspec.Struct, frozen=True):

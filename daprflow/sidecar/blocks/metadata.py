@@ -7,6 +7,7 @@ import msgspec
 
 from daprflow.protocol.documents import Rule, Subscription
 from daprflow.protocol.gojson import encode_go
+from daprflow.sidecar.blocks.pubsub_wanted import Wanted
 
 if TYPE_CHECKING:
     from daprflow.sidecar.options import RuntimeOptions
@@ -41,6 +42,10 @@ class _Subscription(msgspec.Struct, frozen=True):
     type: str = "PROGRAMMATIC"
 
 
+class _Named(_Shape, frozen=True):
+    name: str
+
+
 class _AppHealth(_Shape, frozen=True):
     health_check_path: str = ""
     health_probe_interval: str = ""
@@ -67,8 +72,10 @@ class _Document(_Shape, frozen=True):
     components: tuple[_Component, ...] = ()
     extended: dict[str, str] = {}
     subscriptions: tuple[_Subscription, ...] = ()
+    http_endpoints: tuple[_Named, ...] = ()
     app_connection_properties: _AppConnection = _AppConnection()
     actor_runtime: _ActorRuntime | None = None
+    resiliencies: tuple[_Named, ...] = ()
 
 
 class MetadataBlock:
@@ -95,22 +102,26 @@ class MetadataBlock:
             ),
             extended=dict(sorted(extended.items())),
             subscriptions=_subscriptions(runtime.subscriptions),
+            http_endpoints=tuple(map(_Named, runtime.http_endpoints)),
             app_connection_properties=_connection(runtime.options),
             actor_runtime=_ActorRuntime(),
+            resiliencies=tuple(map(_Named, runtime.resiliency.names)),
         )
         return encode_go(document)
 
 
-def _subscriptions(subscriptions: Sequence[Subscription]) -> tuple[_Subscription, ...]:
-    return tuple(
-        _Subscription(
-            pubsubname=item.pubsubname,
-            topic=item.topic,
-            metadata=dict(sorted(item.metadata.items())) if item.metadata else msgspec.UNSET,
-            rules=tuple(_Rule(rule.match, rule.path) for rule in _rules(item)),
-            dead_letter_topic=item.dead_letter_topic,
-        )
-        for item in subscriptions
+def _subscriptions(subscriptions: Sequence[Wanted]) -> tuple[_Subscription, ...]:
+    return tuple(_subscription(wanted.document, wanted.origin) for wanted in subscriptions)
+
+
+def _subscription(item: Subscription, origin: str) -> _Subscription:
+    return _Subscription(
+        pubsubname=item.pubsubname,
+        topic=item.topic,
+        metadata=dict(sorted(item.metadata.items())) if item.metadata else msgspec.UNSET,
+        rules=tuple(_Rule(rule.match, rule.path) for rule in _rules(item)),
+        dead_letter_topic=item.dead_letter_topic,
+        type=origin,
     )
 
 
