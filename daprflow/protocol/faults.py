@@ -221,6 +221,13 @@ def state_query_unsupported(store: str) -> Fault:
     )
 
 
+def state_query(store: str, error: str) -> Fault:
+    """Return the fault of a query that cannot be read or that the store refused."""
+    text = f"state store {store} query failed: {error}"
+    info = ErrorInfo(reason="DAPR_STATE_QUERY_FAILED")
+    return Fault(500, "ERR_STATE_QUERY", text, _state(store), info)
+
+
 def state_operation_unsupported(operation: str) -> Fault:
     """Return the fault of an unknown operation in a transaction."""
     text = f"operation type {operation} not supported"

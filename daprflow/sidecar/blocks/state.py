@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from daprflow.protocol import faults
+from daprflow.protocol import faults, queries
+from daprflow.protocol.queries import QueryError
 from daprflow.protocol.state import StateOptions
 from daprflow.sidecar.components.base import (
     ComponentContext,
     ComponentError,
     EtagConflict,
     EtagInvalid,
+    FoundState,
+    QueryingStore,
     StateStore,
     StateWrite,
     StoredValue,
@@ -136,6 +139,23 @@ class StateBlock:
         except ComponentError as error:
             raise faults.state_transaction(_reason(error)) from error
 
+    async def query(self, store: str, body: bytes, metadata: Mapping[str, str]) -> FoundState:
+        """Search a store; the keys that are found stand without their prefix."""
+        component = self._store(store).component
+        if not isinstance(component, QueryingStore):
+            raise faults.state_query_unsupported(store)
+        try:
+            asked = queries.decode(body)
+        except QueryError as error:
+            text = f"failed to parse JSON query body: {error}"
+            raise faults.state_query(store, text) from error
+        try:
+            found = await component.query(asked, metadata)
+        except ComponentError as error:
+            raise faults.state_query(store, str(error)) from error
+        items = tuple((original_key(key), value) for key, value in found.items)
+        return FoundState(items, found.token)
+
     def _store(self, name: str) -> _Store:
         store = self._stores.get(name)
         if store is None:
@@ -171,6 +191,12 @@ def key_prefix(context: ComponentContext, app_id: str, namespace: str) -> str:
         "namespace": f"{namespace}.{app_id}" if namespace else app_id,
     }
     return names.get(strategy, strategy) + SEPARATOR
+
+
+def original_key(key: str) -> str:
+    """Return a key without its prefix: what follows the first separator, if there is one."""
+    parts = key.split(SEPARATOR)
+    return parts[1] if len(parts) > 1 else key
 
 
 def expiry_text(expires: float) -> str:

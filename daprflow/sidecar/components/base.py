@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from daprflow.protocol.locks import Unlocked
+from daprflow.protocol.queries import Query
 from daprflow.sidecar.clock import Clock
 
 
@@ -127,6 +128,27 @@ class StateStore(Component, Protocol):
 
     async def transact(self, writes: Sequence[StateWrite], /) -> None:
         """Do all writes in order or none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundState:
+    """What a query found, in order; keys stand with their prefix.
+
+    Attributes:
+        token: asks for what follows; empty where no limit was given.
+    """
+
+    items: tuple[tuple[str, StoredValue], ...]
+    token: str = ""
+
+
+@runtime_checkable
+class QueryingStore(Protocol):
+    """What a `StateStore` that can be searched has besides; it advertises ``QUERY_API``."""
+
+    async def query(self, query: Query, metadata: Mapping[str, str], /) -> FoundState:
+        """Search the values of all apps; `ComponentError` when the query cannot be done."""
         ...
 
 

@@ -1,6 +1,6 @@
 """``state.in-memory``: values that live as long as the sidecar."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import uuid4
 
 from daprflow.sidecar.components.base import (
@@ -17,7 +17,14 @@ _SWEEP = 1024
 class InMemoryState:
     """A dictionary with ETags (UUIDs) and expiry."""
 
-    capabilities = ("ETAG", "TRANSACTIONAL", "TTL", "DELETE_WITH_PREFIX", "KEYS_LIKE", "ACTOR")
+    capabilities: tuple[str, ...] = (
+        "ETAG",
+        "TRANSACTIONAL",
+        "TTL",
+        "DELETE_WITH_PREFIX",
+        "KEYS_LIKE",
+        "ACTOR",
+    )
     missing_last = False
 
     def __init__(self, context: ComponentContext) -> None:
@@ -55,6 +62,13 @@ class InMemoryState:
             self._check(write)
         for write in writes:
             self._apply(write)
+
+    def items(self) -> Iterator[tuple[str, StoredValue]]:
+        """Give everything that is stored, oldest key first."""
+        now = self._clock.now()
+        for key, value in self._items.items():
+            if value.expires is None or value.expires > now:
+                yield key, value
 
     def _find(self, key: str) -> StoredValue | None:
         item = self._items.get(key)

@@ -1,10 +1,11 @@
 """``state.sqlite``: a table that a real runtime can open too."""
 
 import asyncio
+import contextlib
 import logging
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from daprflow.protocol.schedules import ScheduleError, parse_duration
@@ -29,7 +30,7 @@ _AT_ONCE = 500
 class SqliteState:
     """A table of values with ETags (UUIDs) and expiry; writes are committed in groups."""
 
-    capabilities = ("ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE", "ACTOR")
+    capabilities: tuple[str, ...] = ("ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE", "ACTOR")
     missing_last = True
 
     def __init__(self, context: ComponentContext) -> None:
@@ -97,6 +98,17 @@ class SqliteState:
                 self._tables.apply(connection, write, now)
 
         await self._opened().run(work)
+
+    def items(self, connection: sqlite3.Connection) -> Iterator[tuple[str, StoredValue]]:
+        """Give everything that ``connection`` sees, oldest row first."""
+        return self._tables.everything(connection, self._clock.now())
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[tuple[sqlite3.Connection, str]]:
+        """Lend a connection for reads on the loop, and the file's path, empty in memory."""
+        writer = self._opened()
+        with writer.reading() as connection:
+            yield connection, "" if writer.in_memory else writer.path
 
     def _read(self, keys: Sequence[str]) -> dict[str, StoredValue]:
         try:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from daprflow.sidecar.components.base import (
@@ -47,6 +48,9 @@ _CLEAN = "DELETE FROM <state> WHERE expiration_time <= ?"
 _SELECT = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
     WHERE (expiration_time IS NULL OR expiration_time > ?) AND key IN """
 
+_SELECT_ALL = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
+    WHERE expiration_time IS NULL OR expiration_time > ? ORDER BY rowid"""
+
 
 class StateTables:
     """The SQL of one store; values are always parameters.
@@ -70,6 +74,7 @@ class StateTables:
         self._delete, self._delete_etag = named(_DELETE), named(_DELETE_ETAG)
         self._clean = named(_CLEAN)
         self._select = named(_SELECT)
+        self._select_all = named(_SELECT_ALL)
         self._select_one = self._select + "(?)"
 
     def prepare(self, connection: sqlite3.Connection) -> None:
@@ -98,6 +103,13 @@ class StateTables:
             query = f"{self._select}({', '.join('?' * len(keys))})"
         rows: list[Row] = connection.execute(query, (time_text(now), *keys)).fetchall()
         return {row[0]: _stored(row) for row in rows}
+
+    def everything(
+        self, connection: sqlite3.Connection, now: float
+    ) -> Iterator[tuple[str, StoredValue]]:
+        """Give all that has not expired, in the order in which the keys were first written."""
+        for row in connection.execute(self._select_all, (time_text(now),)):
+            yield row[0], _stored(row)
 
     def apply(self, connection: sqlite3.Connection, write: StateWrite, now: float) -> None:
         """Do one write.

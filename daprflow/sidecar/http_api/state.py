@@ -1,4 +1,4 @@
-"""``/v1.0/state/…``: get, save, delete, bulk get, transactions, and the refusal of queries."""
+"""``/v1.0/state/…``: get, save, delete, bulk get, transactions, queries."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -9,6 +9,8 @@ from daprflow.protocol.gojson import GoJsonError, decode_go, encode_go, normalis
 from daprflow.protocol.state import (
     BulkGet,
     BulkGetItem,
+    QueryAnswer,
+    QueryItem,
     StateItem,
     StateOperation,
     StateOptions,
@@ -112,9 +114,19 @@ async def _transact(call: Call) -> Answer:
 
 
 async def _query(call: Call) -> Answer:
-    store = call.segment(2)
-    _block(call).require(store)
-    raise faults.state_query_unsupported(store)
+    block, store = _block(call), call.segment(2)
+    block.require(store)
+    found = await block.query(store, await call.body(), call.metadata())
+    if not found.items:
+        return DONE
+    try:
+        results = tuple(
+            QueryItem(key, msgspec.Raw(msgspec.json.format(value.data, indent=-1)), value.etag)
+            for key, value in found.items
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json_answer(b"")  # as for a bulk get
+    return json_answer(encode_go(QueryAnswer(results, found.token)) + b"\n")
 
 
 def _block(call: Call) -> StateBlock:
