@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import msgspec
 
 from daprflow.client.caller import Caller
-from daprflow.handlers import codec
 from daprflow.protocol import operations
 from daprflow.protocol.operations import BindingCall
 
@@ -16,7 +15,7 @@ async def call(
     """Have the binding ``name`` do ``operation`` and return what it answered."""
     body = BindingCall(
         operation=operation,
-        data=msgspec.UNSET if data is None else msgspec.Raw(codec.encode(data)),
+        data=msgspec.UNSET if data is None else msgspec.Raw(caller.codecs.encode(data)),
         metadata=dict(metadata) if metadata else None,
     )
     response = await caller.call(operations.call_binding(name, body))

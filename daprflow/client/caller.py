@@ -5,11 +5,13 @@ import logging
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 
-from daprflow.addresses import type_name
-from daprflow.client import failures, releases
+from daprflow.addresses import Endpoint, type_name
+from daprflow.client import addressing, failures, releases
+from daprflow.client.addressing import Call
 from daprflow.client.backoff import pauses
 from daprflow.client.opening import CLOSED, Opening
 from daprflow.errors import SidecarError, SidecarUnavailable
@@ -54,6 +56,7 @@ class Caller:
         self.codecs = codecs
         self.options = CallOptions()
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+        self._calls: WeakKeyDictionary[Endpoint[Any, Any], Call] = WeakKeyDictionary()
 
     @property
     def opened(self) -> bool:
@@ -71,6 +74,7 @@ class Caller:
         other.way = self.way
         other.codecs = self.codecs
         other._decoders = self._decoders
+        other._calls = self._calls
         other.options = CallOptions(
             self.options.timeout if options.timeout is None else options.timeout,
             self.options.max_attempts if options.max_attempts is None else options.max_attempts,
@@ -136,6 +140,13 @@ class Caller:
         if response.status >= 300 or response.status < 200:  # noqa: PLR2004 - HTTP's success
             raise await self.failure(request, response)
         return response
+
+    def call_of(self, endpoint: Endpoint[Any, Any]) -> Call:
+        """Return how ``endpoint`` is called, worked out once while it lives."""
+        known = self._calls.get(endpoint)
+        if known is None:
+            known = self._calls[endpoint] = addressing.call_of(endpoint)
+        return known
 
     def decode(self, body: bytes, payload: type[T], what: str) -> T:
         """Decode JSON with a decoder that is made once per type.

@@ -14,6 +14,7 @@ from daprflow.client import failures, payload
 from daprflow.client.caller import Caller
 from daprflow.client.payload import Payload
 from daprflow.errors import BulkPublishError, SidecarError
+from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.protocol import faults, operations
 from daprflow.protocol.cloudevents import CloudEvent, write_envelope
 from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON
@@ -124,11 +125,11 @@ def split(event: tuple[Any, ...], function: str) -> tuple[Target, Any]:
     raise TypeError(f"{function} {HOW}")
 
 
-def encode(data: object, content_type: str | None) -> Payload:
+def encode(data: object, content_type: str | None, codecs: Codecs = NO_CODECS) -> Payload:
     """Encode an event's data, or an event with its envelope."""
     if not isinstance(data, CloudEvent):
-        return payload.encode(data, content_type)
-    inner = payload.encode(data.data, content_type or data.datacontenttype or None)
+        return payload.event(data, content_type, codecs)
+    inner = payload.encode(data.data, content_type or data.datacontenttype or None, codecs)
     return Payload(write_envelope(data, inner.body, inner.content_type), CLOUDEVENTS_JSON)
 
 
@@ -139,7 +140,7 @@ async def publish(caller: Caller, target: Target, data: object, options: Options
         SidecarError: the sidecar or the broker refused.
     """
     metadata = target.keyed(options.request_metadata(target.metadata), data)
-    sent = encode(data, options.content_type)
+    sent = encode(data, options.content_type, caller.codecs)
     request = operations.publish(
         target.pubsub, target.topic, sent.body, sent.content_type, metadata
     )
@@ -159,7 +160,11 @@ async def publish_many(
         raise ValueError("'id' is one event's; publish each as a CloudEvent with an id of its own")
     metadata = options.request_metadata(target.metadata)
     entries = [
-        _entry(index, encode(data, options.content_type), target.keyed(metadata, data))
+        _entry(
+            index,
+            encode(data, options.content_type, caller.codecs),
+            target.keyed(metadata, data),
+        )
         for index, data in enumerate(events)
     ]
     failed: dict[int, str] = {}

@@ -185,7 +185,7 @@ class Store:
         write = Delete(
             key, etag=etag, concurrency=concurrency, consistency=consistency, metadata=metadata
         )
-        await self._caller.call(calls.delete(self._name, item_of(write)))
+        await self._caller.call(calls.delete(self._name, item_of(write, self._caller.codecs)))
 
     async def delete_many(self, keys: Iterable[str | Delete], /) -> None:
         """Delete several keys, each for itself; give `Delete` for one with an ETag.
@@ -208,7 +208,9 @@ class Store:
             ValueError: a value cannot be written.
             SidecarError: the sidecar or the store refused, or has no transactions.
         """
-        await self._caller.call(calls.transact(self._name, transaction_of(writes, metadata)))
+        await self._caller.call(
+            calls.transact(self._name, transaction_of(writes, metadata, self._caller.codecs))
+        )
 
     async def query(
         self,
@@ -290,7 +292,7 @@ class Store:
         return Records(self, payload, prefix)
 
     async def _save(self, write: Upsert) -> None:
-        await self._caller.call(calls.save(self._name, (item_of(write),)))
+        await self._caller.call(calls.save(self._name, (item_of(write, self._caller.codecs),)))
 
 
 class Records(Generic[T]):

@@ -11,6 +11,7 @@ from daprflow.client.caller import Caller
 from daprflow.client.state_values import checked, decode
 from daprflow.client.state_writes import Delete, Upsert, Write, item_of
 from daprflow.errors import BulkStateError, SidecarError
+from daprflow.handlers.codecs import Codecs
 from daprflow.protocol import state as calls
 from daprflow.protocol.http import HttpRequest
 from daprflow.protocol.state import BulkGet, BulkGetItem
@@ -108,14 +109,16 @@ async def write(caller: Caller, store: str, writes: Sequence[Write]) -> None:
     Raises:
         BulkStateError: some were not done.
     """
-    items = [item_of(each) for each in writes]  # a wrong one is refused before any is sent
+    items = [
+        item_of(each, caller.codecs) for each in writes
+    ]  # a wrong one is refused before any is sent
     together = [
         item
         for each, item in zip(writes, items, strict=True)
         if isinstance(each, Upsert) and not each.guarded
     ]
     requests = [
-        (each.key, _request(store, each))
+        (each.key, _request(store, each, caller.codecs))
         for each in writes
         if isinstance(each, Delete) or each.guarded
     ]
@@ -162,8 +165,8 @@ def expiry(text: str) -> datetime | None:
     return msgspec.convert(text, datetime) if text else None
 
 
-def _request(store: str, write: Write) -> HttpRequest:
-    item = item_of(write)
+def _request(store: str, write: Write, codecs: Codecs) -> HttpRequest:
+    item = item_of(write, codecs)
     if isinstance(write, Delete):
         return calls.delete(store, item)
     return calls.save(store, (item,))

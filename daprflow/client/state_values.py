@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from daprflow.client.caller import Caller
-from daprflow.handlers import codec
+from daprflow.handlers.codecs import NO_CODECS, Codecs
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _long_number = re.compile(rb"[0-9]{16}")
 _plain = msgspec.json.Decoder()
 
 
-def encode(value: object, what: str) -> bytes:
+def encode(value: object, what: str, codecs: Codecs = NO_CODECS) -> bytes:
     """Return the JSON that is written for ``value``.
 
     The runtime's HTTP API keeps JSON alone, so bytes become a text that holds them in base64.
@@ -34,7 +34,7 @@ def encode(value: object, what: str) -> bytes:
     """
     if isinstance(value, bytes | bytearray | memoryview):
         return BYTES_HEAD + b64encode(value) + b'"'
-    document = codec.encode(value)
+    document = codecs.encode(value)
     if _long_number.search(document) and not _exact(_plain.decode(document)):
         raise ValueError(
             f"{what} holds an integer beyond ±2^53, which a runtime would round; store it as text"

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from daprflow.client.state_values import checked, encode, metadata_with
+from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.protocol.state import StateItem, StateOperation, StateOptions, StateTransaction
 
 Concurrency: TypeAlias = Literal["first-write", "last-write"]
@@ -68,7 +69,7 @@ class Delete(_Key, frozen=True, kw_only=True):
 Write: TypeAlias = Upsert | Delete
 
 
-def item_of(write: Write) -> StateItem:
+def item_of(write: Write, codecs: Codecs = NO_CODECS) -> StateItem:
     """Return a write as it goes over the wire.
 
     Raises:
@@ -83,11 +84,13 @@ def item_of(write: Write) -> StateItem:
     key = checked(write.key)
     if isinstance(write, Delete):
         return StateItem(key, _NULL, etag, metadata_with(write.metadata, None), chosen)
-    value = msgspec.Raw(encode(write.value, f"the value of key '{write.key}'"))
+    value = msgspec.Raw(encode(write.value, f"the value of key '{write.key}'", codecs))
     return StateItem(key, value, etag, metadata_with(write.metadata, write.ttl), chosen)
 
 
-def transaction_of(writes: tuple[Write, ...], metadata: Mapping[str, str]) -> StateTransaction:
+def transaction_of(
+    writes: tuple[Write, ...], metadata: Mapping[str, str], codecs: Codecs = NO_CODECS
+) -> StateTransaction:
     """Return writes as one transaction.
 
     Raises:
@@ -96,18 +99,18 @@ def transaction_of(writes: tuple[Write, ...], metadata: Mapping[str, str]) -> St
     operations: list[StateOperation] = []
     for write in writes:
         if isinstance(write, Delete):
-            operations.append(StateOperation("delete", item_of(write)))
+            operations.append(StateOperation("delete", item_of(write, codecs)))
             continue
-        item = item_of(write)
+        item = item_of(write, codecs)
         if write.projection is not msgspec.UNSET:
             # Before the value it stands for: the runtime's loop over the operations leaves one out
             # after each projection, and with two in a row it would fail.
-            operations.append(StateOperation("upsert", _projection(write)))
+            operations.append(StateOperation("upsert", _projection(write, codecs)))
         operations.append(StateOperation("upsert", item))
     return StateTransaction(tuple(operations), dict(metadata) or None)
 
 
-def _projection(write: Upsert) -> StateItem:
-    value = encode(write.projection, f"the projection of key '{write.key}'")
+def _projection(write: Upsert, codecs: Codecs) -> StateItem:
+    value = encode(write.projection, f"the projection of key '{write.key}'", codecs)
     metadata = {**JSON_CONTENT, "outbox.projection": "true"}
     return StateItem(write.key, msgspec.Raw(value), metadata=metadata)

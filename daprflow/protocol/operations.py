@@ -86,11 +86,13 @@ def publish_bulk(
     return HttpRequest("POST", path, (("content-type", JSON),), msgspec.json.encode(entries))
 
 
-def invoke(app_id: str, method: str, body: bytes, content_type: str) -> HttpRequest:
-    """Return the request that posts ``body`` to a method (a path) of another app."""
+def invoke(
+    app_id: str, method: str, body: bytes, content_type: str, verb: str = "POST"
+) -> HttpRequest:
+    """Return the request that sends ``body`` to a method (a path) of another app."""
     path = "/".join(segment(part) for part in method.split("/") if part)
     headers: Headers = (("content-type", content_type),) if content_type else ()
-    return HttpRequest("POST", f"/v1.0/invoke/{segment(app_id)}/method/{path}", headers, body)
+    return HttpRequest(verb, f"/v1.0/invoke/{segment(app_id)}/method/{path}", headers, body)
 
 
 def get_secret(store: str, key: str) -> HttpRequest:
