@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -242,4 +243,4 @@ def _resources(options: SidecarOptions, data_dir: Path | None, app: AppSpec) -> 
         state_file = data_dir / "state.db" if data_dir else None
         loaded = Resources(components=defaults.durable(state_file))
     made = defaults.crons(app.crons, loaded.components)
-    return Resources(components=(*loaded.components, *made))
+    return replace(loaded, components=(*loaded.components, *made))
