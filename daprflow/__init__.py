@@ -1,8 +1,9 @@
 """Dapr services in Python as decorated functions."""
 
-from daprflow.addresses import Endpoint, Topic
+from daprflow.addresses import Endpoint, Job, Topic
 from daprflow.app import DaprFlow
 from daprflow.client import Client, Item, Store
+from daprflow.client.jobs import ScheduledJob
 from daprflow.errors import (
     AppDefinitionError,
     BulkPublishError,
@@ -18,10 +19,13 @@ from daprflow.errors import (
     SidecarError,
     SidecarUnavailable,
 )
+from daprflow.handlers.codecs import Codecs, ContentCodec, JsonCodec
 from daprflow.handlers.envelopes import Batch, BindingEvent, Entry
 from daprflow.handlers.handler import Delivery, Interceptor, Next, Outcome
+from daprflow.handlers.parameters import Header, Path, Query
 from daprflow.handlers.router import Router
 from daprflow.handlers.trace import trace_context
+from daprflow.policies import ConstantFailurePolicy, DropFailurePolicy
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
 
@@ -33,22 +37,32 @@ __all__ = [
     "BulkStateError",
     "Client",
     "CloudEvent",
+    "Codecs",
+    "ConstantFailurePolicy",
+    "ContentCodec",
     "DaprFlow",
     "DaprFlowError",
     "Delivery",
     "Drop",
+    "DropFailurePolicy",
     "Endpoint",
     "Entry",
     "EtagMismatch",
+    "Header",
     "Interceptor",
     "InvocationError",
     "Item",
+    "Job",
+    "JsonCodec",
     "MissingExtra",
     "Next",
     "NotFound",
     "Outcome",
+    "Path",
+    "Query",
     "Retry",
     "Router",
+    "ScheduledJob",
     "SecretNotFound",
     "SidecarError",
     "SidecarUnavailable",

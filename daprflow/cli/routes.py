@@ -22,10 +22,11 @@ def routes(
 
     frozen = freeze(load(resolve(target, Path.cwd())))
     table = Table(box=None, pad_edge=False)
-    for head in ("kind", "name", "path", "handler", "payload", "source"):
+    for head in ("kind", "name", "verb", "path", "handler", "payload", "source"):
         table.add_column(head, overflow="fold")
     for row in frozen.handlers:
-        cells = (row.kind, row.name, row.path, row.handler, row.payload, row.source)
+        path = (row.method, row.path)
+        cells = (row.kind, row.name, *path, row.handler, row.payload, row.source)
         table.add_row(*map(printable, cells))
     # Where nobody watches, a line is as long as it needs to be.
     width = None if sys.stdout.isatty() else WIDE

@@ -22,6 +22,7 @@ from daprflow.transports.asgi import NOT_STARTED
 from daprflow.transports.route import DaprRoute
 
 PROBE_SECONDS = 5.0
+_BODIES = {"GET": b"", "HEAD": b""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ def probes(frozen: AppFrozen) -> list[Probe]:
         path, of = handler.path, f"{handler.kind} '{handler.name}'"
         if handler.kind in {"binding", "cron"}:
             found.append(Probe(HttpRequest("OPTIONS", path), f"the discovery of {of}"))
-        body = HttpRequest("POST", path, (("content-type", JSON),), b"{}")
+        headers = (("content-type", JSON),)
+        body = HttpRequest(handler.method, path, headers, _BODIES.get(handler.method, b"{}"))
         found.append(Probe(body, f"deliveries to {of}"))
     return found
 

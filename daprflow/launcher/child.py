@@ -64,7 +64,9 @@ def freeze(loaded: Loaded) -> AppFrozen:
         app_id=app.app_id,
         folder=str(loaded.folder),
         handlers=tuple(
-            HandlerRow(row.kind, row.name, row.path, row.handler, row.source, row.payload)
+            HandlerRow(
+                row.kind, row.name, row.path, row.handler, row.source, row.payload, row.method
+            )
             for row in app.table()
         ),
         crons=tuple(Cron(cron.name, cron.schedule) for cron in app.crons()),

@@ -14,6 +14,7 @@ class HandlerRow(msgspec.Struct, frozen=True):
     handler: str
     source: str
     payload: str = ""
+    method: str = "POST"
 
 
 class Cron(msgspec.Struct, frozen=True):

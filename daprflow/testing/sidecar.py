@@ -5,14 +5,16 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Self, TypeVar, Unpack, overload
 from urllib.parse import quote
 
 from daprflow.addresses import Endpoint, Topic
 from daprflow.client import Client, Store, payload
+from daprflow.client.publication import PublishOptions
 from daprflow.errors import InvocationError
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder, Undecodable
 from daprflow.handlers.handler import Delivery
+from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
 from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON, HttpRequest
 from daprflow.protocol.operations import NO_METADATA
@@ -124,15 +126,19 @@ class TestSidecar:
             AssertionError: something else than the topic's payload was published there.
         """
         messages = self._ledger.messages(topic.pubsub, topic.name)
-        decoder, raw = EventDecoder(topic.payload), BodyDecoder(topic.payload)
+        codecs = self._app.codecs
+        decoder = EventDecoder(topic.payload, codecs=codecs)
+        raw = BodyDecoder(topic.payload, codecs)
         return [_data(topic, message, decoder, raw) for message in messages]
 
     # ---- what a test does -----------------------------------------------------------------------
 
     async def publish(
-        self, topic: Topic[T], data: T, /, *, metadata: Mapping[str, str] = NO_METADATA
+        self, topic: Topic[T], data: T | CloudEvent[T], /, **options: Unpack[PublishOptions]
     ) -> Status:
         """Publish an event and return what the first attempt to handle it came to.
+
+        The options are those of ``client.publish``.
 
         A handler that fails gives `Status.RETRY`; move the clock to have it tried again. When a
         batch takes the event, the clock moves until the batch is due. Whatever else follows from
@@ -143,7 +149,7 @@ class TestSidecar:
         """
         settling = self._stage.settling
         with self._ledger.following() as events:
-            await self.client.publish(topic, data, metadata=metadata)
+            await self.client.publish(topic, data, **options)
         await settling.settle()
         end = self._clock.now() + self._batch_wait(topic)
         while (status := self._ledger.verdict(events[0])) is None:
@@ -154,20 +160,28 @@ class TestSidecar:
         return status
 
     @overload
-    async def invoke(self, endpoint: Endpoint[None, Out], data: None = None, /) -> Out: ...
+    async def invoke(
+        self, endpoint: Endpoint[None, Out], data: None = None, /, **parameters: object
+    ) -> Out: ...
 
     @overload
-    async def invoke(self, endpoint: Endpoint[In, Out], data: In, /) -> Out: ...
+    async def invoke(
+        self, endpoint: Endpoint[In, Out], data: In, /, **parameters: object
+    ) -> Out: ...
 
-    async def invoke(self, endpoint: Endpoint[Any, Out], data: Any = None, /) -> Out:
+    async def invoke(
+        self, endpoint: Endpoint[Any, Out], data: Any = None, /, **parameters: object
+    ) -> Out:
         """Invoke a method through the sidecar, and wait for what follows from it at once.
+
+        It takes what ``client.invoke`` takes.
 
         Raises:
             InvocationError: the app answered with an error.
         """
         settling = self._stage.settling
         try:
-            result: Out = await self.client.invoke(endpoint, data)
+            result: Out = await self.client.invoke(endpoint, data, **parameters)
         except InvocationError:
             await settling.settle()
             raise
@@ -198,7 +212,7 @@ class TestSidecar:
         stage = self._stage
         self._check_binding(name)
         headers = tuple((key.lower(), value) for key, value in metadata.items())
-        body = b"" if data is None else payload.encode(data).body
+        body = b"" if data is None else payload.encode(data, None, self._app.codecs).body
         request = HttpRequest("POST", f"/{quote(name)}", (("content-type", JSON), *headers), body)
         response = await stage.channel.send(request)
         await stage.settling.settle()
@@ -215,15 +229,18 @@ class TestSidecar:
         await self._stage.settling.advance(by)
 
     @overload
-    def fake(self, handle: Endpoint[None, Out], fn: Callable[[], Awaitable[Out]], /) -> None: ...
+    def fake(self, handle: Endpoint[None, Out], fn: Callable[..., Awaitable[Out]], /) -> None: ...
 
     @overload
-    def fake(self, handle: Endpoint[In, Out], fn: Callable[[In], Awaitable[Out]], /) -> None: ...
+    def fake(
+        self, handle: Endpoint[In, Out], fn: Callable[Concatenate[In, ...], Awaitable[Out]], /
+    ) -> None: ...
 
     def fake(self, handle: Endpoint[Any, Any], fn: Callable[..., Awaitable[Any]], /) -> None:
         """Answer a method of another app with a function of the test.
 
-        It may raise Starlette's ``HTTPException``; anything else it raises is a 500.
+        Parameters of path, query and headers it takes as a handler does, after ``*``. It may
+        raise Starlette's ``HTTPException``; anything else it raises is a 500.
 
         Raises:
             ValueError: the endpoint is the app's own; those are tested as they are.
@@ -234,7 +251,7 @@ class TestSidecar:
             )
         fake = self._fakes.get(handle.app_id)
         if fake is None:
-            fake = self._fakes[handle.app_id] = FakeApp(handle.app_id)
+            fake = self._fakes[handle.app_id] = FakeApp(handle.app_id, self._app.codecs)
             if self._running is not None:
                 self._running.join(handle.app_id, fake)
         fake.answer(handle, fn)
@@ -249,7 +266,7 @@ class TestSidecar:
 
     def _batch_wait(self, topic: Topic[Any]) -> float:
         """Return the seconds that the subscription of ``topic`` may gather events."""
-        running = self._stage.runtime.subscriptions
+        running = [each.document for each in self._stage.runtime.subscriptions]
         known = [(each.pubsubname, each.topic) for each in running]
         for each in running:
             if (each.pubsubname, each.topic) == (topic.pubsub, topic.name) or "*" in each.topic:

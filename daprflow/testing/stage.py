@@ -4,13 +4,12 @@ import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from daprflow.client import Client
-from daprflow.protocol.resources import ComponentResource
 from daprflow.settings import Settings
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
@@ -26,7 +25,7 @@ from daprflow.testing.lifespan import RunningApp
 from daprflow.testing.provisions import ProvidingTransport, Secrets
 from daprflow.testing.settling import Settling
 from daprflow.testing.transport import InProcessTransport
-from daprflow.transports.base import Transport
+from daprflow.transports.base import StreamingTransport
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -43,7 +42,7 @@ class Plan:
 
     Attributes:
         host: what the app is installed in or wraps; None runs the app itself.
-        resources: a folder of component files; None makes what the app names.
+        resources: a folder of resource files; None makes what the app names.
     """
 
     app: "DaprFlow"
@@ -76,14 +75,14 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     """
     app = plan.app
     token = (app.settings or Settings.from_env(os.environ)).app_api_token or None
-    components = _components(plan, Path(stack.enter_context(TemporaryDirectory())))
+    resources = _resources(plan, Path(stack.enter_context(TemporaryDirectory())))
     engine = Engine(plan.clock, None, Path.cwd())
     stack.push_async_callback(engine.close)
     stack.callback(engine.runtimes.clear)  # fakes were never opened; the app's is closed before
     running = RunningApp(plan.host or app)
     channel = AsgiChannel(running, app_token=token)
     options = RuntimeOptions(app.app_id, app_port=1, app_token=token)
-    runtime = Runtime(engine, options, Resources(components), channel)
+    runtime = Runtime(engine, options, resources, channel)
     stack.push_async_callback(runtime.close, 0.0)  # deliveries have ended by then
     await runtime.open()
     runtime.pubsub.observer = plan.ledger
@@ -96,25 +95,27 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     stack.push_async_callback(_pause, runtime)
     settling = Settling(plan.clock, engine.work)
     await settling.run(runtime.connect())
+    await app.jobs_scheduled()
     return Stage(runtime, channel, client, settling)
 
 
-def _components(plan: Plan, folder: Path) -> tuple[ComponentResource, ...]:
-    """Return the components there are from the start; a file's beats one made for the app."""
+def _resources(plan: Plan, folder: Path) -> Resources:
+    """Return what there is from the start; a file's component beats one made for the app."""
     app, path = plan.app, plan.resources
-    given = () if path is None else provisions.from_files(path, app.app_id)
+    given = Resources() if path is None else provisions.from_files(path, app.app_id)
     made = [*provisions.secret_stores(plan.secrets, folder), *provisions.crons(app.crons())]
     if path is None:
         made += provisions.brokers(each.subscription.pubsubname for each in app.topics())
-    names = {resource.name for resource in given}
-    return (*given, *(resource for resource in made if resource.name not in names))
+    names = {resource.name for resource in given.components}
+    added = (resource for resource in made if resource.name not in names)
+    return replace(given, components=(*given.components, *added))
 
 
 def _client(plan: Plan, runtime: Runtime) -> Client:
-    transport: Transport = InProcessTransport(HttpApi(runtime))
+    transport: StreamingTransport = InProcessTransport(HttpApi(runtime))
     if plan.resources is None:
         transport = ProvidingTransport(transport, runtime)
-    return Client(Settings(), transport=transport)
+    return Client(Settings(), transport=transport, codecs=plan.app.codecs)
 
 
 def _inject(stack: AsyncExitStack, app: "DaprFlow", client: Client) -> None:
