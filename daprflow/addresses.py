@@ -1,7 +1,7 @@
 """Typed handles: an address plus the types that travel there."""
 
-from collections.abc import Callable, Mapping
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 _ROUTE = re.compile(r"([A-Za-z]+) +(/.*)")
@@ -145,12 +145,13 @@ class Job(Generic[T]):
     def __init__(self, name: str, payload: type[T], /) -> None: ...
     def __init__(self, name: str, payload: Any, /) -> None:
         self.name = name
-        self._payload = type(None) if payload is None else payload
+        self._payload: Any = type(None) if payload is None else payload
 
     @property
     def payload(self) -> type[T]:
         """The type of the job's data; ``NoneType`` where there is none."""
-        return self._payload
+        payload: type[T] = self._payload
+        return payload
 
     def __repr__(self) -> str:
         return f"Job({self.name!r})"

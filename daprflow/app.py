@@ -1,5 +1,6 @@
 """The app: collects decorated functions, freezes them and serves them over ASGI."""
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -89,6 +90,7 @@ class DaprFlow(Router):
         self._client: Client | None = None
         self._own_client = False
         self._running = False
+        self._keeping: asyncio.Task[None] | None = None
         self._direct = not middleware
         self._lifespan = self._live if lifespan is None else nested(self._live, lifespan)
         self._hosted = DaprRoute(self._table, middleware)
@@ -270,7 +272,36 @@ class DaprFlow(Router):
             self._gate.token = settings.app_api_token.encode()
             self._gate.is_open = True
             stack.callback(setattr, self._gate, "is_open", False)  # noqa: FBT003 - setattr's value
+            if blueprint.jobs:
+                await stack.enter_async_context(self._keeping_jobs(blueprint, client))
             yield
+
+    @asynccontextmanager
+    async def _keeping_jobs(self, blueprint: "Blueprint", client: Client) -> AsyncIterator[None]:
+        """Schedule jobs beside everything else: the sidecar may come after the app."""
+        from daprflow.client import standing  # noqa: PLC0415 - see above
+
+        wanted = {plan.name: plan.request for plan in blueprint.jobs}
+        self._keeping = asyncio.create_task(standing.keep(client, wanted), name="daprflow jobs")
+        try:
+            yield
+        finally:
+            self._keeping.cancel()
+            await asyncio.wait({self._keeping})
+            self._keeping = None
+
+    async def jobs_scheduled(self) -> None:
+        """Wait until the sidecar has the jobs that handlers have schedules for.
+
+        Raises:
+            RuntimeError: the app ended before.
+        """
+        keeping = self._keeping
+        if keeping is not None:
+            await asyncio.wait({keeping})
+            if keeping.cancelled():
+                raise RuntimeError(f"app '{self.app_id}' ended before its jobs were scheduled")
+            await keeping
 
     async def _close_client(self, client: Client) -> None:
         if self._own_client:
@@ -300,6 +331,9 @@ class DaprFlow(Router):
             endpoint = asgi.handler_endpoint(route.kind.value, route.name, call, gate)
             if route.kind is Kind.TOPIC:
                 self._table.add_topic(route.path, endpoint)
+                continue
+            if route.kind is Kind.JOB:
+                self._table.add_job(route.path, endpoint)
                 continue
             path = unquote(route.path)
             if route.kind is Kind.INVOKE:

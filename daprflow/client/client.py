@@ -3,15 +3,20 @@
 from collections.abc import Mapping
 
 from daprflow.client import bindings, secrets
+from daprflow.client.configuring import Configuring
 from daprflow.client.conversing import Conversing
 from daprflow.client.encrypting import Encrypting
 from daprflow.client.invoking import Invoking
+from daprflow.client.locking import Locking
 from daprflow.client.publishing import Publishing
+from daprflow.client.requesting import Requesting
 from daprflow.client.scheduling import Scheduling
 from daprflow.client.state import Store
 
 
-class Client(Publishing, Conversing, Encrypting, Invoking, Scheduling):
+class Client(
+    Publishing, Configuring, Conversing, Encrypting, Invoking, Locking, Scheduling, Requesting
+):
     """A sidecar's building blocks, typed.
 
     It does nothing until its first call, which waits for the sidecar (``DAPR_HEALTH_TIMEOUT``).

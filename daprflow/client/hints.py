@@ -39,6 +39,8 @@ def of(status: int, code: str, message: str) -> str:
         return _COMPONENT
     if code == "ERR_DIRECT_INVOKE" and status == 404:  # noqa: PLR2004 - as above
         return "the runtime does not know this call, or its Configuration does not allow the API"
+    if code == "DAPR_SCHEDULER_SCHEDULE_JOB" and status == 409:  # noqa: PLR2004 - as above
+        return "pass overwrite=True to replace it, or delete it first"
     if code == "ERR_DIRECT_INVOKE" and "no host found" in message:
         return "start that app with a sidecar, under exactly that app id"
     return _HINTS.get(code, "")

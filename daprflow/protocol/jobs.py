@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 
+from daprflow.protocol.http import JSON, HttpRequest
+from daprflow.protocol.operations import segment
 from daprflow.protocol.protojson import ProtoJsonError, read_message
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -12,6 +14,7 @@ LONGEST_NAME = 512
 VALUE_TYPE = "type.googleapis.com/google.protobuf.Value"
 DEFAULT_INTERVAL = "1s"
 DEFAULT_RETRIES = 3
+GET_FAULT = "DAPR_SCHEDULER_GET_JOB"
 _FORBIDDEN = frozenset("/\\#?")
 
 
@@ -82,6 +85,7 @@ class _OnlyData(msgspec.Struct):
 
 
 _only_data = msgspec.json.Decoder(_OnlyData)
+_description = msgspec.json.Decoder(JobDescription)
 
 
 def read_job(body: bytes) -> JobRequest:
@@ -107,3 +111,31 @@ def name_problem(name: str) -> str:
         return f"it is longer than {LONGEST_NAME} characters"
     wrong = next((c for c in name if c in _FORBIDDEN or ord(c) < 32 or ord(c) == 127), None)  # noqa: PLR2004 - ASCII's controls
     return "" if wrong is None else f"it holds {wrong!r}"
+
+
+def schedule_job(name: str, job: JobRequest) -> HttpRequest:
+    """Return the request that schedules a job; by the route that every runtime with jobs has."""
+    return HttpRequest("POST", _path(name), (("content-type", JSON),), msgspec.json.encode(job))
+
+
+def get_job(name: str) -> HttpRequest:
+    """Return the request that asks for a job."""
+    return HttpRequest("GET", _path(name))
+
+
+def delete_job(name: str) -> HttpRequest:
+    """Return the request that deletes a job."""
+    return HttpRequest("DELETE", _path(name))
+
+
+def read_description(body: bytes) -> JobDescription:
+    """Read what a runtime tells of a job.
+
+    Raises:
+        msgspec.MsgspecError: it is no such document.
+    """
+    return _description.decode(body)
+
+
+def _path(name: str) -> str:
+    return f"/v1.0-alpha1/jobs/{segment(name)}"

@@ -18,7 +18,12 @@ from daprflow.transports.invoke_routes import Endpoint, InvokeRoutes
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "/dapr/"
+PREFIXES = ("/dapr/", "/job/")
+"""Below these every path is ours, whoever hosts the app."""
+_ADVICE = {
+    "/dapr/": "known topics: %s; restart the sidecar if routes changed",
+    "/job/": "known jobs: %s; 'client.delete_job' ends one that is wanted no more",
+}
 _LISTED = 10
 _PATH_SHOWN = 200  # strangers choose it
 _TOKEN = b"dapr-api-token"
@@ -100,7 +105,7 @@ class Table:
         self._gate = gate
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._by_segments: dict[tuple[str, ...], Endpoint] = {}
-        self._topics: tuple[str, ...] = ()
+        self._paths: tuple[str, ...] = ()
         self._invoked = InvokeRoutes()
 
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
@@ -109,11 +114,16 @@ class Table:
 
     def add_topic(self, path: str, endpoint: Endpoint) -> None:
         """Answer events on ``path``, percent-encoded; a name in it may contain slashes."""
-        self._topics += (path,)
+        self._paths += (path,)
         key = ("POST", unquote(path))
         self._by_segments[segments(path)] = endpoint
         ambiguous = key in self._endpoints
         self._endpoints[key] = self._by_raw_path if ambiguous else endpoint
+
+    def add_job(self, path: str, endpoint: Endpoint) -> None:
+        """Answer a job's ticks on ``path``, percent-encoded."""
+        self._paths += (path,)
+        self._endpoints["POST", unquote(path)] = endpoint
 
     def add_invoke(self, method: str, parts: Sequence[str], endpoint: Endpoint) -> None:
         """Answer ``method`` on a path given in decoded parts, ``{name}`` for a parameter.
@@ -154,7 +164,7 @@ class Table:
             path = path.removeprefix(scope["root_path"])
         endpoint = self._endpoints.get((scope["method"], path))
         if endpoint is None:
-            return self._unknown if path.startswith(PREFIX) else self._invoked.find(scope)
+            return self._unknown if path.startswith(PREFIXES) else self._invoked.find(scope)
         return endpoint
 
     async def _by_raw_path(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,19 +174,21 @@ class Table:
         await found(scope, receive, send)
 
     async def _unknown(self, scope: Scope, _: Receive, send: Send) -> None:
-        """Answer 500 below our prefix: a sidecar takes 404 for "drop this event"."""
+        """Answer 500 below our prefixes: a sidecar takes 404 for "done".
+
+        Of an event it means that it is dropped, of a job's tick that it is not tried again.
+        """
         refused = self._gate.refusal(scope, from_sidecar=True)
         if refused is not None:
             await _refuse(scope, send, self._gate, *refused)
             return
-        known = ", ".join(self._topics[:_LISTED]) or "none"
-        if len(self._topics) > _LISTED:
-            known += f" and {len(self._topics) - _LISTED} more ('daprflow routes' lists them)"
-        logger.error(
-            "no handler for '%s'; known topics: %s; restart the sidecar if routes changed",
-            _request_line(scope),
-            known,
-        )
+        prefix = f"/{scope['path'].split('/')[1]}/"
+        paths = [path for path in self._paths if path.startswith(prefix)]
+        known = ", ".join(paths[:_LISTED]) or "none"
+        if len(paths) > _LISTED:
+            known += f" and {len(paths) - _LISTED} more ('daprflow routes' lists them)"
+        advice = _ADVICE.get(prefix, _ADVICE[PREFIXES[0]])
+        logger.error(f"no handler for '%s'; {advice}", _request_line(scope), known)  # noqa: G004 - one of a few texts
         await send_error(send, 500, "no handler is known for this path")
 
 

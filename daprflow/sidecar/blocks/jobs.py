@@ -12,6 +12,7 @@ from daprflow.protocol.gojson import canonical
 from daprflow.protocol.http import JSON, Headers, HttpRequest
 from daprflow.protocol.jobs import (
     DEFAULT_POLICY,
+    GET_FAULT,
     JobData,
     JobDescription,
     JobRequest,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SCHEDULE = "DAPR_SCHEDULER_SCHEDULE_JOB"
-GET = "DAPR_SCHEDULER_GET_JOB"
 DELETE = "DAPR_SCHEDULER_DELETE_JOB"
 
 _SAFE = "%&=+$,:;@-_.~"
@@ -83,7 +83,7 @@ class JobsBlock:
         stored = self._scheduler.find(self._app_id, name)
         if stored is None:
             text = f"rpc error: code = NotFound desc = job not found: {name}"
-            raise self._fault(500, GET, f"failed to get job due to: {text}")
+            raise self._fault(500, GET_FAULT, f"failed to get job due to: {text}")
         job = stored.job
         return JobDescription(
             name=name,
