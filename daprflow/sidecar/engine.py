@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import Component, ComponentContext, OnePerName
+from daprflow.sidecar.components.registry import COMPONENTS
 from daprflow.sidecar.job_scheduler import JobScheduler
 from daprflow.sidecar.job_store import JobStore, MemoryJobStore, SqliteJobStore
 
@@ -154,6 +155,25 @@ class Engine:
             return  # it is open after all; `close` will find it
         opened.cancel()
         self._shared.pop(identity, None)
+
+    async def borrow(self, type_name: str, name: str, /) -> Component:
+        """Return a component that others stand on, made without metadata; give it back once.
+
+        Raises:
+            ComponentError: it cannot be opened.
+        """
+        context = ComponentContext(
+            name=name,
+            type=type_name,
+            version="v1",
+            metadata={},
+            app_id="",
+            clock=self.clock,
+            data_dir=self.data_dir,
+            base_dir=self.base_dir,
+            siblings=self,
+        )
+        return await self.acquire(context, COMPONENTS[type_name])
 
     async def release(self, component: Component, /) -> None:
         """Give a component back; the last user's call closes it."""

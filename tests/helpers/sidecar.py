@@ -118,9 +118,11 @@ async def in_process_sidecar(
     options: RuntimeOptions | None = None,
     channel: AppChannel | None = None,
     connect: bool = True,
+    files: Resources | None = None,
 ) -> AsyncIterator[InProcessSidecar]:
     """Start a sidecar in process for ``app``, or for whatever is behind ``channel``.
 
+    Where ``files`` are given they count, and ``components`` do not.
     With ``connect`` false it is left to the test to connect it with the app.
     """
     clock = clock or VirtualClock()
@@ -128,7 +130,7 @@ async def in_process_sidecar(
     options = options or RuntimeOptions("app1", app_port=1 if app or channel else None)
     if app is not None:
         channel = AsgiChannel(app, app_token=options.app_token)
-    runtime = Runtime(engine, options, resources(components), channel)
+    runtime = Runtime(engine, options, files or resources(components), channel)
     try:
         await runtime.open()
         if connect:

@@ -10,6 +10,7 @@ import msgspec
 
 from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.resources import Resources
 from tests.helpers.recording import DONE, NOT_FOUND, Answer, Call, RecordingApp
 from tests.helpers.sidecar import Components, InProcessSidecar, in_process_sidecar
 
@@ -62,6 +63,7 @@ async def subscribed(
     *,
     data_dir: Path | None = None,
     options: RuntimeOptions | None = None,
+    files: Resources | None = None,
 ) -> AsyncIterator[Subscribed]:
     """Start a sidecar for an app with ``subscriptions`` to the pubsub called ``pubsub``."""
     mark = {"topic": "marks", "route": "/marks"}
@@ -74,6 +76,6 @@ async def subscribed(
 
     app = RecordingApp(default)
     async with in_process_sidecar(
-        root, components, app, data_dir=data_dir, options=options
+        root, components, app, data_dir=data_dir, options=options, files=files
     ) as sidecar:
         yield Subscribed(sidecar, app)

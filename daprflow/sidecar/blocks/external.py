@@ -7,15 +7,22 @@ from daprflow.protocol.http import StreamedRequest, StreamedResponse
 from daprflow.sidecar.channel.base import AppUnreachable
 
 if TYPE_CHECKING:
+    import ssl
+
     import aiohttp
 
 _CONNECT_TIMEOUT = 15.0
 
 
 class ExternalHosts:
-    """A client for hosts that are no Dapr apps; the app's token is never sent to them."""
+    """A client for hosts that are no Dapr apps; the app's token is never sent to them.
 
-    def __init__(self) -> None:
+    Args:
+        tls: what is trusted and shown; None trusts what this machine trusts.
+    """
+
+    def __init__(self, tls: "ssl.SSLContext | None" = None) -> None:
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     async def stream(self, base: str, request: StreamedRequest) -> StreamedResponse:
@@ -36,6 +43,7 @@ class ExternalHosts:
                 headers=[*request.headers, *_length(request)],
                 data=None if request.length == 0 else request.chunks,
                 allow_redirects=False,
+                ssl=True if self._tls is None else self._tls,
                 skip_auto_headers=("content-type", "user-agent", "accept"),
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:

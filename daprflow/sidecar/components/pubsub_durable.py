@@ -60,10 +60,20 @@ class DurablePubSub:
         Raises:
             ComponentError: the file cannot be used, or the default TTL is no number.
         """
-        if self._ttl and ttl_seconds({"ttl": self._ttl}) is None:
-            raise ComponentError(f"'ttlInSeconds' is '{self._ttl}'; write a number above 0")
+        self.configure({"ttlinseconds": self._ttl})
         for group in await self._log.open(self._accept):
             self._add_queue(group)
+
+    def configure(self, metadata: Mapping[str, str], /) -> None:
+        """Take another default TTL, the only setting there is.
+
+        Raises:
+            ComponentError: it is no number.
+        """
+        ttl = metadata.get("ttlinseconds", "")
+        if ttl and ttl_seconds({"ttl": ttl}) is None:
+            raise ComponentError(f"'ttlInSeconds' is '{ttl}'; write a number above 0")
+        self._ttl = ttl
 
     async def close(self) -> None:
         """Write what is left to write."""

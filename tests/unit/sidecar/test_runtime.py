@@ -99,7 +99,7 @@ async def test_the_app_is_asked_in_the_real_order(tmp_path: Path) -> None:
         assert runtime.health.ready
         assert [call.path for call in app.calls] == ["/dapr/config", "/dapr/subscribe"]
         assert {call.header("dapr-app-id") for call in app.calls} == {"app1"}
-        assert [s.topic for s in runtime.subscriptions] == ["orders"]
+        assert [s.document.topic for s in runtime.subscriptions] == ["orders"]
 
 
 async def test_subscriptions_are_asked_for_only_with_a_broker(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ async def test_a_good_subscription_survives_one_that_waits(tmp_path: Path) -> No
     app = app_with({**ORDERS, "route": "/first"}, {**ORDERS, "pubsubname": "other"}, {**ORDERS})
     async with sidecar(tmp_path, app) as runtime:
         await runtime.connect()
-        assert [s.route for s in runtime.subscriptions] == ["/orders"]
+        assert [s.document.route for s in runtime.subscriptions] == ["/orders"]
 
 
 class Refusing(AsgiChannel):
@@ -272,7 +272,7 @@ class Refusing(AsgiChannel):
 async def test_network_errors_on_subscribe_are_tried_again(tmp_path: Path) -> None:
     """``/dapr/subscribe`` is asked for up to four times when the connection fails."""
     async with connected_in_time(tmp_path, Refusing(app_with(ORDERS))) as (runtime, _):
-        assert [s.topic for s in runtime.subscriptions] == ["orders"]
+        assert [s.document.topic for s in runtime.subscriptions] == ["orders"]
 
 
 async def test_close_waits_for_what_is_in_flight(tmp_path: Path) -> None:

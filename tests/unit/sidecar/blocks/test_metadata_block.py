@@ -8,6 +8,7 @@ import pytest
 
 from daprflow.protocol.documents import BulkSubscribe, Routes, Rule, Subscription
 from daprflow.sidecar.blocks.metadata import MetadataBlock, go_duration
+from daprflow.sidecar.blocks.pubsub_wanted import Wanted
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.engine import Engine
 from daprflow.sidecar.options import RuntimeOptions
@@ -18,10 +19,10 @@ from daprflow.sidecar.runtime import Runtime
 class Subscribed(Runtime):
     """A runtime whose subscriptions are given."""
 
-    given: tuple[Subscription, ...] = ()
+    given: tuple[Wanted, ...] = ()
 
     @property
-    def subscriptions(self) -> tuple[Subscription, ...]:
+    def subscriptions(self) -> tuple[Wanted, ...]:
         """Return them."""
         return self.given
 
@@ -29,7 +30,7 @@ class Subscribed(Runtime):
 def document(root: Path, options: RuntimeOptions, *given: Subscription) -> dict[str, Any]:
     """Return the document of a sidecar."""
     runtime = Subscribed(Engine(VirtualClock(), None, root), options, Resources(), None)
-    runtime.given = given
+    runtime.given = tuple(Wanted(each) for each in given)
     found: dict[str, Any] = json.loads(MetadataBlock(runtime).document())
     return found
 
