@@ -3,6 +3,8 @@
 DaprFlowError
 ├── AppDefinitionError        the app is written wrongly; every problem at once
 ├── MissingExtra              an optional package is needed; carries the pip line
+├── LockTaken                 somebody else has the lock
+├── LockLost                  a lock ended before the work under it did
 └── SidecarError              a sidecar answered a call with an error
     ├── SidecarUnavailable    no sidecar answered at all
     ├── NotFound
@@ -27,6 +29,8 @@ __all__ = [
     "Drop",
     "EtagMismatch",
     "InvocationError",
+    "LockLost",
+    "LockTaken",
     "MissingExtra",
     "NotFound",
     "Retry",
@@ -65,6 +69,14 @@ class MissingExtra(DaprFlowError):  # noqa: N818 - the name states what is missi
         super().__init__(
             f"{feature} needs an optional package; install it with: pip install 'daprflow[{extra}]'"
         )
+
+
+class LockTaken(DaprFlowError):  # noqa: N818 - named for the state
+    """Somebody else has the lock, and still had it when there was no more time to wait."""
+
+
+class LockLost(DaprFlowError):  # noqa: N818 - named for what happened
+    """A lock ended before the work under it did; somebody else may have it now."""
 
 
 class SidecarError(DaprFlowError):

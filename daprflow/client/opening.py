@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable
 
+from daprflow.client.pushes import Pushes
 from daprflow.client.readiness import wait_until_ready
 from daprflow.settings import Settings
 from daprflow.transports.base import Transport
@@ -19,12 +20,14 @@ class Opening:
         transport: carries requests; None until the sidecar was found ready.
         settings: where the sidecar is; what was given, or what the environment said.
         version: the runtime's, once somebody had to ask for it.
+        pushes: what the app of this process receives; None where there is no app.
     """
 
     def __init__(self, settings: Settings | None, transport: Transport | None) -> None:
         self.transport: Transport | None = None
         self.settings = settings or Settings()
         self.version: str | None = None
+        self.pushes: Pushes | None = None
         self._read_environment = settings is None
         self._given = transport
         self._task: asyncio.Task[Transport] | None = None

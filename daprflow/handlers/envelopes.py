@@ -1,4 +1,4 @@
-"""What a handler may ask for instead of the bare payload: a binding's event, a batch of events."""
+"""What a handler may ask for instead of the bare payload: a binding's event, an item, a batch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
@@ -20,6 +20,20 @@ class BindingEvent(msgspec.Struct, Generic[T], frozen=True):
     """
 
     data: T
+    metadata: Mapping[str, str] = {}
+
+
+class ConfigItem(msgspec.Struct, Generic[T], frozen=True):
+    """One item of a configuration store.
+
+    Attributes:
+        version: what the store counts changes with; empty where it has none, and for a default.
+        metadata: what the store says about the item besides.
+    """
+
+    key: str
+    value: T
+    version: str = ""
     metadata: Mapping[str, str] = {}
 
 
