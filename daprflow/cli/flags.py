@@ -109,6 +109,9 @@ SIDECAR_FLAGS: Mapping[str, Any] = {
     ),
     "data_dir": option(Path, "data_dir", "Folder for data, locks and logs."),
     "ephemeral": option(bool, "ephemeral", "Keep everything in memory."),
+    "strict_components": option(
+        bool, "strict_components", "Refuse component types that would be stood in for."
+    ),
 }
 _DEFAULTS: Mapping[str, Any] = {
     **{field.name: field.default for field in fields(SidecarOptions)},

@@ -1,15 +1,16 @@
 """The embedded sidecar of a run: the engine and its HTTP API in the supervisor's own process."""
 
 import asyncio
+import logging
 import socket
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daprflow.launcher import defaults
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.options import SidecarOptions, Tokens
+from daprflow.launcher.resource_watch import ResourceWatch
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 from daprflow.sidecar.channel.connect import ProtocolNotOffered, make_channel
 from daprflow.sidecar.clock import SystemClock
@@ -25,6 +26,8 @@ from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resources import Resources, load_resources
 from daprflow.sidecar.runtime import Runtime
 from daprflow.transports.server import HttpServer, Limits
+
+logger = logging.getLogger(__name__)
 
 SHUTDOWN_GRACE = 1.0
 FORCED_AFTER = 0.1
@@ -68,16 +71,6 @@ class SharedEngine:
         await self.engine.close()
 
 
-class _Switch:
-    """An ASGI application that can be exchanged while it is served."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
-
-
 class Embedded:
     """The embedded sidecar for one app.
 
@@ -104,8 +97,8 @@ class Embedded:
         self._app_id: str | None = None
         self._runtime: Runtime | None = None
         self._server: HttpServer | None = None
-        self._switch: _Switch | None = None
-        self._resources: Resources | None = None
+        self._app: AppSpec | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self.http_port: int = listener.getsockname()[1]
         self.grpc_port: int | None = None
@@ -118,11 +111,13 @@ class Embedded:
         """
         self._shared.take(app.app_id)
         self._app_id = app.app_id
+        self._app = app
         self._runtime = await self._open(app)
-        self._switch = _Switch(HttpApi(self._runtime))
-        self._server = HttpServer(self._switch, Limits(header_bytes=self._options.read_buffer_size))
+        limits = Limits(header_bytes=self._options.read_buffer_size)
+        self._server = HttpServer(HttpApi(self._runtime), limits)
         await self._server.start(self._listener)
         self._up.set()
+        self._watch()
 
     async def connect(self) -> None:
         """Wait for the app's port, read its subscriptions, begin to deliver."""
@@ -135,19 +130,12 @@ class Embedded:
 
     async def reconnect(self, app: AppSpec, /) -> None:
         """Connect to the app's next process; changed schedules become changed components."""
-        old = self._running()
-        resources = _resources(self._options, self._shared.data_dir, app)
-        if resources != self._resources and self._switch is not None:
-            # Opened before the old one closes, so that shared components are never without user.
-            self._runtime = await self._open(app)
-            self._runtime.extended.update(old.extended)
-            self._runtime.shutdown_requested = old.shutdown_requested  # `ended` waits for it
-            self._switch.app = HttpApi(self._runtime)
-            await old.close(SHUTDOWN_GRACE)
-            await self._runtime.connect()
-            self._up.set()
-        else:
-            await old.reconnect()
+        runtime, self._app = self._running(), app
+        resources = await asyncio.to_thread(self._read)
+        lines = resources.problems or await self._apply(resources)
+        for line in lines:
+            logger.error("%s (refused: what ran before goes on)", line)
+        await runtime.reconnect()
 
     def info(self) -> SidecarInfo:
         """Describe it."""
@@ -172,6 +160,9 @@ class Embedded:
     async def close(self, grace: float, /) -> None:
         """End deliveries and the HTTP API; ``grace`` is one limit for both."""
         deadline = asyncio.get_running_loop().time() + grace
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
         if self._runtime is not None:
             await self._runtime.close(grace)
         if self._server is not None:
@@ -183,19 +174,39 @@ class Embedded:
             self._shared.give_back(self._app_id)
             self._app_id = None
 
+    # ---- resource files
+
+    def _read(self) -> Resources:
+        if self._app is None:
+            raise LaunchError("the sidecar was not started", Exit.SIDECAR_FAILED)
+        return read_resources(self._options, self._shared.data_dir, self._app)
+
+    def _watch(self) -> None:
+        """Follow the resource files, where the run has any."""
+        folder = "" if self._app is None else self._app.folder
+        folders = defaults.folders(self._options.resources_path, folder)
+        if folders:
+            watch = ResourceWatch(folders, self._read, self._apply)
+            self._watching = asyncio.create_task(watch.run())
+
+    async def _apply(self, resources: Resources) -> Sequence[str]:
+        return await self._running().reload(resources)
+
     def _running(self) -> Runtime:
         if self._runtime is None:
             raise LaunchError("the sidecar was not started", Exit.SIDECAR_FAILED)
         return self._runtime
 
     async def _open(self, app: AppSpec) -> Runtime:
-        self._resources = _resources(self._options, self._shared.data_dir, app)
+        resources = await asyncio.to_thread(self._read)
+        if resources.problems:
+            raise LaunchError("\n".join(resources.problems), Exit.SIDECAR_FAILED)
         options = runtime_options(self._options, app, self.http_port, self._tokens)
         try:
             channel = make_channel(options)
         except ProtocolNotOffered as error:
             raise LaunchError(str(error), Exit.SIDECAR_FAILED) from None
-        runtime = Runtime(self._shared.engine, options, self._resources, channel)
+        runtime = Runtime(self._shared.engine, options, resources, channel)
         try:
             await runtime.open()
         except BaseException as error:
@@ -233,12 +244,11 @@ def runtime_options(
     )
 
 
-def _resources(options: SidecarOptions, data_dir: Path | None, app: AppSpec) -> Resources:
+def read_resources(options: SidecarOptions, data_dir: Path | None, app: AppSpec) -> Resources:
+    """Return what the run's files say, the defaults where it has none, and the app's crons."""
     folders = defaults.folders(options.resources_path, app.folder)
     if folders:
-        loaded = load_resources(folders, app.app_id)
-        if loaded.problems:
-            raise LaunchError("\n".join(loaded.problems), Exit.SIDECAR_FAILED)
+        loaded = load_resources(folders, app.app_id, strict=options.strict_components)
     else:
         state_file = data_dir / "state.db" if data_dir else None
         loaded = Resources(components=defaults.durable(state_file))

@@ -33,6 +33,7 @@ class SidecarOptions:
         grace: seconds from a stop signal to the end.
         data_dir: where ``.daprflow`` lies or is made.
         ephemeral: keep everything in memory.
+        strict_components: refuse component types that would be stood in for.
     """
 
     app_id: str | None = None
@@ -55,6 +56,7 @@ class SidecarOptions:
     grace: float = 5.0
     data_dir: Path = Path(".daprflow")
     ephemeral: bool = False
+    strict_components: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,11 @@ from daprflow.sidecar.components.base import (
     SecretStore,
 )
 from daprflow.sidecar.components.registry import COMPONENTS, supported
+from daprflow.sidecar.components.stand_ins import stand_in_for
 from daprflow.sidecar.identifiers import new_id
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resiliency.guard import unguarded
+from daprflow.sidecar.secret_references import check_references
 
 if TYPE_CHECKING:
     from daprflow.sidecar.engine import Engine
@@ -97,19 +99,32 @@ class Loader:
                 opened before are given back.
         """
         before = len(self._loaded)
-        visible = filter(self._visible, resources)
+        ordered = sorted(filter(self._visible, resources), key=_order)
+        others = [each for each in ordered if each.kind != _STORE_KIND]
         try:
-            for resource in sorted(visible, key=_order):
-                try:
-                    self._loaded.append(await self._open(resource))
-                except ComponentError as error:
-                    if not resource.ignore_errors:
-                        raise
-                    logger.warning("%s; it is left out, as its ignoreErrors asks", error)
+            await self._open_all([each for each in ordered if each.kind == _STORE_KIND])
+            await check_references(others, self._secret_stores())
+            await self._open_all(others)
         except BaseException:
             await self._unload_after(before)
             raise
         return list(self._loaded)
+
+    async def _open_all(self, resources: Sequence[ComponentResource]) -> None:
+        for resource in resources:
+            try:
+                self._loaded.append(await self._open(resource))
+            except ComponentError as error:
+                if not resource.ignore_errors:
+                    raise
+                logger.warning("%s; it is left out, as its ignoreErrors asks", error)
+
+    def _secret_stores(self) -> dict[str, SecretStore]:
+        return {
+            each.resource.name: cast("SecretStore", unguarded(each.instance))
+            for each in self._loaded
+            if each.kind == _STORE_KIND
+        }
 
     async def exchange(self, resources: Sequence[ComponentResource]) -> "Exchange":
         """Bring the components to what the files say now, without closing any.
@@ -169,7 +184,8 @@ class Loader:
             await self._engine.release(unguarded(self._loaded.pop().instance))
 
     async def _open(self, resource: ComponentResource) -> LoadedComponent:
-        factory = COMPONENTS.get(resource.type)
+        stand_in = stand_in_for(resource.type, resource.version)
+        factory = stand_in.factory if stand_in else COMPONENTS.get(resource.type)
         if factory is None:
             raise ComponentError(
                 f"{_place(resource)} has type '{resource.type}', which the embedded sidecar does "
@@ -185,7 +201,10 @@ class Loader:
             data_dir=self._engine.data_dir,
             base_dir=self._engine.base_dir,
             source=resource.source,
+            siblings=self._engine,
         )
+        if stand_in is not None:
+            logger.warning("%s: no '%s' here; %s", _place(resource), resource.type, stand_in.text)
         try:
             async with asyncio.timeout(resource.init_timeout):
                 instance = await self._engine.acquire(context, factory)
@@ -239,10 +258,10 @@ class Loader:
         return pairs[key]
 
     def _secret_store(self, resource: ComponentResource, item: MetadataItem) -> SecretStore:
-        stores = {c.resource.name: c for c in self._loaded if c.kind == _STORE_KIND}
+        stores = self._secret_stores()
         name = resource.secret_store
         if name in stores:
-            return cast("SecretStore", unguarded(stores[name].instance))
+            return stores[name]
         known = ", ".join(f"'{n}'" for n in stores) or "none"
         wanted = (
             f"secret store '{name}'" if name else "a secret store, named in 'auth.secretStore',"

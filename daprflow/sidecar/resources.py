@@ -12,6 +12,7 @@ from daprflow.protocol.resiliency import ResiliencyResource
 from daprflow.protocol.resources import ComponentResource
 from daprflow.protocol.subscription_resource import SubscriptionResource
 from daprflow.sidecar.components.registry import COMPONENTS, supported, versions
+from daprflow.sidecar.components.stand_ins import stand_in_for
 from daprflow.sidecar.endpoint_document import read_endpoint
 from daprflow.sidecar.resiliency_document import PolicyError, read_resiliency, unknown_policies
 from daprflow.sidecar.resource_document import read_component
@@ -94,13 +95,16 @@ class _Found:
         return tuple(each for each in self.resources if isinstance(each, kind))
 
 
-def load_resources(paths: Sequence[Path], app_id: str = "", *, namespace: str = "") -> Resources:
+def load_resources(
+    paths: Sequence[Path], app_id: str = "", *, namespace: str = "", strict: bool = False
+) -> Resources:
     """Read the ``*.yaml`` and ``*.yml`` files directly in each folder, in order of their names.
 
     Args:
         paths: the folders.
         app_id: leaves out what is scoped to other apps; empty keeps everything.
         namespace: leaves out resources of another namespace; empty keeps everything.
+        strict: takes a component type that would be stood in for as a problem.
 
     Returns:
         what could be read, with a problem for everything that could not.
@@ -120,7 +124,7 @@ def load_resources(paths: Sequence[Path], app_id: str = "", *, namespace: str = 
             if resource is not None and _visible(resource, app_id, namespace):
                 found.resources.append(resource)
     components = found.of(ComponentResource)
-    found.problems.extend(_checks(components))
+    found.problems.extend(_checks(components, strict=strict))
     subscriptions = found.of(SubscriptionResource)
     found.problems.extend(_duplicates("subscription", subscriptions))
     endpoints = found.of(HttpEndpointResource)
@@ -197,10 +201,11 @@ def _visible(resource: Resource, app_id: str, namespace: str) -> bool:
     return not (namespace and resource.namespace and resource.namespace != namespace)
 
 
-def _checks(components: Sequence[ComponentResource]) -> Iterator[str]:
+def _checks(components: Sequence[ComponentResource], *, strict: bool) -> Iterator[str]:
     """Find what no single component shows: unknown types, and names that are taken."""
     for component in components:
-        if not component.ignore_errors:
+        stood_in = stand_in_for(component.type, component.version) is not None
+        if not component.ignore_errors and (strict or not stood_in):
             yield from _check_type(component)
     yield from _duplicates("component", components)
 

@@ -29,8 +29,8 @@ BAD: dict[str, tuple[str, list[str]]] = {
         ["bad.yaml:4", "'type'", "twice"],
     ),
     "unknown type": (
-        HEAD + "metadata: {name: a}\nspec: {type: state.redis, version: v1}\n",
-        ["bad.yaml:", "'a'", "'state.redis'", "state.sqlite", "real runtime"],
+        HEAD + "metadata: {name: a}\nspec: {type: stat.redis, version: v1}\n",
+        ["bad.yaml:", "'a'", "'stat.redis'", "state.sqlite", "real runtime"],
     ),
     "unknown block": (
         HEAD + "metadata: {name: a}\nspec: {type: nonsense.x, version: v1}\n",

@@ -32,6 +32,7 @@ class ComponentContext:
         metadata: names in lower case, values as strings, secrets and placeholders resolved.
         data_dir: the engine's data folder; None when everything is kept in memory.
         base_dir: the folder that relative paths are resolved against (the working folder).
+        siblings: where a component finds others that it stands on; None outside an engine.
     """
 
     name: str
@@ -43,6 +44,19 @@ class ComponentContext:
     data_dir: Path | None
     base_dir: Path
     source: str = ""
+    siblings: "Siblings | None" = None
+
+
+class Siblings(Protocol):
+    """Whoever keeps components that others stand on."""
+
+    async def borrow(self, type_name: str, name: str, /) -> "Component":
+        """Return an open component, made without metadata if there is none yet."""
+        ...
+
+    async def release(self, component: "Component", /) -> None:
+        """Take a component back; the last user's call closes it."""
+        ...
 
 
 class Component(Protocol):

@@ -11,7 +11,7 @@ Factory = Callable[[ComponentContext], Component]
 _HOME = "daprflow.sidecar.components."
 
 
-def _lazily(module: str, name: str) -> Factory:
+def lazily(module: str, name: str) -> Factory:
     """Return a factory that imports its module at the first use: most runs use few types."""
 
     def make(context: ComponentContext) -> Component:
@@ -22,26 +22,26 @@ def _lazily(module: str, name: str) -> Factory:
 
 
 COMPONENTS: Mapping[str, Factory] = {
-    "bindings.cron": _lazily("binding_cron", "CronBinding"),
-    "bindings.http": _lazily("binding_http", "HttpBinding"),
-    "bindings.localstorage": _lazily("binding_localstorage", "LocalStorageBinding"),
-    "configuration.redis": _lazily("configuration_redis", "RedisConfiguration"),
-    "conversation.echo": _lazily("conversation_echo", "EchoConversation"),
-    "crypto.dapr.localstorage": _lazily("crypto_localstorage", "LocalStorageCrypto"),
-    "lock.redis": _lazily("lock_redis", "RedisLocks"),
-    "configuration.daprflow": _lazily("configuration_local", "LocalConfiguration"),
-    "lock.daprflow": _lazily("lock_local", "make_local_lock"),
-    "pubsub.daprflow": _lazily("pubsub_durable", "DurablePubSub"),
-    "pubsub.in-memory": _lazily("pubsub_in_memory", "InMemoryPubSub"),
-    "pubsub.redis": _lazily("pubsub_redis", "RedisPubSub"),
-    "secretstores.local.env": _lazily("secret_env", "EnvironmentSecrets"),
-    "secretstores.local.file": _lazily("secret_file", "FileSecrets"),
-    "state.in-memory": _lazily("state_in_memory", "InMemoryState"),
-    "state.postgres": _lazily("state_postgresql", "PostgresState"),
-    "state.postgresql": _lazily("state_postgresql", "PostgresState"),
-    "state.redis": _lazily("state_redis", "RedisState"),
-    "state.sqlite": _lazily("state_sqlite", "SqliteState"),
-    "state.sqlite3": _lazily("state_sqlite", "SqliteState"),
+    "bindings.cron": lazily("binding_cron", "CronBinding"),
+    "bindings.http": lazily("binding_http", "HttpBinding"),
+    "bindings.localstorage": lazily("binding_localstorage", "LocalStorageBinding"),
+    "configuration.redis": lazily("configuration_redis", "RedisConfiguration"),
+    "conversation.echo": lazily("conversation_echo", "EchoConversation"),
+    "crypto.dapr.localstorage": lazily("crypto_localstorage", "LocalStorageCrypto"),
+    "lock.redis": lazily("lock_redis", "RedisLocks"),
+    "configuration.daprflow": lazily("configuration_local", "LocalConfiguration"),
+    "lock.daprflow": lazily("lock_local", "make_local_lock"),
+    "pubsub.daprflow": lazily("pubsub_durable", "DurablePubSub"),
+    "pubsub.in-memory": lazily("pubsub_in_memory", "InMemoryPubSub"),
+    "pubsub.redis": lazily("pubsub_redis", "RedisPubSub"),
+    "secretstores.local.env": lazily("secret_env", "EnvironmentSecrets"),
+    "secretstores.local.file": lazily("secret_file", "FileSecrets"),
+    "state.in-memory": lazily("state_in_memory", "InMemoryState"),
+    "state.postgres": lazily("state_postgresql", "PostgresState"),
+    "state.postgresql": lazily("state_postgresql", "PostgresState"),
+    "state.redis": lazily("state_redis", "RedisState"),
+    "state.sqlite": lazily("state_sqlite", "SqliteState"),
+    "state.sqlite3": lazily("state_sqlite", "SqliteState"),
 }
 
 _FIRST = frozenset({"", "v1"})

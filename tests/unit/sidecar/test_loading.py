@@ -114,9 +114,9 @@ async def test_the_environment_is_read_with_care(
 async def test_an_unknown_type_names_what_there_is(engine: Engine) -> None:
     """The error has the object, its place and the types of its block."""
     with pytest.raises(
-        ComponentError, match=r"'store' \(a\.yaml:3\).*'state\.redis'.*state\.sqlite"
+        ComponentError, match=r"'store' \(a\.yaml:3\).*'stat\.redis'.*state\.sqlite"
     ):
-        await load(engine, store(type="state.redis"))
+        await load(engine, store(type="stat.redis"))
 
 
 async def test_ignore_errors_leaves_a_component_out(
@@ -124,7 +124,7 @@ async def test_ignore_errors_leaves_a_component_out(
 ) -> None:
     """``ignoreErrors`` turns the error into a warning."""
     with caplog.at_level(logging.WARNING):
-        assert await load(engine, store(type="state.redis", ignore_errors=True)) == []
+        assert await load(engine, store(type="stat.redis", ignore_errors=True)) == []
     assert "it is left out" in caplog.text
 
 
@@ -149,7 +149,7 @@ async def test_a_component_that_is_slow_to_open_is_given_up(
     def make(context: ComponentContext) -> Component:
         return Slow()
 
-    monkeypatch.setattr("daprflow.sidecar.loading.COMPONENTS", {"state.slow": make})
+    monkeypatch.setattr("daprflow.sidecar.loading.COMPONENTS", {"state.sqlite": make})
     with pytest.raises(ComponentError, match=r"not open after 0\.01 s"):
-        await load(engine, store(type="state.slow", init_timeout=0.01))
+        await load(engine, store(type="state.sqlite", init_timeout=0.01))
     await given_up.wait()

