@@ -1,0 +1,104 @@
+"""Following resource files while a sidecar runs: what was saved is taken once it has settled."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from watchfiles import Change, awatch
+
+from daprflow.sidecar.resources import Resources
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".yaml", ".yml")
+DEBOUNCE_MS = 50
+PAUSE = 0.1
+"""Seconds without a further change after which files count as saved."""
+DOUBTFUL_PAUSES = 5
+"""How many such pauses what looks half-saved is given: bad, empty, or gone for a moment."""
+
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+class ResourceWatch:
+    """Watches the folders of a run.
+
+    Args:
+        folders: what is looked at, not what lies below.
+        load: reads all files.
+        apply: takes what was read; returns a line for each part that was refused.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        load: Callable[[], Resources],
+        apply: Callable[[Resources], Awaitable[Sequence[str]]],
+    ) -> None:
+        self._folders = tuple(folders)
+        self._load = load
+        self._apply = apply
+        self._stamp = stamp(self._folders)
+
+    async def run(self) -> None:
+        """Take each change; one that cannot be taken leaves everything as it was."""
+        logging.getLogger("watchfiles").setLevel(logging.WARNING)
+        changes = awatch(
+            *self._folders,
+            watch_filter=_is_resource,
+            debounce=DEBOUNCE_MS,
+            step=20,
+            recursive=False,
+        )
+        async for _ in changes:
+            try:
+                await self._take()
+            except Exception:
+                logger.exception("what was saved could not be taken; everything stays as it was")
+
+    async def _take(self) -> None:
+        resources = await self.settled()
+        if resources is None:
+            return
+        lines = resources.problems or tuple(await self._apply(resources))
+        for line in lines:
+            logger.error("%s (refused: what ran before goes on)", line)
+        if not lines:
+            logger.info("the resource files were read again")
+
+    async def settled(self) -> Resources | None:
+        """Wait until nobody writes any more; return what the files say, None if it is as before."""
+        current, calm = await asyncio.to_thread(stamp, self._folders), 0
+        resources = await asyncio.to_thread(self._load)
+        while calm < self._pauses(current, resources):
+            await asyncio.sleep(PAUSE)
+            now = await asyncio.to_thread(stamp, self._folders)
+            calm = calm + 1 if now == current else 0
+            if now != current:
+                current, resources = now, await asyncio.to_thread(self._load)
+        changed, self._stamp = current != self._stamp, current
+        return resources if changed else None
+
+    def _pauses(self, current: Stamp, resources: Resources) -> int:
+        names = {name for name, _, size in current if size}
+        gone = any(name not in names for name, _, _ in self._stamp)
+        return DOUBTFUL_PAUSES if gone or resources.problems else 1
+
+
+def stamp(folders: Sequence[Path]) -> Stamp:
+    """Return what changes when a resource file does: name, time and size of each."""
+    found = []
+    for folder in folders:
+        for file in sorted(folder.glob("*")) if folder.is_dir() else ():
+            if file.suffix in SUFFIXES:
+                try:
+                    status = file.stat()
+                except OSError:
+                    continue  # it went away between the two looks
+                found.append((str(file), status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def _is_resource(_: Change, path: str) -> bool:
+    return path.endswith(SUFFIXES)
