@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from daprflow.addresses import type_name
 from daprflow.client.caller import Caller, missing, too_late
@@ -36,9 +36,10 @@ async def carry(
     seconds = timeout or caller.options.timeout or way.settings.http_timeout
     late = too_late(transport, request.method, request.target, seconds)
     limit = asyncio.timeout(seconds)
+    head = _Head(limit)
     try:
         async with limit:
-            chunks = _prolonging(request.chunks, limit, seconds)
+            chunks = _prolonging(request.chunks, head, seconds)
             response = await transport.stream(
                 replace(request, headers=_headers(request), chunks=chunks)
             )
@@ -46,6 +47,8 @@ async def carry(
         if not limit.expired():
             raise
         raise late from None
+    finally:
+        head.limit = None
     return replace(response, chunks=_limited(response.chunks, seconds, late))
 
 
@@ -56,14 +59,21 @@ def _headers(request: StreamedRequest) -> tuple[tuple[str, str], ...]:
     return (*request.headers, *missing(request.headers, delivered))
 
 
+@dataclass(slots=True)
+class _Head:
+    """The wait for the head of an answer; ``limit`` is None when it is over."""
+
+    limit: asyncio.Timeout | None
+
+
 async def _prolonging(
-    chunks: AsyncIterator[bytes], limit: asyncio.Timeout, seconds: float
+    chunks: AsyncIterator[bytes], head: _Head, seconds: float
 ) -> AsyncIterator[bytes]:
     """Pass ``chunks`` on; each one shows that the peer still reads."""
     loop = asyncio.get_running_loop()
     async for chunk in chunks:
-        if not limit.expired() and limit.when() is not None:
-            limit.reschedule(loop.time() + seconds)
+        if head.limit is not None and not head.limit.expired():
+            head.limit.reschedule(loop.time() + seconds)
         yield chunk
 
 

@@ -9,11 +9,11 @@ import msgspec
 
 from daprflow.errors import DaprFlowError
 from daprflow.handlers.table import CronInfo
-from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, StreamedResponse
 from daprflow.protocol.resources import ComponentResource, MetadataItem
-from daprflow.sidecar.resources import load_resources
+from daprflow.sidecar.resources import Resources, load_resources
 from daprflow.sidecar.runtime import Runtime
-from daprflow.transports.base import Transport
+from daprflow.transports.base import StreamingTransport
 
 Secrets = Mapping[str, Mapping[str, str]]
 
@@ -22,16 +22,16 @@ STATE_STORE = "state.in-memory"
 SOURCE = "the test kit"
 
 
-def from_files(path: Path, app_id: str) -> tuple[ComponentResource, ...]:
-    """Load a folder of component files, as far as they are for this app.
+def from_files(path: Path, app_id: str) -> Resources:
+    """Load a folder of resource files, as far as they are for this app.
 
     Raises:
         DaprFlowError: one of them is wrong; all problems are listed.
     """
     loaded = load_resources([path], app_id)
-    if loaded.problems:
-        raise DaprFlowError("the component files have problems:\n" + "\n".join(loaded.problems))
-    return loaded.components
+    if problems := (*loaded.problems, *loaded.left_out):
+        raise DaprFlowError("the resource files have problems:\n" + "\n".join(problems))
+    return loaded
 
 
 def crons(declared: Iterable[CronInfo]) -> list[ComponentResource]:
@@ -59,7 +59,7 @@ def brokers(names: Iterable[str]) -> list[ComponentResource]:
 class ProvidingTransport:
     """A transport that makes the state store or broker a call names, where there is none yet."""
 
-    def __init__(self, transport: Transport, runtime: Runtime) -> None:
+    def __init__(self, transport: StreamingTransport, runtime: Runtime) -> None:
         self._transport = transport
         self._runtime = runtime
         self._turn = asyncio.Lock()
@@ -78,6 +78,10 @@ class ProvidingTransport:
                 if name not in self._runtime.loaded(kind.partition(".")[0]):
                     await self._runtime.add(_component(name, kind, {}))
         return await self._transport.send(request)
+
+    async def stream(self, request: StreamedRequest, /) -> StreamedResponse:
+        """Carry what comes in pieces; nothing is made for it."""
+        return await self._transport.stream(request)
 
     async def close(self) -> None:
         """Close the transport below."""

@@ -1,6 +1,6 @@
 """The client's way to a sidecar in the same process: its ASGI app is called directly."""
 
-from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, StreamedResponse
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.in_process import AsgiApp, AsgiChannel
 from daprflow.transports.base import ConnectionLost
@@ -30,6 +30,17 @@ class InProcessTransport:
         """
         try:
             return await self._channel.send(request)
+        except AppUnreachable as error:
+            raise ConnectionLost(f"the sidecar in this process failed: {error}") from error
+
+    async def stream(self, request: StreamedRequest, /) -> StreamedResponse:
+        """Call the app with bodies in pieces both ways.
+
+        Raises:
+            ConnectionLost: the app raised before it answered.
+        """
+        try:
+            return await self._channel.stream(request)
         except AppUnreachable as error:
             raise ConnectionLost(f"the sidecar in this process failed: {error}") from error
 

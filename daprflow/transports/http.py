@@ -3,11 +3,19 @@
 Import it inside the function that opens a connection: aiohttp costs more than all of daprflow.
 """
 
+from collections.abc import AsyncIterator
+
 import aiohttp
 from yarl import URL
 
-from daprflow.errors import SidecarError, SidecarUnavailable
-from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.errors import SidecarError
+from daprflow.protocol.http import (
+    Headers,
+    HttpRequest,
+    HttpResponse,
+    StreamedRequest,
+    StreamedResponse,
+)
 from daprflow.settings import Settings
 from daprflow.transports.base import ConnectionLost
 
@@ -35,7 +43,6 @@ class HttpTransport:
 
         Raises:
             ConnectionLost: the connection could not be made or broke.
-            SidecarUnavailable: no answer within the timeout of the settings.
             SidecarError: the answer is longer than the settings allow.
         """
         session = self._session or self._open()
@@ -48,15 +55,35 @@ class HttpTransport:
                 allow_redirects=False,
             ) as response:
                 body = await self._read(response)
-                headers = tuple((name.lower(), value) for name, value in response.headers.items())
-                return HttpResponse(response.status, headers, body)
-        except TimeoutError as error:
-            raise SidecarUnavailable(
-                f"the sidecar at {self.address} did not answer {request.method} within "
-                f"{self._settings.http_timeout:g} s (DAPR_HTTP_TIMEOUT_SECONDS)"
-            ) from error
+                return HttpResponse(response.status, _headers(response), body)
         except aiohttp.ClientError as error:
             raise self._lost(error) from error
+
+    async def stream(self, request: StreamedRequest, /) -> StreamedResponse:
+        """Carry ``request`` in pieces, and return when the head of the answer has come.
+
+        Raises:
+            ConnectionLost: the connection could not be made or broke.
+        """
+        session = self._session or self._open()
+        headers = request.headers
+        if request.length is not None:
+            headers = (*headers, ("content-length", str(request.length)))
+        try:
+            response = await session.request(
+                request.method,
+                URL(self.address + request.target, encoded=True),
+                data=None if request.length == 0 else request.chunks,
+                headers=headers,
+                allow_redirects=False,
+            )
+        except aiohttp.ClientError as error:
+            raise self._lost(error) from error
+
+        async def close() -> None:
+            response.close()
+
+        return StreamedResponse(response.status, _headers(response), self._chunks(response), close)
 
     async def close(self) -> None:
         """Close every connection; the next ``send`` opens new ones."""
@@ -68,7 +95,7 @@ class HttpTransport:
         token = self._settings.api_token
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEPALIVE),
-            timeout=aiohttp.ClientTimeout(total=self._settings.http_timeout),
+            timeout=aiohttp.ClientTimeout(),  # the client's own cancels
             headers={"dapr-api-token": token} if token else None,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("content-type", "user-agent"),
@@ -95,9 +122,20 @@ class HttpTransport:
             status=response.status,
         )
 
+    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except aiohttp.ClientError as error:
+            raise self._lost(error) from error
+
     def _lost(self, error: aiohttp.ClientError) -> ConnectionLost:
         reason = str(error) or type(error).__name__
         return ConnectionLost(
             f"no sidecar answered at {self.address}: {reason}; start the app with 'daprflow run' "
             "or 'dapr run', or set DAPR_HTTP_PORT or DAPR_HTTP_ENDPOINT to where it listens"
         )
+
+
+def _headers(response: aiohttp.ClientResponse) -> Headers:
+    return tuple((name.lower(), value) for name, value in response.headers.items())

@@ -5,6 +5,7 @@ import gzip
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import uvicorn
@@ -39,6 +40,17 @@ async def served(listener: socket.socket) -> AsyncIterator[tuple[SmallSidecar, s
     yield sidecar, f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
     await task
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """Serve an ASGI app under uvicorn; gives the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="none"))
+        task = asyncio.create_task(server._serve([bound]))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        server.should_exit = True
+        await task
 
 
 @asynccontextmanager
@@ -185,10 +197,10 @@ async def test_silence_ends_after_the_timeout() -> None:
         writer.close()
 
     async with answering(silent) as url:
-        transport = HttpTransport(Settings(http_endpoint=url, http_timeout=0.05))
-        with pytest.raises(SidecarUnavailable, match=r"within 0\.05 s") as caught:
-            await transport.send(HttpRequest("GET", "/"))
-        await transport.close()
+        settings = Settings(http_endpoint=url, http_timeout=0.05, health_timeout=0)
+        async with Client(settings) as client:
+            with pytest.raises(SidecarUnavailable, match=r"within 0\.05 s") as caught:
+                await client.state("s").get("k", int)
         done.set()
 
     assert not isinstance(caught.value, ConnectionLost)
@@ -222,3 +234,110 @@ async def test_a_restarted_sidecar_is_found_again(listener: socket.socket) -> No
             assert await client.state("s").get(key, int) is None
 
     assert len(heads) >= 3
+
+
+async def test_bodies_pass_in_pieces_both_ways() -> None:
+    """The answer begins while the request is still being sent, and neither is held in memory."""
+    heard = asyncio.Event()
+
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]})
+        while (message := await receive())["type"] == "http.request":
+            body = {"type": "http.response.body", "body": message.get("body", b"")}
+            await send({**body, "more_body": message.get("more_body", False)})
+            if not message.get("more_body"):
+                return
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"first"
+        await heard.wait()
+        yield b"second"
+
+    async with (
+        serving(echo) as url,
+        Client(Settings(http_endpoint=url, health_timeout=0)) as client,
+    ):
+        got = []
+        async with client.stream("app", "echo", chunks()) as response:
+            async for chunk in response:
+                got.append(chunk)
+                heard.set()
+
+    assert (response.status, response.header("X")) == (200, "y")
+    assert b"".join(got) == b"firstsecond"
+    assert got[0] == b"first"
+
+
+async def test_an_answer_given_up_leaves_no_connection_in_use(
+    served: tuple[SmallSidecar, str],
+) -> None:
+    """Leaving the block early ends the answer, and the client goes on."""
+    sidecar, url = served
+    sidecar.answers["/v1.0/invoke/app/method/big"] = Response(b"x" * 1_000_000)
+    async with Client(Settings(http_endpoint=url)) as client:
+        async with client.stream("app", "big", verb="GET") as response:
+            async for _ in response:
+                break
+        assert await client.state("s").get("k", int) is None
+
+
+@pytest.mark.parametrize("rest", [b"", b"3\r\nabc\r\n"])
+async def test_an_answer_that_breaks_off_is_a_lost_connection(rest: bytes) -> None:
+    """Half an answer is never taken for a whole one."""
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with (
+        answering(saying(head + rest)) as url,
+        Client(Settings(http_endpoint=url, health_timeout=0)) as client,
+        client.stream("app", "m") as response,
+    ):
+        with pytest.raises(ConnectionLost):
+            await response.read()
+
+
+async def test_a_piece_that_does_not_come_is_too_late() -> None:
+    """The timeout of a stream is for each piece."""
+    done = asyncio.Event()
+
+    async def stalling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await done.wait()
+        writer.close()
+
+    async with (
+        answering(stalling) as url,
+        Client(Settings(http_endpoint=url, health_timeout=0)) as client,
+    ):
+        with pytest.raises(SidecarUnavailable, match=r"within 0\.05 s"):
+            async with client.stream("app", "m", timeout=0.05) as response:
+                await response.read()
+        done.set()
+
+
+async def test_a_proxys_page_is_no_health() -> None:
+    """Who answers 200 with a page is named, so that nobody looks for a sick sidecar."""
+    page = b"<html><title>Sign in</title></html>"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: %d\r\n\r\n"
+    async with answering(saying(head % len(page) + page)) as url:
+        client = Client(Settings(http_endpoint=url, health_timeout=0.05))
+        with pytest.raises(SidecarUnavailable, match="titled 'Sign in': no sidecar listens there"):
+            await client.open()
+
+
+async def test_waiting_for_an_absent_sidecar_blocks_no_loop() -> None:
+    """Waiting for a sidecar that is absent holds up nothing else (D6).
+
+    The official client's constructor blocks the loop until its health timeout.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = bound.getsockname()[1]
+    client = Client(Settings(http_endpoint=f"http://127.0.0.1:{port}", health_timeout=0.3))
+    turns = 0
+    opening = asyncio.create_task(client.open())
+    while not opening.done():
+        await asyncio.sleep(0.005)
+        turns += 1
+    with pytest.raises(SidecarUnavailable):
+        await opening
+
+    assert turns >= 10
