@@ -12,6 +12,8 @@ from daprflow.errors import (
     Drop,
     EtagMismatch,
     InvocationError,
+    LockLost,
+    LockTaken,
     MissingExtra,
     NotFound,
     Retry,
@@ -20,7 +22,7 @@ from daprflow.errors import (
     SidecarUnavailable,
 )
 from daprflow.handlers.codecs import Codecs, ContentCodec, JsonCodec
-from daprflow.handlers.envelopes import Batch, BindingEvent, Entry
+from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem, Entry
 from daprflow.handlers.handler import Delivery, Interceptor, Next, Outcome
 from daprflow.handlers.parameters import Header, Path, Query
 from daprflow.handlers.router import Router
@@ -38,6 +40,7 @@ __all__ = [
     "Client",
     "CloudEvent",
     "Codecs",
+    "ConfigItem",
     "ConstantFailurePolicy",
     "ContentCodec",
     "DaprFlow",
@@ -54,6 +57,8 @@ __all__ = [
     "Item",
     "Job",
     "JsonCodec",
+    "LockLost",
+    "LockTaken",
     "MissingExtra",
     "Next",
     "NotFound",

@@ -12,12 +12,14 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daprflow.client import Client
+from daprflow.client.feeding import ConfigurationFeed
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.registration import Kind, calling_source
 from daprflow.handlers.router import Router
+from daprflow.protocol.configuration import PREFIX
 from daprflow.protocol.documents import AppConfig
 from daprflow.settings import Settings
 from daprflow.transports import asgi
@@ -91,6 +93,7 @@ class DaprFlow(Router):
         self._own_client = False
         self._running = False
         self._keeping: asyncio.Task[None] | None = None
+        self.feed = ConfigurationFeed()
         self._direct = not middleware
         self._lifespan = self._live if lifespan is None else nested(self._live, lifespan)
         self._hosted = DaprRoute(self._table, middleware)
@@ -272,6 +275,8 @@ class DaprFlow(Router):
             self._gate.token = settings.app_api_token.encode()
             self._gate.is_open = True
             stack.callback(setattr, self._gate, "is_open", False)  # noqa: FBT003 - setattr's value
+            feed = self.feed.running(client, blueprint.configurations)
+            await stack.enter_async_context(feed)
             if blueprint.jobs:
                 await stack.enter_async_context(self._keeping_jobs(blueprint, client))
             yield
@@ -318,9 +323,12 @@ class DaprFlow(Router):
         """Put every endpoint into the table."""
         add, gate = self._table.add, self._gate
         encode = msgspec.json.encode
-        config = asgi.static_endpoint(encode(AppConfig()), gate)
+        started = self.feed.pushes.sidecar_started
+        config = asgi.static_endpoint(encode(AppConfig()), gate, started)
         subscriptions = [plan.subscription for plan in blueprint.topics]
         add("GET", "/dapr/config", config)
+        told = asgi.handler_endpoint("configuration", "", self.feed.deliver, gate)
+        self._table.add_prefix(PREFIX, told)
         add("GET", "/dapr/subscribe", asgi.static_endpoint(encode(subscriptions), gate))
         for method in ("GET", "HEAD"):
             add(method, "/healthz", asgi.health_endpoint(lambda: (200, b'{"status":"ok"}')))
@@ -332,6 +340,8 @@ class DaprFlow(Router):
             if route.kind is Kind.TOPIC:
                 self._table.add_topic(route.path, endpoint)
                 continue
+            if route.kind is Kind.CONFIGURATION:
+                continue  # whatever is told of any item comes to the feed
             if route.kind is Kind.JOB:
                 self._table.add_job(route.path, endpoint)
                 continue

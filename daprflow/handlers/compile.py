@@ -7,12 +7,13 @@ from urllib.parse import quote
 
 from daprflow.addresses import type_name
 from daprflow.errors import AppDefinitionError
-from daprflow.handlers import requests, topics
+from daprflow.handlers import configurations, requests, topics
 from daprflow.handlers.agreement import contradicts
 from daprflow.handlers.calling import Call, caller, taking_values
 from daprflow.handlers.codecs import NO_CODECS, Codecs
+from daprflow.handlers.configurations import ConfigurationPlan
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder
-from daprflow.handlers.envelopes import Batch, BindingEvent
+from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem
 from daprflow.handlers.handler import Delivery, Handler, Interceptor, Next
 from daprflow.handlers.inputs import (
     arguments,
@@ -31,6 +32,7 @@ from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.providers import Container
 from daprflow.handlers.registration import (
     BindingOptions,
+    ConfigurationOptions,
     CronOptions,
     InvokeOptions,
     JobOptions,
@@ -58,6 +60,10 @@ from daprflow.protocol.cloudevents import CloudEvent
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
+_UNANSWERED = frozenset({Kind.BINDING, Kind.CRON, Kind.JOB, Kind.CONFIGURATION})
+"""Kinds of handlers whose return value nobody looks at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One compiled handler and where it is reached.
@@ -81,13 +87,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """A frozen app: its routes, topics, providers, start-up warnings and standing jobs."""
+    """A frozen app: its routes, topics, providers, start-up warnings, standing jobs and items."""
 
     routes: tuple[Route, ...]
     topics: tuple[TopicPlan, ...]
     container: Container
     warnings: tuple[str, ...]
     jobs: tuple[JobPlan, ...] = ()
+    configurations: tuple[ConfigurationPlan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,7 @@ class _Compiler:
         self._interceptors = interceptors
         self._pool = pool
         self._container = Container(pool)
+        self._configurations: list[ConfigurationPlan] = []
 
     def compile(self, registrations: Sequence[Registration]) -> Blueprint:
         sound = [each for each in registrations if self._has_sound_options(each)]
@@ -148,7 +156,14 @@ class _Compiler:
         self._check_collisions(routes)
         if self.problems:
             raise AppDefinitionError(self.problems)
-        return Blueprint(tuple(routes), tuple(plans), self._container, tuple(_warnings(plans)), jobs)
+        return Blueprint(
+            tuple(routes),
+            tuple(plans),
+            self._container,
+            tuple(_warnings(plans)),
+            jobs,
+            tuple(self._configurations),
+        )
 
     def _has_sound_options(self, registration: Registration) -> bool:
         """Report wrong options; those of a wrong type cannot be looked at any further."""
@@ -208,6 +223,9 @@ class _Compiler:
             call = self._call(read)
             if call is None or not read.sound:
                 continue
+            if isinstance(options := read.registration.options, ConfigurationOptions):
+                routes += self._configuration_routes(read, call, options)
+                continue
             plan, handler = by_registration.get(id(read.registration), (None, None))
             if plan is None or handler is None:
                 routes.append(self._root_route(read, call))
@@ -258,6 +276,24 @@ class _Compiler:
         run = requests.binding(call, decoder, title, envelope=False)
         run = intercepted(run, self._interceptors, requests.settled, title)
         return _route(read, run, f"/job/{quote(options.name)}", options.name)
+
+    def _configuration_routes(
+        self, read: Read, call: Call, options: ConfigurationOptions
+    ) -> list[Route]:
+        title, payload = read.registration.title, read.signature.payload
+        reads = None
+        if payload is not None:
+            envelope = payload.envelope is ConfigItem
+            reads, problem = configurations.reading(
+                options, _payload_type(read), self._codecs, envelope=envelope
+            )
+            self.problems += [f"{title} {problem}"] if problem else []
+        run = configurations.handling(call, reads, title)
+        run = intercepted(run, self._interceptors, requests.settled, title)
+        keys, has_default = options.keys, options.default is not None
+        self._configurations.append(ConfigurationPlan(options.store, keys, has_default, run))
+        names = [f"{options.store}/{key}" for key in keys or (configurations.ALL,)]
+        return [_route(read, run, f"/configuration/{quote(n, safe='/*')}", n) for n in names]
 
     def _invoke_route(
         self, read: Read, call: Call, options: InvokeOptions, decoder: BodyDecoder | None
@@ -373,7 +409,7 @@ def _signature_problems(read: Read, codecs: Codecs) -> list[str]:
             f"returns {type_name(signature.returns)}; return None or a Status, "
             "or raise Retry or Drop"
         )
-    elif kind in (Kind.BINDING, Kind.CRON, Kind.JOB) and not _returns_nothing(signature.returns):
+    elif kind in _UNANSWERED and not _returns_nothing(signature.returns):
         problems.append(
             f"returns {type_name(signature.returns)}; the runtime ignores what a binding handler "
             "answers: return None and call the client instead"
@@ -442,6 +478,7 @@ def _payload_problems(read: Read, codecs: Codecs) -> list[str]:
         Kind.CRON: (None, BindingEvent),
         Kind.INVOKE: (None,),
         Kind.JOB: (None,),
+        Kind.CONFIGURATION: (None, ConfigItem),
     }[kind]
     if payload.envelope not in allowed:
         return [f"takes a {type_name(payload.envelope)}, which {kind} handlers are not given"]

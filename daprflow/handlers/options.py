@@ -8,6 +8,7 @@ from typing import Any
 from daprflow.addresses import type_name
 from daprflow.handlers.registration import (
     BindingOptions,
+    ConfigurationOptions,
     CronOptions,
     InvokeOptions,
     JobOptions,
@@ -33,36 +34,45 @@ _SHORTEST = timedelta(milliseconds=1)
 
 def mistyped(options: Options) -> str:
     """Return which argument has a wrong type; empty when nothing has."""
+    problem = ""
     match options:
         case TopicOptions():
-            return _mistyped_topic(options)
+            problem = _mistyped_topic(options)
         case CronOptions(name=name, schedule=schedule):
-            return _wrong("name", name, str, _TEXT) or _wrong("schedule", schedule, str, _TEXT)
+            problem = _wrong("name", name, str, _TEXT) or _wrong("schedule", schedule, str, _TEXT)
         case InvokeOptions():
-            return _mistyped_invoke(options)
+            problem = _mistyped_invoke(options)
         case BindingOptions(name=name):
-            return _wrong("name", name, str, _TEXT)
+            problem = _wrong("name", name, str, _TEXT)
         case JobOptions():
-            return _mistyped_job(options)
+            problem = _mistyped_job(options)
+        case ConfigurationOptions(store=store, keys=keys):
+            problem = _wrong_names(store, keys)
         case ProviderOptions():
-            return ""
+            pass
+    return problem
 
 
 def unusable(options: Options) -> str:
     """Return which argument, of the right type, has a value that cannot be; empty when none."""
+    problem = ""
     match options:
         case TopicOptions():
-            return _topic_problem(options)
+            problem = _topic_problem(options)
         case ProviderOptions(scope=scope):
-            return "" if scope in _SCOPES else f"sets scope={scope!r}; it must be 'app' or 'call'"
+            known = scope in _SCOPES
+            problem = "" if known else f"sets scope={scope!r}; it must be 'app' or 'call'"
         case CronOptions(name=name, schedule=schedule):
-            return _name_problem(name) or _schedule_problem(schedule)
+            problem = _name_problem(name) or _schedule_problem(schedule)
+        case ConfigurationOptions():
+            problem = _configuration_problem(options)
         case JobOptions():
-            return _job_problem(options)
+            problem = _job_problem(options)
         case InvokeOptions():
-            return _name_problem(options.name) or _invoke_problem(options)
+            problem = _name_problem(options.name) or _invoke_problem(options)
         case BindingOptions(name=name):
-            return _name_problem(name)
+            problem = _name_problem(name)
+    return problem
 
 
 def _mistyped_topic(options: TopicOptions) -> str:
@@ -187,6 +197,22 @@ def _braces_problem(name: str) -> str:
         f"has the name '{name}'; a path with parameters needs a verb: '@app.invoke(\"POST\", "
         f'"/{path}")\''
     )
+
+
+def _wrong_names(store: Any, keys: tuple[Any, ...]) -> str:
+    if isinstance(store, str) and all(isinstance(key, str) for key in keys):
+        return ""
+    return 'does not name its store and items; write \'@app.configuration("settings", "limits")\''
+
+
+def _configuration_problem(options: ConfigurationOptions) -> str:
+    if not options.store or not all(options.keys):
+        return "has an empty name of a configuration store or of an item"
+    if "/" in options.store:
+        return f"names configuration store '{options.store}'; a component's name has no '/'"
+    if options.default is not None and not options.keys:
+        return "has a default and names no items; name those that the default is for"
+    return ""
 
 
 def _name_problem(name: str) -> str:

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     CRON = "cron"
     INVOKE = "invoke"
     JOB = "job"
+    CONFIGURATION = "configuration"
     PROVIDER = "provider"
 
 
@@ -103,13 +104,34 @@ class JobOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationOptions:
+    """Which items of a configuration store are handled; no keys means all.
+
+    Attributes:
+        default: the value of an item that is missing; None where there is none.
+    """
+
+    store: str
+    keys: tuple[str, ...] = ()
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderOptions:
     """How long what a provider makes is kept: ``app`` or ``call``."""
 
     scope: str = "app"
 
 
-Options = TopicOptions | BindingOptions | CronOptions | InvokeOptions | JobOptions | ProviderOptions
+Options = (
+    TopicOptions
+    | BindingOptions
+    | CronOptions
+    | InvokeOptions
+    | JobOptions
+    | ConfigurationOptions
+    | ProviderOptions
+)
 
 
 @dataclass(frozen=True, slots=True)

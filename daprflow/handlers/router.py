@@ -15,6 +15,7 @@ from daprflow.handlers.job_decorators import EmptyJobDecorator, JobDecorator
 from daprflow.handlers.jobs import OwnJob
 from daprflow.handlers.registration import (
     BindingOptions,
+    ConfigurationOptions,
     CronOptions,
     InvokeOptions,
     JobOptions,
@@ -255,6 +256,27 @@ class Router:
         """
         return self._decorator(Kind.BINDING, BindingOptions(name), calling_source())
 
+    def configuration(self, store: str, /, *keys: str, default: Any = None) -> Callable[[F], F]:
+        """Be told of configuration items: each value at start-up, then every change.
+
+        The payload is the item's value as ``T``, or a `ConfigItem[T]` with its key and version. A
+        value is text in the store: ``str`` and ``bytes`` are that text, any other type is read as
+        JSON, or, where it is none, as what the text alone can mean. What raises is told again with
+        the next change, or within a minute.
+
+        An item that is missing or was removed has the ``default``; without one, a handler that
+        takes None is given that, and any other is not called. While the store is away at start-up
+        (for five seconds at most it is waited for), handlers begin with their default, and are told
+        of the value once the store is there.
+
+        Args:
+            store: the component's name.
+            keys: the items; none takes every item of the store.
+            default: the value of a missing item.
+        """
+        options = ConfigurationOptions(store, keys, default)
+        return self._decorator(Kind.CONFIGURATION, options, calling_source())
+
     def cron(self, name: str, schedule: str, /) -> Callable[[F], F]:
         """Run a function on a schedule, by a ``bindings.cron`` component of that name.
 
@@ -468,6 +490,8 @@ def _undecorated(options: Options) -> Callable[..., Any] | None:
         case TopicOptions(pubsub=(only,)):
             found = only
         case BindingOptions(name=only) | JobOptions(name=only):
+            found = only
+        case ConfigurationOptions(store=only):
             found = only
     return found if callable(found) else None
 

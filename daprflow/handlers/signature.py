@@ -37,13 +37,13 @@ from typing import (
 
 import msgspec
 
-from daprflow.handlers.envelopes import Batch, BindingEvent
+from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem
 from daprflow.handlers.parameters import Header, Parameter, Path, Place, Query, made
 from daprflow.handlers.registration import Source
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
 
-_ENVELOPES = (CloudEvent, BindingEvent, Batch)
+_ENVELOPES = (CloudEvent, BindingEvent, Batch, ConfigItem)
 _YIELDING = (AsyncIterator, AsyncGenerator, AsyncIterable, Iterator, Generator, Iterable)
 _AWAITING = (Awaitable, Coroutine)
 _MARKERS = (Query, Header, Path)

@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from daprflow.handlers.compile import Route
-from daprflow.handlers.registration import CronOptions, JobOptions, Options, TopicOptions
+from daprflow.handlers.registration import (
+    ConfigurationOptions,
+    CronOptions,
+    JobOptions,
+    Options,
+    TopicOptions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +18,7 @@ class RouteInfo:
     """One handler as ``daprflow routes`` prints it.
 
     Attributes:
-        kind: "topic", "binding", "cron", "job" or "invoke".
+        kind: "topic", "binding", "cron", "job", "configuration" or "invoke".
         method: the verb the sidecar uses.
         path: percent-encoded, as the sidecar calls it.
         name: the address inside its kind, such as "pubsub/orders".
@@ -70,6 +76,8 @@ def crons_of(routes: Iterable[Route]) -> tuple[CronInfo, ...]:
 def _options(options: Options) -> dict[str, str]:
     if isinstance(options, CronOptions):
         return {"schedule": options.schedule}
+    if isinstance(options, ConfigurationOptions):
+        return {} if options.default is None else {"default": repr(options.default)}
     if isinstance(options, JobOptions):
         return {"schedule": options.schedule} if options.schedule else {}
     if not isinstance(options, TopicOptions):

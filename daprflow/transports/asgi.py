@@ -106,6 +106,7 @@ class Table:
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._by_segments: dict[tuple[str, ...], Endpoint] = {}
         self._paths: tuple[str, ...] = ()
+        self._prefixes: dict[str, Endpoint] = {}
         self._invoked = InvokeRoutes()
 
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
@@ -119,6 +120,10 @@ class Table:
         self._by_segments[segments(path)] = endpoint
         ambiguous = key in self._endpoints
         self._endpoints[key] = self._by_raw_path if ambiguous else endpoint
+
+    def add_prefix(self, prefix: str, endpoint: Endpoint) -> None:
+        """Answer what is posted anywhere below ``prefix``; other verbs are somebody else's."""
+        self._prefixes[prefix] = endpoint
 
     def add_job(self, path: str, endpoint: Endpoint) -> None:
         """Answer a job's ticks on ``path``, percent-encoded."""
@@ -164,8 +169,18 @@ class Table:
             path = path.removeprefix(scope["root_path"])
         endpoint = self._endpoints.get((scope["method"], path))
         if endpoint is None:
-            return self._unknown if path.startswith(PREFIXES) else self._invoked.find(scope)
+            return self._below(scope["method"], path) or self._invoked.find(scope)
         return endpoint
+
+    def _below(self, method: str, path: str) -> Endpoint | None:
+        """Return what answers a path below a prefix of ours."""
+        if path.startswith(PREFIXES):
+            return self._unknown
+        if method == "POST":
+            for prefix, endpoint in self._prefixes.items():
+                if path.startswith(prefix):
+                    return endpoint
+        return None
 
     async def _by_raw_path(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell apart names whose slashes make them look alike once decoded."""
@@ -227,8 +242,11 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
     return endpoint
 
 
-def static_endpoint(body: bytes, gate: Gate) -> Endpoint:
-    """Return an endpoint that only the sidecar may ask and that always answers the same."""
+def static_endpoint(body: bytes, gate: Gate, asked: Callable[[], None] | None = None) -> Endpoint:
+    """Return an endpoint that only the sidecar may ask and that always answers the same.
+
+    ``asked`` is called when it was answered.
+    """
 
     async def endpoint(scope: Scope, _: Receive, send: Send) -> None:
         refused = gate.refusal(scope, from_sidecar=True)
@@ -236,6 +254,8 @@ def static_endpoint(body: bytes, gate: Gate) -> Endpoint:
             await _refuse(scope, send, gate, *refused)
             return
         await _answer(send, 200, body, [_JSON_HEADER])
+        if asked is not None:
+            asked()
 
     return endpoint
 
