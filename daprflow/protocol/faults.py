@@ -310,6 +310,13 @@ def pubsub_publish(pubsub: str, topic: str, error: str) -> Fault:
     return Fault(500, "ERR_PUBSUB_PUBLISH_MESSAGE", text, *details)
 
 
+def outbox_publish(app_id: str, error: str) -> Fault:
+    """Return the fault of a transaction whose outbox could not publish."""
+    text = f"error while publishing outbox message: {error}"
+    info = ErrorInfo(metadata={"appID": app_id, "error": error}, reason="DAPR_PUBSUB_OUTBOX")
+    return Fault(500, "ERR_PUBLISH_OUTBOX", text, info)
+
+
 def pubsub_unmarshal(pubsub: str, topic: str, app_id: str, error: str) -> Fault:
     """Return the fault of a bulk publish whose body cannot be read."""
     text = f"error when unmarshaling the request for topic {topic} pubsub {pubsub}: {error}"

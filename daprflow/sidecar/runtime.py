@@ -17,6 +17,7 @@ from daprflow.sidecar.blocks.invocation import InvocationBlock
 from daprflow.sidecar.blocks.jobs import JobsBlock
 from daprflow.sidecar.blocks.locks import LocksBlock
 from daprflow.sidecar.blocks.metadata import MetadataBlock
+from daprflow.sidecar.blocks.outbox import OutboxBlock
 from daprflow.sidecar.blocks.pubsub import PubSubBlock, SubscriptionsRefused
 from daprflow.sidecar.blocks.pubsub_wanted import Wanted, merged
 from daprflow.sidecar.blocks.secrets import SecretsBlock
@@ -75,6 +76,7 @@ class Runtime:
 
     state: StateBlock
     pubsub: PubSubBlock
+    outbox: OutboxBlock
     invocation: InvocationBlock
     bindings: BindingsBlock
     jobs: JobsBlock
@@ -144,6 +146,7 @@ class Runtime:
         await self.engine.jobs.open()
         self.components = await self.loader.load(self.resources.components)
         self.secrets = SecretsBlock(self)
+        self.outbox = OutboxBlock(self)
         self.state = StateBlock(self)
         self.pubsub = PubSubBlock(self)
         self.bindings = BindingsBlock(self)
@@ -155,6 +158,7 @@ class Runtime:
         self.invocation = InvocationBlock(self)
         await self.invocation.renew()
         self.metadata = MetadataBlock(self)
+        await self.outbox.start()
         self.engine.runtimes[self.app_id] = self
         self.health.outbound_ready = True
 
@@ -176,6 +180,8 @@ class Runtime:
             elif loaded.kind == "configuration":
                 store = cast("ConfigurationStore", loaded.instance)
                 self.configuration.admit(loaded.resource.name, store)
+        self.outbox.read()
+        await self.outbox.start()
 
     async def connect(self) -> None:
         """Wait for the app, read its documents and start deliveries.
@@ -252,6 +258,8 @@ class Runtime:
             if "bindings" in kinds:
                 await self.bindings.renew()
             self.pubsub.readmit([each for each in self.components if each.kind == "pubsub"])
+            self.outbox.read()
+            await self.outbox.start()
             if self._delivering and self.channel is not None:
                 await self._redeliver(self.channel, exchange)
 
@@ -308,6 +316,7 @@ class Runtime:
         if self.engine.runtimes.get(self.app_id) is self:
             del self.engine.runtimes[self.app_id]
         if self.health.outbound_ready:
+            await self.outbox.stop()
             await self.configuration.close()
             await self.invocation.close()
         await self.loader.unload()

@@ -2,24 +2,29 @@
 
 import asyncio
 import contextlib
+import json
 import sys
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import Message, PubSub, StateStore
 from daprflow.sidecar.components.registry import COMPONENTS
-from tests.helpers import writer_process
+from tests.helpers import outbox_process, writer_process
+from tests.helpers.timing import until
 from tests.helpers.writer_process import CONSUMER, TOPIC, made_from
 
 WITHIN = 20.0
 
 
-async def accepted_until_killed(root: Path, count: int) -> set[int]:
+async def accepted_until_killed(
+    root: Path, count: int, script: str = writer_process.__file__
+) -> set[int]:
     """Run the writer, kill it after ``count`` numbers, and return all that it printed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, writer_process.__file__, str(root), stdout=asyncio.subprocess.PIPE
+        sys.executable, script, str(root), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     lines: list[bytes] = []
@@ -64,3 +69,39 @@ async def test_accepted_events_and_values_survive_a_kill(tmp_path: Path, count: 
     values = await store.get_many([str(key) for key in keys])
     await store.close()
     assert [value and int(value.data) for value in values] == keys
+
+
+class Published:
+    """Collects the numbers that an outbox publishes; an `Observer`."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    def published(self, _: str, message: Message, /) -> None:
+        """Keep a number."""
+        if message.topic == outbox_process.TOPIC:
+            self.numbers.append(int(json.loads(message.data)["data"]))
+
+    def delivered(self, *_: object) -> None:
+        """Pass over deliveries."""
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("count", [1, 200])
+async def test_a_kill_between_commit_and_publishing_loses_no_event(
+    tmp_path: Path, count: int
+) -> None:
+    """After SIGKILL every value that a transaction stored is published through its outbox."""
+    accepted = await accepted_until_killed(tmp_path, count, outbox_process.__file__)
+    clock = VirtualClock()
+    runtime = outbox_process.made_runtime(tmp_path, clock)
+    await runtime.open()
+    seen = runtime.pubsub.observer = Published()
+    try:
+        await until(clock, lambda: accepted <= set(seen.numbers), WITHIN)
+        keys = [f"app1||{number}" for number in seen.numbers]
+        store = cast("StateStore", runtime.loaded("state")["store"])
+        assert None not in await store.get_many(keys)
+    finally:
+        await runtime.close(0.0)
+        await runtime.engine.close()

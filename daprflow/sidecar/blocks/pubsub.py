@@ -105,6 +105,10 @@ class PubSubBlock:
         """The subscriptions that run now."""
         return tuple(active.wanted for active in self._active)
 
+    def door(self, pubsub: str) -> Door | None:
+        """Return the door to a component, None where it is not loaded."""
+        return self._doors.get(pubsub)
+
     # ---- publishing -----------------------------------------------------------------------------
 
     async def publish(
@@ -204,6 +208,21 @@ class PubSubBlock:
         except GoJsonError as error:
             raise faults.pubsub_cloud_event(pubsub, self._app_id, str(error)) from error
         return await self._publish_each(pubsub, door, messages)
+
+    async def forward(self, pubsub: str, message: Message) -> None:
+        """Publish a message that is an event already, for another block.
+
+        Raises:
+            ComponentError: the broker is not loaded or refused, or the topic is not this app's.
+        """
+        door = self._doors.get(pubsub)
+        if door is None:
+            raise ComponentError(f"pubsub '{pubsub}' not found")
+        if not door.scopes.may_publish(message.topic):
+            raise ComponentError(f"topic {message.topic} is not allowed for app id {self._app_id}")
+        await door.component.publish(message)
+        if self.observer is not None:
+            self.observer.published(pubsub, message)
 
     async def _publish_each(
         self, pubsub: str, door: Door, messages: list[tuple[str, Message]]

@@ -11,6 +11,7 @@ import msgspec
 from daprflow.protocol import faults, queries
 from daprflow.protocol.queries import QueryError
 from daprflow.protocol.state import StateOptions
+from daprflow.sidecar.blocks.pubsub_publish import NO_CONTEXT, Trace
 from daprflow.sidecar.components.base import (
     ComponentContext,
     ComponentError,
@@ -59,6 +60,7 @@ class StateBlock:
 
     def __init__(self, runtime: "Runtime") -> None:
         self._app_id = runtime.app_id
+        self._outbox = runtime.outbox
         namespace = runtime.options.namespace
         self._stores = {
             loaded.resource.name: _Store(
@@ -123,19 +125,23 @@ class StateBlock:
         except ComponentError as error:
             raise faults.state_delete(change.key, _reason(error), _status(error)) from error
 
-    async def transact(self, store: str, changes: Sequence[StateChange]) -> None:
-        """Do every write or none."""
+    async def transact(
+        self, store: str, changes: Sequence[StateChange], trace: Trace = NO_CONTEXT
+    ) -> None:
+        """Do every write or none; on a store with an outbox what is stored is published, too."""
         found = self._store(store)
-        keys = [self._key(found, change.key) for change in changes]
+        for change in changes:
+            self._key(found, change.key)
         if not changes:
             return
+        changes, markers = await self._outbox.announce(store, changes, trace)
+        keys = [self._key(found, change.key) for change in changes]
         try:
-            await found.component.transact(
-                [
-                    _write(found.component, key, change)
-                    for key, change in zip(keys, changes, strict=True)
-                ]
-            )
+            writes = [
+                _write(found.component, key, change)
+                for key, change in zip(keys, changes, strict=True)
+            ]
+            await found.component.transact([*writes, *markers])
         except ComponentError as error:
             raise faults.state_transaction(_reason(error)) from error
 

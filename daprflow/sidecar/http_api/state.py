@@ -16,9 +16,11 @@ from daprflow.protocol.state import (
     StateOptions,
     StateTransaction,
 )
+from daprflow.sidecar.blocks.pubsub_publish import Trace
 from daprflow.sidecar.blocks.state import StateBlock, StateChange, expiry_text
 from daprflow.sidecar.components.base import StoredValue
 from daprflow.sidecar.http_api.call import DONE, JSON_TYPE, Answer, Call, json_answer
+from daprflow.sidecar.http_api.trace import parent_of
 
 Handler = Callable[[Call], Awaitable[Answer]]
 
@@ -109,7 +111,7 @@ async def _transact(call: Call) -> Answer:
         changes = [_operation(operation, metadata) for operation in operations]
     except GoJsonError as error:
         raise faults.malformed_body(str(error)) from None
-    await block.transact(store, changes)
+    await block.transact(store, changes, Trace(*parent_of(call)))
     return DONE
 
 
