@@ -19,6 +19,7 @@ class Traits:
     competing: bool
     keeps_backlog: bool
     wildcards: bool
+    keeps_content_type: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from typing import cast
 
 import pytest
 
-from daprflow.sidecar.clock import VirtualClock
-from daprflow.sidecar.components.base import PubSub, StateStore
+from daprflow.sidecar.clock import SystemClock, VirtualClock
+from daprflow.sidecar.components.base import ComponentContext, PubSub, StateStore
 from daprflow.sidecar.components.registry import COMPONENTS
 from tests.conformance.brokers import Broker, Traits
 from tests.conformance.stores import (
@@ -180,39 +180,60 @@ class BrokerKind:
     type: str
     durable: bool
     traits: Traits
+    server: Callable[[], AbstractAsyncContextManager[Server]] | None = None
 
 
 FORGETFUL = Traits(redelivers=False, competing=False, keeps_backlog=False, wildcards=True)
 KEEPING = Traits(redelivers=True, competing=True, keeps_backlog=True, wildcards=False)
+STREAMS = Traits(
+    redelivers=False,
+    competing=True,
+    keeps_backlog=True,
+    wildcards=False,
+    keeps_content_type=False,
+)
 
 BROKERS = {
     "pubsub.in-memory": BrokerKind("pubsub.in-memory", durable=False, traits=FORGETFUL),
     "pubsub.daprflow in memory": BrokerKind("pubsub.daprflow", durable=False, traits=KEEPING),
     "pubsub.daprflow on disk": BrokerKind("pubsub.daprflow", durable=True, traits=KEEPING),
+    "pubsub.redis": BrokerKind("pubsub.redis", durable=True, traits=STREAMS, server=redis_server),
 }
+
+
+@contextlib.asynccontextmanager
+async def broker_context(
+    kind: BrokerKind, root: Path, clock: VirtualClock
+) -> AsyncIterator[ComponentContext]:
+    """Give what a broker is made from; one on a server lives in real time."""
+    if kind.server is not None:
+        async with kind.server() as running:
+            made_from = context(root, clock, kind.type, **running.metadata)
+            yield dataclasses.replace(made_from, clock=SystemClock())
+        return
+    made_from = context(root, clock, kind.type)
+    yield dataclasses.replace(made_from, data_dir=root) if kind.durable else made_from
 
 
 @contextlib.asynccontextmanager
 async def open_broker(kind: BrokerKind, root: Path, clock: VirtualClock) -> AsyncIterator[Broker]:
     """Open a broker; ``reopen`` ends it first."""
-    made_from = context(root, clock, kind.type)
-    if kind.durable:
-        made_from = dataclasses.replace(made_from, data_dir=root)
-    component = cast("PubSub", COMPONENTS[kind.type](made_from))
+    async with broker_context(kind, root, clock) as made_from:
+        component = cast("PubSub", COMPONENTS[kind.type](made_from))
 
-    @contextlib.asynccontextmanager
-    async def reopen() -> AsyncIterator[PubSub]:
-        await component.close()
-        again = cast("PubSub", COMPONENTS[kind.type](made_from))
-        await again.open()
-        yield again
-        await again.close()
+        @contextlib.asynccontextmanager
+        async def reopen() -> AsyncIterator[PubSub]:
+            await component.close()
+            again = cast("PubSub", COMPONENTS[kind.type](made_from))
+            await again.open()
+            yield again
+            await again.close()
 
-    await component.open()
-    try:
-        yield Broker(component, kind.traits, clock, reopen)
-    finally:
-        await component.close()
+        await component.open()
+        try:
+            yield Broker(component, kind.traits, clock, reopen)
+        finally:
+            await component.close()
 
 
 @pytest.fixture(params=BROKERS)

@@ -23,6 +23,7 @@ from daprflow.sidecar.components.base import (
 )
 from daprflow.sidecar.components.registry import COMPONENTS
 from tests.helpers.components import context
+from tests.helpers.servers import RedisServer, redis_server
 from tests.helpers.timing import eventually
 
 Stop = Callable[[], Awaitable[None]]
@@ -98,9 +99,38 @@ def local(*, durable: bool) -> Open:
     return opened
 
 
+@dataclass(frozen=True, slots=True)
+class RedisEditor:
+    """Changes keys of a Redis server."""
+
+    server: RedisServer
+
+    async def put(self, key: str, value: str, version: str, /) -> None:
+        """Set one item in the form that the store reads."""
+        await self.server.client.set(key, f"{value}||{version}" if version else value)
+
+    async def remove(self, key: str, /) -> object:
+        """Remove one item."""
+        return await self.server.client.delete(key)
+
+
+@contextlib.asynccontextmanager
+async def on_redis(root: Path) -> AsyncIterator[Store]:
+    """Open the store on a Redis server."""
+    async with redis_server() as server:
+        made_from = context(root, VirtualClock(), "configuration.redis", **server.metadata)
+        component = cast("ConfigurationStore", COMPONENTS["configuration.redis"](made_from))
+        await component.open()
+        try:
+            yield Store(component, RedisEditor(server))
+        finally:
+            await component.close()
+
+
 KINDS: Mapping[str, Open] = {
     "configuration.daprflow in memory": local(durable=False),
     "configuration.daprflow on disk": local(durable=True),
+    "configuration.redis": on_redis,
 }
 DURABLE = ("configuration.daprflow on disk",)
 """Those that keep items when they are closed."""

@@ -19,6 +19,7 @@ from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import LockStore
 from daprflow.sidecar.components.registry import COMPONENTS
 from tests.helpers.components import context
+from tests.helpers.servers import redis_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,27 @@ def local(*, durable: bool) -> Open:
     return opened
 
 
+@contextlib.asynccontextmanager
+async def on_redis(root: Path) -> AsyncIterator[Locks]:
+    """Open the store on a Redis server, whose time is brought forward key by key."""
+    async with redis_server() as server:
+        made_from = context(root, VirtualClock(), "lock.redis", **server.metadata)
+        component = cast("LockStore", COMPONENTS["lock.redis"](made_from))
+
+        async def pass_time(seconds: float) -> None:
+            await server.age(seconds)
+
+        await component.open()
+        try:
+            yield Locks(component, pass_time)
+        finally:
+            await component.close()
+
+
 KINDS: Mapping[str, Open] = {
     "lock.daprflow in memory": local(durable=False),
     "lock.daprflow on disk": local(durable=True),
+    "lock.redis": on_redis,
 }
 DURABLE = ("lock.daprflow on disk",)
 """Those that keep locks when they are closed."""

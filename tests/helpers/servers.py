@@ -15,7 +15,6 @@ import pytest
 
 REDIS = "DAPRFLOW_TEST_REDIS"
 POSTGRES = "DAPRFLOW_TEST_POSTGRES"
-_MARK = "daprflow-tests"
 
 
 class Server(Protocol):
@@ -26,7 +25,7 @@ class Server(Protocol):
         """What a component is made from."""
         ...
 
-    async def age(self, seconds: int) -> None:
+    async def age(self, seconds: float) -> None:
         """Bring every expiry nearer, as if time had passed."""
         ...
 
@@ -48,11 +47,11 @@ class RedisServer:
     client: Any
     metadata: Mapping[str, str]
 
-    async def age(self, seconds: int) -> None:
+    async def age(self, seconds: float) -> None:
         """Bring every expiry nearer, as if time had passed."""
         async for key in self.client.scan_iter():
             if (left := await self.client.pttl(key)) >= 0:
-                await self.client.pexpire(key, left - seconds * 1000)
+                await self.client.pexpire(key, left - round(seconds * 1000))
 
 
 @contextlib.asynccontextmanager
@@ -62,17 +61,29 @@ async def redis_server() -> AsyncIterator[RedisServer]:
 
     host, _, port = address_of(REDIS).rpartition(":")
     number = 1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    await _claim_database(host, int(port), number)
     client = Redis(host=host, port=int(port), db=number, decode_responses=True)
     try:
-        if await client.dbsize() and not await client.exists(_MARK):
-            pytest.fail(f"database {number} of {host}:{port} is not empty; give tests another one")
         await client.flushdb()
-        metadata = {"redisHost": f"{host}:{port}", "redisDB": str(number)}
-        yield RedisServer(client, metadata)
+        yield RedisServer(client, {"redisHost": f"{host}:{port}", "redisDB": str(number)})
         await client.flushdb()
-        await client.set(_MARK, "leave this database to the tests of daprflow", ex=3600)
     finally:
         await client.aclose()
+
+
+async def _claim_database(host: str, port: int, number: int) -> None:
+    """Note in database 0 that tests use database ``number``; refuse one that holds something."""
+    from redis.asyncio import Redis
+
+    mark = f"daprflow-tests-use-{number}"
+    async with (
+        Redis(host=host, port=port) as first,
+        Redis(host=host, port=port, db=number) as own,
+    ):
+        if not await first.exists(mark):
+            if await own.dbsize():
+                pytest.fail(f"database {number} of {host}:{port} holds something; give another")
+            await first.set(mark, "its content is deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,7 @@ class PostgresServer:
     prefix: str
     metadata: Mapping[str, str]
 
-    async def age(self, seconds: int) -> None:
+    async def age(self, seconds: float) -> None:
         """Bring every expiry nearer, as if time had passed."""
         await self.connection.execute(
             f"UPDATE {self.prefix}state SET expires_at = expires_at - make_interval(secs => $1)",  # noqa: S608 - our own prefix

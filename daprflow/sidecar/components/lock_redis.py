@@ -1,6 +1,7 @@
 """``lock.redis``: a key per lock on a Redis server, shared with real runtimes."""
 
-from daprflow.sidecar.components.base import ComponentContext, ComponentError, Unlocked
+from daprflow.protocol.locks import Unlocked
+from daprflow.sidecar.components.base import ComponentContext, ComponentError
 from daprflow.sidecar.components.redis_link import RedisLink
 
 _RELEASE = """

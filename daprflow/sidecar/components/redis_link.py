@@ -1,5 +1,6 @@
 """The connection of one component to its Redis server, with errors that say what to do."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -57,21 +58,27 @@ class RedisLink:
         """Return one more connection, for commands that wait up to ``timeout`` seconds."""
         return DedicatedLink(self, self._make(1, timeout))
 
-    async def command(self, *arguments: Argument) -> Any:
+    async def command(self, *arguments: Argument, **reading: bool) -> Any:
         """Do one command and return its answer, text as bytes.
+
+        Args:
+            arguments: the command's name and what follows it.
+            reading: how the library shall read the answer, where it asks that.
 
         Raises:
             CommandRefused: the server refused it.
             ComponentError: the server could not be reached.
         """
-        return await self.send(self._opened(), arguments)
+        return await self.send(self._opened(), arguments, **reading)
 
-    async def send(self, client: "Redis", arguments: Sequence[Argument]) -> Any:
+    async def send(self, client: "Redis", arguments: Sequence[Argument], **reading: bool) -> Any:
         """Do one command on ``client``; see `command`."""
         try:
-            return await client.execute_command(*arguments)  # type: ignore[no-untyped-call]
+            answer = await client.execute_command(*arguments, **reading)  # type: ignore[no-untyped-call]
         except Exception as error:
             raise self.explain(error) from error
+        _heed_cancellation()
+        return answer
 
     async def pipeline(
         self, commands: Sequence[Sequence[Argument]], *, transaction: bool
@@ -97,6 +104,7 @@ class RedisLink:
         """Return what to raise for an error of the library; others come back as they are."""
         from redis import exceptions  # noqa: PLC0415 - an extra
 
+        _heed_cancellation()
         place = f"Redis at '{self.settings.address}'"
         if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
             return ComponentError(
@@ -178,6 +186,13 @@ class DedicatedLink:
 def text_of(value: object) -> str:
     """Return an answer of the server as text."""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _heed_cancellation() -> None:
+    """Go on with a cancellation that the library took for its own: it does while it connects."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _has_code(text: str) -> bool:

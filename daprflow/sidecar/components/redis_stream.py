@@ -208,7 +208,8 @@ class StreamReader:
         """Take up entries that were idle for too long; tell whether there were any."""
         idle = round(self._settings.processing_timeout * 1000)
         pending: Sequence[dict[str, Any]] = await self._link.command(
-            "XPENDING", self._topic, self._group, "-", "+", self._settings.queue_depth
+            *("XPENDING", self._topic, self._group, "-", "+", self._settings.queue_depth),
+            parse_detail=True,
         )
         attempts = {
             entry["message_id"]: int(entry["times_delivered"]) + 1
