@@ -98,7 +98,7 @@ def request(call: Call, data: Any, given: Mapping[str, Any], codecs: Codecs) -> 
     headers: list[tuple[str, str]] = []
     for parameter, value in found:
         texts = texts_of(parameter, value, codecs)
-        if not texts and parameter.required and not parameter.many:
+        if not texts and parameter.required:
             raise TypeError(f"{call.title} needs {parameter.title}: '{parameter.name}=...'")
         match parameter.place:
             case Place.PATH:

@@ -105,7 +105,7 @@ def texts_of(parameter: Parameter, value: Any, codecs: Codecs) -> tuple[str, ...
     values = value if isinstance(value, list | tuple | set | frozenset) else (value,)
     if value is None:
         values = ()
-    elif values is value and parameter.place is Place.PATH:
+    elif values is value and not parameter.many:
         raise TypeError(f"{parameter.title} takes one value, not several")
     return tuple(_text(parameter, each, codecs) for each in values)
 
