@@ -16,9 +16,21 @@ from daprflow.sidecar.runtime import Runtime
 from daprflow.transports.base import StreamingTransport
 
 Secrets = Mapping[str, Mapping[str, str]]
+Items = Mapping[str, Mapping[str, object]]
+"""Configuration stores by name, each a mapping of items."""
 
 BROKER = "pubsub.daprflow"
 STATE_STORE = "state.in-memory"
+CONFIGURATION = "configuration.daprflow"
+LOCKS = "lock.daprflow"
+MADE: Mapping[str, str] = {
+    "state": STATE_STORE,
+    "publish": BROKER,
+    "configuration": CONFIGURATION,
+    "lock": LOCKS,
+    "unlock": LOCKS,
+}
+"""What is made for a call of a block, by the block's name in the path."""
 SOURCE = "the test kit"
 
 
@@ -56,6 +68,30 @@ def brokers(names: Iterable[str]) -> list[ComponentResource]:
     return [_component(name, BROKER, {}) for name in dict.fromkeys(names)]
 
 
+def configuration_stores(names: Iterable[str]) -> list[ComponentResource]:
+    """Return an empty configuration store, in memory, for each name."""
+    return [_component(name, CONFIGURATION, {}) for name in names]
+
+
+async def configure(runtime: Runtime, store: str, key: str, text: str, version: str) -> None:
+    """Set an item of a configuration store, or remove it where ``text`` is empty.
+
+    Raises:
+        LookupError: there is no such store, or it is one that only its own server can change.
+    """
+    block = runtime.configuration
+    if block.find(store) is None:
+        known = ", ".join(f"'{name}'" for name in block.names) or "none"
+        raise LookupError(f"there is no configuration store '{store}'; there is {known}")
+    editable = block.editable(store)
+    if editable is None:
+        raise LookupError(f"configuration store '{store}' is changed where it is kept, not here")
+    if text:
+        await editable.put(key, text, version)
+    else:
+        await editable.remove(key)
+
+
 class ProvidingTransport:
     """A transport that makes the state store or broker a call names, where there is none yet."""
 
@@ -72,7 +108,7 @@ class ProvidingTransport:
     async def send(self, request: HttpRequest, /) -> HttpResponse:
         """Carry ``request``, after making what it names."""
         block, name = _component_of(request.target)
-        kind = {"state": STATE_STORE, "publish": BROKER}.get(block, "")
+        kind = MADE.get(block, "")
         if kind and name:
             async with self._turn:
                 if name not in self._runtime.loaded(kind.partition(".")[0]):

@@ -12,6 +12,7 @@ from daprflow.addresses import Endpoint, Topic
 from daprflow.client import Client, Store, payload
 from daprflow.client.publication import PublishOptions
 from daprflow.errors import InvocationError
+from daprflow.handlers.config_values import text_of
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder, Undecodable
 from daprflow.handlers.handler import Delivery
 from daprflow.protocol.cloudevents import CloudEvent
@@ -23,7 +24,7 @@ from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import Message
 from daprflow.testing.fakes import FakeApp
 from daprflow.testing.ledger import Ledger
-from daprflow.testing.provisions import Secrets
+from daprflow.testing.provisions import Items, Secrets, configure
 from daprflow.testing.stage import Plan, Stage, build
 
 if TYPE_CHECKING:
@@ -44,13 +45,16 @@ class TestSidecar:
     that engine (retries, crons, time to live, waits of batches) stands still until `advance`;
     the event loop's time is real.
 
-    State stores and brokers that the app names are made when they are first used, unless
-    ``resources_path`` says what there is. The app's crons are always there.
+    State stores, brokers, configuration stores and lock stores that the app names are made when
+    they are first used, unless ``resources_path`` says what there is. The app's crons are always
+    there.
 
     Args:
         app: the app under test.
         host: the application it is installed in or wraps, when that is to be run too.
         secrets: secret stores by name, each a mapping of secrets.
+        configuration: configuration stores by name, each a mapping of items; text and bytes as they
+            are, anything else as JSON.
         resources_path: a folder of component files; then nothing else is made.
         start: what the virtual clock shows at first; now, where it is None.
     """
@@ -64,6 +68,7 @@ class TestSidecar:
         *,
         host: "ASGIApp | None" = None,
         secrets: Secrets | None = None,
+        configuration: Items | None = None,
         resources_path: str | Path | None = None,
         start: datetime | None = None,
     ) -> None:
@@ -71,7 +76,9 @@ class TestSidecar:
         self._clock = VirtualClock(None if start is None else start.timestamp())
         self._ledger = Ledger()
         resources = None if resources_path is None else Path(resources_path)
-        self._plan = Plan(app, host, secrets or {}, resources, self._clock, self._ledger)
+        self._plan = Plan(
+            app, host, secrets or {}, configuration or {}, resources, self._clock, self._ledger
+        )
         self._fakes: dict[str, FakeApp] = {}
         self._stack = AsyncExitStack()
         self._running: Stage | None = None
@@ -187,6 +194,26 @@ class TestSidecar:
             raise
         await settling.settle()
         return result
+
+    async def configure(self, store: str, key: str, value: object, /, *, version: str = "") -> None:
+        """Change an item of a configuration store, and wait until everybody was told.
+
+        Args:
+            store: the component's name.
+            key: the item's.
+            value: text and bytes as they are, anything else as JSON; None removes the item.
+            version: what the store says its version is.
+
+        Raises:
+            LookupError: there is no such store, or it is kept elsewhere.
+            ValueError: the value is empty, which a store cannot tell from a missing item.
+        """
+        stage = self._stage
+        text = "" if value is None else text_of(value, self._app.codecs)
+        if value is not None and not text:
+            raise ValueError(f"the value of item '{key}' is empty; give None to remove it")
+        await configure(stage.runtime, store, key, text, version)
+        await stage.settle()
 
     async def trigger(
         self,

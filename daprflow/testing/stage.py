@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from daprflow.client import Client
+from daprflow.handlers.config_values import text_of
 from daprflow.settings import Settings
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
@@ -22,7 +23,7 @@ from daprflow.testing import provisions
 from daprflow.testing.fakes import FakeApp
 from daprflow.testing.ledger import Ledger
 from daprflow.testing.lifespan import RunningApp
-from daprflow.testing.provisions import ProvidingTransport, Secrets
+from daprflow.testing.provisions import Items, ProvidingTransport, Secrets
 from daprflow.testing.settling import Settling
 from daprflow.testing.transport import InProcessTransport
 from daprflow.transports.base import StreamingTransport
@@ -42,12 +43,14 @@ class Plan:
 
     Attributes:
         host: what the app is installed in or wraps; None runs the app itself.
+        configuration: the items that there are from the start.
         resources: a folder of resource files; None makes what the app names.
     """
 
     app: "DaprFlow"
     host: "ASGIApp | None"
     secrets: Secrets
+    configuration: Items
     resources: Path | None
     clock: VirtualClock
     ledger: Ledger
@@ -61,6 +64,13 @@ class Stage:
     channel: AsgiChannel
     client: Client
     settling: Settling
+    app: "DaprFlow"
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way, neither in the engine nor in the app's configuration."""
+        await self.settling.settle()
+        await self.app.feed.pushes.settled()
+        await self.settling.settle()
 
     def join(self, app_id: str, fake: FakeApp) -> None:
         """Let another app be found."""
@@ -86,6 +96,7 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     stack.push_async_callback(runtime.close, 0.0)  # deliveries have ended by then
     await runtime.open()
     runtime.pubsub.observer = plan.ledger
+    await _fill(plan, runtime)
     for app_id, fake in fakes.items():
         _join(engine, app_id, fake)
     client = await stack.enter_async_context(_client(plan, runtime))
@@ -96,7 +107,9 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     settling = Settling(plan.clock, engine.work)
     await settling.run(runtime.connect())
     await app.jobs_scheduled()
-    return Stage(runtime, channel, client, settling)
+    stage = Stage(runtime, channel, client, settling, app)
+    await stage.settle()
+    return stage
 
 
 def _resources(plan: Plan, folder: Path) -> Resources:
@@ -109,6 +122,17 @@ def _resources(plan: Plan, folder: Path) -> Resources:
     names = {resource.name for resource in given.components}
     added = (resource for resource in made if resource.name not in names)
     return replace(given, components=(*given.components, *added))
+
+
+async def _fill(plan: Plan, runtime: Runtime) -> None:
+    """Put the items there are from the start into their stores, which are made where needed."""
+    known = runtime.configuration.names
+    for made in provisions.configuration_stores(n for n in plan.configuration if n not in known):
+        await runtime.add(made)
+    for store, items in plan.configuration.items():
+        for key, value in items.items():
+            text = text_of(value, plan.app.codecs)
+            await provisions.configure(runtime, store, key, text, "")
 
 
 def _client(plan: Plan, runtime: Runtime) -> Client:

@@ -16,6 +16,7 @@ from daprflow.sidecar.components.base import (
     ComponentError,
     ConfigurationStore,
     ConfigurationValue,
+    EditableConfiguration,
 )
 from daprflow.sidecar.identifiers import new_id
 from daprflow.sidecar.resiliency.breaker import Refused
@@ -61,6 +62,11 @@ class ConfigurationBlock:
     def find(self, store: str) -> ConfigurationStore | None:
         """Return the store of that name, None where there is none."""
         return self._stores.get(store)
+
+    def editable(self, store: str) -> EditableConfiguration | None:
+        """Return the store of that name if the sidecar itself keeps it."""
+        found = self._stores.get(store)
+        return cast("EditableConfiguration", found) if hasattr(found, "put") else None
 
     def admit(self, name: str, store: ConfigurationStore) -> None:
         """Take in one more store while the sidecar runs."""
