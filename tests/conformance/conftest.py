@@ -17,7 +17,7 @@ import pytest
 
 from daprflow.sidecar.clock import SystemClock, VirtualClock
 from daprflow.sidecar.components.base import ComponentContext, PubSub, StateStore
-from daprflow.sidecar.components.registry import COMPONENTS
+from daprflow.sidecar.components.registry import COMPONENTS, versions
 from tests.conformance.brokers import Broker, Traits
 from tests.conformance.stores import (
     ComponentStore,
@@ -124,7 +124,7 @@ async def alone(kind: str, root: Path, clock: VirtualClock) -> AsyncIterator[Sto
 async def embedded(kind: str, root: Path, clock: VirtualClock) -> AsyncIterator[Store]:
     """A state component behind the HTTP API of an embedded sidecar."""
     async with STATE[kind].place(clock) as place:
-        components = {"it": (kind, place.metadata)}
+        components = {"it": (f"{kind}/{max(versions(kind))}", place.metadata)}
         async with in_process_sidecar(root, components, clock=clock) as sidecar:
             yield SidecarStore(sidecar.exchange, "it", STATE[kind].traits, place.wait)
 

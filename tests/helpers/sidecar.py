@@ -23,7 +23,7 @@ from tests.helpers.recording import AsgiApp, free_socket, port_of
 from tests.helpers.timing import until
 
 Components = Mapping[str, tuple[str, Mapping[str, str]]]
-"""Component types and metadata by name."""
+"""Component types and metadata by name; a type may end in its version, as ``…/v2``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ def resources(components: Components) -> Resources:
         tuple(
             ComponentResource(
                 name,
-                kind,
+                kind.partition("/")[0],
+                version=kind.partition("/")[2] or "v1",
                 metadata=tuple(MetadataItem(key, value) for key, value in metadata.items()),
             )
             for name, (kind, metadata) in components.items()

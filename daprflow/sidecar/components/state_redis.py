@@ -1,13 +1,15 @@
 """``state.redis``: a hash per key on a Redis server, shared with real runtimes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from daprflow.protocol.queries import Query
 from daprflow.sidecar.components.base import (
     ComponentContext,
     ComponentError,
     EtagConflict,
     EtagInvalid,
+    FoundState,
     StateWrite,
     StoredValue,
 )
@@ -107,6 +109,10 @@ class RedisState:
         for answer in await self._link.pipeline(commands, transaction=True):
             if isinstance(answer, Exception):
                 raise answer
+
+    async def query(self, query: Query, metadata: Mapping[str, str], /) -> FoundState:  # noqa: ARG002 - refused
+        """Refuse to search: that needs a server with RedisJSON, which is not used here."""
+        raise ComponentError("redis-json server support is required for query capability")
 
     def _commands(self, write: StateWrite, *, first_write: bool) -> list[tuple[Argument, ...]]:
         """Return the commands of one write; the first one decides whether it is allowed."""
