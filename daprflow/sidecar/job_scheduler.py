@@ -315,7 +315,7 @@ class JobScheduler:
             else:
                 app.waiting.append(entry)
             return
-        self._go_on(entry, self._after(entry, outcome, started))
+        self._go_on(app, entry, self._after(entry, outcome, started))
 
     def _after(self, entry: _Entry, outcome: Outcome, started: float) -> Progress | None:
         stored = entry.stored
@@ -331,7 +331,7 @@ class JobScheduler:
             )
         return progress
 
-    def _go_on(self, entry: _Entry, progress: Progress | None) -> None:
+    def _go_on(self, app: _App, entry: _Entry, progress: Progress | None) -> None:
         stored = entry.stored
         if progress is None:
             del self._entries[stored.app, stored.name]
@@ -339,4 +339,7 @@ class JobScheduler:
             return
         stored.progress = progress
         self._store.note(stored)
-        self._enqueue(entry, progress.due)
+        if progress.due > self._clock.now():
+            self._enqueue(entry, progress.due)
+        else:  # the call took longer than the pause to the next, which was not missed for that
+            app.waiting.append(entry)
