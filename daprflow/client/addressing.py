@@ -17,7 +17,7 @@ from daprflow.handlers.templates import TemplateError, is_parameter, parse
 from daprflow.protocol.http import Headers, HttpRequest
 from daprflow.protocol.operations import segment
 
-_LOST = frozenset("/?#")
+_LOST = frozenset("/?#%")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +155,13 @@ def _path_segment(parameter: Parameter, text: str) -> str:
     """Percent-encode a value of the path.
 
     Raises:
-        ValueError: a sidecar decodes the path, so that the value would not arrive as it is.
+        ValueError: a sidecar decodes and cleans the path (1.18.3 lets the app decode it a second
+            time), so that the value would not arrive as it is.
     """
     lost = any(char in _LOST or char < " " or char == "\x7f" for char in text)
     if lost or text in {"", ".", ".."}:
         raise ValueError(
-            f"{parameter.title} is empty, '.' or '..', or holds '/', '?', '#' or a control "
+            f"{parameter.title} is empty, '.' or '..', or holds '/', '?', '#', '%' or a control "
             "character, which does not pass a sidecar in a path; take it by query or body"
         )
     return segment(text)
