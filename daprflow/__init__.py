@@ -2,7 +2,7 @@
 
 from daprflow.addresses import Endpoint, Job, Topic
 from daprflow.app import DaprFlow
-from daprflow.client import Client, Item, Store
+from daprflow.client import Client, Item, Store, SyncClient
 from daprflow.client.jobs import ScheduledJob
 from daprflow.errors import (
     AppDefinitionError,
@@ -73,6 +73,7 @@ __all__ = [
     "SidecarUnavailable",
     "Status",
     "Store",
+    "SyncClient",
     "Topic",
     "trace_context",
 ]

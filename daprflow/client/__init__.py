@@ -1,9 +1,14 @@
 """Typed calls of a sidecar's building blocks."""
 
+from daprflow.client.bindings import BindingAnswer
 from daprflow.client.client import Client
+from daprflow.client.response import Response, StreamingResponse
+from daprflow.client.secrets import Secrets
 from daprflow.client.state import Item, Items, Records, Store
 from daprflow.client.state_search import Page, ascending, descending
 from daprflow.client.state_writes import Delete, Upsert
+from daprflow.client.sync import SyncClient
+from daprflow.protocol.metadata import Metadata
 from daprflow.protocol.queries import AND, EQ, GT, GTE, IN, LT, LTE, NEQ, OR, Sorting
 
 __all__ = [
@@ -16,14 +21,20 @@ __all__ = [
     "LTE",
     "NEQ",
     "OR",
+    "BindingAnswer",
     "Client",
     "Delete",
     "Item",
     "Items",
+    "Metadata",
     "Page",
     "Records",
+    "Response",
+    "Secrets",
     "Sorting",
     "Store",
+    "StreamingResponse",
+    "SyncClient",
     "Upsert",
     "ascending",
     "descending",

@@ -1,21 +1,36 @@
 """The client: typed access to the building blocks of one sidecar."""
 
 from collections.abc import Mapping
+from typing import Any, TypeVar, overload
 
 from daprflow.client import bindings, secrets
+from daprflow.client.bindings import BindingAnswer
 from daprflow.client.configuring import Configuring
 from daprflow.client.conversing import Conversing
 from daprflow.client.encrypting import Encrypting
 from daprflow.client.invoking import Invoking
 from daprflow.client.locking import Locking
+from daprflow.client.managing import Managing
 from daprflow.client.publishing import Publishing
 from daprflow.client.requesting import Requesting
 from daprflow.client.scheduling import Scheduling
+from daprflow.client.secrets import Secrets
 from daprflow.client.state import Store
+from daprflow.protocol import operations
+
+T = TypeVar("T")
 
 
 class Client(
-    Publishing, Configuring, Conversing, Encrypting, Invoking, Locking, Scheduling, Requesting
+    Publishing,
+    Configuring,
+    Conversing,
+    Encrypting,
+    Invoking,
+    Locking,
+    Managing,
+    Scheduling,
+    Requesting,
 ):
     """A sidecar's building blocks, typed.
 
@@ -33,8 +48,15 @@ class Client(
         """Return the state store of that component's name."""
         return Store(self._caller, store)
 
-    async def secret(self, store: str, key: str, /) -> str:
-        """Return one secret of a secret store.
+    async def secret(
+        self,
+        store: str,
+        key: str,
+        /,
+        *,
+        metadata: Mapping[str, str] = operations.NO_METADATA,
+    ) -> str:
+        """Return one secret of a secret store; ``metadata`` is the store's, such as a version.
 
         Raises:
             SecretNotFound: the store has no such secret. (``secretstores.local.env`` gives an
@@ -42,7 +64,40 @@ class Client(
             NotFound: there is no such secret store.
             SidecarError: the sidecar refused.
         """
-        return await secrets.read(self._caller, store, key)
+        return await secrets.read(self._caller, store, key, metadata)
+
+    async def secrets(
+        self, store: str, /, *, metadata: Mapping[str, str] = operations.NO_METADATA
+    ) -> Secrets:
+        """Return all secrets of a store that this app may read; their values show on request.
+
+        Raises:
+            NotFound: there is no such secret store.
+            SidecarError: the sidecar refused, or the store cannot list its secrets.
+        """
+        return await secrets.read_all(self._caller, store, metadata)
+
+    @overload
+    async def bind(
+        self,
+        name: str,
+        operation: str,
+        data: object = None,
+        /,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bytes: ...
+
+    @overload
+    async def bind(
+        self,
+        name: str,
+        operation: str,
+        data: object = None,
+        /,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        returns: type[T],
+    ) -> BindingAnswer[T]: ...
 
     async def bind(
         self,
@@ -51,12 +106,26 @@ class Client(
         data: object = None,
         /,
         metadata: Mapping[str, str] | None = None,
-    ) -> bytes:
+        *,
+        returns: type[Any] | None = None,
+    ) -> bytes | BindingAnswer[Any]:
         """Call an output binding and return what it answered, empty where that is nothing.
 
         ``data`` goes as JSON: the binding sees text with its quotes, and bytes as base64 text.
 
+        Args:
+            name: the component's.
+            operation: such as ``create``; what there is, the component says.
+            data: anything with a JSON form.
+            metadata: the component's, such as a file name.
+            returns: what the answer is decoded to: `bytes` and `str` as it is, anything else from
+                JSON. Then a `BindingAnswer` is returned, which has the answer's metadata, too.
+
         Raises:
-            SidecarError: there is no such binding, or it failed.
+            SidecarError: there is no such binding or operation, it failed, or it answered something
+                else than ``returns``.
         """
-        return await bindings.call(self._caller, name, operation, data, metadata)
+        response = await bindings.call(self._caller, name, operation, data, metadata)
+        if returns is None:
+            return response.body
+        return bindings.answer(self._caller, name, response, returns)

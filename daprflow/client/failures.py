@@ -85,6 +85,11 @@ def garbage(response: HttpResponse, reason: str) -> SidecarError:
     )
 
 
+def unexpected(response: HttpResponse, reason: str) -> SidecarError:
+    """Return the exception for an answer that a component gave and nobody expected."""
+    return SidecarError(f"{reason} (status {response.status})", status=response.status)
+
+
 def too_old(failure: SidecarError, feature: Feature, version: str) -> SidecarError:
     """Return the exception for a call that the runtime is too old for."""
     needed = ".".join(map(str, feature.since))

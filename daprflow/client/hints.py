@@ -1,5 +1,7 @@
 """What to do about an error of the runtime, by its code."""
 
+import re
+
 GARBAGE = (
     "see whether a proxy stands between, and that DAPR_HTTP_ENDPOINT or DAPR_HTTP_PORT name "
     "the sidecar's HTTP port"
@@ -23,6 +25,7 @@ _MISSING_COMPONENT = (
     "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED",
     "ERR_CONVERSATION_NOT_FOUND",
 )
+_operations = re.compile(r"supported operations: ?(.+?)\.?$")
 _HINTS = {
     **dict.fromkeys(_MISSING_COMPONENT, _COMPONENT),
     "ERR_PUBSUB_FORBIDDEN": "let the component's 'publishingScopes' name this app and topic",
@@ -35,12 +38,23 @@ def of(status: int, code: str, message: str) -> str:
     """Return what to do about an error, empty where the message says it all."""
     if status == 401 and not code:  # noqa: PLR2004 - the status is the point
         return "set DAPR_API_TOKEN to the sidecar's token"
-    if code == "ERR_INVOKE_OUTPUT_BINDING" and "couldn't find output binding" in message:
-        return _COMPONENT
-    if code == "ERR_DIRECT_INVOKE" and status == 404:  # noqa: PLR2004 - as above
-        return "the runtime does not know this call, or its Configuration does not allow the API"
-    if code == "DAPR_SCHEDULER_SCHEDULE_JOB" and status == 409:  # noqa: PLR2004 - as above
-        return "pass overwrite=True to replace it, or delete it first"
-    if code == "ERR_DIRECT_INVOKE" and "no host found" in message:
-        return "start that app with a sidecar, under exactly that app id"
+    if code == "ERR_INVOKE_OUTPUT_BINDING":
+        return _of_binding(message)
+    if code == "ERR_DIRECT_INVOKE":
+        return _of_invocation(status, message)
     return _HINTS.get(code, "")
+
+
+def _of_binding(message: str) -> str:
+    if "couldn't find output binding" in message:
+        return _COMPONENT
+    found = _operations.search(message)
+    return f"ask for one of {', '.join(repr(each) for each in found[1].split())}" if found else ""
+
+
+def _of_invocation(status: int, message: str) -> str:
+    if status == 404:  # noqa: PLR2004 - as above
+        return "the runtime does not know this call, or its Configuration does not allow the API"
+    if "no host found" in message or "couldn't find service" in message:
+        return "start that app with a sidecar, under exactly that app id"
+    return ""

@@ -30,6 +30,7 @@ class Opening:
         self.pushes: Pushes | None = None
         self._read_environment = settings is None
         self._given = transport
+        self._made: Transport | None = None
         self._task: asyncio.Task[Transport] | None = None
         self._closed = False
 
@@ -55,9 +56,19 @@ class Opening:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        transport, self.transport = self.transport, None
-        if transport is not None:
-            await transport.close()
+        made, self._made, self.transport = self._made, None, None
+        if made is not None:
+            await made.close()
+
+    async def reach(self) -> Transport:
+        """Return the transport, whether or not the sidecar is ready."""
+        if self._closed:
+            raise RuntimeError(CLOSED)
+        if self._made is None:
+            if self._read_environment:
+                self.settings = Settings.from_env(os.environ)
+            self._made = self._given or await _over_http(self.settings)
+        return self._made
 
     async def ready(self) -> Transport:
         """Return the transport once the sidecar is ready; callers that come together wait once."""
@@ -83,12 +94,11 @@ class Opening:
             task.exception()  # every caller may have been cancelled; then nobody else asks
 
     async def _open(self) -> Transport:
-        if self._read_environment:
-            self.settings = Settings.from_env(os.environ)
-        transport = self._given or await _over_http(self.settings)
+        transport = await self.reach()
         try:
             await wait_until_ready(transport, self.settings.health_timeout)
         except BaseException:
+            self._made = None  # the environment is read anew
             await transport.close()
             raise
         self.transport = transport
@@ -96,7 +106,7 @@ class Opening:
         return transport
 
     def __del__(self) -> None:
-        if getattr(self, "transport", None) is not None:
+        if getattr(self, "_made", None) is not None:
             warnings.warn(
                 "a daprflow Client was dropped while it was open; use 'async with' or 'close()'",
                 ResourceWarning,

@@ -31,6 +31,7 @@ OUTBOUND_HEALTH = HttpRequest("GET", "/v1.0/healthz/outbound")
 """Asks whether the sidecar serves calls. An app that is starting must not wait for ``/healthz``,
 which waits for the app."""
 
+HEALTH = HttpRequest("GET", "/v1.0/healthz")
 METADATA = HttpRequest("GET", "/v1.0/metadata")
 
 
@@ -95,9 +96,26 @@ def invoke(
     return HttpRequest(verb, f"/v1.0/invoke/{segment(app_id)}/method/{path}", headers, body)
 
 
-def get_secret(store: str, key: str) -> HttpRequest:
+def get_secret(store: str, key: str, metadata: Mapping[str, str] = NO_METADATA) -> HttpRequest:
     """Return the request that reads one secret."""
-    return HttpRequest("GET", f"/v1.0/secrets/{segment(store)}/{segment(key)}")
+    return HttpRequest("GET", f"/v1.0/secrets/{segment(store)}/{segment(key)}{query(metadata)}")
+
+
+def get_secrets(store: str, metadata: Mapping[str, str] = NO_METADATA) -> HttpRequest:
+    """Return the request that reads all secrets of a store."""
+    return HttpRequest("GET", f"/v1.0/secrets/{segment(store)}/bulk{query(metadata)}")
+
+
+def set_metadata(key: str, value: str) -> HttpRequest:
+    """Return the request that sets an entry of a sidecar's metadata."""
+    headers: Headers = (("content-type", "text/plain"),)
+    return HttpRequest("PUT", f"/v1.0/metadata/{segment(key)}", headers, value.encode())
+
+
+def shutdown(*, force: bool = False) -> HttpRequest:
+    """Return the request that ends a sidecar."""
+    headers: Headers = (("dapr-force-shutdown", "true"),) if force else ()
+    return HttpRequest("POST", "/v1.0/shutdown", headers)
 
 
 def call_binding(name: str, call: BindingCall) -> HttpRequest:

@@ -1,10 +1,13 @@
 """Secrets and output bindings."""
 
+import pickle
+
 import msgspec
 import pytest
 from starlette.responses import Response
 
 from daprflow.client import Client
+from daprflow.client.bindings import BindingAnswer
 from daprflow.errors import NotFound, SecretNotFound, SidecarError
 from tests.helpers.small_sidecar import SmallSidecar, error
 
@@ -117,3 +120,64 @@ async def test_a_binding_that_fails_is_an_error(client: Client, sidecar: SmallSi
 
     with pytest.raises(SidecarError, match="couldn't find output binding x"):
         await client.bind("x", "create")
+
+
+async def test_a_bindings_answer_can_be_typed(client: Client, sidecar: SmallSidecar) -> None:
+    """With ``returns`` the answer is decoded, and its metadata is there (F25)."""
+    headers = {"metadata.statuscode": "200", "content-type": "application/json"}
+    sidecar.answers["/v1.0/bindings/api"] = Response(b'{"a":1}', headers=headers)
+
+    typed = await client.bind("api", "get", returns=dict[str, int])
+    text = await client.bind("api", "get", returns=str)
+
+    assert typed == BindingAnswer({"a": 1}, {"statuscode": "200"})
+    assert text.data == '{"a":1}'
+    with pytest.raises(SidecarError, match="binding 'api' is not 'int'"):
+        await client.bind("api", "get", returns=int)
+
+
+async def test_an_unknown_operation_names_those_there_are(
+    client: Client, sidecar: SmallSidecar
+) -> None:
+    """The runtime lists them, and so does the hint."""
+    sidecar.answers["/v1.0/bindings/x"] = error(
+        500,
+        "ERR_INVOKE_OUTPUT_BINDING",
+        "error invoking output binding x: binding x does not support operation make. "
+        "supported operations:create get",
+    )
+
+    with pytest.raises(SidecarError) as caught:
+        await client.bind("x", "make")
+
+    assert caught.value.hint == "ask for one of 'create', 'get'"
+
+
+async def test_all_secrets_hide_their_values(client: Client, sidecar: SmallSidecar) -> None:
+    """They read as a mapping, and neither text nor pickle gives a value away."""
+    body = b'{"dsn":{"dsn":"s3cret"},"tls":{"crt":"c","key":"k"}}'
+    sidecar.answers["/v1.0/secrets/vault/bulk"] = Response(body, media_type="application/json")
+
+    found = await client.secrets("vault", metadata={"version": "1"})
+
+    assert sidecar.requests[0][1] == "/v1.0/secrets/vault/bulk?metadata.version=1"
+    assert (found["dsn"], list(found), len(found)) == ("s3cret", ["dsn", "tls"], 2)
+    assert found.pairs("tls") == {"crt": "c", "key": "k"}
+    assert repr(found) == f"{found}" == "Secrets('vault': dsn, tls)"
+    assert "s3cret" not in "%s %r" % (found, [found])  # noqa: UP031 - as logging formats
+    with pytest.raises(SidecarError, match="several pairs"):
+        found["tls"]
+    with pytest.raises(TypeError, match="not written anywhere"):
+        pickle.dumps(found)
+
+
+async def test_garbage_for_a_secret_is_an_error_without_it(
+    client: Client, sidecar: SmallSidecar
+) -> None:
+    """What was answered instead may be a secret, and is not in the text."""
+    sidecar.answers["/v1.0/secrets/vault/a"] = Response(b'{"a":["s3cret"]}')
+
+    with pytest.raises(SidecarError, match="not a sidecar's") as caught:
+        await client.secret("vault", "a")
+
+    assert "s3cret" not in str(caught.value)
