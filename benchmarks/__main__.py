@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-from benchmarks import delivery, imports, publish, run
+from benchmarks import delivery, imports, publish, run, state
 from benchmarks.processes import LOAD_CORE, ROOT, SERVER_CORE, BenchmarkError, load_agent
 from benchmarks.table import Figure, Section, show
 
@@ -22,6 +22,11 @@ def _publish(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
         return publish.measure(agent, rounds=4 if quick else 15, events=4_000 if quick else 6_000)
 
 
+def _state(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    with load_agent() as agent:
+        return state.measure(agent, rounds=3 if quick else 10, seconds=0.3)
+
+
 def _run(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return run.measure(rounds=3 if quick else 7)
 
@@ -33,6 +38,7 @@ def _imports(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
 SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "delivery": _delivery,
     "publish": _publish,
+    "state": _state,
     "run": _run,
     "imports": _imports,
 }
