@@ -11,6 +11,8 @@ import msgspec
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+SCRIPT = re.compile(r"user_script:\d+|(?<=script: )[0-9a-f]{40}")
+"""What a Redis error says about the script it comes from: its own text, not a fact."""
 BASE64 = re.compile(r'"data_base64":"([A-Za-z0-9+/=]*)"')
 
 ANY_PORT = "65536"
@@ -59,6 +61,7 @@ class Normaliser:
         text = BASE64.sub(self._decoded, text)
         for place, name in self._places.items():
             text = text.replace(place, name)
+        text = SCRIPT.sub("<script>", text)
         return UUID.sub(self._label, TIME.sub("<time>", text))
 
     def answer_headers(self, headers: Pairs) -> tuple[tuple[str, str], ...]:
