@@ -42,6 +42,8 @@ def of(status: int, code: str, message: str) -> str:
         return _of_binding(message)
     if code == "ERR_DIRECT_INVOKE":
         return _of_invocation(status, message)
+    if code == "DAPR_SCHEDULER_SCHEDULE_JOB" and status == 409:  # noqa: PLR2004 - as above
+        return "pass overwrite=True to replace it, or delete it first"
     return _HINTS.get(code, "")
 
 
