@@ -161,6 +161,15 @@ def direct_invoke(app_id: str, error: str) -> Fault:
     return Fault(500, "ERR_DIRECT_INVOKE", f"failed to invoke, id: {app_id}, err: {error}")
 
 
+def invocation_denied(app_id: str, caller: str, verb: str, operation: str) -> Fault:
+    """Return the fault of an invocation that the callee's access control refuses."""
+    text = (
+        f"fail to invoke, id: {app_id}, err: rpc error: code = PermissionDenied desc = access "
+        f"control policy has denied access to id: {caller} operation: {operation} verb: {verb}"
+    )
+    return Fault(403, "ERR_DIRECT_INVOKE", text)
+
+
 # ---- health -------------------------------------------------------------------------------------
 
 
@@ -361,6 +370,12 @@ def secret_get(store: str, key: str, error: str) -> Fault:
     """Return the fault of a secret that cannot be had, a missing one included."""
     text = f"failed getting secret with key {key} from secret store {store}: {error}"
     return Fault(500, "ERR_SECRET_GET", text)
+
+
+def secret_denied(store: str, key: str) -> Fault:
+    """Return the fault of a secret that the app's Configuration keeps from it."""
+    text = f'access denied by policy to get "{key}" from "{store}"'
+    return Fault(403, "ERR_PERMISSION_DENIED", text)
 
 
 def secret_bulk(store: str, error: str) -> Fault:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.protocol.http_endpoint import HttpEndpointResource
 from daprflow.protocol.resiliency import ResiliencyResource
 from daprflow.protocol.resources import ComponentResource
@@ -53,6 +54,8 @@ class Resource(Protocol):
         ...
 
 
+NO_CONFIGURATION = ConfigurationResource()
+
 AnyResource = TypeVar("AnyResource", bound=Resource)
 
 READERS: Mapping[str, Callable[[YamlMapping], Resource]] = {
@@ -71,6 +74,7 @@ class Resources:
     Attributes:
         components: in the order of their files, as all others.
         problems: one line each: file, line, object, what to do.
+        configuration: what the files say that ``--config`` names, put together.
         left_out: mistakes in Resiliency documents, which are left out; as with the real runtime
             they stop no start. A reload that finds some is refused all the same.
     """
@@ -79,6 +83,7 @@ class Resources:
     problems: tuple[str, ...] = ()
     subscriptions: tuple[SubscriptionResource, ...] = ()
     http_endpoints: tuple[HttpEndpointResource, ...] = ()
+    configuration: ConfigurationResource = NO_CONFIGURATION
     resiliencies: tuple[ResiliencyResource, ...] = ()
     left_out: tuple[str, ...] = ()
 

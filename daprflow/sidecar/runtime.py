@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from daprflow.protocol.documents import AppConfig, Subscription
+from daprflow.sidecar.access import api_access
 from daprflow.sidecar.app_health import AppHealth
 from daprflow.sidecar.app_start import read_config, read_subscriptions, wait_for_app
 from daprflow.sidecar.blocks.bindings import BindingsBlock
@@ -23,11 +24,13 @@ from daprflow.sidecar.blocks.pubsub_wanted import Wanted, merged
 from daprflow.sidecar.blocks.secrets import SecretsBlock
 from daprflow.sidecar.blocks.state import StateBlock
 from daprflow.sidecar.channel.base import AppChannel
+from daprflow.sidecar.channel.piped import PipedChannel
 from daprflow.sidecar.clock import sleep_until
 from daprflow.sidecar.components.base import Component, ComponentError, ConfigurationStore
 from daprflow.sidecar.engine import Engine, Work
 from daprflow.sidecar.loading import Exchange, LoadedComponent, Loader
 from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.pipeline import Pipeline, make_pipeline
 from daprflow.sidecar.resiliency.resiliency import Resiliency
 
 if TYPE_CHECKING:
@@ -67,6 +70,8 @@ class Runtime:
     Attributes:
         components: the visible ones, in load order.
         config: the app's ``/dapr/config``, as far as it is used.
+        http_pipeline: the middleware around the HTTP API; None without any.
+        api_access: which parts of the HTTP API are served; None serves all.
         calls: calls on the HTTP API under way since the last reload.
         loader: opens components and looks up what documents refer to.
         extended: the extended metadata set through ``PUT /v1.0/metadata/{key}``.
@@ -111,6 +116,8 @@ class Runtime:
         self.loader = Loader(engine, options, self.resiliency.guard)
         self._own: tuple[Subscription, ...] | None = ()
         self._app_health: AppHealth | None = None
+        self.http_pipeline: Pipeline | None = None
+        self.api_access = api_access(resources.configuration)
         self.calls = Work()
         self._turn = asyncio.Lock()
         self._reloading = asyncio.Lock()
@@ -145,6 +152,7 @@ class Runtime:
         """
         await self.engine.jobs.open()
         self.components = await self.loader.load(self.resources.components)
+        self._put_pipelines(*self._pipelines())
         self.secrets = SecretsBlock(self)
         self.outbox = OutboxBlock(self)
         self.state = StateBlock(self)
@@ -240,28 +248,53 @@ class Runtime:
             ComponentError: a component's metadata do not suit its block; nothing was changed.
         """
         async with self._turn:
+            self.components = self.loader.components
+            pipelines = self._pipelines()
             before, self.resources = self.resources, resources
             if before.http_endpoints != resources.http_endpoints:
                 await self.invocation.renew()
-            self.components = self.loader.components
-            kinds = exchange.kinds
-            if "state" in kinds:
-                self.state = StateBlock(self)
-            if "secretstores" in kinds:
-                self.secrets = SecretsBlock(self)
-            if "lock" in kinds:
-                self.locks = LocksBlock(self)
-            if "conversation" in kinds:
-                self.conversation = ConversationBlock(self)
-            if "configuration" in kinds:
+            self._renew(exchange.kinds)
+            if "middleware" in exchange.kinds:
+                self._put_pipelines(*pipelines)
+            if "configuration" in exchange.kinds:
                 await self.configuration.renew()
-            if "bindings" in kinds:
+            if "bindings" in exchange.kinds:
                 await self.bindings.renew()
             self.pubsub.readmit([each for each in self.components if each.kind == "pubsub"])
             self.outbox.read()
             await self.outbox.start()
             if self._delivering and self.channel is not None:
                 await self._redeliver(self.channel, exchange)
+
+    def _renew(self, kinds: Collection[str]) -> None:
+        """Make those blocks anew that hold nothing but their components."""
+        if "state" in kinds:
+            self.state = StateBlock(self)
+        if "secretstores" in kinds:
+            self.secrets = SecretsBlock(self)
+        if "lock" in kinds:
+            self.locks = LocksBlock(self)
+        if "conversation" in kinds:
+            self.conversation = ConversationBlock(self)
+        if "crypto" in kinds:
+            self.cryptography = CryptographyBlock(self)
+
+    def _pipelines(self) -> tuple[Pipeline | None, Pipeline | None]:
+        """Return the middleware around the HTTP API, and around calls on the app."""
+        configuration = self.resources.configuration
+        return (
+            make_pipeline(configuration.http_pipeline, self.components),
+            make_pipeline(configuration.app_http_pipeline, self.components),
+        )
+
+    def _put_pipelines(self, api: Pipeline | None, app: Pipeline | None) -> None:
+        self.http_pipeline = api
+        if app is None or self.channel is None:
+            return
+        if isinstance(self.channel, PipedChannel):
+            self.channel.use(app)
+        else:
+            self.channel = PipedChannel(self.channel, app)
 
     async def _redeliver(self, channel: AppChannel, exchange: Exchange) -> None:
         had_brokers = any(each.kind == "pubsub" for each in exchange.before)

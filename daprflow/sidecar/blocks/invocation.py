@@ -3,9 +3,11 @@
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from daprflow.protocol import faults
 from daprflow.protocol.http import Headers, StreamedRequest, StreamedResponse
+from daprflow.sidecar.access import may_invoke
 from daprflow.sidecar.blocks.endpoints import HttpEndpoints
 from daprflow.sidecar.blocks.external import ExternalHosts
 from daprflow.sidecar.blocks.replayed_body import ReplayedBody
@@ -79,6 +81,7 @@ class InvocationBlock:
 
     async def _call_other(self, app_id: str, request: StreamedRequest) -> StreamedResponse:
         callee = self._find(app_id)
+        self._check_access(callee, request)
         request = replace(request, headers=(*request.headers, *self._caller(callee.app_id)))
         resiliency = self._runtime.resiliency
         if request.length is None or resiliency.targets_app(app_id):
@@ -96,6 +99,18 @@ class InvocationBlock:
                 logger.info("app '%s' could not be reached, trying again: %s", app_id, error)
                 if not await resiliency.pause(pause):
                     raise
+
+    def _check_access(self, callee: "Runtime", request: StreamedRequest) -> None:
+        """Ask the callee's access control; this process knows for certain who calls."""
+        control = callee.resources.configuration.access_control
+        if control is None:
+            return
+        caller, path = self._runtime, unquote(request.target.partition("?")[0])
+        namespace = caller.options.namespace
+        if not may_invoke(control, caller.app_id, namespace, request.method, path):
+            raise faults.invocation_denied(
+                callee.app_id, caller.app_id, request.method, path.removeprefix("/")
+            )
 
     def _find(self, app_id: str) -> "Runtime":
         runtimes = self._runtime.engine.runtimes

@@ -16,10 +16,14 @@ class SecretsBlock:
     def __init__(self, runtime: "Runtime") -> None:
         stores = runtime.loaded("secretstores")
         self._stores = {name: cast("SecretStore", store) for name, store in stores.items()}
+        scopes = runtime.resources.configuration.secret_scopes
+        self._scopes = {scope.store: scope for scope in scopes}
 
     async def get(self, store: str, key: str, metadata: Mapping[str, str]) -> dict[str, str]:
         """Return the pairs of one secret."""
         found = self._store(store)
+        if not self._permits(store, key):
+            raise faults.secret_denied(store, key)
         try:
             return await found.get(key, metadata)
         except ComponentError as error:
@@ -29,9 +33,14 @@ class SecretsBlock:
         """Return every secret of a store."""
         found = self._store(store)
         try:
-            return await found.bulk(metadata)
+            secrets = await found.bulk(metadata)
         except ComponentError as error:
             raise faults.secret_bulk(store, str(error)) from error
+        return {name: pairs for name, pairs in secrets.items() if self._permits(store, name)}
+
+    def _permits(self, store: str, name: str) -> bool:
+        scope = self._scopes.get(store)
+        return scope is None or scope.permits(name)
 
     def _store(self, name: str) -> SecretStore:
         store = self._stores.get(name)

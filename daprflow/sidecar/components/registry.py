@@ -32,6 +32,14 @@ COMPONENTS: Mapping[str, Factory] = {
     "configuration.daprflow": lazily("configuration_local", "LocalConfiguration"),
     "lock.daprflow": lazily("lock_local", "make_local_lock"),
     "pubsub.daprflow": lazily("pubsub_durable", "DurablePubSub"),
+    "middleware.http.bearer": lazily("middleware_bearer", "BearerMiddleware"),
+    "middleware.http.oauth2clientcredentials": lazily(
+        "middleware_oauth2", "ClientCredentialsMiddleware"
+    ),
+    "middleware.http.ratelimit": lazily("middleware_ratelimit", "RateLimitMiddleware"),
+    "middleware.http.routeralias": lazily("middleware_routes", "RouterAliasMiddleware"),
+    "middleware.http.routerchecker": lazily("middleware_routes", "RouterCheckerMiddleware"),
+    "middleware.http.uppercase": lazily("middleware_uppercase", "UppercaseMiddleware"),
     "pubsub.in-memory": lazily("pubsub_in_memory", "InMemoryPubSub"),
     "pubsub.redis": lazily("pubsub_redis", "RedisPubSub"),
     "secretstores.local.env": lazily("secret_env", "EnvironmentSecrets"),

@@ -1,7 +1,7 @@
 """The HTTP API of one app's sidecar, as a plain ASGI application."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from daprflow.protocol import faults
@@ -16,6 +16,7 @@ from daprflow.sidecar.http_api import (
     jobs,
     locks,
     metadata,
+    own,
     publish,
     secrets,
     shutdown,
@@ -39,6 +40,8 @@ from daprflow.sidecar.http_api.guard import Guard
 from daprflow.sidecar.http_api.trace import NO_PARENT, bad_baggage, trace_headers
 
 if TYPE_CHECKING:
+    from daprflow.sidecar.components.middleware import AsgiApp
+    from daprflow.sidecar.pipeline import Pipeline
     from daprflow.sidecar.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -83,6 +86,8 @@ class HttpApi:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._guard = Guard(runtime.options.api_token)
+        self._pipeline: Pipeline | None = None
+        self._entry: AsgiApp = self._enter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
@@ -93,9 +98,25 @@ class HttpApi:
         calls = self._runtime.calls  # a reload waits for those that were under way before it
         calls.begin()
         try:
-            await self._serve(call, send)
+            if self._runtime.http_pipeline is None:
+                await self._serve(call, send)
+            else:
+                await self._through(self._runtime.http_pipeline, call, send)
         finally:
             calls.end()
+
+    async def _through(self, pipeline: "Pipeline", call: Call, send: Send) -> None:
+        """Serve a call through middleware, which sees those alone that may come in at all."""
+        refused = self._guard.refusal(call)
+        if refused is not None:
+            await _send(refused, call, send)
+            return
+        if pipeline is not self._pipeline:
+            self._pipeline, self._entry = pipeline, pipeline(self._enter)
+        await self._entry(call.scope, call.receive, send)
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(Call(self._runtime, scope, receive), send)
 
     async def _serve(self, call: Call, send: Send) -> None:
         try:
@@ -123,13 +144,26 @@ class HttpApi:
         handler = None
         if len(segments) > 1 and segments[0] in VERSIONS:
             handler = BLOCKS.get(segments[1])
+        access = self._runtime.api_access
+        if access is not None and handler is not None and not access.permits(*_group(segments)):
+            handler = None
         if handler is not health.handle and not self._runtime.health.outbound_ready:
             raise faults.outbound_not_ready()
         if handler is not None:
             answer = await handler(call)
             if answer is not None:
                 return answer
+        elif segments[0] == b"daprflow" and b"dapr-app-id" not in call.headers:
+            answer = await own.handle(call)
+            if answer is not None:
+                return answer
+        if access is not None and not access.permits("v1.0", "invoke"):
+            return text_answer(404, "404 page not found")
         return await invoke.handle(call, send)
+
+
+def _group(segments: Sequence[bytes]) -> tuple[str, str]:
+    return segments[0].decode("latin-1"), segments[1].decode("latin-1")
 
 
 async def _send(answer: Answer, call: Call, send: Send) -> None:

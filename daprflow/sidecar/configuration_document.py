@@ -1,0 +1,189 @@
+"""Configuration files: from their YAML to one value, strict about what protects something."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from daprflow.protocol.configuration_file import (
+    AccessControl,
+    AccessOperation,
+    AccessPolicy,
+    ApiRule,
+    ConfigurationResource,
+    PipelineHandler,
+    SecretScope,
+)
+from daprflow.sidecar.resource_fields import (
+    DocumentError,
+    read_entries,
+    read_flag,
+    read_section,
+    read_text,
+    read_texts,
+)
+from daprflow.sidecar.resource_yaml import YamlError, YamlMapping, read_document
+
+logger = logging.getLogger(__name__)
+
+MIDDLEWARE = ("bearer", "oauth2clientcredentials", "ratelimit", "routeralias", "routerchecker",
+              "uppercase")  # fmt: skip
+_HONOURED = frozenset({
+    "httpPipeline", "appHttpPipeline", "api", "features", "secrets", "accessControl", "components",
+})  # fmt: skip
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+_ACTIONS = frozenset({"allow", "deny"})
+
+
+def load_configuration(files: Sequence[Path], env: Mapping[str, str]) -> ConfigurationResource:
+    """Read every file; where two say something about one part, the later one counts.
+
+    Args:
+        files: what ``--config`` names.
+        env: stands in for ``$NAME`` and ``${NAME}`` anywhere in a file, as in the real runtime.
+
+    Raises:
+        DocumentError: a file cannot be read, or asks for a protection that does not exist here.
+    """
+    parts: dict[str, tuple[YamlMapping, object]] = {}
+    for file in files:
+        spec = _spec(file, env)
+        parts.update({name: (spec, value) for name, value in spec.items() if value is not None})
+    whole = _together(parts)
+    _check_unhonoured(parts)
+    return ConfigurationResource(
+        http_pipeline=_pipeline(whole, "httpPipeline"),
+        app_http_pipeline=_pipeline(whole, "appHttpPipeline"),
+        api_allowed=_rules(whole, "allowed"),
+        api_denied=_rules(whole, "denied"),
+        features=tuple(
+            (read_text(entry, "name", required=True), read_flag(entry, "enabled"))
+            for entry in read_entries(whole, "features")
+        ),
+        secret_scopes=_secret_scopes(whole),
+        access_control=_access_control(whole),
+        denied_components=_denied(whole),
+    )
+
+
+def _spec(file: Path, env: Mapping[str, str]) -> YamlMapping:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DocumentError(f"cannot read '{file}': {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{file} is not UTF-8 (byte {error.start})") from None
+    filled = _VARIABLE.sub(lambda found: env.get(found[1] or found[2], ""), text)
+    try:
+        document = read_document(filled, file, 1)
+    except YamlError as error:
+        raise DocumentError(str(error)) from None
+    if document is None or document.get("kind") != "Configuration":
+        raise DocumentError(f"'{file}' holds no document of kind Configuration")
+    return read_section(document, "spec") or YamlMapping(file, document.line)
+
+
+def _together(parts: Mapping[str, tuple[YamlMapping, object]]) -> YamlMapping:
+    whole = YamlMapping(Path(), 1)
+    for name, (spec, value) in parts.items():
+        whole.file = spec.file
+        whole[name] = value
+        whole.lines[name] = spec.lines.get(name, spec.line)
+    return whole
+
+
+def _check_unhonoured(parts: Mapping[str, tuple[YamlMapping, object]]) -> None:
+    """Refuse the protection that this sidecar cannot give; say what else it leaves out."""
+    for name, (spec, value) in parts.items():
+        if name == "mtls" and isinstance(value, YamlMapping) and value.get("enabled", True):
+            raise DocumentError(
+                f"{spec.place(name)}: the embedded sidecar has no mTLS; set mtls.enabled to "
+                "false, or use a real runtime (--sidecar daprd)"
+            )
+        if name not in _HONOURED and name != "mtls" and value:
+            logger.warning("%s: the embedded sidecar does not use '%s'", spec.place(name), name)
+
+
+def _pipeline(spec: YamlMapping, key: str) -> tuple[PipelineHandler, ...]:
+    section = read_section(spec, key)
+    return () if section is None else tuple(map(_handler, read_entries(section, "handlers")))
+
+
+def _handler(entry: YamlMapping) -> PipelineHandler:
+    kind = read_text(entry, "type", required=True).lower()
+    if kind.removeprefix("middleware.http.") not in MIDDLEWARE or kind in MIDDLEWARE:
+        raise DocumentError(
+            f"{entry.place('type')}: the embedded sidecar has no middleware '{kind}' (it has "
+            f"middleware.http. {', '.join(MIDDLEWARE)}), and goes without none; take it out, or "
+            "use a real runtime (--sidecar daprd)"
+        )
+    return PipelineHandler(read_text(entry, "name", required=True), kind, entry.place("name"))
+
+
+def _rules(spec: YamlMapping, key: str) -> tuple[ApiRule, ...]:
+    section = read_section(spec, "api")
+    if section is None:
+        return ()
+    return tuple(
+        ApiRule(
+            read_text(entry, "name", required=True),
+            read_text(entry, "version"),
+            read_text(entry, "protocol").lower(),
+        )
+        for entry in read_entries(section, key)
+    )
+
+
+def _secret_scopes(spec: YamlMapping) -> tuple[SecretScope, ...]:
+    section = read_section(spec, "secrets")
+    if section is None:
+        return ()
+    return tuple(
+        SecretScope(
+            read_text(entry, "storeName", required=True),
+            _action(entry, "defaultAccess") or "allow",
+            read_texts(entry, "allowedSecrets"),
+            read_texts(entry, "deniedSecrets"),
+        )
+        for entry in read_entries(section, "scopes")
+    )
+
+
+def _access_control(spec: YamlMapping) -> AccessControl | None:
+    section = read_section(spec, "accessControl")
+    if section is None:
+        return None
+    return AccessControl(
+        _action(section, "defaultAction"),
+        read_text(section, "trustDomain") or "public",
+        tuple(map(_policy, read_entries(section, "policies"))),
+    )
+
+
+def _policy(entry: YamlMapping) -> AccessPolicy:
+    return AccessPolicy(
+        read_text(entry, "appId", required=True),
+        read_text(entry, "namespace", required=True),
+        read_text(entry, "trustDomain", required=True),
+        _action(entry, "defaultAction"),
+        tuple(
+            AccessOperation(
+                read_text(operation, "name", required=True),
+                _action(operation, "action"),
+                read_texts(operation, "httpVerb"),
+            )
+            for operation in read_entries(entry, "operations")
+        ),
+    )
+
+
+def _action(entry: YamlMapping, key: str) -> str:
+    action = read_text(entry, key).lower()
+    if action and action not in _ACTIONS:
+        raise DocumentError(f"{entry.place(key)}: '{key}' must be allow or deny, not '{action}'")
+    return action
+
+
+def _denied(spec: YamlMapping) -> tuple[str, ...]:
+    section = read_section(spec, "components")
+    return () if section is None else tuple(t.lower() for t in read_texts(section, "deny"))
