@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from daprflow.launcher import defaults
+from daprflow.launcher import daprd_flags, defaults
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.http_probe import probe
 from daprflow.launcher.logfmt import retagged
@@ -31,6 +31,10 @@ PAUSE = 0.05
 LAST_LINES = 20
 LINE_LIMIT = 1024 * 1024
 _VERSION = re.compile(r"(?:-- version |\bver=\"?)([0-9][^\s\"]*)")
+_OPEN_PORTS = (
+    "daprd before 1.14 cannot keep its metrics and its internal port on 127.0.0.1: they are open "
+    "to the network; its API asks for tokens, which the app has"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Daprd:
         self._log: asyncio.Task[None] | None = None
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         self._version = ""
+        self._release = daprd_flags.NEWEST
         self._generated = False
         self._restarting = False
         self._dead: asyncio.Event = asyncio.Event()
@@ -88,6 +93,7 @@ class Daprd:
         self._promises = [promise for port in self._ports if (promise := reserve(port))]
         for listener in self._place.listeners:
             listener.close()
+        self._release = await daprd_flags.release_of(self._place.program)
         await self._spawn(app)
 
     async def connect(self) -> None:
@@ -111,6 +117,8 @@ class Daprd:
     def info(self) -> SidecarInfo:
         """Describe it."""
         notes = ["daprd listens on 127.0.0.1 only and asks for tokens, which the app has"]
+        if daprd_flags.listens_everywhere(self._release):
+            notes = [_OPEN_PORTS]
         if self._generated:
             notes.append(
                 "'pubsub' is pubsub.in-memory here: a failed event is lost; "
@@ -207,7 +215,7 @@ class Daprd:
     def _command(self, app: AppSpec, generated: Path) -> list[str]:
         options, (http, grpc, metrics) = self._options, self._ports
         folders = [*defaults.folders(options.resources_path, app.folder), generated]
-        flags: list[tuple[str, object]] = [
+        flags: list[daprd_flags.Flag] = [
             ("app-id", app.app_id),
             ("app-port", app.app_port),
             ("app-protocol", options.app_protocol),
@@ -234,7 +242,11 @@ class Daprd:
                 ("app-health-probe-timeout", options.app_health_probe_timeout),
                 ("app-health-threshold", options.app_health_threshold),
             ]
-        given = [f"--{name}={value}" for name, value in flags if value is not None]
+        given = [
+            f"--{name}={value}"
+            for name, value in daprd_flags.known(flags, self._release)
+            if value is not None
+        ]
         return [str(self._place.program), *given]
 
     def _environment(self, base: Mapping[str, str]) -> dict[str, str]:

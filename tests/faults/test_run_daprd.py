@@ -70,6 +70,29 @@ def test_an_installed_runtime_is_taken_and_kept_on_loopback(runtime: Path) -> No
     assert "\x1b" not in text
 
 
+def test_an_older_runtime_gets_the_flags_it_knows(runtime: Path) -> None:
+    """A flag that a release does not know would end it at once; it gets the older one or none."""
+    env = {**home(runtime), "FAKE_DAPRD_VERSION": "1.13.6"}
+    with Run(work(runtime), "run", ".", env=env) as run:
+        run.ready()
+        run.send(signal.SIGINT)
+        assert run.ended() == 0
+        text = run.text
+    assert "flag --dapr-http-max-request-size=4" in text
+    assert "flag --dapr-http-read-buffer-size=4" in text
+    assert "flag --max-body-size" not in text
+    assert "flag --metrics-listen-address" not in text
+    assert "they are open to the network" in " ".join(text.split())
+
+
+def test_a_runtime_that_is_too_old_is_refused(runtime: Path) -> None:
+    """The error names its release and the oldest that works."""
+    env = {**home(runtime), "FAKE_DAPRD_VERSION": "1.11.2"}
+    with Run(work(runtime), "run", ".", env=env) as run:
+        assert run.ended() == 11
+        assert "is 1.11.2, and the oldest release that works is 1.12" in " ".join(run.text.split())
+
+
 def test_a_runtime_that_crashes_at_the_start_shows_its_last_lines(runtime: Path) -> None:
     """FC-04, FC-09: the app is not left running, nothing is switched silently; exit code 11."""
     env = {**home(runtime), "FAKE_DAPRD": "crash"}

@@ -34,6 +34,10 @@ def subscriptions(port: int) -> str:
 
 
 def main(words: list[str]) -> None:
+    version = os.environ.get("FAKE_DAPRD_VERSION", "1.18.3")
+    if words == ["--version"]:
+        tell(version)
+        return
     tell('time="now" level=info msg="starting" ver=1.18.3 \x1b[31m')
     if os.environ.get("FAKE_DAPRD") == "crash":
         tell("something is wrong with it")
