@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, assert_type
+from typing import Annotated, Any, assert_type
 
 import msgspec
 from fastapi import FastAPI
@@ -17,13 +17,19 @@ from daprflow import (
     BindingEvent,
     Client,
     CloudEvent,
+    Codecs,
+    ContentCodec,
     DaprFlow,
     Delivery,
     Drop,
     Endpoint,
+    Header,
     Item,
+    JsonCodec,
     Next,
     Outcome,
+    Path,
+    Query,
     Router,
     Status,
     Topic,
@@ -152,6 +158,70 @@ assert_type(quote, Endpoint[Order, int])
 assert_type(total, Endpoint[None, int])
 assert_type(plain, Endpoint[Order, Receipt])
 assert_type(listed, Endpoint[Order, list[Order]])
+
+
+@app.invoke("GET", "/orders/{order_id}")
+async def get_order(*, order_id: str, page: Annotated[int, Query()] = 1, client: Client) -> Order:
+    return Order(order_id, page)
+
+
+@app.invoke("PUT", "/orders/{order_id}", status=201)
+def put_order(order: Order, *, order_id: str, tenant: Annotated[str, Header()] = "") -> Receipt:
+    return Receipt(order.id)
+
+
+class Search(msgspec.Struct):
+    order_id: Annotated[str, Path()]
+    page: Annotated[int, Query()] = 1
+
+
+@router.invoke("GET", "/search/{order_id}")
+async def search(asked: Search) -> list[Order]:
+    return []
+
+
+@app.invoke("DELETE", "/orders/{order_id}")
+async def delete_order(*, order_id: str) -> None: ...
+
+
+remote_order = Endpoint("orders", "GET /orders/{order_id}", None, Order)
+remote_search = Endpoint("orders", "GET /search/{order_id}", Search, list[Order])
+remote_delete = Endpoint("orders", "DELETE /orders/{order_id}", None, None)
+assert_type(get_order, Endpoint[None, Order])
+assert_type(put_order, Endpoint[Order, Receipt])
+assert_type(search, Endpoint[Search, list[Order]])
+assert_type(delete_order, Endpoint[None, None])
+assert_type(remote_order, Endpoint[None, Order])
+assert_type(remote_search, Endpoint[Search, list[Order]])
+assert_type(remote_delete, Endpoint[None, None])
+
+
+class Money:
+    @classmethod
+    def parse(cls, text: str) -> "Money":
+        return cls()
+
+
+def read_text(body: bytes, wanted: type[Text]) -> Text:
+    return wanted(body.decode())
+
+
+codecs = Codecs(
+    JsonCodec(Money, encode=str, decode=Money.parse),
+    ContentCodec("text/x-text", Text, encode=lambda each: each.text, decode=read_text),
+)
+coded = DaprFlow("coded", codecs=codecs)
+
+
+async def calls_with_parameters(client: Client, dapr: TestSidecar) -> None:
+    assert_type(await client.invoke(get_order, order_id="7", page=2), Order)
+    assert_type(await client.invoke(put_order, Order("7", 1), order_id="7"), Receipt)
+    assert_type(await client.invoke(search, Search("7", page=2)), list[Order])
+    assert_type(await dapr.invoke(remote_search, Search("7")), list[Order])
+    assert_type(await dapr.invoke(remote_order, order_id="7"), Order)
+    await client.invoke(remote_delete, order_id="7")
+    async with Client(codecs=codecs):
+        pass
 
 
 async def calls(client: Client) -> None:

@@ -1,8 +1,25 @@
 """Misuses of the public API; mypy refuses exactly the lines that say so."""
 
-from daprflow import Batch, Client, CloudEvent
+from typing import Annotated
+
+from daprflow import Batch, Client, CloudEvent, Codecs, DaprFlow, JsonCodec, Query
 from daprflow.testing import TestSidecar
-from tests.typing.accepted import Order, Receipt, app, orders, price, quote, receipts, with_item
+from tests.typing.accepted import (
+    Money,
+    Order,
+    Receipt,
+    Search,
+    app,
+    get_order,
+    orders,
+    price,
+    put_order,
+    quote,
+    receipts,
+    remote_search,
+    search,
+    with_item,
+)
 
 
 async def wrong_payloads(client: Client) -> None:
@@ -59,3 +76,30 @@ async def wrong_tests(dapr: TestSidecar) -> None:
     dapr.fake(price, wrong_fake)  # refused: arg-type
     await dapr.publish(orders, Receipt("x"))  # refused: misc
     await dapr.invoke(price, "x")  # refused: misc
+
+
+async def wrong_calls_of_paths(client: Client, dapr: TestSidecar) -> None:
+    await client.invoke(search, Order("7", 1))  # refused: misc
+    await client.invoke(search, Search(7))  # refused: arg-type
+    await client.invoke(search, Search("7", pages=2))  # refused: call-arg
+    await client.invoke(put_order, Receipt("7"), order_id="7")  # refused: misc
+    await client.invoke(put_order, order_id="7")  # refused: arg-type
+    await dapr.invoke(remote_search, Order("7", 1))  # refused: misc
+    quote(await client.invoke(get_order, order_id="7"))  # refused: operator
+
+
+@app.invoke("GET")  # refused: call-overload, untyped-decorator
+async def no_path() -> None: ...
+
+
+@app.invoke("GET", "/a", status="201")  # refused: call-overload, untyped-decorator
+async def no_status(*, page: Annotated[int, Query()] = 1) -> None: ...
+
+
+def number_of(text: str) -> int:
+    return 1
+
+
+JsonCodec(Money, encode=str, decode=number_of)  # refused: arg-type
+DaprFlow("x", codecs=JsonCodec(Money, encode=str, decode=Money.parse))  # refused: arg-type
+Codecs(orders)  # refused: arg-type
