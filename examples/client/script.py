@@ -1,0 +1,16 @@
+from daprflow import SidecarUnavailable, SyncClient
+from examples.client.app import Order, orders
+
+
+def main() -> None:
+    """Publish an order from a script, which has no event loop."""
+    try:
+        with SyncClient() as client:
+            client.publish(orders, Order("o1", "ann"), subject="o1")
+            print(client.run(lambda c: c.metadata()).id)
+    except SidecarUnavailable as error:
+        print(error)  # it says where it looked, and what to start
+
+
+if __name__ == "__main__":
+    main()
