@@ -35,11 +35,14 @@ async def test_the_status_of_a_refusal_reaches_the_caller() -> None:
 async def test_verbs_share_a_path() -> None:
     """What is put can be read, found and deleted, and is gone after that."""
     async with TestSidecar(app) as dapr:
-        order = Order("8", 50)
-        assert await dapr.invoke(put_order, order, order_id="8") == order
-        assert await dapr.invoke(get_order, order_id="8") == order
+        client, order = dapr.client, Order("8", 50)
+        # --8<-- [start:calls]
+        await client.invoke(put_order, order, order_id="8")
+        kept = await client.invoke(get_order, order_id="8")
+        found = await client.invoke(find_orders, least=1, only=["8", "9"], tenant="ann")
+        # --8<-- [end:calls]
+        assert (kept, found) == (order, [order])
         assert await dapr.invoke(remote_order, order_id="8") == order
-        assert await dapr.invoke(find_orders, least=1, only=["8", "9"], tenant="ann") == [order]
         await dapr.invoke(delete_order, order_id="8")
         with pytest.raises(InvocationError) as refused:
             await dapr.invoke(get_order, order_id="8")
