@@ -109,7 +109,7 @@ def measure(agent: Agent, *, rounds: int, seconds: float) -> Section:
             for _ in range(rounds):
                 for label, request in requests.items():
                     rates[label].append(_rate(agent, server, request, seconds))
-            ours, bare = asyncio.run(_alone(settings, rounds * 2, 200))
+            ours, bare = asyncio.run(_alone(settings, rounds * 5, 150))
     return Section(f"State, {CALLERS} callers", list(_figures(rates, ours, bare)))
 
 

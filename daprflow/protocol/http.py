@@ -36,7 +36,10 @@ class HttpResponse(msgspec.Struct, frozen=True):
 
     def header(self, name: str, default: str = "") -> str:
         """Return the first value of the header called ``name`` (lower-case)."""
-        return next((value for key, value in self.headers if key == name), default)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return default
 
 
 @dataclass(frozen=True, slots=True)
