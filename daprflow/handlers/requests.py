@@ -43,6 +43,7 @@ _NOT_METADATA = frozenset(
 )
 STREAM_INSTEAD = "stream from a Starlette route instead: DaprFlow(..., routes=[...])"
 _TEXT = "text/plain; charset=utf-8"
+_NOT_JSON = (bytes, bytearray, memoryview, str, type(None), Response)
 _MADE_ANEW = frozenset({"content-length", "content-type"})
 _EMPTY_STATUSES = frozenset({204, 304})
 
@@ -147,19 +148,23 @@ def answering(options: InvokeOptions, codecs: Codecs) -> Callable[[Any], Outcome
     has_contents = codecs.has_contents
 
     def answer(result: Any) -> Outcome:
-        if isinstance(result, bytes | bytearray | memoryview):
-            return Outcome(http_status=status, body=bytes(result), content_type=OCTET_STREAM)
-        if isinstance(result, str):
-            return Outcome(http_status=status, body=result.encode(), content_type=_TEXT)
-        if result is None and empty:
-            return Outcome(http_status=empty, content_type="")
+        if isinstance(result, _NOT_JSON):
+            return special(result)
+        content = codecs.content_of(type(result)) if has_contents else None
+        if content is None:
+            return Outcome(Status.SUCCESS, status, encode(result), JSON)
+        return Outcome(Status.SUCCESS, status, content.write(result), content.content_type)
+
+    def special(result: Any) -> Outcome:
         if isinstance(result, Response):
             return _response(result)
-        content = codecs.content_of(type(result)) if has_contents else None
-        if content is not None:
-            body = content.write(result)
-            return Outcome(http_status=status, body=body, content_type=content.content_type)
-        return Outcome(http_status=status, body=encode(result), content_type=JSON)
+        if isinstance(result, str):
+            return Outcome(Status.SUCCESS, status, result.encode(), _TEXT)
+        if result is not None:
+            return Outcome(Status.SUCCESS, status, bytes(result), OCTET_STREAM)
+        if empty:
+            return Outcome(Status.SUCCESS, empty, b"", "")
+        return Outcome(Status.SUCCESS, status, b"null", JSON)
 
     return answer
 
