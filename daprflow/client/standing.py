@@ -26,13 +26,16 @@ _SERVER_ERRORS = 500
 _NOT_IMPLEMENTED = 501
 
 
-async def keep(client: "Client", wanted: Mapping[str, JobRequest]) -> None:
+async def keep(
+    client: "Client", wanted: Mapping[str, JobRequest], pause: float = FIRST_PAUSE
+) -> None:
     """Schedule each job that is missing or other than wanted; go on until all are.
 
-    What the sidecar refuses for good is logged and left; a sidecar that is away is waited for.
+    What the sidecar refuses for good is logged and left; a sidecar that is away is waited for,
+    ``pause`` seconds at first and twice as long each time.
     """
     caller = client._caller  # noqa: SLF001 - of the same package
-    pause, told = FIRST_PAUSE, ""
+    told = ""
     remaining = dict(wanted)
     while remaining:
         for name, request in list(remaining.items()):

@@ -206,6 +206,8 @@ class _Compiler:
     def _jobs(self, found: Sequence[Read]) -> tuple[JobPlan, ...]:
         plans = []
         for read in found:
+            if not read.sound:
+                continue
             payload = None if read.signature.payload is None else _payload_type(read)
             plan, problem = job_plan(read.registration, payload, self._codecs)
             if problem:

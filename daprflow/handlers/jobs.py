@@ -100,7 +100,10 @@ def job_plan(
             codecs.decoder(payload).decode(bytes(data))
         except (TypeError, ValueError, RecursionError) as error:
             return None, f"has data= that is no '{type_name(payload)}': {error}"
-    policy = encode_policy(options.failure_policy)
+    try:
+        policy = encode_policy(options.failure_policy)
+    except ValueError:  # reported with the options
+        return None, ""
     request = JobRequest(
         schedule=options.schedule.strip(), overwrite=True, failure_policy=policy, data=data
     )
