@@ -34,6 +34,16 @@ from daprflow import (
     Status,
     Topic,
 )
+from daprflow.client import (
+    EQ,
+    GT,
+    Delete,
+    Items,
+    Page,
+    Records,
+    Upsert,
+    ascending,
+)
 from daprflow.testing import TestSidecar
 
 
@@ -254,6 +264,25 @@ async def state(client: Client) -> None:
 
 async def cheap(order: Order) -> int:
     return order.total
+
+
+async def all_of_a_store(client: Client) -> None:
+    store = client.state("statestore")
+    found = await store.get_many(["a", "b"], Order)
+    assert_type(found, Items[Order])
+    assert_type(found["a"], Item[Order] | None)
+    await store.set_many({"a": Order("a", 1)})
+    await store.set_many([Upsert("a", Order("a", 1), ttl=timedelta(hours=1))])
+    await store.delete_many(["a", Delete("b", etag="1")])
+    await store.transaction(Upsert("a", 1, concurrency="first-write"), Delete("b"))
+    where = EQ("id", "o1") & GT("total", 1) | EQ("total", 0)
+    page = await store.query(Order, where, sort=ascending("total"), limit=2)
+    assert_type(page, Page[Order])
+    assert_type(list(page), list[Order])
+    orders_of_ann = store.records(Order, "ann:")
+    assert_type(orders_of_ann, Records[Order])
+    assert_type(await orders_of_ann.get("1"), Item[Order] | None)
+    assert_type(await store.get("raw", bytes), Item[bytes] | None)
 
 
 async def in_a_test() -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from daprflow import Batch, Client, CloudEvent, Codecs, DaprFlow, JsonCodec, Query
+from daprflow.client import Upsert
 from daprflow.testing import TestSidecar
 from tests.typing.accepted import (
     Money,
@@ -70,6 +71,12 @@ async def wrong_fake(receipt: Receipt) -> int:
 async def wrong_state(client: Client) -> None:
     store = client.state("statestore")
     await store.update("order", Receipt, with_item)  # refused: arg-type
+    await store.set("k", 1, concurrency="first")  # refused: arg-type
+    await store.set("k", 1, consistency="eventually")  # refused: arg-type
+    await store.transaction("k")  # refused: arg-type
+    await store.delete_many([Upsert("k", 1)])  # refused: list-item
+    await store.records(Order).set("k", Receipt("x"))  # refused: arg-type
+    await store.query(Order, {"EQ": {"a": 1}})  # refused: arg-type
 
 
 async def wrong_tests(dapr: TestSidecar) -> None:
