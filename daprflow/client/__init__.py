@@ -2,6 +2,8 @@
 
 from daprflow.client.bindings import BindingAnswer
 from daprflow.client.client import Client
+from daprflow.client.configuration import Configuration, LiveConfiguration
+from daprflow.client.locks import HeldLock, Lock
 from daprflow.client.response import Response, StreamingResponse
 from daprflow.client.secrets import Secrets
 from daprflow.client.state import Item, Items, Records, Store
@@ -23,9 +25,13 @@ __all__ = [
     "OR",
     "BindingAnswer",
     "Client",
+    "Configuration",
     "Delete",
+    "HeldLock",
     "Item",
     "Items",
+    "LiveConfiguration",
+    "Lock",
     "Metadata",
     "Page",
     "Records",

@@ -1,11 +1,12 @@
-"""The resources of a run that names none: a state store, a broker, and the declared crons."""
+"""The resources of a run that names none, and those that an app declares in its code."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from daprflow.launcher.report import Cron
+from daprflow.launcher.report import Cron, HandlerRow
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 
+CONFIGURATION = "configstore"
 FOLDERS = ("resources", "components")
 GENERATED = "made by daprflow"
 
@@ -22,15 +23,29 @@ def folders(named: tuple[Path, ...], beside: str) -> tuple[Path, ...]:
 
 
 def durable(state_file: Path | None) -> tuple[ComponentResource, ...]:
-    """Return the default ``statestore`` and ``pubsub``; None keeps both in memory."""
+    """Return what a run has that names no resources; None keeps its state in memory."""
     if state_file is None:
-        return (
-            _component("statestore", "state.in-memory"),
-            _component("pubsub", "pubsub.daprflow"),
-        )
+        store = _component("statestore", "state.in-memory")
+    else:
+        store = _component("statestore", "state.sqlite", connectionString=str(state_file))
     return (
-        _component("statestore", "state.sqlite", connectionString=str(state_file)),
+        store,
         _component("pubsub", "pubsub.daprflow"),
+        _component(CONFIGURATION, "configuration.daprflow"),
+        _component("lockstore", "lock.daprflow"),
+    )
+
+
+def configuration_stores(
+    handlers: Iterable[HandlerRow], existing: Iterable[ComponentResource]
+) -> tuple[ComponentResource, ...]:
+    """Return a built-in store for each one that handlers follow and that is not there."""
+    named = {component.name for component in existing}
+    followed = dict.fromkeys(
+        handler.name.partition("/")[0] for handler in handlers if handler.kind == "configuration"
+    )
+    return tuple(
+        _component(name, "configuration.daprflow") for name in followed if name not in named
     )
 
 

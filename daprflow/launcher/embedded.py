@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from daprflow.launcher import defaults
+from daprflow.launcher.configuration import read_configuration, with_configuration
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.resource_watch import ResourceWatch
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
+from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.sidecar.channel.connect import ProtocolNotOffered, make_channel
 from daprflow.sidecar.clock import SystemClock
 from daprflow.sidecar.components import (  # noqa: F401 - most runs need them, and now is idle time
@@ -98,6 +100,7 @@ class Embedded:
         self._runtime: Runtime | None = None
         self._server: HttpServer | None = None
         self._app: AppSpec | None = None
+        self._configuration = ConfigurationResource()
         self._watching: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self.http_port: int = listener.getsockname()[1]
@@ -109,6 +112,7 @@ class Embedded:
         Raises:
             LaunchError: a component cannot be loaded, or an app of this id runs already.
         """
+        self._configuration = await asyncio.to_thread(read_configuration, self._options.config)
         self._shared.take(app.app_id)
         self._app_id = app.app_id
         self._app = app
@@ -179,13 +183,14 @@ class Embedded:
     def _read(self) -> Resources:
         if self._app is None:
             raise LaunchError("the sidecar was not started", Exit.SIDECAR_FAILED)
-        return read_resources(self._options, self._shared.data_dir, self._app)
+        resources = read_resources(self._options, self._shared.data_dir, self._app)
+        return with_configuration(resources, self._configuration)
 
     def _watch(self) -> None:
         """Follow the resource files, where the run has any."""
         folder = "" if self._app is None else self._app.folder
         folders = defaults.folders(self._options.resources_path, folder)
-        if folders:
+        if folders and self._configuration.hot_reload:
             watch = ResourceWatch(folders, self._read, self._apply)
             self._watching = asyncio.create_task(watch.run())
 
@@ -251,6 +256,8 @@ def read_resources(options: SidecarOptions, data_dir: Path | None, app: AppSpec)
         loaded = load_resources(folders, app.app_id, strict=options.strict_components)
     else:
         state_file = data_dir / "state.db" if data_dir else None
-        loaded = Resources(components=defaults.durable(state_file))
+        durable = defaults.durable(state_file)
+        followed = defaults.configuration_stores(app.handlers, durable)
+        loaded = Resources(components=(*durable, *followed))
     made = defaults.crons(app.crons, loaded.components)
     return replace(loaded, components=(*loaded.components, *made))

@@ -11,6 +11,12 @@ from daprflow.sidecar.engine_file import engine_file
 Items = dict[str, ConfigurationValue]
 
 
+def stores_of(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the stores that have items, in order."""
+    rows = connection.execute("SELECT DISTINCT store FROM configuration_items ORDER BY store")
+    return [store for (store,) in rows]
+
+
 class ItemTable(Protocol):
     """Keeps the items of one store."""
 

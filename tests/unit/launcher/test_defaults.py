@@ -7,19 +7,36 @@ from daprflow.launcher import defaults
 from daprflow.launcher.app_process import Surroundings, environment
 from daprflow.launcher.daprd import document
 from daprflow.launcher.options import Tokens
-from daprflow.launcher.report import AppFailed, AppFrozen, Cron, Reporter, decode
+from daprflow.launcher.report import AppFailed, AppFrozen, Cron, HandlerRow, Reporter, decode
+
+BUILT_IN = {
+    "pubsub": "pubsub.daprflow",
+    "configstore": "configuration.daprflow",
+    "lockstore": "lock.daprflow",
+}
 
 
 def test_the_durable_defaults_have_the_usual_names(tmp_path: Path) -> None:
-    """``statestore`` and ``pubsub``, as ``dapr init`` names them."""
+    """``statestore``, ``pubsub`` and the others, as Dapr's own examples name them."""
     made = {c.name: c.type for c in defaults.durable(tmp_path / "state.db")}
-    assert made == {"statestore": "state.sqlite", "pubsub": "pubsub.daprflow"}
+    assert made == {"statestore": "state.sqlite", **BUILT_IN}
 
 
 def test_ephemeral_defaults_need_no_file() -> None:
-    """In memory there is the same pair."""
+    """In memory there is the same."""
     made = {c.name: c.type for c in defaults.durable(None)}
-    assert made == {"statestore": "state.in-memory", "pubsub": "pubsub.daprflow"}
+    assert made == {"statestore": "state.in-memory", **BUILT_IN}
+
+
+def test_stores_that_handlers_follow_are_made_once() -> None:
+    """Each configuration store that a handler names is there, unless it is already."""
+    rows = [
+        HandlerRow("configuration", f"{name}/key", "/", "f", "m:1")
+        for name in ("settings", "settings", "configstore")
+    ]
+    rows.append(HandlerRow("topic", "pubsub/orders", "/", "f", "m:1"))
+    made = defaults.configuration_stores(rows, defaults.durable(None))
+    assert [(c.name, c.type) for c in made] == [("settings", "configuration.daprflow")]
 
 
 def test_a_cron_the_user_configured_is_not_made_again() -> None:
