@@ -34,7 +34,7 @@ class BodyDecoder:
         self.decode: Callable[[bytes], Any] = (
             _content_body(content, payload)
             if content is not None
-            else _raw_body(payload) or _json_body(payload, codecs)
+            else _raw_body(payload) or json_body(payload, codecs)
         )
 
     def read(self, delivery: Delivery) -> Any:
@@ -218,7 +218,8 @@ def _raw_body(payload: Any) -> Callable[[bytes], Any] | None:
     return as_text
 
 
-def _json_body(payload: Any, codecs: Codecs) -> Callable[[bytes], Any]:
+def json_body(payload: Any, codecs: Codecs) -> Callable[[bytes], Any]:
+    """Return what decodes a body of JSON, also where the type has a content type of its own."""
     decode = codecs.decoder(payload).decode
 
     def as_json(body: bytes) -> Any:

@@ -8,7 +8,7 @@ import msgspec
 
 from daprflow.addresses import Job, type_name
 from daprflow.handlers.codecs import NO_CODECS, Codecs
-from daprflow.handlers.decoding import BodyDecoder, Undecodable
+from daprflow.handlers.decoding import BodyDecoder, Undecodable, json_body
 from daprflow.handlers.registration import JobOptions, Registration
 from daprflow.handlers.signature import MISSING, SignatureError, read_handler
 from daprflow.policies import encode_policy
@@ -69,7 +69,7 @@ class JobDecoder(BodyDecoder):
         super().__init__(Any, codecs)
         self.content_type = ""  # a sidecar calls every body JSON
         decode = codecs.decoder(payload).decode
-        as_json = BodyDecoder(Any if payload in (bytes, str) else payload).decode
+        as_json = json_body(payload, codecs)
 
         def as_raw(body: bytes) -> Any:
             try:

@@ -3,6 +3,7 @@
 import base64
 import struct
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from daprflow import (
     Client,
     CloudEvent,
     Codecs,
+    ConfigItem,
     ContentCodec,
     DaprFlow,
     Endpoint,
@@ -236,6 +238,30 @@ async def test_both_sorts_go_through_a_sidecar() -> None:
     assert kept.value == [StringValue(value="x")]
     assert money is not None
     assert money.value == Money(3)
+
+
+async def test_jobs_and_configuration_know_the_codecs() -> None:
+    """The data of a job and an item of a configuration store are decoded as payloads are."""
+    seen: list[Any] = []
+    app = DaprFlow("shop", codecs=CODECS)
+
+    @app.job("pay")
+    async def pay(invoice: Invoice) -> None:
+        seen.append(invoice)
+
+    @app.job("record")
+    async def record(reading: StringValue) -> None:
+        seen.append(reading)
+
+    @app.configuration("settings", "price", default=Money(1))
+    async def on_price(item: ConfigItem[Money]) -> None:
+        seen.append(item.value)
+
+    async with TestSidecar(app, configuration={"settings": {"price": '"5 c"'}}) as dapr:
+        await dapr.client.schedule(pay, Invoice(Money(2)), due=timedelta(seconds=1))
+        await dapr.client.schedule(record, StringValue(value="x"), due=timedelta(seconds=2))
+        await dapr.advance(timedelta(seconds=3))
+    assert seen == [Money(5), Invoice(Money(2)), StringValue(value="x")]
 
 
 async def test_fakes_know_the_codecs_of_the_app() -> None:
