@@ -87,7 +87,7 @@ SIDECAR_FLAGS: Mapping[str, Any] = {
     "resources_path": option(
         list[Path], "resources_path", "Folder of resource files; may be repeated."
     ),
-    "config": option(Path | None, "config", "Dapr configuration file."),
+    "config": option(list[Path], "config", "Dapr configuration file; may be repeated."),
     "log_level": option(str, "log_level", f"One of {', '.join(LEVELS)}.", callback=_level),
     "max_body_size": option(str, "max_body_size", "Largest request body, such as 4Mi."),
     "read_buffer_size": option(str, "read_buffer_size", "Largest header block, such as 4Ki."),
@@ -116,6 +116,7 @@ SIDECAR_FLAGS: Mapping[str, Any] = {
 _DEFAULTS: Mapping[str, Any] = {
     **{field.name: field.default for field in fields(SidecarOptions)},
     "resources_path": [],
+    "config": [],
     "max_body_size": "4Mi",
     "read_buffer_size": "4Ki",
     "dapr_graceful_shutdown_seconds": 5.0,
@@ -149,7 +150,8 @@ def sidecar_options(values: Mapping[str, Any]) -> SidecarOptions:
     """Check the flags against each other and turn them into options."""
     given = dict(values)
     given["grace"] = given.pop("dapr_graceful_shutdown_seconds")
-    given["resources_path"] = tuple(given["resources_path"])
+    for name in ("resources_path", "config"):
+        given[name] = tuple(given[name])
     for name in ("max_body_size", "read_buffer_size"):
         given[name] = quantity(given[name], name)
     options = SidecarOptions(**given)

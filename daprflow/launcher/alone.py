@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from daprflow.launcher.configuration import unhonoured
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.folder import DataFolder, RunningApp
 from daprflow.launcher.membership import Membership, enter
@@ -37,8 +36,6 @@ class Alone:
         Raises:
             LaunchError: a port, the data folder or a component stands in the way.
         """
-        if warning := unhonoured(self._options.config):
-            self._voice.warn(warning)
         member = await enter(self._folder, self._options, self._base, self._voice.say)
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:

@@ -1,51 +1,40 @@
-"""``--config FILE``: accepted; what the embedded sidecar does not honour yet is said or refused."""
+"""``--config FILE`` for the embedded sidecar: read at the start, and what it denies refused."""
 
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.protocol.configuration_file import ConfigurationResource
+from daprflow.sidecar.configuration_document import load_configuration
+from daprflow.sidecar.resource_fields import DocumentError
+from daprflow.sidecar.resources import Resources
 
-PROTECTING = ("accessControl", "secrets", "api", "httpPipeline", "appHttpPipeline", "mtls")
-"""Parts that protect something: running without them would be less safe than what was asked for."""
 
-
-def unhonoured(file: Path | None) -> str:
-    """Return one line on what the embedded sidecar leaves out of a configuration file.
+def read_configuration(files: Sequence[Path]) -> ConfigurationResource:
+    """Return what the files say together.
 
     Raises:
-        LaunchError: it cannot be read, or protects something this sidecar would leave open.
+        LaunchError: one cannot be read, or asks for protection that the embedded sidecar lacks.
     """
-    if file is None:
-        return ""
-    spec = _spec(file)
-    protecting = [name for name in PROTECTING if spec.get(name)]
-    if protecting:
-        raise LaunchError(
-            f"the embedded sidecar does not honour {_names(protecting)} of '{file}', which "
-            "protects the app; use a real runtime (--sidecar daprd) or leave --config out",
-            Exit.USAGE,
-        )
-    others = [name for name, value in spec.items() if value]
-    if not others:
-        return ""
-    return f"the embedded sidecar does not honour {_names(others)} of '{file}' yet"
-
-
-def _spec(file: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(file.read_bytes())
-    except OSError as error:
-        raise LaunchError(f"cannot read '{file}': {error.strerror}", Exit.USAGE) from None
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise LaunchError(f"'{file}' is no YAML: {reason}", Exit.USAGE) from None
-    if not isinstance(document, dict) or document.get("kind") != "Configuration":
-        raise LaunchError(f"'{file}' holds no document of kind Configuration", Exit.USAGE)
-    spec = document.get("spec")
-    return spec if isinstance(spec, dict) else {}
+        return load_configuration(files, os.environ)
+    except DocumentError as error:
+        raise LaunchError(str(error), Exit.USAGE) from None
 
 
-def _names(parts: list[str]) -> str:
-    return ", ".join(f"'spec.{part}'" for part in parts)
+def with_configuration(resources: Resources, configuration: ConfigurationResource) -> Resources:
+    """Return ``resources`` under a configuration; a component that it denies is a problem."""
+    problems = (*resources.problems, *_denied(resources, configuration))
+    return replace(resources, problems=problems, configuration=configuration)
+
+
+def _denied(resources: Resources, configuration: ConfigurationResource) -> Iterator[str]:
+    for component in resources.components:
+        known = {component.type, f"{component.type}/{component.version}"}
+        if not known.isdisjoint(configuration.denied_components):
+            yield (
+                f"{component.source}: component '{component.name}' has type '{component.type}', "
+                "which the configuration denies (spec.components.deny)"
+            )

@@ -231,7 +231,7 @@ class Daprd:
             ("max-body-size", options.max_body_size),
             ("read-buffer-size", options.read_buffer_size),
             ("dapr-graceful-shutdown-seconds", int(options.grace)),
-            ("config", options.config),
+            *(("config", file) for file in options.config),
             *(("resources-path", folder) for folder in folders),
         ]
         if options.enable_app_health_check:

@@ -236,7 +236,7 @@ def _absolute(options: SidecarOptions, base: Path) -> SidecarOptions:
     return replace(
         options,
         resources_path=tuple((base / path).resolve() for path in options.resources_path),
-        config=(base / options.config).resolve() if options.config else None,
+        config=tuple((base / file).resolve() for file in options.config),
         data_dir=(base / options.data_dir).resolve(),
     )
 

@@ -114,7 +114,6 @@ class Launch:
             return await self._supervise(self._attached(), started)
         if chosen.daprd is not None:
             return await self._run_real(chosen.reason, chosen.daprd, started)
-        self._warn_about_configuration()
         options = self._options
         member = await enter(self._folder, options.sidecar, options.base, self._voice.say)
         try:
@@ -163,14 +162,6 @@ class Launch:
             lambda: Attached(shown, options.dapr_grpc_port, endpoint),
             lambda _: None,
         )
-
-    def _warn_about_configuration(self) -> None:
-        if self._options.sidecar.config is None:
-            return
-        from daprflow.launcher.configuration import unhonoured  # noqa: PLC0415 - parses YAML
-
-        if warning := unhonoured(self._options.sidecar.config):
-            self._voice.warn(warning)
 
     def _shared(self, member: Membership, reason: str) -> "_Pieces":
         listener = self._app_listener({member.http_port})

@@ -44,7 +44,7 @@ class SidecarOptions:
     dapr_http_port: int | None = None
     dapr_grpc_port: int | None = None
     resources_path: tuple[Path, ...] = ()
-    config: Path | None = None
+    config: tuple[Path, ...] = ()
     log_level: str = "info"
     max_body_size: int = 4 * 1024 * 1024
     read_buffer_size: int = 4096

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STORE_KIND = "secretstores"
+_MIDDLEWARE = "middleware"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +217,9 @@ class Loader:
                 f"{_place(resource)} was not open after {resource.init_timeout:g} s; "
                 "see why it is slow, or raise its initTimeout"
             ) from error
-        guarded = self._guard(resource.name, resource.kind, instance)
-        return LoadedComponent(resource, context, guarded)
+        if resource.kind != _MIDDLEWARE:  # no policy is about those: they are no calls
+            instance = self._guard(resource.name, resource.kind, instance)
+        return LoadedComponent(resource, context, instance)
 
     # ---- metadata -------------------------------------------------------------------------------
 

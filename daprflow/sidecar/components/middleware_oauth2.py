@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote_plus
 
@@ -109,16 +110,17 @@ class ClientCredentialsMiddleware:
 
         form = [("grant_type", "client_credentials"), ("scope", " ".join(self._scopes))]
         form += self._extra
-        auth = None
+        headers = {}
         if style == _IN_HEADER:
-            auth = aiohttp.BasicAuth(quote_plus(self._id), quote_plus(self._secret), "utf-8")
+            pair = f"{quote_plus(self._id)}:{quote_plus(self._secret)}"
+            headers["authorization"] = "Basic " + b64encode(pair.encode()).decode("ascii")
         else:
             form += [("client_id", self._id), ("client_secret", self._secret)]
         timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.post(self._address, data=form, auth=auth) as answer,
+                session.post(self._address, data=form, headers=headers) as answer,
             ):
                 return answer.status, await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:

@@ -191,8 +191,12 @@ def test_the_probes_timeout_may_not_exceed_their_interval() -> None:
 @pytest.mark.parametrize(
     ("spec", "code", "says"),
     [
-        ("accessControl:\n    defaultAction: deny", 2, "does not honour 'spec.accessControl'"),
-        ("secrets:\n    scopes: [{storeName: a}]", 2, "'spec.secrets'"),
+        ("mtls: {enabled: true}", 2, "c.yaml:3: the embedded sidecar has no mTLS"),
+        (
+            "httpPipeline: {handlers: [{name: o, type: middleware.http.opa}]}",
+            2,
+            "no middleware 'middleware.http.opa'",
+        ),
     ],
 )
 def test_a_configuration_that_protects_is_refused(

@@ -94,7 +94,7 @@ async def wire(
 
 async def test_options_and_apps_travel_whole(tmp_path: Path) -> None:
     """What a run was asked for arrives as it was, paths and tokens included."""
-    options = replace(OPTIONS, resources_path=(tmp_path,), config=tmp_path / "c", app_port=5)
+    options = replace(OPTIONS, resources_path=(tmp_path,), config=(tmp_path / "c",), app_port=5)
     app = AppSpec("a", 5, "/x", (Cron("tick", "@daily"),), (HandlerRow("k", "n", "p", "h", "s"),))
     sent = joining.Start(3, app, options, Tokens("one", "two"))
     async with wire(joining.requests) as (line, other):
