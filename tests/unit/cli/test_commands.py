@@ -244,11 +244,19 @@ def test_check_lists_every_problem_of_a_definition(
 
 
 def test_routes_prints_the_table(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Kind, name, path, handler, payload and source line."""
-    write(here, {"routed4.py": APP})
+    """Kind, name, verb, path, handler, payload and source line."""
+    get = '\n@app.invoke("GET", "/a/{b}")\nasync def get(*, b: str) -> None: ...\n'
+    write(here, {"routed4.py": APP + get})
     assert code_of("routes", "routed4.py") == 0
     text = capfd.readouterr().out
-    for part in ("topic", "pubsub/orders", "/dapr/topics/pubsub/orders", "add", "routed4:"):
+    for part in (
+        "topic",
+        "pubsub/orders",
+        "/dapr/topics/pubsub/orders",
+        "add",
+        "routed4:",
+        "GET   /a/{b}",
+    ):
         assert part in text
 
 

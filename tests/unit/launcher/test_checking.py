@@ -123,3 +123,20 @@ async def test_the_middleware_in_the_way_is_named() -> None:
             "GET /dapr/subscribe (the app's subscriptions) is stopped by "
             "middleware 'AuthMiddleware': it answers 401"
         )
+
+
+async def test_paths_are_probed_with_their_verbs() -> None:
+    """A handler of a verb and a path is asked with that verb, and found."""
+    app = DaprFlow("shop")
+
+    @app.invoke("GET", "/orders/{number}")
+    async def get(*, number: str) -> str:
+        return number
+
+    @app.invoke("DELETE", "/orders/{number}")
+    async def delete(*, number: str) -> None: ...
+
+    loaded = Loaded(app, app, Path())
+    asked = [each.request for each in probes(freeze(loaded))][3:]
+    assert [(each.method, each.body) for each in asked] == [("GET", b""), ("DELETE", b"{}")]
+    assert await problems(app, app) == []

@@ -1,5 +1,7 @@
 """Methods in tests, and fakes of other teams' methods."""
 
+from typing import Annotated
+
 import msgspec
 import pytest
 from starlette.exceptions import HTTPException
@@ -10,6 +12,7 @@ from daprflow.client import Client
 from daprflow.errors import (
     InvocationError,
 )
+from daprflow.handlers.parameters import Path, Query
 from daprflow.testing import TestSidecar
 
 
@@ -18,6 +21,14 @@ class Order(msgspec.Struct):
 
     id: str
     total: int = 1
+
+
+class Search(msgspec.Struct):
+    """A payload of which some fields stand beside the body."""
+
+    number: Annotated[str, Path()]
+    page: Annotated[int, Query()]
+    text: str
 
 
 orders = Topic("pubsub", "orders", Order)
@@ -156,3 +167,52 @@ async def test_an_own_endpoint_is_not_faked(app: DaprFlow) -> None:
 
     with pytest.raises(ValueError, match="belongs to the app under test"):
         TestSidecar(app).fake(quote, never)
+
+
+async def test_a_fake_takes_parameters_as_a_handler_does(app: DaprFlow) -> None:
+    """Verb and path choose the fake, a text before a parameter; 400 and 404 as from an app."""
+    one = Endpoint("orders", "GET /orders/{number}", None, Order)
+    latest = Endpoint("orders", "GET /orders/latest", None, Order)
+    change = Endpoint("orders", "PUT /orders/{number}", Order, Order)
+    search = Endpoint("orders", "POST /search/{number}", Search, str)
+    delete = Endpoint("orders", "DELETE /orders/{number}", None, None)
+
+    async def get(*, number: int, page: Annotated[int, Query()] = 1) -> Order:
+        return Order(str(number), page)
+
+    async def last() -> Order:
+        return Order("latest")
+
+    async def put(order: Order, *, number: str) -> Order:
+        return Order(number, order.total)
+
+    async def find(asked: Search) -> str:
+        return f"{asked.number} {asked.page} {asked.text}"
+
+    async with TestSidecar(app) as dapr:
+        dapr.fake(latest, last)
+        dapr.fake(one, get)
+        dapr.fake(change, put)
+        dapr.fake(search, find)
+        client = dapr.client
+        assert await client.invoke(one, number="7", page=2) == Order("7", 2)
+        assert await client.invoke(latest) == Order("latest")
+        assert await client.invoke(change, Order("", 5), number="a b") == Order("a b", 5)
+        assert await client.invoke(search, Search("8", 3, "x")) == "8 3 x"
+        with pytest.raises(InvocationError) as bad:
+            await client.invoke(one, number="x")
+        with pytest.raises(InvocationError) as missing:
+            await client.invoke(delete, number="7")
+    assert (bad.value.status, b"path parameter 'number'" in bad.value.body) == (400, True)
+    assert (missing.value.status, b"no fake for DELETE" in missing.value.body) == (404, True)
+
+
+async def test_a_fake_that_cannot_be_called_is_refused(app: DaprFlow) -> None:
+    """A path parameter that the fake does not place after '*' is a mistake of the test."""
+    one = Endpoint("orders", "GET /orders/{number}", None, Order)
+
+    async def get(number: str) -> Order:
+        return Order(number)
+
+    with pytest.raises(TypeError, match="takes 'number', a parameter, before"):
+        TestSidecar(app).fake(one, get)
