@@ -18,19 +18,24 @@ from daprflow import (
     Client,
     CloudEvent,
     Codecs,
+    ConfigItem,
+    ConstantFailurePolicy,
     ContentCodec,
     DaprFlow,
     Delivery,
     Drop,
+    DropFailurePolicy,
     Endpoint,
     Header,
     Item,
+    Job,
     JsonCodec,
     Next,
     Outcome,
     Path,
     Query,
     Router,
+    ScheduledJob,
     Status,
     Topic,
 )
@@ -38,6 +43,7 @@ from daprflow.client import (
     EQ,
     GT,
     Delete,
+    HeldLock,
     Items,
     Page,
     Records,
@@ -234,6 +240,44 @@ async def calls_with_parameters(client: Client, dapr: TestSidecar) -> None:
         pass
 
 
+@app.job("report", schedule="0 0 3 * * *", data=Text("x"), failure_policy=DropFailurePolicy())
+async def on_report(text: Text, *, client: Client) -> None: ...
+
+
+@router.job("remind")
+def on_remind(order: Order) -> None: ...
+
+
+@app.job("tidy", schedule="@every 1h")
+async def on_tidy(*, client: Client) -> None: ...
+
+
+@app.job("wait")
+def on_wait() -> None: ...
+
+
+elsewhere = Job("elsewhere", Order)
+empty = Job("empty", None)
+assert_type(on_report, Job[Text])
+assert_type(on_remind, Job[Order])
+assert_type(on_tidy, Job[None])
+assert_type(on_wait, Job[None])
+assert_type(elsewhere, Job[Order])
+assert_type(empty, Job[None])
+
+
+async def jobs(client: Client) -> None:
+    policy = ConstantFailurePolicy(timedelta(minutes=1), max_retries=None)
+    await client.schedule(on_remind, Order("o1", 5), due=timedelta(hours=1), failure_policy=policy)
+    await client.schedule(on_tidy, every="@daily", repeats=3, overwrite=True)
+    await client.schedule("anything", {"a": 1}, every=timedelta(minutes=5))
+    assert_type(await client.job(on_remind), ScheduledJob[Order] | None)
+    assert_type(await client.job("remind", Order), ScheduledJob[Order] | None)
+    assert_type(await client.job("remind"), ScheduledJob[Any] | None)
+    await client.delete_job(on_remind)
+    await client.delete_job("remind")
+
+
 async def calls(client: Client) -> None:
     await on_order(Order("o1", 5), database=Database())
     assert_type(
@@ -283,6 +327,32 @@ async def all_of_a_store(client: Client) -> None:
     assert_type(orders_of_ann, Records[Order])
     assert_type(await orders_of_ann.get("1"), Item[Order] | None)
     assert_type(await store.get("raw", bytes), Item[bytes] | None)
+
+
+@app.configuration("settings", "order", default=Order("o1", 1))
+async def on_setting(item: ConfigItem[Order], *, client: Client) -> None:
+    assert_type(item.value, Order)
+
+
+async def configuration(client: Client) -> None:
+    settings = client.configuration("overrides", "settings")
+    assert_type(await settings.get("order", Order), ConfigItem[Order] | None)
+    assert_type(await settings.get("order", Order, default=Order("o1", 1)), ConfigItem[Order])
+    assert_type(await settings.get_many(["a", "b"], int), dict[str, ConfigItem[int]])
+    async for item in settings.subscribe("limit", int):
+        assert_type(item, ConfigItem[int | None])
+    async for item_or_default in settings.subscribe(["limit"], int, default=1):
+        assert_type(item_or_default, ConfigItem[int])
+    async with settings.live("limit") as live:
+        assert_type(live.get("limit", int), int)
+        assert_type(live.item("limit", int), ConfigItem[int] | None)
+
+
+async def lock(client: Client) -> None:
+    wait = timedelta(seconds=5)
+    async with client.lock("lockstore", "r", expiry=wait, wait=wait, renew=True) as held:
+        assert_type(held, HeldLock)
+        assert_type(held.remaining, timedelta)
 
 
 async def in_a_test() -> None:

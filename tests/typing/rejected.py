@@ -1,5 +1,6 @@
 """Misuses of the public API; mypy refuses exactly the lines that say so."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from daprflow import Batch, Client, CloudEvent, Codecs, DaprFlow, JsonCodec, Query
@@ -12,6 +13,8 @@ from tests.typing.accepted import (
     Search,
     app,
     get_order,
+    on_remind,
+    on_tidy,
     orders,
     price,
     put_order,
@@ -110,3 +113,32 @@ def number_of(text: str) -> int:
 JsonCodec(Money, encode=str, decode=number_of)  # refused: arg-type
 DaprFlow("x", codecs=JsonCodec(Money, encode=str, decode=Money.parse))  # refused: arg-type
 Codecs(orders)  # refused: arg-type
+
+
+async def wrong_configuration(client: Client) -> None:
+    settings = client.configuration("settings")
+    await settings.get("limit")  # refused: call-overload
+    await settings.get_many(1, int)  # refused: arg-type
+    client.configuration()  # refused: call-arg
+
+
+async def wrong_locks(client: Client) -> None:
+    client.lock("lockstore")  # refused: call-arg
+    client.lock("lockstore", "r", expiry=5)  # refused: arg-type
+    with client.lock("lockstore", "r"):  # refused: attr-defined
+        pass
+
+
+async def wrong_jobs(client: Client) -> None:
+    await client.schedule(on_remind, Receipt("x"), due=timedelta(1))  # refused: misc
+    await client.schedule(on_remind, due=timedelta(1))  # refused: arg-type
+    await client.schedule(on_tidy, Order("o1", 1), due=timedelta(1))  # refused: misc
+    await client.schedule(on_tidy, due="soon")  # refused: call-overload
+
+
+@app.job("nightly", schedule="@daily", data="x")  # refused: arg-type
+async def other_data(order: Order) -> None: ...
+
+
+@app.job("hourly", data=Order("o1", 1))  # refused: call-overload, untyped-decorator
+async def no_schedule(order: Order) -> None: ...
