@@ -75,7 +75,8 @@ def test_description_of_a_real_runtime() -> None:
     """What a real runtime tells of a job is read with its data as it stands."""
     found = jobs.read_description(
         b'{"name":"j3", "dueTime":"2h", "data":{"@type":'
-        b'"type.googleapis.com/google.protobuf.Value", "value":{"a":1}}, "failurePolicy":{"constant":{"interval":"1s", "maxRetries":3}}}'
+        b'"type.googleapis.com/google.protobuf.Value", "value":{"a":1}},'
+        b' "failurePolicy":{"constant":{"interval":"1s", "maxRetries":3}}}'
     )
     assert (found.name, found.due_time, found.schedule) == ("j3", "2h", None)
     assert found.failure_policy == jobs.DEFAULT_POLICY
