@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from daprflow.launcher import daprd_flags, defaults
+from daprflow.launcher.daprd_reload import FOLLOWS, DaprdReload
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.http_probe import probe
 from daprflow.launcher.logfmt import retagged
@@ -82,7 +83,10 @@ class Daprd:
         self._release = daprd_flags.NEWEST
         self._generated = False
         self._restarting = False
+        self._turn = asyncio.Lock()
         self._dead: asyncio.Event = asyncio.Event()
+        self._reload: DaprdReload | None = None
+        self._reviving: asyncio.Task[None] | None = None
 
     async def start(self, app: AppSpec, /) -> None:
         """Write the resources, start the runtime, wait until outbound calls work.
@@ -95,6 +99,14 @@ class Daprd:
             listener.close()
         self._release = await daprd_flags.release_of(self._place.program)
         await self._spawn(app)
+        self._reload = DaprdReload(
+            defaults.folders(self._options.resources_path, app.folder),
+            self._options.config,
+            follows=self._release >= FOLLOWS,
+            restart=self._start_anew,
+            say=self._say,
+        )
+        self._reload.start()
 
     async def connect(self) -> None:
         """Wait until the runtime has read the app's subscriptions."""
@@ -108,11 +120,19 @@ class Daprd:
         if app == self._app:
             return
         self._say("the app's handlers changed: starting daprd anew")
-        self._restarting = True
-        await self._stop(self._options.grace)
-        await self._spawn(app)
-        self._restarting = False
-        await self.connect()
+        self._app = app
+        await self._start_anew()
+
+    async def _start_anew(self) -> None:
+        """End the process, if it still runs, and start the next one for the same app."""
+        if self._app is None:
+            return
+        async with self._turn:
+            self._restarting = True
+            await self._stop(self._options.grace)
+            await self._spawn(self._app)
+            self._restarting = False
+            await self.connect()
 
     def info(self) -> SidecarInfo:
         """Describe it."""
@@ -141,6 +161,11 @@ class Daprd:
     async def close(self, grace: float, /) -> None:
         """End the process and take the generated resources away."""
         self._restarting = True
+        if self._reload is not None:
+            await self._reload.close()
+        if self._reviving is not None:
+            self._reviving.cancel()
+            await asyncio.wait({self._reviving})
         await self._stop(grace)
         if self._resources is not None:
             self._resources.cleanup()
@@ -203,7 +228,11 @@ class Daprd:
             await process.wait()
         finally:
             transport.close()
-        if not self._restarting:
+        if self._restarting:
+            return
+        if self._reload is not None and self._reload.blames_a_change():
+            self._reviving = asyncio.create_task(self._reload.revive(self._obituary()))
+        else:
             self._dead.set()
 
     def _obituary(self) -> str:

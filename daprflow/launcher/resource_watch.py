@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from watchfiles import Change, awatch
@@ -28,6 +28,7 @@ class ResourceWatch:
         folders: what is looked at, not what lies below.
         load: reads all files.
         apply: takes what was read; returns a line for each part that was refused.
+        files: further files, wherever they lie.
     """
 
     def __init__(
@@ -35,17 +36,19 @@ class ResourceWatch:
         folders: Sequence[Path],
         load: Callable[[], Resources],
         apply: Callable[[Resources], Awaitable[Sequence[str]]],
+        *,
+        files: Sequence[Path] = (),
     ) -> None:
-        self._folders = tuple(folders)
+        self._folders, self._files = tuple(folders), tuple(files)
         self._load = load
         self._apply = apply
-        self._stamp = stamp(self._folders)
+        self._stamp = stamp(self._folders, self._files)
 
     async def run(self) -> None:
         """Take each change; one that cannot be taken leaves everything as it was."""
         logging.getLogger("watchfiles").setLevel(logging.WARNING)
         changes = awatch(
-            *self._folders,
+            *{*self._folders, *(file.parent for file in self._files)},
             watch_filter=_is_resource,
             debounce=DEBOUNCE_MS,
             step=20,
@@ -69,11 +72,11 @@ class ResourceWatch:
 
     async def settled(self) -> Resources | None:
         """Wait until nobody writes any more; return what the files say, None if it is as before."""
-        current, calm = await asyncio.to_thread(stamp, self._folders), 0
+        current, calm = await asyncio.to_thread(stamp, self._folders, self._files), 0
         resources = await asyncio.to_thread(self._load)
         while calm < self._pauses(current, resources):
             await asyncio.sleep(PAUSE)
-            now = await asyncio.to_thread(stamp, self._folders)
+            now = await asyncio.to_thread(stamp, self._folders, self._files)
             calm = calm + 1 if now == current else 0
             if now != current:
                 current, resources = now, await asyncio.to_thread(self._load)
@@ -86,18 +89,22 @@ class ResourceWatch:
         return DOUBTFUL_PAUSES if gone or resources.problems else 1
 
 
-def stamp(folders: Sequence[Path]) -> Stamp:
+def stamp(folders: Sequence[Path], files: Sequence[Path] = ()) -> Stamp:
     """Return what changes when a resource file does: name, time and size of each."""
     found = []
-    for folder in folders:
-        for file in sorted(folder.glob("*")) if folder.is_dir() else ():
-            if file.suffix in SUFFIXES:
-                try:
-                    status = file.stat()
-                except OSError:
-                    continue  # it went away between the two looks
-                found.append((str(file), status.st_mtime_ns, status.st_size))
+    for file in (*_inside(folders), *files):
+        try:
+            status = file.stat()
+        except OSError:
+            continue  # it went away between the two looks
+        found.append((str(file), status.st_mtime_ns, status.st_size))
     return tuple(found)
+
+
+def _inside(folders: Sequence[Path]) -> Iterator[Path]:
+    for folder in folders:
+        if folder.is_dir():
+            yield from sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
 
 
 def _is_resource(_: Change, path: str) -> bool:

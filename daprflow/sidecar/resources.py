@@ -146,6 +146,18 @@ def load_resources(
     )
 
 
+def check_syntax(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return what is wrong with the files as YAML, whatever they define."""
+    problems: list[str] = []
+    for file in _files(paths, problems):
+        for line, text in _documents(file, problems):
+            try:
+                read_document(text, file, line)
+            except YamlError as error:
+                problems.append(str(error))
+    return tuple(problems)
+
+
 def _files(paths: Sequence[Path], problems: list[str]) -> Iterator[Path]:
     for folder in paths:
         if not folder.is_dir():
