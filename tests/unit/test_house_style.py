@@ -17,12 +17,14 @@ LONGEST_FUNCTION = 60
 # What importing daprflow must not pull in: each costs start-up time that an app may never need.
 HEAVY = (
     "aiohttp",
+    "asyncpg",
     "cel",
     "cryptography",
     "dapr",
     "google.protobuf",
     "grpc",
     "opentelemetry",
+    "redis",
     "rich",
     "stamina",
     "structlog",
