@@ -11,6 +11,8 @@ from daprflow.protocol.documents import BulkSubscribe, Routes, Rule, Subscriptio
 from daprflow.protocol.http_endpoint import HttpEndpointResource
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 from daprflow.protocol.subscription_resource import SubscriptionResource
+from daprflow.sidecar.components.base import Message, Receive
+from daprflow.sidecar.resiliency.guard import unguarded
 from daprflow.sidecar.resources import Resources
 from tests.helpers.recording import Answer
 from tests.helpers.sidecar import Components, resources
@@ -207,3 +209,27 @@ async def test_reload_of_endpoints(tmp_path: Path) -> None:
         assert await reload(found, base) == ()
         shown = msgspec.json.decode((await found.send("GET", "/v1.0/metadata")).body)
         assert "httpEndpoints" not in shown
+
+
+@pytest.mark.parametrize("kind", ["pubsub.in-memory", "pubsub.daprflow"])
+async def test_topics_by_namespace(tmp_path: Path, kind: str) -> None:
+    """A broker whose metadata name the namespace has it before each topic; apps do not see it."""
+    broker = component("pubsub", kind, consumerID="{namespace}")
+    files = Resources((broker,))
+    async with subscribed(tmp_path, [{"topic": "t", "route": "/t"}], files=files) as found:
+        sent: list[str] = []
+        inner = unguarded(found.sidecar.runtime.loaded("pubsub")["pubsub"])
+        stop = await inner.subscribe("defaultt", "spy", {}, sent_to(sent))  # type: ignore[attr-defined]
+        await found.publish("t", 1)
+        assert (await found.arrived("/t"))[0].json()["topic"] == "t"
+        await found.sidecar.until(lambda: sent == ["defaultt"])
+        await stop()
+
+
+def sent_to(topics: list[str]) -> Receive:
+    """Return what notes the topics of messages."""
+
+    async def receive(message: Message) -> None:
+        topics.append(message.topic)
+
+    return receive

@@ -31,6 +31,7 @@ from daprflow.sidecar.blocks.pubsub_subscription import Observer, Place, Stop, T
 from daprflow.sidecar.blocks.pubsub_wanted import Wanted
 from daprflow.sidecar.channel.base import AppChannel
 from daprflow.sidecar.components.base import ComponentError, Message, PubSub
+from daprflow.sidecar.components.pubsub_namespaced import NamespacedPubSub, is_namespaced
 from daprflow.sidecar.resiliency.policy import Policy
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class PubSubBlock:
     def __init__(self, runtime: "Runtime") -> None:
         self.observer: Observer | None = None
         self._app_id = runtime.app_id
+        self._namespace = runtime.options.namespace
         self._clock = runtime.engine.clock
         self._work = runtime.engine.work
         self._resiliency = runtime.resiliency
@@ -89,10 +91,16 @@ class PubSubBlock:
     def admit(self, loaded: "LoadedComponent") -> None:
         """Open the door to one component; subscriptions that wait for it begin at `start`."""
         self._doors[loaded.resource.name] = Door(
-            cast("PubSub", loaded.instance),
+            self._component(loaded),
             read_scopes(loaded.context.metadata, self._app_id),
             loaded.context.metadata.get("consumerid") or self._app_id,
         )
+
+    def _component(self, loaded: "LoadedComponent") -> PubSub:
+        component = cast("PubSub", loaded.instance)
+        if is_namespaced(loaded.resource):
+            return cast("PubSub", NamespacedPubSub(component, self._namespace))
+        return component
 
     def readmit(self, components: Sequence["LoadedComponent"]) -> None:
         """Leave open the doors to ``components`` alone; `start` moves the subscriptions there."""
