@@ -34,7 +34,8 @@ logger = logging.getLogger(__name__)
 SHUTDOWN_GRACE = 1.0
 FORCED_AFTER = 0.1
 """Seconds between a forced shutdown and the end, as with the real runtime: for its answer."""
-IN_MEMORY = "pubsub.in-memory"
+FORGETFUL = frozenset({"pubsub.in-memory", "pubsub.redis"})
+"""Brokers that forget an event which fails, as their real counterparts do."""
 
 
 class SharedEngine:
@@ -146,9 +147,9 @@ class Embedded:
         data_dir = self._shared.data_dir
         data = str(data_dir) if data_dir else "memory, gone at the end"
         notes = tuple(
-            f"'{c.resource.name}' is {IN_MEMORY}: as in the real one, a failed event is gone"
+            f"'{c.resource.name}' is {c.resource.type}: as in the real one, a failed event is gone"
             for c in self._running().components
-            if c.resource.type == IN_MEMORY
+            if c.resource.type in FORGETFUL
         )
         return SidecarInfo("embedded sidecar", self._reason, self.http_port, data=data, notes=notes)
 
