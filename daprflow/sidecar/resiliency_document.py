@@ -140,41 +140,27 @@ class _Reader:
         return found
 
     def _retry(self, section: YamlMapping) -> RetrySpec:
-        policy = read_text(section, "policy").lower() or "constant"
-        if policy not in {"constant", "exponential"}:
-            raise DocumentError(
-                f"{section.place('policy')}: policy '{policy}' must be 'constant' or 'exponential'"
-            )
-        matching = read_section(section, "matching") or section
-        given = matching is not section
-        retries = read_count(section, "maxRetries")
+        matching = self._section(section, "matching")
+        retries = self._try(lambda: read_count(section, "maxRetries"), None)
         return RetrySpec(
-            exponential=policy == "exponential",
-            duration=_duration(section, "duration", _DEFAULT_RETRY.duration),
-            max_interval=_duration(section, "maxInterval", _DEFAULT_RETRY.max_interval),
+            exponential=self._try(lambda: _grows(section), otherwise=False),
+            duration=self._seconds(section, "duration", _DEFAULT_RETRY.duration),
+            max_interval=self._seconds(section, "maxInterval", _DEFAULT_RETRY.max_interval),
             max_retries=_DEFAULT_RETRY.max_retries if retries is None else retries,
-            http_codes=_codes(matching, "httpStatusCodes", _HTTP) if given else None,
-            grpc_codes=_codes(matching, "gRPCStatusCodes", _GRPC) if given else None,
+            http_codes=self._try(lambda: _codes(matching, "httpStatusCodes", _HTTP), None),
+            grpc_codes=self._try(lambda: _codes(matching, "gRPCStatusCodes", _GRPC), None),
         )
 
     def _breaker(self, section: YamlMapping) -> BreakerSpec:
-        trip = read_text(section, "trip")
-        if trip:
-            try:
-                compile_counts(trip)
-            except ExpressionError as error:
-                raise DocumentError(f"{section.place('trip')}: 'trip': {error}") from error
-        requests = read_count(section, "maxRequests") or 1
-        if requests < 0:
-            raise DocumentError(
-                f"{section.place('maxRequests')}: 'maxRequests' must not be negative"
-            )
         return BreakerSpec(
-            max_requests=requests,
-            interval=_duration(section, "interval", _DEFAULT_BREAKER.interval),
-            timeout=_duration(section, "timeout", _DEFAULT_BREAKER.timeout),
-            trip=trip,
+            max_requests=self._try(lambda: _probes(section), 1),
+            interval=self._seconds(section, "interval", _DEFAULT_BREAKER.interval),
+            timeout=self._seconds(section, "timeout", _DEFAULT_BREAKER.timeout),
+            trip=self._try(lambda: _trip(section), ""),
         )
+
+    def _seconds(self, section: YamlMapping, key: str, default: float) -> float:
+        return self._try(lambda: _duration(section, key, default), default)
 
     # ---- targets --------------------------------------------------------------------------------
 
@@ -234,6 +220,32 @@ def _sectioned(read: Callable[[YamlMapping], T]) -> Callable[[YamlMapping, str],
         return read(read_section(parent, name) or YamlMapping(parent.file, parent.lines[name]))
 
     return read_named
+
+
+def _grows(section: YamlMapping) -> bool:
+    policy = read_text(section, "policy").lower() or "constant"
+    if policy not in {"constant", "exponential"}:
+        raise DocumentError(
+            f"{section.place('policy')}: policy '{policy}' must be 'constant' or 'exponential'"
+        )
+    return policy == "exponential"
+
+
+def _probes(section: YamlMapping) -> int:
+    requests = read_count(section, "maxRequests") or _DEFAULT_BREAKER.max_requests
+    if requests < 0:
+        raise DocumentError(f"{section.place('maxRequests')}: 'maxRequests' must not be negative")
+    return requests
+
+
+def _trip(section: YamlMapping) -> str:
+    trip = read_text(section, "trip")
+    if trip:
+        try:
+            compile_counts(trip)
+        except ExpressionError as error:
+            raise DocumentError(f"{section.place('trip')}: 'trip': {error}") from error
+    return trip
 
 
 def _names(section: YamlMapping) -> PolicyNames:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resources import Resources
 from tests.helpers.recording import DONE, NOT_FOUND, Answer, Call, RecordingApp
@@ -64,6 +65,7 @@ async def subscribed(
     data_dir: Path | None = None,
     options: RuntimeOptions | None = None,
     files: Resources | None = None,
+    clock: VirtualClock | None = None,
 ) -> AsyncIterator[Subscribed]:
     """Start a sidecar for an app with ``subscriptions`` to the pubsub called ``pubsub``."""
     mark = {"topic": "marks", "route": "/marks"}
@@ -76,6 +78,6 @@ async def subscribed(
 
     app = RecordingApp(default)
     async with in_process_sidecar(
-        root, components, app, data_dir=data_dir, options=options, files=files
+        root, components, app, data_dir=data_dir, options=options, files=files, clock=clock
     ) as sidecar:
         yield Subscribed(sidecar, app)
