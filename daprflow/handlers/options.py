@@ -25,6 +25,7 @@ _OUR_PREFIX = "dapr/"
 _SCOPES = ("app", "call")
 _ADDRESS = "a Topic handle, or the names of a pub/sub component and a topic"
 _TEXT = "a string"
+_SIDECARS_OWN = frozenset({"actors", "configuration", "job"})
 _LOWEST = 200
 _FIRST_ERROR = 400
 _VERB = re.compile("[A-Z]+")
@@ -69,7 +70,8 @@ def unusable(options: Options) -> str:
         case JobOptions():
             problem = _job_problem(options)
         case InvokeOptions():
-            problem = _name_problem(options.name) or _invoke_problem(options)
+            name = options.name
+            problem = _name_problem(name) or _taken_problem(name) or _invoke_problem(options)
         case BindingOptions(name=name):
             problem = _name_problem(name)
     return problem
@@ -141,6 +143,16 @@ def _mistyped_invoke(options: InvokeOptions) -> str:
     if options.status is not None and not _is_count(options.status):
         return f"sets status={options.status!r}; it must be a number"
     return ""
+
+
+def _taken_problem(name: str) -> str:
+    first, _, rest = name.strip("/").partition("/")
+    if not rest or first not in _SIDECARS_OWN:
+        return ""
+    return (
+        f"has the path '{name}', below '/{first}', where a sidecar calls handlers of other kinds; "
+        "choose another one"
+    )
 
 
 def _invoke_problem(options: InvokeOptions) -> str:

@@ -32,6 +32,11 @@ class Search(msgspec.Struct, rename="camel"):
     extra_text: str = ""
 
 
+async def host_page(_: Request) -> PlainTextResponse:
+    """A route of another application."""
+    return PlainTextResponse("host")
+
+
 def shop() -> DaprFlow:
     """An app with several verbs on a path."""
     app = DaprFlow("shop")
@@ -148,10 +153,6 @@ async def test_an_own_head_handler_goes_first() -> None:
 
 async def test_a_hosts_route_with_that_verb_goes_before_405() -> None:
     """Installed, a path is shared with the host: only verbs that nobody has are 405."""
-
-    async def host_page(_: Request) -> PlainTextResponse:
-        return PlainTextResponse("host")
-
     host = Starlette(routes=[Route("/orders/{number}", host_page, methods=["PATCH"])])
     app = shop()
     app.install(host)
@@ -160,6 +161,17 @@ async def test_a_hosts_route_with_that_verb_goes_before_405() -> None:
         assert (await call.request("PATCH", "/orders/7")).body == b"host"
         assert (await call.request("GET", "/orders/7")).status == 200
         assert (await call.request("POST", "/orders/7")).status == 405
+
+
+async def test_a_wrapped_application_keeps_the_other_verbs() -> None:
+    """Wrapping, whatever is not ours is passed on, also on a path that has handlers."""
+    other = Starlette(routes=[Route("/orders/{number}", host_page, methods=["PATCH"])])
+    app = shop()
+    wrapped = app.wrap(other)
+    async with app.lifespan():
+        call = Caller(wrapped)
+        assert (await call.request("PATCH", "/orders/7")).body == b"host"
+        assert (await call.request("DELETE", "/orders/7")).status == 204
 
 
 async def test_a_server_without_raw_paths_is_served() -> None:
@@ -396,6 +408,7 @@ def test_mistakes_are_reported_at_freeze() -> None:
         (nothing, "G T", "/a", "has the verb 'G T'"),
         (nothing, "CONNECT", "/a", "has the verb 'CONNECT'"),
         (nothing, "GET", "/dapr/a", "is empty or below '/dapr'"),
+        (nothing, "POST", "/job/a", "below '/job', where a sidecar calls handlers of other kinds"),
     ]
     for function, verb, path, expected in cases:
         said = problems_of(lambda app, f=function, v=verb, p=path: app.invoke(v, p)(f))  # type: ignore[misc]
