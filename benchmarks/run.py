@@ -44,7 +44,8 @@ def _started(folder: Path, port: int) -> Iterator[tuple[Child, float]]:
         child.stop()
 
 
-def _call(port: int, method: str, path: str, body: bytes | None = None) -> bytes:
+def call(port: int, method: str, path: str, body: bytes | None = None) -> bytes:
+    """Make one request and return its answer's body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     connection.request(method, path, body, {"content-type": "application/json"})
     answer = connection.getresponse()
@@ -58,9 +59,9 @@ def _call(port: int, method: str, path: str, body: bytes | None = None) -> bytes
 def _seconds_until_handled(port: int) -> float:
     order = json.dumps({"id": "bench", "total": AMOUNT}).encode()
     began = time.perf_counter()
-    _call(port, "POST", "/v1.0/publish/pubsub/orders", order)
+    call(port, "POST", "/v1.0/publish/pubsub/orders", order)
     while time.perf_counter() < began + 10:
-        if int(_call(port, "GET", "/v1.0/state/statestore/total") or 0) >= AMOUNT:
+        if int(call(port, "GET", "/v1.0/state/statestore/total") or 0) >= AMOUNT:
             return time.perf_counter() - began
     raise BenchmarkError("the quickstart did not handle an order within 10 s")
 

@@ -116,19 +116,21 @@ class Caller:
         delivered = trace.DELIVERED.get()
         if delivered is not None:
             request = _traced(request, delivered)
-        limit = asyncio.timeout(seconds)
+        deadlines = way.deadlines
+        deadline = deadlines.begin(seconds)
         try:
-            async with limit:
-                try:
-                    return await transport.send(request)
-                except ConnectionLost as error:
-                    if not _repeatable(request):
-                        raise
-                    return await self._again(transport, request, error)
-        except TimeoutError:
-            if not limit.expired():
+            try:
+                return await transport.send(request)
+            except ConnectionLost as error:
+                if not _repeatable(request):
+                    raise
+                return await self._again(transport, request, error)
+        except asyncio.CancelledError:
+            if not deadline.was_it():
                 raise
             raise too_late(transport, request.method, request.target, seconds) from None
+        finally:
+            deadlines.end(deadline)
 
     async def call(self, request: HttpRequest) -> HttpResponse:
         """Carry ``request`` and return an answer that is not an error.

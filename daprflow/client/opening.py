@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable
 
+from daprflow.client.deadlines import Deadlines
 from daprflow.client.pushes import Pushes
 from daprflow.client.readiness import wait_until_ready
 from daprflow.settings import Settings
@@ -20,6 +21,7 @@ class Opening:
         transport: carries requests; None until the sidecar was found ready.
         settings: where the sidecar is; what was given, or what the environment said.
         version: the runtime's, once somebody had to ask for it.
+        deadlines: of the calls under way.
         pushes: what the app of this process receives; None where there is no app.
     """
 
@@ -27,6 +29,7 @@ class Opening:
         self.transport: Transport | None = None
         self.settings = settings or Settings()
         self.version: str | None = None
+        self.deadlines = Deadlines()
         self.pushes: Pushes | None = None
         self._read_environment = settings is None
         self._given = transport
@@ -56,6 +59,7 @@ class Opening:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+        self.deadlines.close()
         made, self._made, self.transport = self._made, None, None
         if made is not None:
             await made.close()

@@ -31,6 +31,7 @@ class HttpTransport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._base = settings.http_endpoint
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -47,17 +48,21 @@ class HttpTransport:
         """
         session = self._session or self._open()
         try:
-            async with session.request(
+            response = await session.request(
                 request.method,
-                URL(self.address + request.target, encoded=True),
+                URL(self._base + request.target, encoded=True),
                 data=request.body or None,
                 headers=request.headers,
                 allow_redirects=False,
-            ) as response:
+            )
+            try:
                 body = await self._read(response)
-                return HttpResponse(response.status, _headers(response), body)
+            except BaseException:
+                response.close()
+                raise
         except aiohttp.ClientError as error:
             raise self._lost(error) from error
+        return HttpResponse(response.status, _headers(response), body)
 
     async def stream(self, request: StreamedRequest, /) -> StreamedResponse:
         """Carry ``request`` in pieces, and return when the head of the answer has come.
@@ -106,7 +111,10 @@ class HttpTransport:
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """Return the body; counted after decompression, so that a small bomb stays small."""
         limit = self._settings.max_response_size
-        if (response.content_length or 0) <= limit:
+        length = response.content_length
+        if length is not None and length <= limit and "Content-Encoding" not in response.headers:
+            return await response.read()
+        if (length or 0) <= limit:
             pieces = []
             size = 0
             async for piece in response.content.iter_any():
@@ -138,4 +146,4 @@ class HttpTransport:
 
 
 def _headers(response: aiohttp.ClientResponse) -> Headers:
-    return tuple((name.lower(), value) for name, value in response.headers.items())
+    return tuple([(name.lower(), value) for name, value in response.headers.items()])
