@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from daprflow.protocol.jobs import JobRequest
 from daprflow.sidecar.clock import Clock, Timer
 from daprflow.sidecar.job_plan import (
+    JobRefused,
     Plan,
     Progress,
     begun,
@@ -56,10 +57,14 @@ class JobExists(Exception):  # noqa: N818 - named for what was found
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """A job that is not over, with its plan; ``turn`` tells its entry in the queue from older."""
+    """A job that is not over; ``turn`` tells its entry in the queue from older ones.
+
+    The plan of one that was read from the store is made for its first tick: at the start, those of
+    all jobs would take long.
+    """
 
     stored: StoredJob
-    plan: Plan
+    plan: Plan | None = None
     turn: int = 0
 
 
@@ -216,11 +221,7 @@ class JobScheduler:
     async def _open(self) -> None:
         for stored in await self._store.open():
             self._next_id = max(self._next_id, stored.id + 1)
-            try:
-                entry = _Entry(stored, plan_of(stored.job, stored.begin))
-            except ValueError as error:
-                logger.error("job '%s' of '%s' is not run: %s", stored.name, stored.app, error)  # noqa: TRY400 - the text says it all
-                continue
+            entry = _Entry(stored)
             self._entries[stored.app, stored.name] = entry
             entry.turn = next(self._turns)
             self._queue.append((stored.progress.due, entry.turn, entry))
@@ -275,8 +276,19 @@ class JobScheduler:
     def _make_up(self, entry: _Entry, now: float) -> None:
         """Leave out all missed ticks but one."""
         progress = entry.stored.progress
-        if now - progress.due > LATE:
-            entry.stored.progress = caught_up(entry.plan, progress, now)
+        if now - progress.due > LATE and (plan := self._plan(entry)) is not None:
+            entry.stored.progress = caught_up(plan, progress, now)
+
+    def _plan(self, entry: _Entry) -> Plan | None:
+        """Return a job's plan; None for one in the store that cannot be read, which is put by."""
+        if entry.plan is None:
+            stored = entry.stored
+            try:
+                entry.plan = plan_of(stored.job, stored.begin)
+            except JobRefused as error:
+                logger.error("job '%s' of '%s' is not run: %s", stored.name, stored.app, error)  # noqa: TRY400 - the text says it all
+                self._entries.pop((stored.app, stored.name), None)
+        return entry.plan
 
     # ---- ticks ----------------------------------------------------------------------------------
 
@@ -284,13 +296,13 @@ class JobScheduler:
         """Start as many of the waiting ticks as there is room for."""
         while app.waiting and app.takers and len(app.running) < RUNNING_LIMIT:
             entry = app.waiting.popleft()
-            if not self._is_alive(entry):
+            if not self._is_alive(entry) or (plan := self._plan(entry)) is None:
                 continue
             app.turn += 1
             deliver = app.takers[app.turn % len(app.takers)]
             # Counted at once, not when the loop gets to it: a test must not see a gap.
             self._work.begin()
-            task = asyncio.get_running_loop().create_task(self._run(app, entry, deliver))
+            task = asyncio.get_running_loop().create_task(self._run(app, entry, plan, deliver))
             app.running[task] = deliver
             task.add_done_callback(partial(self._ended, app))
 
@@ -299,7 +311,7 @@ class JobScheduler:
         self._pump(app)
         self._work.end()
 
-    async def _run(self, app: _App, entry: _Entry, deliver: Deliver) -> None:
+    async def _run(self, app: _App, entry: _Entry, plan: Plan, deliver: Deliver) -> None:
         """Make one call and note what follows from it."""
         stored, started = entry.stored, self._clock.now()
         try:
@@ -315,21 +327,7 @@ class JobScheduler:
             else:
                 app.waiting.append(entry)
             return
-        self._go_on(app, entry, self._after(entry, outcome, started))
-
-    def _after(self, entry: _Entry, outcome: Outcome, started: float) -> Progress | None:
-        stored = entry.stored
-        if outcome is Outcome.DONE:
-            return succeeded(entry.plan, stored.progress)
-        progress = failed(entry.plan, stored.progress, started)
-        if progress is None or not progress.attempts:
-            logger.warning(
-                "a tick of job '%s' of '%s' is given up after %d failed calls",
-                stored.name,
-                stored.app,
-                stored.progress.attempts + 1,
-            )
-        return progress
+        self._go_on(app, entry, _after(entry.stored, plan, outcome, started))
 
     def _go_on(self, app: _App, entry: _Entry, progress: Progress | None) -> None:
         stored = entry.stored
@@ -343,3 +341,18 @@ class JobScheduler:
             self._enqueue(entry, progress.due)
         else:  # the call took longer than the pause to the next, which was not missed for that
             app.waiting.append(entry)
+
+
+def _after(stored: StoredJob, plan: Plan, outcome: Outcome, started: float) -> Progress | None:
+    """Return what follows a call that began at ``started``; None where the job is over."""
+    if outcome is Outcome.DONE:
+        return succeeded(plan, stored.progress)
+    progress = failed(plan, stored.progress, started)
+    if progress is None or not progress.attempts:
+        logger.warning(
+            "a tick of job '%s' of '%s' is given up after %d failed calls",
+            stored.name,
+            stored.app,
+            stored.progress.attempts + 1,
+        )
+    return progress

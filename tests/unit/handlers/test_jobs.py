@@ -17,6 +17,7 @@ from daprflow import (
     Router,
 )
 from daprflow.testing import TestSidecar
+from tests.helpers.asgi import call_asgi
 
 
 class Limits(msgspec.Struct):
@@ -198,3 +199,35 @@ async def test_data_that_does_not_fit() -> None:
         await dapr.client.schedule("a", {"daily": "many"}, every="10s")
         await dapr.advance(timedelta(seconds=11))
         assert await dapr.client.job("a") is not None
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "headers", "status"),
+    [
+        ("POST", "/job/a", {}, 200),
+        ("POST", "/job/a b", {}, 200),
+        ("POST", "/job/unknown", {}, 500),
+        ("POST", "/job/", {}, 500),
+        ("GET", "/job/a", {}, 500),
+        ("POST", "/job/a", {"dapr-caller-app-id": "evil"}, 403),
+        ("POST", "/job/unknown", {"dapr-callee-app-id": "shop"}, 403),
+        ("POST", "/job", {}, 404),
+        ("POST", "/jobs/a", {}, 404),
+    ],
+)
+async def test_paths(
+    verb: str,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Only the sidecar fires jobs; an unknown one is 500, since 404 would end its tick for good."""
+    app = DaprFlow("shop")
+    app.job("a")(takes_nothing)
+    app.job("a b")(takes_nothing)
+    async with app.lifespan():
+        answer = await call_asgi(app, verb, path, tuple(headers.items()), b"")
+    assert answer.status == status
+    if "unknown" in path and status == 500:
+        assert "known jobs: /job/a, /job/a%20b;" in caplog.text

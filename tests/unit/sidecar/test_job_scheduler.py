@@ -12,6 +12,7 @@ from daprflow.protocol.jobs import Constant, FailurePolicy, JobRequest
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.engine import Work
+from daprflow.sidecar.job_plan import Progress
 from daprflow.sidecar.job_scheduler import RUNNING_LIMIT, JobExists, JobScheduler, Outcome
 from daprflow.sidecar.job_store import MemoryJobStore, SqliteJobStore, StoredJob
 
@@ -329,3 +330,22 @@ async def test_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
         await scheduler.open()
     assert file.read_bytes().startswith(b"not a database")
     await scheduler.close()
+
+
+async def test_a_stored_job_that_cannot_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A job that another version kept is told of and put by; the others run."""
+    store = SqliteJobStore(tmp_path)
+    await store.open()
+    job = JobRequest(schedule="@fortnightly")
+    for number, stored in enumerate((job, JobRequest(due_time="0s")), 1):
+        progress = Progress(START, 0, 0, START)
+        await store.put(StoredJob(number, "shop", f"j{number}", stored, START, progress))
+    await store.close()
+    async with bench(tmp_path) as it:
+        taker = Taker(it.clock)
+        it.scheduler.attach("shop", taker)
+        await it.advance(1)
+        assert taker.ticks == [("j2", 0)]
+    assert "job 'j1' of 'shop' is not run: schedule '@fortnightly' is not known" in caplog.text
