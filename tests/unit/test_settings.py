@@ -68,6 +68,25 @@ def test_everything_else_is_read() -> None:
     assert (settings.health_timeout, settings.http_timeout) == (0.0, 2.5)
 
 
+def test_the_limits_of_the_official_sdk_are_read() -> None:
+    """Retries, deadlines and gRPC's address have its names and its meaning."""
+    settings = Settings.from_env(
+        {
+            "DAPR_API_MAX_RETRIES": "-1",
+            "DAPR_API_TIMEOUT_SECONDS": "1.5",
+            "DAPR_GRPC_MAX_INBOUND_MESSAGE_SIZE_BYTES": "8388608",
+            "DAPR_RUNTIME_HOST": "::1",
+            "DAPR_GRPC_PORT": "50002",
+        }
+    )
+
+    assert (settings.max_attempts, settings.api_timeout) == (-1, 1.5)
+    assert settings.grpc_max_message_size == 8 * 1024 * 1024
+    assert settings.grpc_endpoint == "[::1]:50002"
+    url = Settings.from_env({"DAPR_GRPC_ENDPOINT": "dapr.example:443?tls=true"})
+    assert url.grpc_endpoint == "dapr.example:443?tls=true"
+
+
 def test_an_empty_variable_counts_as_unset() -> None:
     """Manifests often set a variable to nothing; that is the default."""
     names = ("DAPR_HTTP_ENDPOINT", "DAPR_RUNTIME_HOST", "DAPR_HTTP_PORT", "DAPR_HEALTH_TIMEOUT")
@@ -88,6 +107,11 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("DAPR_HEALTH_TIMEOUT", "nan"),
         ("DAPR_HEALTH_TIMEOUT", "inf"),
         ("DAPR_HTTP_TIMEOUT_SECONDS", "0"),
+        ("DAPR_API_TIMEOUT_SECONDS", "0"),
+        ("DAPR_API_MAX_RETRIES", "-2"),
+        ("DAPR_API_MAX_RETRIES", "1.5"),
+        ("DAPR_GRPC_PORT", "0"),
+        ("DAPR_GRPC_MAX_INBOUND_MESSAGE_SIZE_BYTES", "-1"),
         ("DAPR_HTTP_ENDPOINT", "127.0.0.1:3500"),
         ("DAPR_HTTP_ENDPOINT", "ftp://127.0.0.1"),
         ("DAPR_HTTP_ENDPOINT", "http://:3500"),
