@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from daprflow.protocol.configuration_file import ConfigurationResource, PipelineHandler
 from daprflow.protocol.http import HttpRequest
 from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
 from daprflow.sidecar.clock import VirtualClock
@@ -18,7 +20,7 @@ from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
 from tests.helpers.http_client import RawClient
 from tests.helpers.recording import RecordingApp, serve
-from tests.helpers.sidecar import Components, in_process_sidecar
+from tests.helpers.sidecar import Components, in_process_sidecar, resources
 from tests.helpers.subscribers import JSON, Subscribed, subscribed
 
 STORE: Components = {"store": ("state.in-memory", {})}
@@ -171,13 +173,46 @@ async def test_row_6_dots_in_an_invocation(tmp_path: Path) -> None:
     assert len(app.to("/y")) == 1
 
 
-async def test_row_7_percent_signs_in_a_method(tmp_path: Path) -> None:
+async def test_row_6_percent_signs_in_a_method(tmp_path: Path) -> None:
     """Row 7: an escaped percent sign reaches the app as it came."""
     app = RecordingApp()
     async with in_process_sidecar(tmp_path, STORE, app) as sidecar:
         request = HttpRequest("GET", "/v1.0/invoke/app1/method/a%2541")
         assert (await sidecar.exchange.send(request)).status == 200
     assert app.calls[-1].target == "/a%2541"
+
+
+async def test_row_7_a_component_edited_for_the_worse(tmp_path: Path) -> None:
+    """An edited component that cannot be opened leaves the one in use where it is."""
+    async with in_process_sidecar(tmp_path, STORE) as sidecar:
+        await sidecar.exchange.send(
+            HttpRequest("POST", "/v1.0/state/store", JSON, b'[{"key":"a","value":1}]')
+        )
+        where = MetadataItem("connectionString", str(tmp_path))
+        bad = ComponentResource("store", "state.sqlite", metadata=(where,), source="a.yaml:1")
+        (problem,) = await sidecar.runtime.reload(Resources((bad,)))
+        assert "a.yaml:1" in problem
+        answer = await sidecar.exchange.send(HttpRequest("GET", "/v1.0/state/store/a"))
+        assert answer.body == b"1"
+
+
+async def test_row_10_no_token_no_success(tmp_path: Path) -> None:
+    """A call that needs a token, and gets none, is a failure to its caller."""
+    metadata = {
+        "clientID": "id",
+        "clientSecret": "secret",
+        "scopes": "a",
+        "tokenURL": "http://127.0.0.1:1/",
+        "headerName": "authorization",
+    }
+    given = resources({"m": ("middleware.http.oauth2clientcredentials", metadata)})
+    handler = PipelineHandler("m", "middleware.http.oauth2clientcredentials")
+    files = replace(given, configuration=ConfigurationResource(app_http_pipeline=(handler,)))
+    app = RecordingApp()
+    async with in_process_sidecar(tmp_path, {}, app, files=files) as sidecar:
+        request = HttpRequest("GET", "/v1.0/invoke/app1/method/a")
+        assert (await sidecar.exchange.send(request)).status == 500
+    assert app.calls == []
 
 
 def test_page_and_tests_agree() -> None:
@@ -188,5 +223,5 @@ def test_page_and_tests_agree() -> None:
         line.split("|")[1].strip() for line in lines if line.startswith("| ") and "#" not in line
     ]
     tested = {name.split("_")[2] for name in globals() if name.startswith("test_row_")}
-    assert rows == sorted(tested)
+    assert rows == sorted(tested, key=int)
     assert len(rows) <= 10
