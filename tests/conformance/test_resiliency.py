@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +12,20 @@ import msgspec
 import pytest
 
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest
+from daprflow.sidecar.blocks.state import StateBlock
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
+from daprflow.sidecar.components.base import ComponentError, StateWrite
+from daprflow.sidecar.components.state_in_memory import InMemoryState
 from daprflow.sidecar.engine import Engine
 from daprflow.sidecar.http_api import HttpApi
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
+from tests.helpers.components import context
 from tests.helpers.policies import policy_files, with_policies
 from tests.helpers.recording import DONE, Answer, Call, RecordingApp
+from tests.helpers.sidecar import InProcessSidecar, in_process_sidecar
 from tests.helpers.subscribers import DURABLE, PUBSUB, Subscribed, subscribed
 from tests.helpers.timing import until
 
@@ -419,3 +425,92 @@ async def test_an_app_restart_in_the_middle(tmp_path: Path) -> None:
         await runtime.reconnect()
         await app.found.arrived("/bare", before + 1)
         assert len(await app.found.settled("/bare")) == before + 1
+
+
+# ---- calls on components ------------------------------------------------------------------------
+
+
+class FailingState(InMemoryState):
+    """A state store whose first writes fail, as those on a server that is away."""
+
+    left = 0
+    calls = 0
+
+    async def write(self, write: StateWrite, /) -> None:
+        """Fail, or write."""
+        self.calls += 1
+        if self.left:
+            self.left -= 1
+            raise ComponentError("no connection")
+        await super().write(write)
+
+
+@contextlib.asynccontextmanager
+async def flaky_store(
+    root: Path, outbound: str, failures: int
+) -> AsyncIterator[tuple[InProcessSidecar, FailingState]]:
+    """Start a sidecar with a state store under a policy whose first writes fail."""
+    clock = VirtualClock(START)
+    text = f"{POLICIES}    components: {{store: {{outbound: {outbound}}}}}"
+    files = with_policies(root / "files", {"store": ("state.in-memory", {})}, text)
+    store = FailingState(context(root, clock, "state.in-memory"))
+    store.left = failures
+    async with in_process_sidecar(root, {}, clock=clock, files=files) as sidecar:
+        runtime = sidecar.runtime
+        (loaded,) = runtime.components
+        guarded = runtime.resiliency.guard("store", "state", store)
+        runtime.components = [dataclasses.replace(loaded, instance=guarded)]
+        runtime.state = StateBlock(runtime)
+        yield sidecar, store
+
+
+async def save(sidecar: InProcessSidecar, etag: str = "") -> HttpResponse:
+    """Save one item while virtual time goes on."""
+    item = {"key": "a", "value": 1} | ({"etag": etag} if etag else {})
+    request = HttpRequest("POST", "/v1.0/state/store", (), msgspec.json.encode([item]))
+    task = asyncio.ensure_future(sidecar.exchange.send(request))
+    await until(sidecar.clock, task.done)
+    return await task
+
+
+async def test_a_save_is_tried_again(tmp_path: Path) -> None:
+    """A save that the store fails is tried again under its outbound policy."""
+    async with flaky_store(tmp_path, "{retry: twice}", 2) as (sidecar, store):
+        assert (await save(sidecar)).status == 204
+        assert store.calls == 3
+        assert sidecar.clock.now() - START == pytest.approx(2.0)
+
+
+async def test_an_open_breaker_of_a_store(tmp_path: Path) -> None:
+    """While the store's breaker is open a call gets Dapr's error with the breaker's text."""
+    async with flaky_store(tmp_path, "{circuitBreaker: cb}", 9) as (sidecar, store):
+        texts = [msgspec.json.decode((await save(sidecar)).body)["message"] for _ in range(3)]
+        assert [text.rpartition(": ")[2] for text in texts] == [
+            "no connection", "no connection", "circuit breaker is open",
+        ]  # fmt: skip
+        assert store.calls == 2
+
+
+async def test_an_etag_mismatch_is_final(tmp_path: Path) -> None:
+    """A save with a stale ETag is refused at once, however many retries there are."""
+    async with flaky_store(tmp_path, "{retry: always}", 0) as (sidecar, store):
+        assert (await save(sidecar)).status == 204
+        assert (await save(sidecar, "00000000-0000-0000-0000-000000000000")).status == 409
+        assert store.calls == 2
+
+
+async def test_policies_change_while_the_sidecar_runs(tmp_path: Path) -> None:
+    """After a reload calls and deliveries follow the new file, and the app is asked again."""
+    text = f"{POLICIES}    components: {{pubsub: {{inbound: {{retry: twice}}}}}}"
+    files = with_policies(tmp_path / "files", DURABLE, text)
+    clock = VirtualClock(START)
+    async with subscribed(tmp_path, [ORDERS, DEAD], files=files, clock=clock) as found:
+        attempts = Attempts(clock, [BOOM])
+        found.app.computed["/orders"] = attempts
+        fewer = text.replace("maxRetries: 2", "maxRetries: 0")
+        changed = with_policies(tmp_path / "files", DURABLE, fewer)
+        assert await found.sidecar.runtime.reload(changed) == ()
+        assert len(found.app.to("/dapr/subscribe")) == 2
+        await found.publish("orders", 1)
+        await found.arrived("/dead")
+        assert attempts.times == [0.0]
