@@ -42,12 +42,12 @@ class TestSidecar:
 
     Inside ``async with TestSidecar(app) as dapr:`` the app runs as under a server, its lifespan
     included, and its client talks to an embedded engine that keeps everything in memory. Time in
-    that engine (retries, crons, time to live, waits of batches) stands still until `advance`;
+    that engine (retries, jobs, crons, time to live, waits of batches) stands still until `advance`;
     the event loop's time is real.
 
     State stores, brokers, configuration stores and lock stores that the app names are made when
     they are first used, unless ``resources_path`` says what there is. The app's crons are always
-    there.
+    there, and so are the jobs that its handlers have schedules for.
 
     Args:
         app: the app under test.
