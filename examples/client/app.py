@@ -22,7 +22,7 @@ orders = Topic(
 app = DaprFlow("shop")
 
 
-@app.topic(orders)
+@app.topic(orders, dead_letter="orders-dead")
 async def on_order(order: Order) -> None:
     print("order", order.id)
 
