@@ -286,6 +286,17 @@ async def calls(client: Client) -> None:
     await sweep(client=client)
     await client.publish(orders, Order("o2", 1))
     await client.publish("pubsub", "orders", {"id": "o2"})
+    await client.publish(orders, Order("o2", 1), ttl=timedelta(hours=1), id="e1", raw=False)
+    await client.publish(orders, CloudEvent(id="1", source="s", type="t", data=Order("o2", 1)))
+    await client.publish_many(orders, [Order("o2", 1)], subject="s")
+    assert_type((await client.request("app", "m", verb="GET")).json(Order), Order)
+    async with client.stream("app", "m") as streamed:
+        assert_type([chunk async for chunk in streamed], list[bytes])
+    assert_type(await client.bind("b", "get"), bytes)
+    assert_type((await client.bind("b", "get", returns=Order)).data, Order)
+    assert_type((await client.secrets("vault"))["a"], str)
+    assert_type((await client.metadata()).version, str)
+    assert_type(client.with_options(timeout=1), Client)
     assert_type(await client.invoke(quote, Order("o1", 5)), int)
     assert_type(await client.invoke(total), int)
 

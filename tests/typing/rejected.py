@@ -30,6 +30,9 @@ async def wrong_payloads(client: Client) -> None:
     await client.publish(orders, Order("o1", 1))
     await client.publish(orders, Receipt("x"))  # refused: misc
     await client.publish(receipts, "x")  # refused: misc
+    await client.publish_many(orders, [Receipt("x")])  # refused: misc
+    await client.publish(orders, Order("o1", 1), subjekt="s")  # refused: call-overload
+    await client.request("app", "m", ver="GET")  # refused: call-arg
     await client.invoke(price, "x")  # refused: misc
     await client.invoke(quote, Receipt("x"))  # refused: misc
     price(Order("o1", 1))  # refused: operator
