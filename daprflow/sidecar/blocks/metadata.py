@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.protocol.documents import Rule, Subscription
 from daprflow.protocol.gojson import encode_go
 from daprflow.sidecar.blocks.pubsub_wanted import Wanted
@@ -69,6 +70,7 @@ class _ActorRuntime(msgspec.Struct, frozen=True, rename="camel"):
 class _Document(_Shape, frozen=True):
     id: str
     runtime_version: str
+    enabled_features: tuple[str, ...] = ()
     components: tuple[_Component, ...] = ()
     extended: dict[str, str] = {}
     subscriptions: tuple[_Subscription, ...] = ()
@@ -91,6 +93,7 @@ class MetadataBlock:
         document = _Document(
             id=runtime.app_id,
             runtime_version=RUNTIME_VERSION,
+            enabled_features=features(runtime.resources.configuration),
             components=tuple(
                 _Component(
                     loaded.resource.name,
@@ -108,6 +111,12 @@ class MetadataBlock:
             resiliencies=tuple(map(_Named, runtime.resiliency.names)),
         )
         return encode_go(document)
+
+
+def features(configuration: ConfigurationResource) -> tuple[str, ...]:
+    """Return the features that are on; what a configuration turns on is shown whatever it is."""
+    stated = {"HotReload": True, **dict(configuration.features)}
+    return tuple(sorted(name for name, enabled in stated.items() if enabled))
 
 
 def _subscriptions(subscriptions: Sequence[Wanted]) -> tuple[_Subscription, ...]:

@@ -41,6 +41,7 @@ def test_a_sidecar_without_anything(tmp_path: Path) -> None:
     assert found == {
         "id": "a<b",
         "runtimeVersion": "1.18.3",
+        "enabledFeatures": ["HotReload"],
         "extended": {"daprRuntimeVersion": "1.18.3"},
         "appConnectionProperties": {"protocol": "http", "channelAddress": "127.0.0.1"},
         "actorRuntime": {"runtimeStatus": "DISABLED", "hostReady": True},
