@@ -38,7 +38,8 @@ def of(response: HttpResponse) -> SidecarError:
     if not fault.code and _is_page(response):
         return garbage(response, "it is an HTML page")
     kind: type[SidecarError] = SidecarError
-    if fault.code.endswith("_NOT_FOUND") or response.status == NOT_FOUND:
+    missing = fault.code.endswith("_NOT_FOUND") or response.status == NOT_FOUND
+    if missing or "couldn't find output binding" in fault.message:
         kind = NotFound
     elif _conflict(response.status, fault.code, fault.message):
         kind = EtagMismatch

@@ -24,6 +24,8 @@ KEEPALIVE = 4.0
 the sidecar: a POST that meets a closing connection could not be repeated."""
 
 CONNECTIONS = 256
+_UNSENT = ("content-type", "user-agent")
+_UNSENT_NEARBY = (*_UNSENT, "accept", "accept-encoding")  # compression costs more than loopback
 
 
 class HttpTransport:
@@ -103,7 +105,7 @@ class HttpTransport:
             timeout=aiohttp.ClientTimeout(),  # the client's own cancels
             headers={"dapr-api-token": token} if token else None,
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("content-type", "user-agent"),
+            skip_auto_headers=_UNSENT_NEARBY if self._settings.loopback else _UNSENT,
             trust_env=not self._settings.loopback,
         )
         return self._session

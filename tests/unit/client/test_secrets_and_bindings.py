@@ -118,7 +118,7 @@ async def test_a_binding_that_fails_is_an_error(client: Client, sidecar: SmallSi
         "error invoking output binding x: couldn't find output binding x",
     )
 
-    with pytest.raises(SidecarError, match="couldn't find output binding x"):
+    with pytest.raises(NotFound, match="couldn't find output binding x"):
         await client.bind("x", "create")
 
 
