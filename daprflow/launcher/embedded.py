@@ -137,7 +137,7 @@ class Embedded:
         """Connect to the app's next process; changed schedules become changed components."""
         runtime, self._app = self._running(), app
         resources = await asyncio.to_thread(self._read)
-        lines = resources.problems or await self._apply(resources)
+        lines = (*resources.problems, *resources.left_out) or await self._apply(resources)
         for line in lines:
             logger.error("%s (refused: what ran before goes on)", line)
         await runtime.reconnect()

@@ -64,7 +64,8 @@ class ResourceWatch:
         resources = await self.settled()
         if resources is None:
             return
-        lines = resources.problems or tuple(await self._apply(resources))
+        lines = (*resources.problems, *resources.left_out)
+        lines = lines or tuple(await self._apply(resources))
         for line in lines:
             logger.error("%s (refused: what ran before goes on)", line)
         if not lines:
@@ -86,7 +87,7 @@ class ResourceWatch:
     def _pauses(self, current: Stamp, resources: Resources) -> int:
         names = {name for name, _, size in current if size}
         gone = any(name not in names for name, _, _ in self._stamp)
-        return DOUBTFUL_PAUSES if gone or resources.problems else 1
+        return DOUBTFUL_PAUSES if gone or resources.problems or resources.left_out else 1
 
 
 def stamp(folders: Sequence[Path], files: Sequence[Path] = ()) -> Stamp:

@@ -99,19 +99,29 @@ async def test_what_is_as_before(tmp_path: Path) -> None:
     assert await watch.settled() is None
 
 
-async def test_a_bad_edit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+BAD_POLICY = """apiVersion: dapr.io/v1alpha1
+kind: Resiliency
+metadata: {name: r}
+spec: {policies: {timeouts: {quick: soon}}}
+"""
+
+
+@pytest.mark.parametrize(("bad", "line"), [("kind: [", 1), (BAD_POLICY, 4)])
+async def test_a_bad_edit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bad: str, line: int
+) -> None:
     """A bad edit is one line with file and line, and is not handed over; the next good one is."""
     taken = Taken(tmp_path)
     async with watching(taken):
         await saved(taken, tmp_path / "a.yaml", store("a"))
-        (tmp_path / "a.yaml").write_text("kind: [", encoding="utf-8")
+        (tmp_path / "a.yaml").write_text(bad, encoding="utf-8")
         async with asyncio.timeout(20):
             while "refused" not in caplog.text:  # noqa: ASYNC110 - a log has no event
                 await asyncio.sleep(0.02)
         given = len(taken.names)
         await saved(taken, tmp_path / "a.yaml", store("b"))
     assert taken.names[given] == ["b"]
-    assert f"{tmp_path / 'a.yaml'}:1: " in caplog.text
+    assert f"{tmp_path / 'a.yaml'}:{line}: " in caplog.text
     assert ["a"] in taken.names[:given]
 
 
