@@ -133,13 +133,8 @@ async def test_unknown_routes(sidecar: InProcessSidecar, method: str, target: st
 @pytest.mark.parametrize(
     "target",
     [
-        "/v1.0-alpha1/lock/l",
-        "/v1.0/configuration/c",
         "/v1.0/actors/T/1/method/m",
-        "/v1.0/jobs/j",
         "/v1.0/workflows/dapr/x",
-        "/v1.0-alpha2/conversation/c/converse",
-        "/v1.0-alpha1/crypto/c/encrypt",
     ],
 )
 async def test_unsupported_calls(sidecar: InProcessSidecar, target: str) -> None:

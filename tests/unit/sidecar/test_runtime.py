@@ -296,9 +296,9 @@ async def test_close_waits_for_what_is_in_flight(tmp_path: Path) -> None:
 async def test_a_component_that_cannot_open_stops_the_start(tmp_path: Path) -> None:
     """The error names the component; what was open is closed again."""
     engine = Engine(VirtualClock(), None, tmp_path)
-    components: Components = {"ok": ("state.in-memory", {}), "bad": ("state.nothing", {})}
+    components: Components = {"ok": ("state.in-memory", {}), "bad": ("stat.nothing", {})}
     runtime = Runtime(engine, RuntimeOptions("app1"), resources(components), None)
-    with pytest.raises(ComponentError, match=r"component 'bad'.*'state\.nothing'.*state\.sqlite"):
+    with pytest.raises(ComponentError, match=r"component 'bad'.*'stat\.nothing'.*state\.sqlite"):
         await runtime.open()
     assert not engine.runtimes
     await engine.close()

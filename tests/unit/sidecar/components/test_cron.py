@@ -9,7 +9,6 @@ import pytest
 from daprflow.sidecar.clock import Timer, VirtualClock
 from daprflow.sidecar.components.base import BindingMessage, ComponentError, Nack
 from daprflow.sidecar.components.binding_cron import CronBinding, go_time
-from daprflow.sidecar.components.registry import COMPONENTS, supported
 from tests.helpers.components import context
 
 START = 1_700_000_000.0
@@ -133,16 +132,3 @@ async def test_a_date_that_never_comes(tmp_path: Path) -> None:
     """A schedule without any date is refused at the start."""
     with pytest.raises(ComponentError, match="invalid schedule '0 0 0 31 2 \\*'"):
         await binding(tmp_path, VirtualClock(), "0 0 0 31 2 *").open()
-
-
-@pytest.mark.parametrize("kind", sorted(COMPONENTS))
-def test_every_registered_type_can_be_made(tmp_path: Path, kind: str) -> None:
-    """Each registered type has a factory that makes something with features."""
-    made = COMPONENTS[kind](context(tmp_path, VirtualClock(), kind))
-    assert isinstance(made.capabilities, tuple)
-    assert kind in supported(kind.partition(".")[0])
-
-
-def test_types_of_an_unknown_kind() -> None:
-    """For a kind that is not there every type is listed."""
-    assert set(supported("crypto")) == set(COMPONENTS)

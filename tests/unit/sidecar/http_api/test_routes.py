@@ -194,17 +194,9 @@ async def test_other_scopes(api: Api) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "/v1.0/configuration/c?key=a",
-        "/v1.0-alpha1/lock/l",
-        "/v1.0-alpha1/unlock/l",
         "/v1.0/actors/T/1/method/m",
-        "/v1.0/jobs/j",
-        "/v1.0-alpha1/jobs/j",
         "/v1.0/workflows/dapr/w/start",
         "/v1.0-beta1/workflows/dapr/i",
-        "/v1.0-alpha2/conversation/c/converse",
-        "/v1.0-alpha1/crypto/c/encrypt",
-        "/v1.0-alpha1/subtlecrypto/c/getkey",
     ],
 )
 async def test_blocks_that_are_not_offered(api: Api, target: str) -> None:
