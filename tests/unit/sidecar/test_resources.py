@@ -171,8 +171,7 @@ def test_types_that_may_be_missing(tmp_path: Path) -> None:
 def test_other_kinds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Another kind of Dapr's is passed over with a warning, anything else in silence."""
     caplog.set_level(logging.WARNING)
-    kinds = ("WorkflowAccessPolicy", "Pod")
-    text = "apiVersion: dapr.io/v1alpha1\nkind: {}\n---\nkind: {}\n---\n- 1\n---\n".format(*kinds)
+    text = (
         "apiVersion: dapr.io/v1alpha1\nkind: WorkflowAccessPolicy\n---\nkind: Pod\n---\n- 1\n---\n"
     )
     assert load(tmp_path, text) == Resources()
