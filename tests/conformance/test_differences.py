@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -12,14 +13,17 @@ from daprflow.protocol.configuration_file import ConfigurationResource, Pipeline
 from daprflow.protocol.http import HttpRequest
 from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
 from daprflow.sidecar.clock import VirtualClock
-from daprflow.sidecar.components.base import ComponentError
+from daprflow.sidecar.components.base import ComponentError, Message, Nack, PubSub, Undelivered
+from daprflow.sidecar.components.registry import COMPONENTS
 from daprflow.sidecar.engine import Engine
 from daprflow.sidecar.http_api.app import HttpApi
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
+from tests.helpers.components import context
 from tests.helpers.http_client import RawClient
 from tests.helpers.recording import RecordingApp, serve
+from tests.helpers.servers import redis_server
 from tests.helpers.sidecar import Components, in_process_sidecar, resources
 from tests.helpers.subscribers import JSON, Subscribed, subscribed
 
@@ -174,7 +178,7 @@ async def test_row_6_dots_in_an_invocation(tmp_path: Path) -> None:
 
 
 async def test_row_6_percent_signs_in_a_method(tmp_path: Path) -> None:
-    """Row 7: an escaped percent sign reaches the app as it came."""
+    """Row 6: an escaped percent sign reaches the app as it came."""
     app = RecordingApp()
     async with in_process_sidecar(tmp_path, STORE, app) as sidecar:
         request = HttpRequest("GET", "/v1.0/invoke/app1/method/a%2541")
@@ -194,6 +198,46 @@ async def test_row_7_a_component_edited_for_the_worse(tmp_path: Path) -> None:
         assert "a.yaml:1" in problem
         answer = await sidecar.exchange.send(HttpRequest("GET", "/v1.0/state/store/a"))
         assert answer.body == b"1"
+
+
+async def test_row_8_one_of_the_missed_ticks(tmp_path: Path) -> None:
+    """Of ticks that were missed while the app was away, one is made up for."""
+    app = RecordingApp()
+    async with in_process_sidecar(tmp_path, {}, app) as sidecar:
+        body = b'{"schedule":"@every 10s"}'
+        await sidecar.exchange.send(HttpRequest("POST", "/v1.0/jobs/a", (), body))
+        await sidecar.runtime.pause()
+        sidecar.clock.move_to(sidecar.clock.now() + 105)
+        assert app.to("/job/a") == []
+        await sidecar.runtime.reconnect()
+        await sidecar.engine.work.idle()
+        assert len(app.to("/job/a")) == 1
+
+
+async def test_row_9_nothing_is_lost_while_an_app_is_away(tmp_path: Path) -> None:
+    """On Redis an event that did not get to the app stays pending; a refused one does not."""
+    reached = {Undelivered: 1, Nack: 0}
+    async with redis_server() as server:
+        for outcome, pending in reached.items():
+            seen = asyncio.Event()
+
+            async def receive(
+                message: Message, outcome: type[Nack] = outcome, seen: asyncio.Event = seen
+            ) -> None:
+                seen.set()
+                raise outcome("not now")
+
+            topic = outcome.__name__
+            given = {**server.metadata, "consumerID": "app1"}
+            made = context(tmp_path, VirtualClock(), "pubsub.redis", **given)
+            pubsub = cast("PubSub", COMPONENTS["pubsub.redis"](made))
+            await pubsub.open()
+            stop = await pubsub.subscribe(topic, "app1", {}, receive)
+            await pubsub.publish(Message(topic, b"x"))
+            await asyncio.wait_for(seen.wait(), 10)
+            await stop()
+            await pubsub.close()
+            assert (await server.client.xpending(topic, "app1"))["pending"] == pending
 
 
 async def test_row_10_no_token_no_success(tmp_path: Path) -> None:
