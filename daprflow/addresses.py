@@ -103,8 +103,8 @@ class Endpoint(Generic[In, Out]):
         self.verb = found[1].upper() if found else "POST"
         self.method = found[2].strip("/") if found else method
         self._app_id = app_id
-        self._takes = type(None) if takes is None else takes
-        self._returns = type(None) if returns is None else returns
+        self._takes: Any = type(None) if takes is None else takes
+        self._returns: Any = type(None) if returns is None else returns
 
     @property
     def app_id(self) -> str:
@@ -114,12 +114,14 @@ class Endpoint(Generic[In, Out]):
     @property
     def takes(self) -> type[In]:
         """The type of the request's payload; ``NoneType`` where there is none."""
-        return self._takes
+        takes: type[In] = self._takes
+        return takes
 
     @property
     def returns(self) -> type[Out]:
         """The type of the answer."""
-        return self._returns
+        returns: type[Out] = self._returns
+        return returns
 
     @property
     def address(self) -> str:

@@ -71,7 +71,7 @@ class _Typed(msgspec.Struct, frozen=True):
 
 
 _list = msgspec.json.Decoder(tuple[msgspec.Raw, ...])
-_known = msgspec.json.Decoder(Known)
+_known: msgspec.json.Decoder[Detail] = msgspec.json.Decoder(Known)
 _typed = msgspec.json.Decoder(_Typed)
 
 
