@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import httpx2
+import msgspec
 import uvloop
 
 from daprflow.client import Client
@@ -24,10 +25,17 @@ JSON = "application/json"
 Call = Callable[[], Awaitable[object]]
 
 
+class Order(msgspec.Struct):
+    """What is stored, as an app declares it."""
+
+    id: str
+    total: int
+
+
 def _of_client(client: Client, work: str) -> Call:
     if work == "state":
         store = client.state(STORE)
-        return lambda: store.get(KEY, dict[str, int | str])
+        return lambda: store.get(KEY, Order)
     return lambda: client.request("bench", METHOD, BODY, content_type=JSON)
 
 

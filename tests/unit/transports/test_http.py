@@ -99,8 +99,12 @@ async def test_no_token_no_header(served: tuple[SmallSidecar, str]) -> None:
     sidecar, url = served
     async with Client(Settings(http_endpoint=url)) as client:
         await client.state("s").get("k", int)
+        await client.request("app", "method")
 
-    assert sidecar.headers[0].keys() <= {"host", "accept", "accept-encoding"}
+    assert sidecar.headers[0].keys() == {"host", "accept", "accept-encoding", "user-agent"}
+    assert sidecar.headers[0]["accept-encoding"] == "identity"
+    assert sidecar.headers[0]["user-agent"] == "daprflow"
+    assert "content-type" not in sidecar.headers[1]
 
 
 async def test_a_redirect_is_an_answer(served: tuple[SmallSidecar, str]) -> None:
