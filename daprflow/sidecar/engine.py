@@ -15,7 +15,7 @@ from daprflow.sidecar.job_store import JobStore, MemoryJobStore, SqliteJobStore
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
 
-SHARED_KINDS = frozenset({"state", "pubsub", "lock", "configuration"})
+SHARED_KINDS = frozenset({"state", "pubsub", "lock", "configuration", "crypto"})
 """Kinds whose instances hold data that several apps see; the others belong to one app."""
 
 
@@ -197,10 +197,13 @@ class Engine:
 
 def _identity(context: ComponentContext) -> _Identity:
     kind = context.type.partition(".")[0]
-    return _Identity(
-        name=context.name,
-        type=context.type,
-        version=context.version,
-        metadata=tuple(sorted(context.metadata.items())),
-        owner="" if kind in SHARED_KINDS else context.app_id,
-    )
+    type_, version = context.type, context.version
+    metadata = tuple(sorted(context.metadata.items()))
+    if context.stands_in and kind in SHARED_KINDS:
+        built_in = f"{kind}.daprflow"
+        if built_in in COMPONENTS:  # also for those who name that one
+            type_, version = built_in, "v1"
+        if kind != "pubsub":  # whose metadata `OnePerName` looks at
+            metadata = ()
+    owner = "" if kind in SHARED_KINDS else context.app_id
+    return _Identity(context.name, type_, version, metadata, owner)

@@ -6,7 +6,7 @@ from daprflow.sidecar.sqlite import SqliteWriter, versioned
 
 FILE = "engine.db"
 APPLICATION_ID = 0x64665F65
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 EVENTS = (
     """CREATE TABLE IF NOT EXISTS event_groups (
         id INTEGER PRIMARY KEY,
@@ -23,6 +23,10 @@ EVENTS = (
         attempt INTEGER NOT NULL,
         due REAL NOT NULL,
         expires REAL
+    )""",
+    """CREATE TABLE IF NOT EXISTS event_numbers (
+        group_id INTEGER PRIMARY KEY,
+        last INTEGER NOT NULL
     )""",
 )
 CONFIGURATION = (

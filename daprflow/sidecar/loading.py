@@ -203,6 +203,7 @@ class Loader:
             base_dir=self._engine.base_dir,
             source=resource.source,
             siblings=self._engine,
+            stands_in=stand_in is not None,
         )
         if stand_in is not None:
             logger.warning("%s: no '%s' here; %s", _place(resource), resource.type, stand_in.text)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from daprflow.protocol import faults
 from daprflow.protocol.http import JSON, Headers, HttpRequest
-from daprflow.sidecar.channel.base import AppChannel, AppUnreachable
+from daprflow.sidecar.channel.base import AppAway, AppChannel, AppUnreachable
 from daprflow.sidecar.components.base import (
     BindingAnswer,
     BindingMessage,
@@ -18,6 +18,7 @@ from daprflow.sidecar.components.base import (
     InputBinding,
     Nack,
     OutputBinding,
+    Undelivered,
 )
 from daprflow.sidecar.resiliency.breaker import Refused
 from daprflow.sidecar.resiliency.deadline import TimedOut
@@ -173,6 +174,7 @@ async def _deliver(item: _Input, channel: AppChannel, message: BindingMessage) -
     """Post one event; any 2xx is an acknowledgement.
 
     Raises:
+        Undelivered: it did not get to the app.
         Nack: the app did not take it.
     """
     request = HttpRequest("POST", item.path, _headers(message.metadata), message.data)
@@ -180,7 +182,7 @@ async def _deliver(item: _Input, channel: AppChannel, message: BindingMessage) -
         answer = await channel.send(request)
     except AppUnreachable as error:
         logger.warning("binding '%s': the app could not be reached: %s", item.name, error)
-        raise Nack(str(error)) from error
+        raise _not_taken(error) from error
     if not _is_success(answer.status):
         logger.warning(
             "binding '%s': the app answered POST %s with status %d",
@@ -197,6 +199,7 @@ async def _deliver_under(
     """Post one event as often as ``policy`` says; as in the real runtime only 200 ends that early.
 
     Raises:
+        Undelivered: it did not get to the app.
         Nack: the app did not take it.
     """
     request = HttpRequest("POST", item.path, _headers(message.metadata), message.data)
@@ -217,7 +220,12 @@ async def _deliver_under(
     else:
         return
     logger.warning("binding '%s': the app did not take an event: %s", item.name, reason)
-    raise Nack(str(reason)) from reason
+    raise _not_taken(reason) from reason
+
+
+def _not_taken(reason: Exception) -> Nack:
+    """Return what tells a queue whether to wait for the app, or to count a failed attempt."""
+    return (Undelivered if isinstance(reason, AppAway) else Nack)(str(reason))
 
 
 def _headers(metadata: Mapping[str, str]) -> Headers:

@@ -33,6 +33,8 @@ class ComponentContext:
         data_dir: the engine's data folder; None when everything is kept in memory.
         base_dir: the folder that relative paths are resolved against (the working folder).
         siblings: where a component finds others that it stands on; None outside an engine.
+        stands_in: whether it takes the place of ``type``; then its data are in one place for each
+            name, whatever the metadata are.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ComponentContext:
     base_dir: Path
     source: str = ""
     siblings: "Siblings | None" = None
+    stands_in: bool = False
 
 
 class Siblings(Protocol):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from daprflow.sidecar.components.base import BindingAnswer, ComponentContext
 from daprflow.sidecar.components.binding_localstorage import LocalStorageBinding
+from daprflow.sidecar.components.own_files import own_file
 
 _NAMES = ("key", "blobName", "name", "fileName")
 """What the real ones call an object's name."""
@@ -19,7 +20,9 @@ class FolderBinding(LocalStorageBinding):
 
     def __init__(self, context: ComponentContext) -> None:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        where = "" if context.data_dir is None else str(context.data_dir / "objects" / context.name)
+        where = ""
+        if context.data_dir is not None:
+            where = str(own_file(context.data_dir, "objects", context.name))
         super().__init__(replace(context, metadata={"rootpath": where}))
 
     async def open(self) -> None:

@@ -1,6 +1,7 @@
 """Keys that are made when they are first used, in the place of those of a vault."""
 
 import base64
+import contextlib
 import os
 import secrets
 import tempfile
@@ -9,8 +10,10 @@ from pathlib import Path
 
 from daprflow.sidecar.components.base import ComponentContext, ComponentError
 from daprflow.sidecar.components.crypto_localstorage import LocalStorageCrypto
+from daprflow.sidecar.components.own_files import own_file
 
 _RSA_BITS = 2048
+_AES_BYTES = 32
 
 
 class GeneratedCrypto(LocalStorageCrypto):
@@ -22,7 +25,9 @@ class GeneratedCrypto(LocalStorageCrypto):
 
     def __init__(self, context: ComponentContext) -> None:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        where = "" if context.data_dir is None else str(context.data_dir / "keys" / context.name)
+        where = ""
+        if context.data_dir is not None:
+            where = str(own_file(context.data_dir, "keys", context.name))
         super().__init__(replace(context, metadata={"path": where}))
 
     async def open(self) -> None:
@@ -30,7 +35,11 @@ class GeneratedCrypto(LocalStorageCrypto):
         if not self._given:
             self._temporary = tempfile.TemporaryDirectory(prefix="daprflow-keys-")
             self._folder, self._given = Path(self._temporary.name), True
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            text = f"cannot make the folder of keys '{self._folder}': {error.strerror}"
+            raise ComponentError(text) from None
         await super().open()
 
     async def close(self) -> None:
@@ -47,15 +56,25 @@ class GeneratedCrypto(LocalStorageCrypto):
         path = self._folder / name
         if "/" in name or ".." in name or "\0" in name or path.exists():
             return
-        key = _rsa() if algorithm.startswith("RSA") else base64.b64encode(secrets.token_bytes(32))
+        key = _rsa() if algorithm.startswith("RSA") else _symmetric()
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return  # another call made it just now
+            _write_whole(path, key)
         except OSError as error:
             raise ComponentError(f"cannot make key '{name}': {error.strerror}") from None
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
+
+
+def _write_whole(path: Path, key: bytes) -> None:
+    """Put a key in its place at once, for whoever reads it or a crash; one there is stays."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # another call made it just now
+            os.link(file.name, path)
+
+
+def _symmetric() -> bytes:
+    return base64.b64encode(secrets.token_bytes(_AES_BYTES))
 
 
 def _rsa() -> bytes:

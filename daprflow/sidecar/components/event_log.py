@@ -26,6 +26,9 @@ MEMORY_LIMIT = 256 * 1024 * 1024
 
 T = TypeVar("T")
 
+_NOTE_NUMBER = """INSERT INTO event_numbers (group_id, last) VALUES (?, ?)
+    ON CONFLICT (group_id) DO UPDATE SET last = max(last, excluded.last)"""
+
 _metadata = msgspec.json.Decoder(dict[str, str])
 
 
@@ -156,7 +159,10 @@ class SqliteLog:
         (last,) = connection.execute(
             "SELECT max(key) FROM events WHERE key >= ? AND key < ?", (low, high)
         ).fetchone()
-        return 0 if last is None else int(last) - low
+        done = connection.execute(
+            "SELECT last FROM event_numbers WHERE group_id = ?", (group,)
+        ).fetchone()
+        return max(0 if last is None else int(last) - low, 0 if done is None else int(done[0]))
 
     async def add_group(self, topic: str, consumer: str, /) -> Group:
         """Write a new group and return it."""
@@ -393,10 +399,22 @@ def _write(connection: sqlite3.Connection, batch: _Pending) -> None:
     for keys in _chunks(batch.forgotten):
         marks = ",".join("?" * len(keys))
         connection.execute(f"DELETE FROM events WHERE key IN ({marks})", keys)  # noqa: S608 - marks only
+    if batch.forgotten:
+        connection.executemany(_NOTE_NUMBER, _highest(batch.forgotten))
     if batch.postponed:
         connection.executemany(
             "UPDATE events SET attempt = ?, due = ? WHERE key = ?", batch.postponed
         )
+
+
+def _highest(keys: Iterable[int]) -> Iterable[tuple[int, int]]:
+    """Return the highest sequence number of each group; none may be given out again."""
+    found: dict[int, int] = {}
+    for key in keys:
+        group = key >> SEQUENCE_BITS
+        if key > found.get(group, 0):
+            found[group] = key
+    return [(group, key - (group << SEQUENCE_BITS)) for group, key in found.items()]
 
 
 def _chunks(items: list[T]) -> Iterable[list[T]]:

@@ -12,13 +12,16 @@ FILE = "secrets.json"
 FOLDER = ".daprflow"
 
 Secrets = dict[str, dict[str, str | dict[str, str]]]
+Stamp = tuple[int, int, int] | None
+"""What changes when a file is saved; None where there is none."""
 _document = msgspec.json.Decoder(Secrets)
 
 
 class JsonSecrets:
     """One store of the file: store, then secret, then a text or several pairs.
 
-    The file lies in the data folder, which git ignores. Without one the store is empty.
+    The file lies in the data folder, which git ignores. Without one the store is empty. It is read
+    again when it was saved since, so that a secret which was missing can be added meanwhile.
     """
 
     capabilities: tuple[str, ...] = ()
@@ -27,6 +30,7 @@ class JsonSecrets:
         self._name = context.name
         self.file = secrets_file(context.data_dir, context.base_dir)
         self._secrets: dict[str, dict[str, str]] = {}
+        self._stamp: Stamp = None
 
     async def open(self) -> None:
         """Read the file.
@@ -34,6 +38,7 @@ class JsonSecrets:
         Raises:
             ComponentError: it is not in the form it should have; nothing of it is quoted.
         """
+        self._stamp = await asyncio.to_thread(_stamp, self.file)
         found = await asyncio.to_thread(_read, self.file)
         self._secrets = {
             name: {name: value} if isinstance(value, str) else value
@@ -47,6 +52,7 @@ class JsonSecrets:
     async def get(self, name: str, metadata: Mapping[str, str], /) -> dict[str, str]:
         """Return the pairs of one secret."""
         del metadata
+        await self._follow()
         found = self._secrets.get(name)
         if found is None:
             raise ComponentError(
@@ -57,12 +63,26 @@ class JsonSecrets:
     async def bulk(self, metadata: Mapping[str, str], /) -> dict[str, dict[str, str]]:
         """Return every secret."""
         del metadata
+        await self._follow()
         return {name: dict(pairs) for name, pairs in self._secrets.items()}
+
+    async def _follow(self) -> None:
+        """Read the file again if it was saved since."""
+        if await asyncio.to_thread(_stamp, self.file) != self._stamp:
+            await self.open()
 
 
 def secrets_file(data_dir: Path | None, base_dir: Path) -> Path:
     """Return where the file is: in the data folder, also when nothing else is kept there."""
     return (data_dir or base_dir / FOLDER) / FILE
+
+
+def _stamp(file: Path) -> Stamp:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _read(file: Path) -> Secrets:

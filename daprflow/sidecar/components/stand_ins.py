@@ -1,13 +1,12 @@
 """What stands in for component types that only a real runtime has."""
 
-import re
 from dataclasses import dataclass, replace
 
 from daprflow.sidecar.components.base import Component, ComponentContext
+from daprflow.sidecar.components.own_files import own_file
 from daprflow.sidecar.components.registry import COMPONENTS, Factory, lazily, versions
 
 _FOLDERS = ("aws.s3", "azure.blobstorage", "gcp.bucket", "alicloud.oss", "huawei.obs")
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +44,7 @@ def _state(context: ComponentContext) -> Component:
 
     where = ":memory:"
     if context.data_dir is not None:
-        folder = (context.data_dir / "stand-ins").absolute()
-        folder.mkdir(mode=0o700, exist_ok=True)
-        where = str(folder / f"{_UNSAFE.sub('_', context.name)}.db")
+        where = str(own_file(context.data_dir, "stand-ins", context.name, ".db"))
     own = replace(context, metadata={"connectionstring": where})
     if state_querying.ALIASES.get(context.type, context.type) in state_querying.QUERYING:
         return lazily("state_querying", "QueryingSqliteState")(own)
