@@ -1,5 +1,14 @@
-from daprflow import SidecarUnavailable, SyncClient
-from examples.client.app import Order, orders
+import msgspec
+
+from daprflow import SidecarUnavailable, SyncClient, Topic
+
+
+class Order(msgspec.Struct):
+    id: str
+    customer: str
+
+
+orders = Topic("pubsub", "orders", Order)
 
 
 def main() -> None:
