@@ -21,6 +21,7 @@ _UNITS = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
 }  # fmt: skip
 _SHORTEST = timedelta(milliseconds=1)
+"""Between two ticks of a job; what asks for less gets this, which is as often as timers go."""
 _duration_part = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 
 
@@ -108,10 +109,10 @@ def parse_job_schedule(text: str) -> Every | Cron:
     word, _, rest = stripped.partition(" ")
     if word == "@every":
         period = parse_duration(rest)
-        if zone or period < _SHORTEST:
-            reason = "takes no time zone" if zone else "needs a duration of at least 1ms"
+        if zone or period <= timedelta():
+            reason = "takes no time zone" if zone else "needs a duration of at least 1us"
             raise ScheduleError(f"schedule '{text}': '@every' {reason}")
-        return Every(period)
+        return Every(max(period, _SHORTEST))
     if word.startswith("@"):
         return Cron(_named(stripped), zone)
     fields = stripped.split()

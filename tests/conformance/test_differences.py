@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from daprflow.protocol.configuration_file import ConfigurationResource, PipelineHandler
-from daprflow.protocol.http import HttpRequest
+from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
+from daprflow.sidecar.channel.base import AppAway
+from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import ComponentError, Message, Nack, PubSub, Undelivered
 from daprflow.sidecar.components.registry import COMPONENTS
@@ -212,6 +214,32 @@ async def test_row_8_one_of_the_missed_ticks(tmp_path: Path) -> None:
         await sidecar.runtime.reconnect()
         await sidecar.engine.work.idle()
         assert len(app.to("/job/a")) == 1
+
+
+class Away(AsgiChannel):
+    """The channel to an app that does not listen yet."""
+
+    here = False
+
+    async def send(self, request: HttpRequest, /) -> HttpResponse:
+        """Call the app, once it is there."""
+        if not self.here and request.target.startswith("/job/"):
+            raise AppAway("nobody listens")
+        return await super().send(request)
+
+
+async def test_row_8_a_tick_that_finds_no_app(tmp_path: Path) -> None:
+    """A tick waits for an app that is not there, also where no failure is to be retried."""
+    app = RecordingApp()
+    channel = Away(app)
+    async with in_process_sidecar(tmp_path, {}, channel=channel) as sidecar:
+        body = b'{"dueTime":"1s","failurePolicy":{"drop":{}}}'
+        await sidecar.exchange.send(HttpRequest("POST", "/v1.0/jobs/a", (), body))
+        start = sidecar.clock.now()
+        await sidecar.until(lambda: sidecar.clock.now() > start + 60)
+        assert app.to("/job/a") == []
+        channel.here = True
+        await sidecar.until(lambda: app.to("/job/a") != [])
 
 
 async def test_row_9_nothing_is_lost_while_an_app_is_away(tmp_path: Path) -> None:

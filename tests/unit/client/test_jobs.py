@@ -87,7 +87,7 @@ def test_data_is_sent_as_json(data: object) -> None:
         ({"every": "0 3 * * *"}, "has 5 fields; a job's has six"),
         ({"every": "@fortnightly"}, "not known"),
         ({"every": "0 0 25 * * *"}, "hour '25' is not allowed"),
-        ({"every": timedelta(0)}, "at least 1ms"),
+        ({"every": timedelta(0)}, "at least 1us"),
         ({"every": "CRON_TZ=Moon/Sea 0 0 3 * * *"}, "time zone 'Moon/Sea'"),
         ({"due": -SECOND}, "from 0 on"),
         ({"due": timedelta.max}, "from 0 on"),
