@@ -6,7 +6,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 
 import msgspec
 
-from daprflow.addresses import Job
+from daprflow.addresses import Job, type_name
 from daprflow.client.caller import Caller
 from daprflow.errors import SidecarError
 from daprflow.handlers.codecs import Codecs
@@ -132,8 +132,8 @@ def request_of(data: object, options: ScheduleOptions, codecs: Codecs) -> JobReq
     return JobRequest(
         schedule=None if every is None else schedule_text(every),
         repeats=repeats,
-        due_time=None if due is None else _moment("due", due),
-        ttl=None if ttl is None else _moment("ttl", ttl),
+        due_time=None if due is None else _moment(due),
+        ttl=None if ttl is None else _moment(ttl),
         overwrite=options.get("overwrite", False),
         failure_policy=encode_policy(options.get("failure_policy")),
         data=msgspec.UNSET if data is None else msgspec.Raw(codecs.encode(data)),
@@ -167,19 +167,32 @@ def _check(
     if every is None and repeats is not None and repeats > 1:
         raise ValueError(f"a job without 'every' has one tick, not {repeats}")
     if repeats is not None and not 1 <= repeats <= _MOST:
-        raise ValueError(f"a job's repeats are {repeats}; there must be at least one")
+        raise ValueError(f"a job's repeats are {repeats}; it takes 1 to {_MOST}")
+    _check_moment("due", due)
+    _check_moment("ttl", ttl)
     if isinstance(due, datetime) and isinstance(ttl, datetime) and ttl < due:
         raise ValueError(f"a job's ttl ends at {ttl}, before it is due at {due}")
 
 
-def _moment(what: str, value: timedelta | datetime) -> str:
-    """Write a point in time, or a duration up to it, as the runtime reads it."""
+def _check_moment(what: str, value: object) -> None:
+    if value is None:
+        return
     if isinstance(value, datetime):
         if value.utcoffset() is None:
             raise ValueError(f"a job's {what} is {value} without a time zone; give it one")
+    elif not isinstance(value, timedelta):
+        raise TypeError(
+            f"a job's {what} is a timedelta or a datetime, not a value of type "
+            f"'{type_name(type(value))}'"
+        )
+    elif not timedelta(0) <= value <= _LONGEST:
+        raise ValueError(f"a job's {what} is {value}; it takes 0 to {_LONGEST}")
+
+
+def _moment(value: timedelta | datetime) -> str:
+    """Write a point in time, or a duration up to it, as the runtime reads it."""
+    if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
-    if not timedelta(0) <= value <= _LONGEST:
-        raise ValueError(f"a job's {what} is {value}; it must be from 0 on")
     return duration_text(value)
 
 

@@ -3,6 +3,7 @@
 Import it inside the function that opens a connection: aiohttp costs more than all of daprflow.
 """
 
+import os
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -146,11 +147,20 @@ class HttpTransport:
             raise self._lost(error) from error
 
     def _lost(self, error: aiohttp.ClientError) -> ConnectionLost:
-        reason = str(error) or type(error).__name__
         return ConnectionLost(
-            f"no sidecar answered at {self.address}: {reason}; start the app with 'daprflow run' "
-            "or 'dapr run', or set DAPR_HTTP_PORT or DAPR_HTTP_ENDPOINT to where it listens"
+            f"no sidecar answered at {self.address}: {_reason(error)}; start the app "
+            "with 'daprflow run' or 'dapr run', or set DAPR_HTTP_PORT or DAPR_HTTP_ENDPOINT to where it listens"
         )
+
+
+def _reason(error: aiohttp.ClientError) -> str:
+    """Return why a connection failed; aiohttp's own text talks of TLS where there is none."""
+    unencrypted = not isinstance(error, aiohttp.ClientSSLError)
+    if isinstance(error, aiohttp.ClientConnectorError) and unencrypted:
+        number = error.os_error.errno or 0
+        said = os.strerror(number) if number > 0 else error.os_error.strerror
+        return said or str(error.os_error)
+    return str(error) or type(error).__name__
 
 
 def _left_out(method: str, headers: Headers) -> tuple[str, ...] | None:

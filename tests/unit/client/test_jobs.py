@@ -3,6 +3,7 @@
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -83,15 +84,16 @@ def test_data_is_sent_as_json(data: object) -> None:
         ({}, "'due', 'every' or both"),
         ({"due": SECOND, "ttl": SECOND}, "'ttl' means nothing"),
         ({"due": SECOND, "repeats": 2}, "one tick, not 2"),
-        ({"every": "@daily", "repeats": 0}, "at least one"),
+        ({"every": "@daily", "repeats": 0}, "takes 1 to 4294967295"),
         ({"every": "0 3 * * *"}, "has 5 fields; a job's has six"),
         ({"every": "@fortnightly"}, "not known"),
         ({"every": "0 0 25 * * *"}, "hour '25' is not allowed"),
         ({"every": timedelta(0)}, "at least 1us"),
         ({"every": "CRON_TZ=Moon/Sea 0 0 3 * * *"}, "time zone 'Moon/Sea'"),
-        ({"due": -SECOND}, "from 0 on"),
-        ({"due": timedelta.max}, "from 0 on"),
+        ({"due": -SECOND}, "it takes 0 to 105850 days"),
+        ({"due": timedelta.max}, "it takes 0 to 105850 days"),
         ({"due": datetime(2026, 5, 1)}, "without a time zone"),  # noqa: DTZ001 - the point
+        ({"every": "1h", "due": NOON, "ttl": datetime(2030, 5, 1)}, "without a time zone"),  # noqa: DTZ001 - the point
         ({"every": "1h", "due": NOON, "ttl": NOON - SECOND}, "before it is due"),
         ({"due": SECOND, "failure_policy": ConstantFailurePolicy(-SECOND)}, "interval"),
         ({"due": SECOND, "failure_policy": ConstantFailurePolicy(SECOND, -1)}, "max_retries"),
@@ -100,6 +102,13 @@ def test_data_is_sent_as_json(data: object) -> None:
 def test_what_is_refused_before_it_is_sent(options: ScheduleOptions, reason: str) -> None:
     """What could never be scheduled is told at once, with the part that is wrong."""
     with pytest.raises(ValueError, match=reason):
+        request_of(None, options, NO_CODECS)
+
+
+def test_a_moment_of_another_type_is_named() -> None:
+    """Text where a moment belongs is told as such, with what it takes."""
+    options = cast("ScheduleOptions", {"due": "soon"})
+    with pytest.raises(TypeError, match=r"due is a timedelta or a datetime, not .* 'str'"):
         request_of(None, options, NO_CODECS)
 
 

@@ -168,6 +168,8 @@ async def test_nobody_listening_names_address_and_variable(listener: socket.sock
     assert url in str(caught.value)
     assert "DAPR_HTTP_PORT" in str(caught.value)
     assert "daprflow run" in str(caught.value)
+    assert "Connection refused" in str(caught.value)
+    assert "ssl" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
