@@ -149,7 +149,8 @@ class HttpTransport:
     def _lost(self, error: aiohttp.ClientError) -> ConnectionLost:
         return ConnectionLost(
             f"no sidecar answered at {self.address}: {_reason(error)}; start the app "
-            "with 'daprflow run' or 'dapr run', or set DAPR_HTTP_PORT or DAPR_HTTP_ENDPOINT to where it listens"
+            "with 'daprflow run' or 'dapr run', or set DAPR_HTTP_PORT or DAPR_HTTP_ENDPOINT to "
+            "where it listens"
         )
 
 
