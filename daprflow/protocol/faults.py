@@ -497,6 +497,11 @@ def crypto_failed(error: str) -> Fault:
     return Fault(500, "ERR_CRYPTO", f"failed to perform operation: {error}")
 
 
+def crypto_broken_off(error: str) -> Fault:
+    """Return the fault of a document that is broken after its head, found while it is answered."""
+    return Fault(500, "ERROR", error)
+
+
 def missing_header(name: str) -> Fault:
     """Return the fault of a request without a header it needs."""
     return Fault(400, "ERR_BAD_REQUEST", f"invalid request: missing header '{name}'")

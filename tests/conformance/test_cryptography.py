@@ -1,5 +1,6 @@
 """C-CR rows: what a cryptography component does, through the client and the HTTP API."""
 
+import base64
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,17 @@ from tests.helpers.sidecar import InProcessSidecar, in_process_sidecar
 
 RSA = ["rsa.pem", "rsa1.pem", "rsa-guessed", "rsa.json"]
 AES = ["aes", "aes-url", "aes.json"]
+WRITTEN_BY_A_REAL_RUNTIME = {
+    "ZGFwci5pby9lbmMvdjEKeyJrIjoiZml4ZWQiLCJrdyI6MSwid2ZrIjoib25uS2Q5TUx6bGhUeGEwUEFUd2tiOFBZVHVo"
+    "YWJGeTZ6UklDU0xpNmFjajVZU3ZBUGxaVXVRPT0iLCJjcGgiOjEsIm5wIjoid2JsbHFJT1RPUT09In0KTVBtc3RDV2Jx"
+    "S3JQNUd1TURYK1BxVGpaMU5EMUdPTFl5MU0yeE1rUHlrUT0K4VgzKmEz8CFN79BMLJUeWVl5azRvXBATOqgCHk63/O0o"
+    "bsFGzas6+PQ=": "AES-GCM",
+    "ZGFwci5pby9lbmMvdjEKeyJrIjoiZml4ZWQiLCJrdyI6MSwid2ZrIjoiYVhaQ0JhQjRxN0ErNVNHZWlTY05TSDBxYTBp"
+    "S0VPVmlabnVZRi81QWpESGY1QnV4NDdKbmNnPT0iLCJjcGgiOjIsIm5wIjoiRGE0bW9xeGJCdz09In0KSDY3cVpzUHRL"
+    "Vm1Ccjc5b3lPeUl2Z3Z4dzBXWDlJUUJ6bFBXZFZQcEppVT0K5uCw7v6EXtCMAWua4Ff0/RYSKmIR1I8IUDu7aTcrETqZ"
+    "gGi3NiKVDcU=": "CHACHA20-POLY1305",
+}
+"""Documents of runtime 1.18.3 (key "fixed", bytes 0 to 31), and their ciphers."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +55,7 @@ async def vault(keys: Path) -> AsyncIterator[tuple[Client, InProcessSidecar]]:
 async def test_every_form_of_a_key_works(
     keys: Path, names: list[str], algorithm: str, cipher: str
 ) -> None:
-    """What one form of a key encrypted, every other form of it decrypts."""
+    """C-CR-02: what one form of a key encrypted, every other form of it decrypts."""
     text = b"thirteen bytes is no multiple of anything"
     async with vault(keys) as (client, _):
         for one in names:
@@ -53,6 +65,21 @@ async def test_every_form_of_a_key_works(
             for other in names:
                 assert await client.decrypt("vault", document, key=other) == text
             assert await client.decrypt("vault", document) == text
+
+
+@pytest.mark.parametrize("document", WRITTEN_BY_A_REAL_RUNTIME)
+async def test_documents_of_a_real_runtime_are_read(tmp_path: Path, document: str) -> None:
+    """What it wrote with either cipher is opened with the key it had; a changed byte is told."""
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "fixed").write_bytes(base64.b64encode(bytes(range(32))))
+    sealed = base64.b64decode(document)
+    broken = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    async with vault(tmp_path / "keys") as (client, sidecar):
+        assert await client.decrypt("vault", sealed) == b"written by a real runtime"
+        request = HttpRequest("PUT", "/v1.0-alpha1/crypto/vault/decrypt", (), broken)
+        answer = await sidecar.exchange.send(request)
+    text = b"error processing segment 0: failed to decrypt segment"
+    assert (answer.status, answer.body) == (500, b'{"errorCode":"ERROR","message":"%b"}' % text)
 
 
 async def test_a_public_key_encrypts_for_its_private_one(keys: Path) -> None:
@@ -129,7 +156,7 @@ async def test_missing_headers_are_named(
 
 @pytest.mark.parametrize("call", ["getkey", "encrypt", "decrypt", "wrapkey", "sign", "verify"])
 async def test_low_level_calls_are_not_in_official_builds(keys: Path, call: str) -> None:
-    """They answer 501, as the recorded runtime does."""
+    """C-CR-01, 03: keys, signatures and the like answer 501, as the recorded runtime does."""
     request = HttpRequest("POST", f"/v1.0-alpha1/subtlecrypto/vault/{call}", (), b"{}")
     async with vault(keys) as (_, sidecar):
         answer = await sidecar.exchange.send(request)

@@ -1,12 +1,12 @@
 """The cryptography building block: documents sealed with keys the app never sees."""
 
-import asyncio
 from typing import TYPE_CHECKING, cast
 
 from daprflow.protocol import faults
 from daprflow.sidecar.blocks.encrypted_document import (
     DocumentError,
     Sealing,
+    SegmentError,
     Wrap,
     open_sealed,
     seal,
@@ -38,24 +38,26 @@ class CryptographyBlock:
         return found
 
     async def encrypt(self, provider: Crypto, data: bytes, sealing: Sealing) -> bytes:
-        """Return the document that holds ``data``, made in a thread.
+        """Return the document that holds ``data``.
 
         Raises:
             Fault: the key cannot be used, or the options are wrong.
         """
         try:
-            return await asyncio.to_thread(seal, data, sealing, _told(provider.wrap))
+            return await seal(data, sealing, _told(provider.wrap))
         except DocumentError as error:
             raise faults.crypto_failed(str(error)) from error
 
     async def decrypt(self, provider: Crypto, document: bytes, key_name: str) -> bytes:
-        """Return what ``document`` holds, opened in a thread.
+        """Return what ``document`` holds.
 
         Raises:
             Fault: it is no document, was changed, or is of another key.
         """
         try:
-            return await asyncio.to_thread(open_sealed, document, _told(provider.unwrap), key_name)
+            return await open_sealed(document, _told(provider.unwrap), key_name)
+        except SegmentError as error:
+            raise faults.crypto_broken_off(str(error)) from error
         except DocumentError as error:
             raise faults.crypto_failed(str(error)) from error
 
@@ -63,9 +65,9 @@ class CryptographyBlock:
 def _told(operation: Wrap) -> Wrap:
     """Return ``operation`` with a component's errors as the document's."""
 
-    def told(secret: bytes, algorithm: str, key_name: str) -> bytes:
+    async def told(secret: bytes, algorithm: str, key_name: str) -> bytes:
         try:
-            return operation(secret, algorithm, key_name)
+            return await operation(secret, algorithm, key_name)
         except ComponentError as error:
             raise DocumentError(str(error)) from error
 

@@ -1,11 +1,12 @@
 """Dapr's encrypted document, ``dapr.io/enc/v1``: a signed header, then sealed segments."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,12 +30,16 @@ ALGORITHMS = {
 ALIASES = {"AES": "A256KW", "RSA": "RSA-OAEP-256"}
 CIPHERS = {"AES-GCM": 1, "CHACHA20-POLY1305": 2}
 
-Wrap = Callable[[bytes, str, str], bytes]
+Wrap = Callable[[bytes, str, str], Awaitable[bytes]]
 """Wraps a file key with an algorithm and the key of a name; or takes it out again."""
 
 
 class DocumentError(Exception):
     """A document that cannot be made or opened; the text is the runtime's."""
+
+
+class SegmentError(DocumentError):
+    """A document whose head is sound, and whose content is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +94,8 @@ class _FileKey:
         return self.prefix + number.to_bytes(4, "big") + (b"\1" if last else b"\0")
 
 
-def seal(data: bytes, sealing: Sealing, wrap: Wrap) -> bytes:
-    """Return the document that holds ``data``.
+async def seal(data: bytes, sealing: Sealing, wrap: Wrap) -> bytes:
+    """Return the document that holds ``data``, made in a thread.
 
     Raises:
         DocumentError: the algorithm or the cipher is none, or ``wrap`` raised it.
@@ -105,7 +110,7 @@ def seal(data: bytes, sealing: Sealing, wrap: Wrap) -> bytes:
         raise DocumentError(text)
     key = _FileKey(secrets.token_bytes(KEY_SIZE), secrets.token_bytes(PREFIX_SIZE), cipher)
     try:
-        wrapped = wrap(key.secret, algorithm, sealing.key_name)
+        wrapped = await wrap(key.secret, algorithm, sealing.key_name)
     except DocumentError as error:
         raise DocumentError(f"failed to wrap the file key: {error}") from error
     manifest = _WrittenManifest(
@@ -116,16 +121,20 @@ def seal(data: bytes, sealing: Sealing, wrap: Wrap) -> bytes:
         base64.b64encode(key.prefix).decode(),
     )
     head = SCHEME + b"\n" + msgspec.json.encode(manifest) + b"\n"
+    return await asyncio.to_thread(_sealed, key, head, data)
+
+
+def _sealed(key: _FileKey, head: bytes, data: bytes) -> bytes:
     aead = key.aead()
-    sealed = (
+    segments = (
         aead.encrypt(key.nonce(number, last=last), part, None)
         for number, part, last in _segments(data, SEGMENT)
     )
-    return b"".join((head, base64.b64encode(key.signature(head)), b"\n", *sealed))
+    return b"".join((head, base64.b64encode(key.signature(head)), b"\n", *segments))
 
 
-def open_sealed(document: bytes, unwrap: Wrap, key_name: str = "") -> bytes:
-    """Return what ``document`` holds.
+async def open_sealed(document: bytes, unwrap: Wrap, key_name: str = "") -> bytes:
+    """Return what ``document`` holds, opened in a thread.
 
     Args:
         document: the whole of it.
@@ -144,18 +153,22 @@ def open_sealed(document: bytes, unwrap: Wrap, key_name: str = "") -> bytes:
         raise DocumentError(text)
     algorithm = next(name for name, number in ALGORITHMS.items() if number == read.algorithm)
     try:
-        secret = unwrap(wrapped, algorithm, name)
+        secret = await unwrap(wrapped, algorithm, name)
     except DocumentError:
         secret = b""
     if len(secret) != KEY_SIZE:
         secret = bytes(KEY_SIZE)  # the signature fails then; whether a key exists is not told
     key = _FileKey(secret, prefix, read.cipher)
+    return await asyncio.to_thread(_opened, key, manifest, mac, body)
+
+
+def _opened(key: _FileKey, manifest: bytes, mac: bytes, body: bytes) -> bytes:
     if not hmac.compare_digest(key.signature(SCHEME + b"\n" + manifest + b"\n"), mac):
         raise DocumentError("failed to validate the document's signature")
-    return b"".join(_opened(key, body))
+    return b"".join(_opened_segments(key, body))
 
 
-def _opened(key: _FileKey, body: bytes) -> Iterator[bytes]:
+def _opened_segments(key: _FileKey, body: bytes) -> Iterator[bytes]:
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - an extra
 
     aead = key.aead()
@@ -164,7 +177,7 @@ def _opened(key: _FileKey, body: bytes) -> Iterator[bytes]:
             yield aead.decrypt(key.nonce(number, last=last), part, None)
         except (InvalidTag, ValueError):
             text = f"error processing segment {number}: failed to decrypt segment"
-            raise DocumentError(text) from None
+            raise SegmentError(text) from None
 
 
 def _segments(data: bytes, size: int) -> Iterator[tuple[int, memoryview, bool]]:
