@@ -64,7 +64,8 @@ class Store:
 
         Args:
             key: any text without ``||``, which the runtime reserves.
-            payload: what the value is; ``bytes`` gives what is stored as it is.
+            payload: what the value is; ``bytes`` gives what is stored as it is, and so does ``str``
+                where that is no JSON text.
             consistency: "strong" reads what was last written, in stores with replicas.
             metadata: of the component, such as ``partitionKey``.
 

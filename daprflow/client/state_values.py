@@ -21,6 +21,7 @@ BYTES_HEAD = b'"data:application/octet-stream;base64,'
 
 _long_number = re.compile(rb"[0-9]{16}")
 _plain = msgspec.json.Decoder()
+_quoted = msgspec.json.Decoder(str)
 
 
 def encode(value: object, what: str, codecs: Codecs = NO_CODECS) -> bytes:
@@ -45,13 +46,16 @@ def encode(value: object, what: str, codecs: Codecs = NO_CODECS) -> bytes:
 def decode(caller: Caller, body: bytes, payload: type[T], what: str) -> T:
     """Return what was read as a ``payload``.
 
-    Bytes come as they are stored, whoever wrote them, or out of the text that `encode` makes.
+    Bytes come as they are stored, whoever wrote them, or out of the text that `encode` makes. Text
+    is a JSON text, or what is stored as it is: other SDKs write text without quotes.
 
     Raises:
         msgspec.ValidationError: it is not a ``payload``; the text holds no part of it.
     """
     if payload is bytes:
         return _bytes(body)  # type: ignore[return-value]  # T is bytes
+    if payload is str:
+        return _text(body, what)  # type: ignore[return-value]  # T is str
     return caller.decode(body, payload, what)
 
 
@@ -94,6 +98,18 @@ def _bytes(body: bytes) -> bytes:
         return b64decode(body[len(BYTES_HEAD) : -1], validate=True)
     except ValueError:
         return body
+
+
+def _text(body: bytes, what: str) -> str:
+    if body.startswith(b'"'):
+        try:
+            return _quoted.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            pass  # a text that begins with a quotation
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise msgspec.ValidationError(f"{what} is not 'str': {error.reason}") from None
 
 
 def _exact(value: Any) -> bool:

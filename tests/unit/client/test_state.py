@@ -230,6 +230,17 @@ async def test_a_value_that_is_no_json_is_named(
     sidecar.put("k", stored)
 
     with pytest.raises(msgspec.ValidationError, match="the value of key 'k'"):
+        await client.state("store").get("k", list[str])
+
+
+@pytest.mark.parametrize("stored", [b"\xff", b'"\xff"'])
+async def test_what_is_no_text_is_named(
+    client: Client, sidecar: SmallSidecar, stored: bytes
+) -> None:
+    """Bytes that are no UTF-8 are no text."""
+    sidecar.put("k", stored)
+
+    with pytest.raises(msgspec.ValidationError, match="the value of key 'k' .* is not 'str'"):
         await client.state("store").get("k", str)
 
 

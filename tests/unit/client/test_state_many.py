@@ -193,6 +193,33 @@ async def test_bytes_of_other_writers(
     assert [each and each.value for each in found.values()] == [raw, None, b"ours"]
 
 
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ('"ours \\u2713"', "ours ✓"),
+        ("theirs ✓", "theirs ✓"),
+        ("42", "42"),
+        ("null", "null"),
+        ('{"a":1}', '{"a":1}'),
+        ('"quoted" and not', '"quoted" and not'),
+    ],
+)
+async def test_text_of_other_writers(
+    client: Client, sidecar: InProcessSidecar, raw: str, text: str
+) -> None:
+    """What another SDK stored as text over gRPC has no quotes, and is text nevertheless."""
+    component = sidecar.runtime.loaded("state")["memory"]
+    await component.write(StateWrite("app1||k", raw.encode()))  # type: ignore[attr-defined]
+    store = client.state("memory")
+
+    item = await store.get("k", str)
+    found = (await store.get_many(["k", "none"], str))["k"]
+
+    assert item is not None
+    assert item.value == text
+    assert found == item
+
+
 async def test_a_bulk_get_survives_a_value_that_is_no_json(
     client: Client, sidecar: InProcessSidecar
 ) -> None:
