@@ -240,7 +240,7 @@ async def test_what_is_no_text_is_named(
     """Bytes that are no UTF-8 are no text."""
     sidecar.put("k", stored)
 
-    with pytest.raises(msgspec.ValidationError, match="the value of key 'k' .* is not 'str'"):
+    with pytest.raises(msgspec.ValidationError, match=r"the value of key 'k' .* is not 'str'"):
         await client.state("store").get("k", str)
 
 
