@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from daprflow.cli.voice import complain, printable
+from daprflow.cli.voice import complain, counted, printable
 from daprflow.errors import AppDefinitionError
 from daprflow.launcher.child import freeze
 from daprflow.launcher.exits import Exit
@@ -34,8 +34,8 @@ def check(
     for warning in loaded.app.warnings():
         complain(f"warning: {warning}")
     typer.echo(
-        f"app '{printable(frozen.app_id)}' is sound: {len(frozen.handlers)} handlers, "
-        f"{len(probes(frozen))} probes arrive"
+        f"app '{printable(frozen.app_id)}' is sound: {counted(len(frozen.handlers), 'handler')}; "
+        f"a sidecar's {counted(len(probes(frozen)), 'probe')} got through"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daprflow.cli.voice import printable
+from daprflow.cli.voice import counted, printable
 from daprflow.launcher.child import freeze
 from daprflow.launcher.target import load, resolve
 
@@ -31,5 +31,7 @@ def routes(
     # Where nobody watches, a line is as long as it needs to be.
     width = None if sys.stdout.isatty() else WIDE
     console = Console(markup=False, highlight=False, emoji=False, width=width)
-    console.print(f"app '{printable(frozen.app_id)}' has {len(frozen.handlers)} handlers")
+    console.print(
+        f"app '{printable(frozen.app_id)}' has {counted(len(frozen.handlers), 'handler')}"
+    )
     console.print(table)

@@ -16,6 +16,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, ``1 handler`` or ``2 handlers``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def complain(message: str) -> None:
     """Print an error, prefixed once."""
     _put(sys.stderr, f"daprflow: {printable(message)}\n")

@@ -215,7 +215,7 @@ def test_check_accepts_a_sound_app(here: Path, capfd: pytest.CaptureFixture[str]
     """Every probe arrives, no handler is called."""
     write(here, {"sound1.py": APP})
     assert code_of("check", "sound1.py") == 0
-    assert "app 'shop' is sound: 1 handlers" in capfd.readouterr().out
+    assert "app 'shop' is sound: 1 handler;" in capfd.readouterr().out
 
 
 def test_check_names_the_middleware_that_stops_a_sidecar(
