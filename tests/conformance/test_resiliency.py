@@ -25,7 +25,7 @@ from daprflow.sidecar.runtime import Runtime
 from tests.helpers.components import context
 from tests.helpers.policies import policy_files, with_policies
 from tests.helpers.recording import DONE, Answer, Call, RecordingApp
-from tests.helpers.sidecar import InProcessSidecar, in_process_sidecar
+from tests.helpers.sidecar import Components, InProcessSidecar, in_process_sidecar
 from tests.helpers.subscribers import DURABLE, PUBSUB, Subscribed, subscribed
 from tests.helpers.timing import until
 
@@ -497,6 +497,47 @@ async def test_an_etag_mismatch_is_final(tmp_path: Path) -> None:
         assert (await save(sidecar)).status == 204
         assert (await save(sidecar, "00000000-0000-0000-0000-000000000000")).status == 409
         assert store.calls == 2
+
+
+async def test_a_key_is_asked_for_again(tmp_path: Path) -> None:
+    """Keys of a cryptography component are under its outbound policy, as all components are."""
+    (tmp_path / "keys").mkdir()
+    components: Components = {"vault": ("crypto.dapr.localstorage", {"path": "keys"})}
+    text = f"{POLICIES}    components: {{vault: {{outbound: {{retry: always}}}}}}"
+    files = with_policies(tmp_path / "files", components, text)
+    clock = VirtualClock(START)
+    async with in_process_sidecar(tmp_path, {}, clock=clock, files=files) as sidecar:
+        headers = (("dapr-key-name", "aes"), ("dapr-key-wrap-algorithm", "AES"))
+        request = HttpRequest("PUT", "/v1.0-alpha1/crypto/vault/encrypt", headers, b"x")
+        task = asyncio.ensure_future(sidecar.exchange.send(request))
+        await until(clock, lambda: clock.now() >= START + 3)
+        (tmp_path / "keys" / "aes").write_bytes(bytes(range(32)))
+        await until(clock, task.done)
+        assert (await task).status == 200
+
+
+async def test_attempts_end_when_the_caller_leaves(tmp_path: Path) -> None:
+    """A call that would be tried for ever ends in the pause in which nobody waits any more."""
+    async with flaky_store(tmp_path, "{retry: always}", 10**9) as (sidecar, store):
+        left = asyncio.Event()
+        body = msgspec.json.encode([{"key": "a", "value": 1}])
+        events = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive() -> dict[str, Any]:
+            if (event := next(events, None)) is None:
+                await left.wait()
+            return event or {"type": "http.disconnect"}
+
+        async def send(_: Any) -> None: ...
+
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1.0/state/store", "query_string": b"",
+            "raw_path": b"/v1.0/state/store", "headers": [(b"host", b"127.0.0.1")],
+        }  # fmt: skip
+        call = asyncio.ensure_future(HttpApi(sidecar.runtime)(scope, receive, send))
+        await until(sidecar.clock, lambda: store.calls > 3)
+        left.set()
+        await asyncio.wait_for(call, 1.0)  # with nobody moving the clock
 
 
 async def test_policies_change_while_the_sidecar_runs(tmp_path: Path) -> None:

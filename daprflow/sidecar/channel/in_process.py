@@ -71,10 +71,16 @@ class AsgiChannel:
         """
         answer = _Answer()
         chunks = aiter(request.chunks)
+        complete = False
 
         async def receive() -> Event:
+            nonlocal complete
+            if complete:
+                await answer.ended.wait()
+                return {"type": "http.disconnect"}
             body = await anext(chunks, None)
             if body is None:
+                complete = True
                 return {"type": "http.request", "body": b"", "more_body": False}
             return {"type": "http.request", "body": body, "more_body": True}
 

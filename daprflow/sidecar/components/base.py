@@ -449,12 +449,12 @@ class Conversation(Component, Protocol):
 
 
 class Crypto(Component, Protocol):
-    """Keys that wrap other keys; both calls may read files, so they run in a thread."""
+    """Keys that wrap other keys."""
 
-    def wrap(self, secret: bytes, algorithm: str, key_name: str, /) -> bytes:
+    async def wrap(self, secret: bytes, algorithm: str, key_name: str, /) -> bytes:
         """Wrap ``secret`` with a key."""
         ...
 
-    def unwrap(self, wrapped: bytes, algorithm: str, key_name: str, /) -> bytes:
+    async def unwrap(self, wrapped: bytes, algorithm: str, key_name: str, /) -> bytes:
         """Take a key out of its wrapping."""
         ...

@@ -47,10 +47,9 @@ class GeneratedCrypto(LocalStorageCrypto):
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def wrap(self, secret: bytes, algorithm: str, key_name: str, /) -> bytes:
-        """Wrap ``secret`` with the key of that name, made now if there is none."""
+    def _wrapped(self, secret: bytes, algorithm: str, key_name: str) -> bytes:
         self._make(algorithm, key_name)
-        return super().wrap(secret, algorithm, key_name)
+        return super()._wrapped(secret, algorithm, key_name)
 
     def _make(self, algorithm: str, name: str) -> None:
         path = self._folder / name

@@ -1,5 +1,6 @@
 """``crypto.dapr.localstorage``: keys in the files of one folder."""
 
+import asyncio
 from pathlib import Path
 
 from daprflow.errors import MissingExtra
@@ -8,7 +9,7 @@ from daprflow.sidecar.components.crypto_key import WrappingKey, read_key
 
 
 class LocalStorageCrypto:
-    """Wraps and unwraps keys with the keys of a folder, read anew for each operation."""
+    """Wraps keys with those of a folder, read anew for each operation, in a thread."""
 
     capabilities: tuple[str, ...] = ()
 
@@ -36,12 +37,18 @@ class LocalStorageCrypto:
     async def close(self) -> None:
         """Do nothing."""
 
-    def wrap(self, secret: bytes, algorithm: str, key_name: str, /) -> bytes:
+    async def wrap(self, secret: bytes, algorithm: str, key_name: str, /) -> bytes:
         """Wrap ``secret`` with the key of that name."""
+        return await asyncio.to_thread(self._wrapped, secret, algorithm, key_name)
+
+    async def unwrap(self, wrapped: bytes, algorithm: str, key_name: str, /) -> bytes:
+        """Take a key out of its wrapping."""
+        return await asyncio.to_thread(self._unwrapped, wrapped, algorithm, key_name)
+
+    def _wrapped(self, secret: bytes, algorithm: str, key_name: str) -> bytes:
         return self._key(key_name).wrap(secret, algorithm)
 
-    def unwrap(self, wrapped: bytes, algorithm: str, key_name: str, /) -> bytes:
-        """Take a key out of its wrapping."""
+    def _unwrapped(self, wrapped: bytes, algorithm: str, key_name: str) -> bytes:
         return self._key(key_name).unwrap(wrapped, algorithm)
 
     def _key(self, name: str) -> WrappingKey:

@@ -38,6 +38,7 @@ from daprflow.sidecar.http_api.call import (
 )
 from daprflow.sidecar.http_api.guard import Guard
 from daprflow.sidecar.http_api.trace import NO_PARENT, bad_baggage, trace_headers
+from daprflow.sidecar.resiliency.caller import waiting
 
 if TYPE_CHECKING:
     from daprflow.sidecar.components.middleware import AsgiApp
@@ -150,7 +151,8 @@ class HttpApi:
         if handler is not health.handle and not self._runtime.health.outbound_ready:
             raise faults.outbound_not_ready()
         if handler is not None:
-            answer = await handler(call)
+            watched = self._runtime.resiliency.names  # attempts may follow one another for ever
+            answer = await (_watched(handler, call) if watched else handler(call))
             if answer is not None:
                 return answer
         elif segments[0] == b"daprflow" and b"dapr-app-id" not in call.headers:
@@ -160,6 +162,12 @@ class HttpApi:
         if access is not None and not access.permits("v1.0", "invoke"):
             return text_answer(404, "404 page not found")
         return await invoke.handle(call, send)
+
+
+async def _watched(handler: Handler, call: Call) -> Answer | None:
+    """Serve a call; its attempts end when the caller leaves."""
+    with waiting(call.receive):
+        return await handler(call)
 
 
 def _group(segments: Sequence[bytes]) -> tuple[str, str]:

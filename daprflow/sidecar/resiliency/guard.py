@@ -18,15 +18,13 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "bindings": ("invoke",),
     "configuration": ("get", "subscribe"),
     "conversation": ("converse",),
+    "crypto": ("wrap", "unwrap"),
     "lock": ("try_lock", "unlock"),
     "pubsub": ("publish",),
     "secretstores": ("get", "bulk"),
     "state": ("get", "get_many", "write", "transact", "query"),
 }
-"""The methods of each kind of component that count as calls on it.
-
-Those of a crypto component run in threads; its block asks for the policy itself.
-"""
+"""The methods of each kind of component that count as calls on it."""
 
 _CONSTANTS = ("dead_letter_after", "keeps_ttl", "missing_last", "serial")
 

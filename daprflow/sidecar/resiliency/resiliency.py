@@ -52,7 +52,7 @@ class Resiliency:
     ) -> None:
         self._clock = clock
         self._app_id = app_id
-        self._outbound = Pauses(clock, work)
+        self._outbound = Pauses(clock, work, for_callers=True)
         self._inbound = Pauses(clock, work)
         self._guards: WeakSet[_KnownGuard] = WeakSet()
         self._endpoints: Recent[Endpoints] = Recent(_APPS)
