@@ -18,11 +18,12 @@ from daprflow.transports.invoke_routes import Endpoint, InvokeRoutes
 
 logger = logging.getLogger(__name__)
 
-PREFIXES = ("/dapr/", "/job/")
+PREFIXES = ("/dapr/", "/job/", "/configuration/")
 """Below these every path is ours, whoever hosts the app."""
 _ADVICE = {
     "/dapr/": "known topics: %s; restart the sidecar if routes changed",
     "/job/": "known jobs: %s; 'client.delete_job' ends one that is wanted no more",
+    "/configuration/": "a sidecar posts changes there; routes of this app's own: %s",
 }
 _LISTED = 10
 _PATH_SHOWN = 200  # strangers choose it
@@ -122,7 +123,7 @@ class Table:
         self._endpoints[key] = self._by_raw_path if ambiguous else endpoint
 
     def add_prefix(self, prefix: str, endpoint: Endpoint) -> None:
-        """Answer what is posted anywhere below ``prefix``; other verbs are somebody else's."""
+        """Answer what is posted anywhere below ``prefix``, one of `PREFIXES`."""
         self._prefixes[prefix] = endpoint
 
     def add_job(self, path: str, endpoint: Endpoint) -> None:
@@ -174,13 +175,13 @@ class Table:
 
     def _below(self, method: str, path: str) -> Endpoint | None:
         """Return what answers a path below a prefix of ours."""
-        if path.startswith(PREFIXES):
-            return self._unknown
+        if not path.startswith(PREFIXES):
+            return None
         if method == "POST":
             for prefix, endpoint in self._prefixes.items():
                 if path.startswith(prefix):
                     return endpoint
-        return None
+        return self._unknown
 
     async def _by_raw_path(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell apart names whose slashes make them look alike once decoded."""

@@ -329,12 +329,12 @@ async def test_a_body_that_is_no_event(tmp_path: Path) -> None:
         assert (await run.post("/configuration/settings/limits", b"[]")).status == 500
 
 
-async def test_other_verbs_are_the_hosts(tmp_path: Path) -> None:
-    """Only POST is ours below ``/configuration/``: a page of the host may be there."""
+async def test_other_verbs(tmp_path: Path) -> None:
+    """Below ``/configuration/`` a sidecar posts; whatever else comes there is 500."""
     app, _ = app_with(default=DEFAULT)
     async with running(app, tmp_path) as run:
         answer = await run.channel.send(HttpRequest("GET", "/configuration/settings/limits"))
-    assert answer.status == 404
+    assert answer.status == 500
 
 
 def test_the_table(tmp_path: Path) -> None:
