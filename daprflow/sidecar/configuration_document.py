@@ -28,15 +28,49 @@ logger = logging.getLogger(__name__)
 
 MIDDLEWARE = ("bearer", "oauth2clientcredentials", "ratelimit", "routeralias", "routerchecker",
               "uppercase")  # fmt: skip
-_HONOURED = frozenset({
-    "httpPipeline", "appHttpPipeline", "api", "features", "secrets", "accessControl", "components",
-})  # fmt: skip
+
+
+_Fields = Mapping[str, "_Fields"]
+"""The fields that are read, by name; each with those below it."""
+
+
+def _fields(*names: str, **below: _Fields) -> _Fields:
+    return {**{name: {} for name in names}, **below}
+
+
+_PIPELINE = _fields(handlers=_fields("name", "type"))
+_RULES = _fields("name", "version", "protocol")
+_FIELDS = _fields(
+    httpPipeline=_PIPELINE,
+    appHttpPipeline=_PIPELINE,
+    api=_fields(allowed=_RULES, denied=_RULES),
+    features=_fields("name", "enabled"),
+    secrets=_fields(
+        scopes=_fields("storeName", "defaultAccess", "allowedSecrets", "deniedSecrets")
+    ),
+    accessControl=_fields(
+        "defaultAction",
+        "trustDomain",
+        policies=_fields(
+            "appId",
+            "namespace",
+            "trustDomain",
+            "defaultAction",
+            operations=_fields("name", "action", "httpVerb"),
+        ),
+    ),
+    components=_fields("deny"),
+    mtls=_fields("enabled"),
+)
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _ACTIONS = frozenset({"allow", "deny"})
 
 
 def load_configuration(files: Sequence[Path], env: Mapping[str, str]) -> ConfigurationResource:
-    """Read every file; where two say something about one part, the later one counts.
+    """Read every file; where two say something about one thing, the later one counts.
+
+    Mappings are put together entry by entry, and a later list replaces an earlier one, as in the
+    real runtime.
 
     Args:
         files: what ``--config`` names.
@@ -45,12 +79,12 @@ def load_configuration(files: Sequence[Path], env: Mapping[str, str]) -> Configu
     Raises:
         DocumentError: a file cannot be read, or asks for a protection that does not exist here.
     """
-    parts: dict[str, tuple[YamlMapping, object]] = {}
+    whole = YamlMapping(Path(), 1)
     for file in files:
         spec = _spec(file, env)
-        parts.update({name: (spec, value) for name, value in spec.items() if value is not None})
-    whole = _together(parts)
-    _check_unhonoured(parts)
+        _tell_unused(spec, _FIELDS)
+        _add(whole, spec)
+    _check_mtls(whole)
     return ConfigurationResource(
         http_pipeline=_pipeline(whole, "httpPipeline"),
         app_http_pipeline=_pipeline(whole, "appHttpPipeline"),
@@ -83,25 +117,42 @@ def _spec(file: Path, env: Mapping[str, str]) -> YamlMapping:
     return read_section(document, "spec") or YamlMapping(file, document.line)
 
 
-def _together(parts: Mapping[str, tuple[YamlMapping, object]]) -> YamlMapping:
-    whole = YamlMapping(Path(), 1)
-    for name, (spec, value) in parts.items():
-        whole.file = spec.file
+def _add(whole: YamlMapping, more: YamlMapping) -> None:
+    """Put what a later file says on top."""
+    for name, value in more.items():
+        if value is None:
+            continue
+        before = whole.get(name)
+        if isinstance(before, YamlMapping) and isinstance(value, YamlMapping):
+            _add(before, value)
+            continue
         whole[name] = value
-        whole.lines[name] = spec.lines.get(name, spec.line)
-    return whole
+        whole.lines[name] = more.lines.get(name, more.line)
+        whole.files[name] = more.file
 
 
-def _check_unhonoured(parts: Mapping[str, tuple[YamlMapping, object]]) -> None:
-    """Refuse the protection that this sidecar cannot give; say what else it leaves out."""
-    for name, (spec, value) in parts.items():
-        if name == "mtls" and isinstance(value, YamlMapping) and value.get("enabled", True):
-            raise DocumentError(
-                f"{spec.place(name)}: the embedded sidecar has no mTLS; set mtls.enabled to "
-                "false, or use a real runtime (--sidecar daprd)"
-            )
-        if name not in _HONOURED and name != "mtls" and value:
-            logger.warning("%s: the embedded sidecar does not use '%s'", spec.place(name), name)
+def _check_mtls(spec: YamlMapping) -> None:
+    """Refuse the protection that this sidecar cannot give."""
+    value = spec.get("mtls")
+    if isinstance(value, YamlMapping) and value.get("enabled", True):
+        raise DocumentError(
+            f"{spec.place('mtls')}: the embedded sidecar has no mTLS; set mtls.enabled to "
+            "false, or use a real runtime (--sidecar daprd)"
+        )
+
+
+def _tell_unused(found: object, fields: _Fields, path: str = "") -> None:
+    """Say in a line for each field that nothing here looks at it."""
+    for entry in found if isinstance(found, list) else [found]:
+        if not isinstance(entry, YamlMapping):
+            continue
+        for name, value in entry.items():
+            known = fields.get(name)
+            if known is not None:
+                _tell_unused(value, known, f"{path}{name}.")
+            elif value:
+                text = "%s: the embedded sidecar does not use '%s'"
+                logger.warning(text, entry.place(name), f"{path}{name}")
 
 
 def _pipeline(spec: YamlMapping, key: str) -> tuple[PipelineHandler, ...]:

@@ -27,6 +27,7 @@ class YamlMapping(dict[str, Any]):
     Attributes:
         line: its first line in the file.
         lines: the line of each key.
+        files: the file of a key, where mappings of several files were put together.
     """
 
     def __init__(self, file: Path, line: int) -> None:
@@ -34,10 +35,11 @@ class YamlMapping(dict[str, Any]):
         self.file = file
         self.line = line
         self.lines: dict[str, int] = {}
+        self.files: dict[str, Path] = {}
 
     def place(self, key: str = "") -> str:
         """Return ``file:line`` of a key, of the mapping itself without one."""
-        return f"{self.file}:{self.lines.get(key, self.line)}"
+        return f"{self.files.get(key, self.file)}:{self.lines.get(key, self.line)}"
 
 
 def read_document(text: str, file: Path, first_line: int) -> YamlMapping | None:

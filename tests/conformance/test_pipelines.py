@@ -111,7 +111,7 @@ async def test_deliveries_pass_the_apps_pipeline(tmp_path: Path) -> None:
 
 
 async def test_rate_limit(tmp_path: Path) -> None:
-    """A bucket for each address; more than it holds is a 429, and a second later it is full."""
+    """More than an address's bucket holds is a 429, and a second later it is full."""
     given = files(one("ratelimit", maxRequestsPerSecond="2"), http_pipeline=("m",))
     async with subscribed(tmp_path, [], files=given) as found:
         answers = [await found.send("GET", "/v1.0/metadata") for _ in range(3)]
@@ -119,6 +119,67 @@ async def test_rate_limit(tmp_path: Path) -> None:
         assert answers[-1].body == b"You have reached maximum request limit."
         found.sidecar.clock.move_to(found.sidecar.clock.now() + 1)
         assert (await found.send("GET", "/v1.0/metadata")).status == 200
+
+
+async def test_rate_limits_are_told(tmp_path: Path) -> None:
+    """Each answer says what is allowed, to whom, and what is left, as the real one was seen to."""
+    given = files(one("ratelimit", maxRequestsPerSecond="2.5"), http_pipeline=("m",))
+    async with subscribed(tmp_path, [], files=given) as found:
+        told = [(await found.send("GET", "/v1.0/healthz")).headers for _ in range(3)]
+        expected = {
+            "ratelimit-limit": "3",
+            "ratelimit-reset": "1",
+            "x-rate-limit-limit": "2.50",
+            "x-rate-limit-duration": "1",
+            "x-rate-limit-request-remote-addr": "127.0.0.1:0",
+        }
+        assert [{**dict(each), **expected} for each in told] == list(map(dict, told))
+        assert [dict(each)["ratelimit-remaining"] for each in told] == ["1", "0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("other", "status"),
+    [
+        ({}, 429),
+        ({"x-forwarded-for": "1.1.1.1"}, 200),
+        ({"x-real-ip": "1.1.1.1"}, 200),
+        ({"x-forwarded-for": "1.1.1.1, 127.0.0.1"}, 429),
+        ({"x-forwarded-for": "2001:db8::1"}, 200),
+    ],
+)
+async def test_whom_a_rate_limit_is_for(
+    tmp_path: Path, other: Mapping[str, str], status: int
+) -> None:
+    """The last proxy says where a call comes from; another path has a bucket of its own."""
+    given = files(one("ratelimit", maxRequestsPerSecond="1"), http_pipeline=("m",))
+    async with subscribed(tmp_path, [], files=given) as found:
+        assert (await found.send("GET", "/v1.0/metadata")).status == 200
+        again = await found.send("GET", "/v1.0/metadata", b"", tuple(other.items()))
+        assert again.status == status
+        assert (await found.send("GET", "/v1.0/healthz")).status == 204
+
+
+async def test_one_network_is_one_caller(tmp_path: Path) -> None:
+    """Of an IPv6 address the first 64 bits count: the rest is whatever its owner likes."""
+    given = files(one("ratelimit", maxRequestsPerSecond="1"), http_pipeline=("m",))
+    async with subscribed(tmp_path, [], files=given) as found:
+        answers = [
+            await found.send("GET", "/v1.0/healthz", b"", [("x-forwarded-for", address)])
+            for address in ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1")
+        ]
+    assert [each.status for each in answers] == [204, 429, 204]
+
+
+async def test_rate_limit_of_calls_on_the_app(tmp_path: Path) -> None:
+    """They come from nowhere, which is what the app is told, and their answers carry the limit."""
+    given = files(one("ratelimit", maxRequestsPerSecond="1"), app_http_pipeline=("m",))
+    async with subscribed(tmp_path, [], files=given) as found:
+        echoing(found)
+        answers = [await invoke(found, "echo", b"x") for _ in range(2)]
+        assert [each.status for each in answers] == [200, 429]
+        assert dict(answers[0].headers)["x-rate-limit-request-forwarded-for"] == "0.0.0.0"
+        (call,) = found.app.to("/echo")
+        assert dict(call.headers)["x-forwarded-for"] == "0.0.0.0"
 
 
 def issuer_app(key: rsa.RSAPrivateKey, address: list[str]) -> RecordingApp:

@@ -57,14 +57,24 @@ def test_everything_a_file_says(tmp_path: Path) -> None:
 
 
 def test_the_later_file_counts(tmp_path: Path) -> None:
-    """Of two files that say something about one part the later one counts, as to that part."""
+    """Of two files that say something about one thing the later counts; a list is one thing."""
     found = load(
         tmp_path,
-        "  accessControl: {defaultAction: deny}\n  components: {deny: [a]}\n",
-        "  accessControl: {defaultAction: allow}\n",
+        "  accessControl: {defaultAction: deny, trustDomain: mine}\n  components: {deny: [a]}\n"
+        "  api: {allowed: [{name: state}]}\n  mtls: {enabled: true}\n",
+        "  accessControl: {defaultAction: allow}\n  api: {denied: [{name: a}, {name: b}]}\n"
+        "  components: {deny: [b]}\n  mtls: {enabled: false}\n  features:\n",
     )
-    assert found.access_control == AccessControl("allow")
-    assert found.denied_components == ("a",)
+    assert found.access_control == AccessControl("allow", "mine")
+    assert found.denied_components == ("b",)
+    assert found.api_allowed == (ApiRule("state", "", ""),)
+    assert found.api_denied == (ApiRule("a", "", ""), ApiRule("b", "", ""))
+
+
+def test_a_mistake_in_the_first_of_two_files(tmp_path: Path) -> None:
+    """A mistake is named where it stands, whatever further files say about that part."""
+    with pytest.raises(DocumentError, match=r"c0\.yaml:4: 'allowed' must be a list"):
+        load(tmp_path, "  api:\n    allowed: {}\n", "  api:\n    denied: []\n")
 
 
 @pytest.mark.parametrize(
@@ -92,6 +102,18 @@ def test_what_is_left_out_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureF
     assert [record.getMessage() for record in caplog.records] == [
         f"{tmp_path / 'c0.yaml'}:3: the embedded sidecar does not use 'tracing'"
     ]
+
+
+def test_a_field_below_a_part_that_is_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A name that is nearly right is told: a rule would silently not be what it looks like."""
+    operation = "{name: /a, action: deny, httpVerbs: [GET]}"
+    policy = f"{{appId: a, namespace: b, trustDomain: c, operations: [{operation}]}}"
+    with caplog.at_level(logging.WARNING):
+        load(tmp_path, f"  accessControl: {{policies: [{policy}]}}\n")
+    [line] = caplog.messages
+    assert line.endswith("does not use 'accessControl.policies.operations.httpVerbs'")
 
 
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
