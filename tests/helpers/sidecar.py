@@ -88,7 +88,7 @@ def resource_files(folder: Path, components: Components) -> Resources:
 
 @contextlib.asynccontextmanager
 async def running_sidecar(
-    root: Path, components: Components, *, app_id: str, app_port: int
+    root: Path, components: Components, *, app_id: str, app_port: int | None
 ) -> AsyncIterator[RunningSidecar]:
     """Start a sidecar on real sockets, with the real server, for an app that listens already."""
     engine = Engine(SystemClock(), None, root)
