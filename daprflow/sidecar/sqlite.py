@@ -19,6 +19,20 @@ logger = logging.getLogger(__name__)
 MEMORY = ":memory:"
 BATCH_LIMIT = 4096
 
+_NO_ROOM = "the disk is full or fails; make room, and start again"
+_NO_ACCESS = "make the file and its folder readable and writable, or name another path"
+_TAKEN = "another program uses it; end that, and start again"
+_REMEDIES = {
+    sqlite3.SQLITE_IOERR: _NO_ROOM,
+    sqlite3.SQLITE_FULL: _NO_ROOM,
+    sqlite3.SQLITE_CANTOPEN: _NO_ACCESS,
+    sqlite3.SQLITE_PERM: _NO_ACCESS,
+    sqlite3.SQLITE_READONLY: _NO_ACCESS,
+    sqlite3.SQLITE_BUSY: _TAKEN,
+    sqlite3.SQLITE_LOCKED: _TAKEN,
+}
+"""What to do about a database that cannot be used; else the file itself is at fault."""
+
 T = TypeVar("T")
 Prepare = Callable[[sqlite3.Connection], None]
 """Makes or checks the tables of a database; raises `ComponentError` when they are not ours."""
@@ -243,10 +257,9 @@ class SqliteWriter:
         )
 
     def _unusable(self, error: sqlite3.Error) -> ComponentError:
-        return ComponentError(
-            f"cannot use database '{self.path}': {error}; "
-            "restore the file from a copy, or move it away to start with an empty one"
-        )
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        remedy = _REMEDIES.get(code, "restore the file from a copy, or move it away to start anew")
+        return ComponentError(f"cannot use database '{self.path}': {error}; {remedy}")
 
     def _refusal(self, error: sqlite3.Error) -> ComponentError:
         if isinstance(error, sqlite3.OperationalError) and "full" in str(error):

@@ -17,7 +17,7 @@ from daprflow.sidecar.identifiers import new_id
 _FORBIDDEN = (Path("/proc"), Path("/sys"), Path("/boot"), Path("/var/run/secrets"))
 _LINKS = 255
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _string = msgspec.json.Decoder(str)
 
@@ -55,16 +55,14 @@ class LocalStorageBinding:
     def _create(self, name: str, data: bytes) -> BindingAnswer:
         place = _Place(self._root, name)
         with place.folder(make=True) as folder, place.errors("error creating file"):
-            descriptor = os.open(place.last, _WRITE, 0o666, dir_fd=folder)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_content(data))
+            _write_whole(folder, place.last, _content(data))
         return BindingAnswer(encode_go({"fileName": str(place.relative)}))
 
     def _get(self, name: str) -> BindingAnswer:
         place = _Place(self._root, name)
         with place.folder() as folder, place.errors("error opening path"):
             file = os.fdopen(os.open(place.last, _READ, dir_fd=folder), "rb")
-        with file:
+        with file, place.errors("error reading file"):
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ComponentError(f"error reading file {place.path}: not a regular file")
             return BindingAnswer(file.read())
@@ -159,6 +157,19 @@ def _resolved(root: Path, name: str) -> list[str]:
             steps.clear()
         waiting.extend(target.split("/")[::-1])
     return steps
+
+
+def _write_whole(folder: int, name: str, content: bytes) -> None:
+    """Put a file in its place at once: a full disk or a crash leaves the one before as it was."""
+    part = f".{new_id()}.part"
+    try:
+        with os.fdopen(os.open(part, _WRITE, 0o666, dir_fd=folder), "wb") as file:
+            file.write(content)
+        os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=folder)
+        raise
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -191,3 +191,25 @@ async def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
     await open_and_close(path, prepare)
     with pytest.raises(ComponentError, match="belongs to another program"):
         await open_and_close(path, versioned(OURS, 1, (TABLE,)))
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (sqlite3.SQLITE_IOERR | 19 << 8, "make room"),
+        (sqlite3.SQLITE_FULL, "make room"),
+        (sqlite3.SQLITE_CANTOPEN, "readable and writable"),
+        (sqlite3.SQLITE_BUSY, "another program uses it"),
+        (sqlite3.SQLITE_CORRUPT, "restore the file from a copy"),
+    ],
+)
+async def test_the_remedy_fits_the_refusal(tmp_path: Path, code: int, remedy: str) -> None:
+    """A full disk or a taken file is not said to be a broken one."""
+    refusal = sqlite3.OperationalError("it cannot be")
+    refusal.sqlite_errorcode = code
+
+    def refuse(_: sqlite3.Connection) -> None:
+        raise refusal
+
+    with pytest.raises(ComponentError, match=rf"x\.db.*it cannot be; .*{remedy}"):
+        await SqliteWriter(tmp_path / "x.db", refuse).open()

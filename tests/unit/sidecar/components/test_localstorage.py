@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+import resource
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,26 @@ async def test_an_unknown_operation(files: LocalStorageBinding) -> None:
     """An operation that it does not have is refused."""
     with pytest.raises(ComponentError, match="unsupported operation exec"):
         await files.invoke("exec", b"", {})
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file may be larger than a mebibyte, as if the disk were full then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("small_disk")
+async def test_a_file_that_cannot_be_written_stays_as_it_was(
+    files: LocalStorageBinding, tmp_path: Path
+) -> None:
+    """A full disk costs neither what was stored before nor a file half-written."""
+    await files.invoke("create", b'"x y"', {"fileName": "a"})
+    with pytest.raises(ComponentError, match=r"error creating file .*files/a: file too large"):
+        await files.invoke("create", b"y y" * 1024 * 1024, {"fileName": "a"})
+    assert await get(files, "a") == b"x y"
+    assert names_in(tmp_path / "files") == ["a"]
+    await files.invoke("create", b'"z z"', {"fileName": "a"})
+    assert await get(files, "a") == b"z z"
