@@ -47,6 +47,32 @@ async def test_a_value_comes_back_typed(client: Client) -> None:
     assert await store.get("cart:ann", Cart) == Item(Cart(["a"]), "1")
 
 
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ({"a": [1, None]}, b'{"a":[1,null]}'),
+        (["ü"], '["ü"]'.encode()),
+        (7, b"7"),
+        (True, b"true"),
+        ("text", b"text"),
+        (b"\xff", b"\xff"),
+    ],
+)
+async def test_any_value_is_kept_and_published(
+    client: Client, sidecar: SmallSidecar, value: object, sent: bytes
+) -> None:
+    """A dict is as good as text and bytes, which alone the official client takes (D10)."""
+    store = client.state("store")
+
+    await store.set("k", value)
+    await client.publish("p", "t", value)
+    item = await store.get("k", type(value))
+
+    assert item is not None
+    assert item.value == value
+    assert [body for _, path, body in sidecar.requests if "/publish/" in path] == [sent]
+
+
 async def test_pydantic_models_are_values_too(client: Client) -> None:
     """A pydantic model goes in and comes out."""
     store = client.state("store")
