@@ -62,7 +62,7 @@ def _with(folder: DataFolder, store: str, use: Callable[[SqliteItems], Awaitable
     """Do something with the items of a store."""
 
     async def opened() -> T:
-        items = SqliteItems(folder.path / FILE, store)
+        items = SqliteItems(engine_file(folder.path / FILE), store)
         await items.open()
         try:
             return await use(items)

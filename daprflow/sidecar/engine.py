@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import Component, ComponentContext, OnePerName
 from daprflow.sidecar.components.registry import COMPONENTS
+from daprflow.sidecar.engine_file import FILE, EngineDatabase, EngineFile
 from daprflow.sidecar.job_scheduler import JobScheduler
 from daprflow.sidecar.job_store import JobStore, MemoryJobStore, SqliteJobStore
 
@@ -99,6 +100,7 @@ class Engine:
         runtimes: the sidecars of this run by app id; invocation between apps looks here.
         work: deliveries, binding events and ticks of jobs in flight.
         jobs: the jobs of all apps.
+        database: the file of all that is durable and no component's own; None without a folder.
     """
 
     def __init__(self, clock: Clock, data_dir: Path | None, base_dir: Path) -> None:
@@ -107,7 +109,10 @@ class Engine:
         self.base_dir = base_dir
         self.runtimes: dict[str, Runtime] = {}
         self.work = Work()
-        store: JobStore = MemoryJobStore() if data_dir is None else SqliteJobStore(data_dir)
+        self.database = None if data_dir is None else EngineDatabase(data_dir / FILE)
+        store: JobStore = MemoryJobStore()
+        if self.database is not None:
+            store = SqliteJobStore(EngineFile(self.database))
         self.jobs = JobScheduler(clock, self.work, store)
         self._shared: dict[_Identity, _Shared] = {}
 

@@ -1,8 +1,16 @@
-"""The database ``engine.db`` of a data folder: which tables it has, whoever opens it first."""
+"""The database ``engine.db`` of a data folder: which tables it has, and who has it open."""
 
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
 
+from daprflow.sidecar.components.base import ComponentContext
 from daprflow.sidecar.sqlite import SqliteWriter, versioned
+
+T = TypeVar("T")
 
 FILE = "engine.db"
 APPLICATION_ID = 0x64665F65
@@ -65,6 +73,80 @@ TABLES = (*EVENTS, *CONFIGURATION, *LOCKS, *JOBS)
 """A table or a column that is added raises `SCHEMA_VERSION`; none is ever taken away."""
 
 
-def engine_file(path: Path) -> SqliteWriter:
-    """Return the database at ``path``, not opened yet; opening it adds what an older one lacks."""
-    return SqliteWriter(path, versioned(APPLICATION_ID, SCHEMA_VERSION, TABLES))
+class EngineDatabase:
+    """The file that all parts of one engine write to, through one thread.
+
+    SQLite lets one connection write at a time and makes the others poll. With a connection for each
+    part, they would wait for one another far longer than for the disk, some of them in vain; with
+    one, what all of them write at the same time shares a commit. Opening it adds what an older file
+    lacks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.writer = SqliteWriter(path, versioned(APPLICATION_ID, SCHEMA_VERSION, TABLES))
+        self._users = 0
+        self._changing = asyncio.Lock()
+
+    async def enter(self) -> None:
+        """Open the file for the first user.
+
+        Raises:
+            ComponentError: it cannot be used.
+        """
+        async with self._changing:
+            if not self._users:
+                await self.writer.open()
+            self._users += 1
+
+    async def leave(self) -> None:
+        """Finish what was handed over and close the file after the last user."""
+        async with self._changing:
+            self._users -= 1
+            if not self._users:
+                await self.writer.close()
+
+
+class EngineFile:
+    """One part's hold on an `EngineDatabase`."""
+
+    def __init__(self, database: EngineDatabase) -> None:
+        self._database = database
+        self._entered = False
+
+    async def open(self) -> None:
+        """Open the file, unless another part has.
+
+        Raises:
+            ComponentError: it cannot be used.
+        """
+        await self._database.enter()
+        self._entered = True
+
+    async def close(self) -> None:
+        """Let go of the file; a part that does not have it may say so again."""
+        if self._entered:
+            self._entered = False
+            await self._database.leave()
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Lend a connection for point reads; see `SqliteWriter.reading`."""
+        return self._database.writer.reading()
+
+    async def run(self, call: Callable[[sqlite3.Connection], T], /) -> T:
+        """Write and return the result after the commit; see `SqliteWriter.run`."""
+        return await self._database.writer.submit(call)
+
+    def submit(self, call: Callable[[sqlite3.Connection], T], /) -> asyncio.Future[T]:
+        """Hand a write over; see `SqliteWriter.submit`."""
+        return self._database.writer.submit(call)
+
+
+def engine_file(path: Path) -> EngineFile:
+    """Return the database at ``path``, not opened yet, for one part that is alone with it."""
+    return EngineFile(EngineDatabase(path))
+
+
+def engine_file_of(context: ComponentContext, folder: Path) -> EngineFile:
+    """Return the database of a component's engine, or the one in ``folder`` outside of any."""
+    database = None if context.siblings is None else context.siblings.database
+    return engine_file(folder / FILE) if database is None else EngineFile(database)

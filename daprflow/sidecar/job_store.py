@@ -4,14 +4,13 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from daprflow.protocol.jobs import JobRequest
 from daprflow.sidecar.components.base import ComponentError
-from daprflow.sidecar.engine_file import FILE, engine_file
+from daprflow.sidecar.engine_file import EngineFile
 from daprflow.sidecar.job_plan import Progress
 
 logger = logging.getLogger(__name__)
@@ -89,8 +88,8 @@ class MemoryJobStore:
 class SqliteJobStore:
     """Jobs in ``engine.db`` of a data folder; those that change together share a commit."""
 
-    def __init__(self, folder: Path) -> None:
-        self._writer = engine_file(folder / FILE)
+    def __init__(self, file: EngineFile) -> None:
+        self._writer = file
 
     async def open(self) -> list[StoredJob]:
         """Open the file and read every job.

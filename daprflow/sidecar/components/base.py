@@ -3,13 +3,16 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
 from daprflow.protocol.locks import Unlocked
 from daprflow.protocol.queries import Query
 from daprflow.sidecar.clock import Clock
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.engine_file import EngineDatabase
 
 
 class ComponentError(Exception):
@@ -51,7 +54,13 @@ class ComponentContext:
 
 
 class Siblings(Protocol):
-    """Whoever keeps components that others stand on."""
+    """Whoever keeps components that others stand on.
+
+    Attributes:
+        database: the file that they share; None where everything is in memory.
+    """
+
+    database: "EngineDatabase | None"
 
     async def borrow(self, type_name: str, name: str, /) -> "Component":
         """Return an open component, made without metadata if there is none yet."""

@@ -2,11 +2,10 @@
 
 import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 from daprflow.sidecar.components.base import ConfigurationValue
-from daprflow.sidecar.engine_file import engine_file
+from daprflow.sidecar.engine_file import EngineFile
 
 Items = dict[str, ConfigurationValue]
 
@@ -71,9 +70,9 @@ class MemoryItems:
 class SqliteItems:
     """Items in ``engine.db``."""
 
-    def __init__(self, path: Path, store: str) -> None:
+    def __init__(self, file: EngineFile, store: str) -> None:
         self._store = store
-        self._file = engine_file(path)
+        self._file = file
 
     async def open(self) -> None:
         """Open the file.

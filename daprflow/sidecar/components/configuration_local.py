@@ -10,7 +10,7 @@ from daprflow.sidecar.components.base import (
     ConfigurationValue,
 )
 from daprflow.sidecar.components.configuration_items import ItemTable, MemoryItems, SqliteItems
-from daprflow.sidecar.engine_file import FILE
+from daprflow.sidecar.engine_file import engine_file_of
 
 REMOVED = ConfigurationValue("")
 
@@ -37,7 +37,7 @@ class LocalConfiguration:
         if context.data_dir is None:
             self._items = MemoryItems()
         else:
-            self._items = SqliteItems(context.data_dir / FILE, context.name)
+            self._items = SqliteItems(engine_file_of(context, context.data_dir), context.name)
         self._subscribers: list[_Subscriber] = []
 
     async def open(self) -> None:

@@ -5,13 +5,12 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 import msgspec
 
 from daprflow.sidecar.components.base import ComponentError
-from daprflow.sidecar.engine_file import engine_file
+from daprflow.sidecar.engine_file import EngineFile
 
 logger = logging.getLogger(__name__)
 
@@ -128,9 +127,9 @@ class SqliteLog:
     bounded = True
     unclaimed_limit = 10_000
 
-    def __init__(self, path: Path, pubsub: str) -> None:
+    def __init__(self, file: EngineFile, pubsub: str) -> None:
         self._pubsub = pubsub
-        self._writer = engine_file(path)
+        self._writer = file
         self._accepted: Callable[[StoredEvent], None] = _ignore
         self._next = _Pending()
         self._running: asyncio.Future[None] | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from daprflow.protocol.locks import Unlocked
 from daprflow.sidecar.components.base import ComponentContext
-from daprflow.sidecar.engine_file import FILE, engine_file
+from daprflow.sidecar.engine_file import engine_file_of
 
 _TAKE = """INSERT INTO locks (store, resource, owner, expires) VALUES (?, ?, ?, ?)
     ON CONFLICT (store, resource) DO UPDATE
@@ -74,7 +74,7 @@ class SqliteLock:
         self._clock = context.clock
         self._store = context.name
         folder = context.data_dir or context.base_dir
-        self._file = engine_file(folder / FILE)
+        self._file = engine_file_of(context, folder)
 
     async def open(self) -> None:
         """Open the file and forget what has expired.

@@ -16,7 +16,7 @@ from daprflow.sidecar.components.event_log import (
     StoredEvent,
 )
 from daprflow.sidecar.components.event_queue import EventQueue, Subscriber
-from daprflow.sidecar.engine_file import FILE
+from daprflow.sidecar.engine_file import engine_file_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class DurablePubSub:
         if context.data_dir is None:
             self._log = MemoryLog()
         else:
-            self._log = SqliteLog(context.data_dir / FILE, context.name)
+            self._log = SqliteLog(engine_file_of(context, context.data_dir), context.name)
         self._queues: dict[int, EventQueue] = {}
         self._topics: dict[str, list[EventQueue]] = {}
         self._grouping = asyncio.Lock()

@@ -12,6 +12,7 @@ from daprflow.protocol.jobs import Constant, FailurePolicy, JobRequest
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.engine import Work
+from daprflow.sidecar.engine_file import FILE, engine_file
 from daprflow.sidecar.job_plan import Progress
 from daprflow.sidecar.job_scheduler import RUNNING_LIMIT, JobExists, JobScheduler, Outcome
 from daprflow.sidecar.job_store import MemoryJobStore, SqliteJobStore, StoredJob
@@ -48,7 +49,7 @@ class Bench:
     def __init__(self, folder: Path | None, clock: VirtualClock) -> None:
         self.clock = clock
         self.work = Work()
-        store = MemoryJobStore() if folder is None else SqliteJobStore(folder)
+        store = MemoryJobStore() if folder is None else SqliteJobStore(engine_file(folder / FILE))
         self.scheduler = JobScheduler(clock, self.work, store)
 
     async def advance(self, seconds: float) -> None:
@@ -325,7 +326,9 @@ async def test_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
     """A file that is no database is named with the remedy, and never overwritten."""
     file = tmp_path / "engine.db"
     file.write_bytes(b"not a database, whatever it is" * 100)
-    scheduler = JobScheduler(VirtualClock(START), Work(), SqliteJobStore(tmp_path))
+    scheduler = JobScheduler(
+        VirtualClock(START), Work(), SqliteJobStore(engine_file(tmp_path / FILE))
+    )
     with pytest.raises(ComponentError, match=r"engine\.db.*restore the file"):
         await scheduler.open()
     assert file.read_bytes().startswith(b"not a database")
@@ -336,7 +339,7 @@ async def test_a_stored_job_that_cannot_be_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A job that another version kept is told of and put by; the others run."""
-    store = SqliteJobStore(tmp_path)
+    store = SqliteJobStore(engine_file(tmp_path / FILE))
     await store.open()
     job = JobRequest(schedule="@fortnightly")
     for number, stored in enumerate((job, JobRequest(due_time="0s")), 1):
