@@ -20,11 +20,9 @@ from tests.helpers.recording import RecordingApp
 from tests.helpers.sidecar import in_process_sidecar
 from tests.wire.normal import Normaliser
 from tests.wire.replay import LEFT_OUT, answer_of
-from tests.wire.transcript import Step, read_steps, require_recordings
+from tests.wire.transcript import JOBS, Step, read_steps, require_recordings
 
-STEPS = [
-    step for step in read_steps("http.jsonl") if step.step.startswith(("v1.0 job", "v1.0-alpha1 j"))
-]
+STEPS = [step for step in read_steps("http.jsonl") if step.step.startswith(JOBS)]
 TRACED = [step for step in read_steps("http-resiliency.jsonl") if step.step == "job traced"]
 
 pytestmark = pytest.mark.wire

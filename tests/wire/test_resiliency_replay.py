@@ -8,13 +8,14 @@ import asyncio
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.resources import load_resources
@@ -26,13 +27,18 @@ from tests.wire.transcript import FOLDER, AppCall, Before, Step, read_steps, req
 
 STEPS = read_steps("http-resiliency.jsonl")
 INPUTS = FOLDER / "inputs" / "http-resiliency"
+CONFIGURATION = ConfigurationResource(features=(("ActorStateTTL", True),))
+"""What the recording's Configuration says beside tracing."""
 
 LEFT_OUT = ("startup", "actor ")
-"""Actors are not offered yet, and what happened before the first request is no step."""
+"""Actors are not offered yet, and the start has a test of its own."""
 
 OF_ACTORS = "/actors/"
-NOT_OFFERED_METADATA = ("actors", "actorRuntime", "scheduler", "enabledFeatures")
-"""Parts of the metadata document that tell about actors, scheduler and features."""
+NOT_OFFERED_METADATA = ("actors", "actorRuntime", "scheduler")
+"""Parts of the metadata document about actors, and the address of a service that is not there."""
+
+OF_WORKFLOWS = "WorkflowsRemoteActivityReminder"
+"""A feature of a building block not offered yet."""
 
 REPLAYED = [number for number, step in enumerate(STEPS) if not step.step.startswith(LEFT_OUT)]
 CALLERS = "0af7651916cd43dd8448eb211c80319c"
@@ -119,9 +125,8 @@ class Driver:
         if before.file_removed:
             (self._folder / before.file_removed).unlink()
         if before.sleep_s:
-            reload = asyncio.create_task(
-                self._sidecar.runtime.reload(load_resources([self._folder], "app1"))
-            )
+            found = replace(load_resources([self._folder], "app1"), configuration=CONFIGURATION)
+            reload = asyncio.create_task(self._sidecar.runtime.reload(found))
             await self._pass(before.sleep_s)
             assert await reload == ()
 
@@ -153,14 +158,15 @@ async def play_all(root: Path) -> dict[int, Observed]:
     shutil.copytree(INPUTS, folder)
     for file in folder.iterdir():
         file.chmod(0o600)
-    (folder / "configuration.yaml").unlink()  # tracing and features; it is not read from here
+    (folder / "configuration.yaml").unlink()  # it is not read from here
     clock = VirtualClock(1_700_000_000.0)
     app = TimedApp(clock, RecordingApp(RecordedApp(STEPS[0])))
-    resources = load_resources([folder], "app1")
+    resources = replace(load_resources([folder], "app1"), configuration=CONFIGURATION)
     assert resources.problems == resources.left_out == ()
     async with in_process_sidecar(root, {}, app, clock=clock, files=resources) as sidecar:
         driver = Driver(sidecar, app, folder)
-        played = {}
+        started = Observed(HttpResponse(0, (), b""), tuple(app.recording.calls), tuple(app.times))
+        played = {0: started}
         for number, step in enumerate(STEPS):
             if number in REPLAYED:
                 played[number] = await driver.play(step)
@@ -188,6 +194,9 @@ def outcome(status: int, headers: Any, body: str, calls: Sequence[Any]) -> Norma
     decoded = normal.body(traced(body))
     if isinstance(decoded, dict) and "runtimeVersion" in decoded:
         decoded = {key: decoded[key] for key in decoded if key not in NOT_OFFERED_METADATA}
+        decoded["enabledFeatures"] = [
+            name for name in decoded["enabledFeatures"] if name != OF_WORKFLOWS
+        ]
         decoded["components"] = sorted(c["name"] for c in decoded["components"])
         decoded["subscriptions"] = [
             item for item in decoded["subscriptions"] if item["pubsubname"] == "pubsub"
@@ -245,3 +254,14 @@ def test_what_is_replayed() -> None:
     require_recordings()
     assert len(STEPS) == 44
     assert len(REPLAYED) == 21
+    left_out = [step for number, step in enumerate(STEPS) if number not in REPLAYED]
+    requests = [step.request for step in left_out if step.request is not None]
+    assert len(requests) == 22
+    assert {request.path.split("/")[2] for request in requests} == {"actors"}
+
+
+def test_startup(session: dict[int, Observed]) -> None:
+    """Before the first request the app is asked what the real runtime asks."""
+    asked = [(call.method, call.target, sorted(call.headers), "") for call in session[0].calls]
+    recorded = [(c.method, c.path, sorted(c.headers), "") for c in STEPS[0].app_calls]
+    assert outcome(200, (), "", asked) == outcome(200, (), "", recorded)
