@@ -28,6 +28,7 @@ _LARGEST = 1024 * 1024
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
 _GROUP = "dapr.io/"
 _NEXT = "run with a real runtime, or take it out"
+_LOOSELY = f"{_NEXT}, or leave out --strict-components to have it stood in for"
 
 
 class Resource(Protocol):
@@ -243,9 +244,10 @@ def _duplicates(kind: str, resources: Sequence[Resource]) -> Iterator[str]:
 def _check_type(component: ComponentResource) -> Iterator[str]:
     if component.type not in COMPONENTS:
         known = ", ".join(supported(component.kind))
+        remedy = _LOOSELY if stand_in_for(component.type, component.version) else _NEXT
         yield (
             f"{component.source}: component '{component.name}' has type '{component.type}', which "
-            f"the embedded sidecar does not have (it has {known}); {_NEXT}"
+            f"the embedded sidecar does not have (it has {known}); {remedy}"
         )
     elif component.version not in versions(component.type):
         has = max(versions(component.type))
