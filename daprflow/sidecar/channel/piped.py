@@ -16,6 +16,7 @@ from daprflow.sidecar.channel.base import AppChannel, AppUnreachable
 from daprflow.sidecar.components.middleware import AsgiApp, Event, Receive, Scope, Send, raw_target
 
 _WAITING = 16
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 
 class PipedChannel:
@@ -73,7 +74,9 @@ class PipedChannel:
         """Stand at the end of the pipeline: what came this far goes to the app."""
         headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"])
         length = next((int(v) for k, v in headers if k == "content-length" and v.isdigit()), None)
-        kept = tuple(pair for pair in headers if pair[0] != "content-length")
+        if length is None and all(name != "transfer-encoding" for name, _ in headers):
+            length = 0
+        kept = tuple(pair for pair in headers if pair[0] not in _FRAMING)
         request = StreamedRequest(
             scope["method"], raw_target(scope), kept, _chunks(receive), length
         )
@@ -136,7 +139,9 @@ class _Exchange:
         request = self._request
         path, _, query = request.target.partition("?")
         pairs = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in request.headers]
-        if request.length is not None:
+        if request.length is None:
+            pairs.append((b"transfer-encoding", b"chunked"))
+        else:
             pairs.append((b"content-length", b"%d" % request.length))
         return {
             "type": "http",

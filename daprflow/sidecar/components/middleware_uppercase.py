@@ -35,9 +35,13 @@ class UppercaseMiddleware:
 
 
 def without_length(scope: Scope) -> Scope:
-    """Return a scope that says nothing of the body's length, which capitals may change."""
-    kept = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
-    return {**scope, "headers": kept}
+    """Return a scope whose body, if it has one, is of unknown length: capitals may change it."""
+    headers = [
+        (b"transfer-encoding", b"chunked") if name == b"content-length" and value != b"0" else pair
+        for pair in scope["headers"]
+        for name, value in (pair,)
+    ]
+    return {**scope, "headers": headers}
 
 
 class _Upper:
