@@ -24,7 +24,7 @@ from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
 from tests.helpers.components import context
 from tests.helpers.policies import policy_files, with_policies
-from tests.helpers.recording import DONE, Answer, Call, RecordingApp
+from tests.helpers.recording import DONE, Answer, Call, RecordingApp, serve
 from tests.helpers.sidecar import Components, InProcessSidecar, in_process_sidecar
 from tests.helpers.subscribers import DURABLE, PUBSUB, Subscribed, subscribed
 from tests.helpers.timing import until
@@ -489,6 +489,25 @@ async def test_an_open_breaker_of_a_store(tmp_path: Path) -> None:
             "no connection", "no connection", "circuit breaker is open",
         ]  # fmt: skip
         assert store.calls == 2
+
+
+async def test_a_failed_answer_of_a_binding_is_tried_again(tmp_path: Path) -> None:
+    """An HTTP binding's answer that is not 2xx is a failure; the last one goes to the caller."""
+    host = RecordingApp()
+    host.computed["/"] = Attempts(VirtualClock(START), [BOOM])
+    async with serve(host) as port:
+        text = f"{POLICIES}    components: {{web: {{outbound: {{retry: twice}}}}}}"
+        web: Components = {"web": ("bindings.http", {"url": f"http://127.0.0.1:{port}/"})}
+        clock = VirtualClock(START)
+        files = with_policies(tmp_path / "files", web, text)
+        async with in_process_sidecar(tmp_path, {}, clock=clock, files=files) as sidecar:
+            call = HttpRequest("POST", "/v1.0/bindings/web", (), b'{"operation":"get"}')
+            task = asyncio.ensure_future(sidecar.exchange.send(call))
+            await until(sidecar.clock, task.done)
+            answer = await task
+    assert len(host.calls) == 3
+    assert answer.status == 500
+    assert ("metadata.statuscode", "500") in answer.headers
 
 
 async def test_an_etag_mismatch_is_final(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from daprflow.sidecar.components.base import (
+    BindingAnswer,
     Component,
     ComponentError,
     EtagConflict,
@@ -65,21 +66,36 @@ def unguarded(component: Component) -> Component:
     return component.component if isinstance(component, Guarded) else component
 
 
+class _FailedAnswer(Exception):  # noqa: N818 - named for what happened
+    """A binding failed and gave an answer with it."""
+
+    def __init__(self, answer: BindingAnswer) -> None:
+        super().__init__(answer.error)
+        self.answer = answer
+
+
 def _through(policy: Policy, operation: Operation) -> Operation:
     async def call(*args: Any, **options: Any) -> Any:
         async def attempt() -> Any:
             try:
-                return await operation(*args, **options)
+                answer = await operation(*args, **options)
             except (EtagConflict, EtagInvalid) as error:
                 if _saves(args):
                     raise LastingFailure(str(error)) from error
                 raise
+            if isinstance(answer, BindingAnswer) and answer.error:
+                raise _FailedAnswer(answer)
+            return answer
 
         try:
             return await policy.run(attempt)
+        except _FailedAnswer as failed:
+            return failed.answer
         except (Refused, TimedOut) as error:
             raise ComponentError(str(error)) from error
         except (LastingFailure, StoppedRetrying) as error:
+            if isinstance(error.__cause__, _FailedAnswer):
+                return error.__cause__.answer
             raise (error.__cause__ or error) from None
 
     return call
