@@ -17,6 +17,7 @@ OVERRIDE = "cloudevent."
 
 _BINARY = frozenset({OCTET_STREAM, CLOUDEVENTS_PROTOBUF})
 _OVERRIDABLE = frozenset({"id", "source", "type", "subject", "traceid", "tracestate"})
+_WHEN_EMPTY = {"id": "", "source": "Dapr", "subject": "", "type": EVENT_TYPE}
 
 
 class Envelope(msgspec.Struct, omit_defaults=True):
@@ -121,7 +122,8 @@ def wrap(
 def adopt(body: bytes, stamp: Stamp) -> bytes:
     """Return the publisher's own CloudEvent with what it lacks filled in.
 
-    ``topic`` and ``pubsubname`` are always the sidecar's; a missing ``id`` stays missing.
+    ``topic`` and ``pubsubname`` are always the sidecar's, and so is ``traceparent`` unless the
+    event has a ``traceid``; a missing ``id`` stays missing.
 
     Raises:
         GoJsonError: the body is not a JSON object; the text is Go's.
@@ -137,11 +139,9 @@ def adopt(body: bytes, stamp: Stamp) -> bytes:
     ):
         if event.get(name) is None:
             event[name] = value
-    if event.get("traceid") in (None, ""):
-        parent = event.get("traceparent") or stamp.traceparent
-        event["traceid"] = event["traceparent"] = parent
-    if event.get("tracestate") in (None, ""):
-        event["tracestate"] = stamp.tracestate
+    if "traceid" not in event:
+        event["traceid"] = event["traceparent"] = stamp.traceparent
+    event.setdefault("tracestate", stamp.tracestate)
     if stamp.expiration:
         event["expiration"] = stamp.expiration
     return encode_go(msgspec.Raw(_sorted.encode(event)))
@@ -186,7 +186,9 @@ def _override(event: Envelope, metadata: Mapping[str, str]) -> None:
             parent = value
         elif name == "traceid":
             event.traceid = event.traceparent = value
-        elif name in _OVERRIDABLE:
+        elif name in _OVERRIDABLE and (value or name not in _WHEN_EMPTY):
             setattr(event, name, value)
+        elif _WHEN_EMPTY.get(name):
+            setattr(event, name, _WHEN_EMPTY[name])
     if parent:
         event.traceid = event.traceparent = parent

@@ -13,6 +13,7 @@ from daprflow.protocol.envelopes import Stamp, adopt, is_cloud_event, media_type
 from daprflow.protocol.gojson import GoJsonError, normalise
 from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON
 from daprflow.protocol.operations import BulkPublishEntry
+from daprflow.protocol.schedules import ScheduleError, parse_duration
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import Message
 from daprflow.sidecar.identifiers import new_id
@@ -131,24 +132,31 @@ def is_raw(metadata: Mapping[str, str]) -> bool:
     Raises:
         BadMetadataError: it is no boolean.
     """
-    value = metadata.get(RAW_PAYLOAD)
-    if value is None:
+    value = metadata.get(RAW_PAYLOAD, "")
+    if not value:
         return False
     if value not in _BOOLEANS:
         raise BadMetadataError(f"rawPayload value must be a valid boolean: actual is '{value}'")
     return _BOOLEANS[value]
 
 
-def ttl_seconds(metadata: Mapping[str, str]) -> int | None:
-    """Return ``ttlInSeconds`` (or ``ttl``), None where it is absent, no number, or not above 0."""
-    for key, value in metadata.items():
-        if key.lower() in ("ttlinseconds", "ttl"):
-            try:
-                seconds = int(value)
-            except ValueError:
-                return None
-            return seconds if seconds > 0 else None
-    return None
+def ttl_seconds(metadata: Mapping[str, str]) -> float | None:
+    """Return ``ttl`` (or ``ttlInSeconds``): seconds, or a duration such as ``1m``.
+
+    None where it is absent, unreadable or a negative number; 0 means that it has expired already.
+    """
+    given = {key.lower(): value for key, value in metadata.items()}
+    value = given.get("ttl", given.get("ttlinseconds", ""))
+    try:
+        seconds = int(value)
+    except ValueError:
+        pass
+    else:
+        return seconds if seconds >= 0 else None
+    try:
+        return max(parse_duration(value).total_seconds(), 0.0) if value else None
+    except ScheduleError:
+        return None
 
 
 def entry_body(entry: BulkPublishEntry) -> bytes:
@@ -166,10 +174,20 @@ def entry_body(entry: BulkPublishEntry) -> bytes:
         if kind.startswith("text/") or kind == "application/xml":
             return text.encode()
         if kind == "application/octet-stream":
-            return b64decode(text, validate=True)
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+            return _bytes(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadEventError("error: mismatch between contentType and event") from error
     raise BadEventError("error: mismatch between contentType and event")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError as error:
+        raise BadEventError(
+            "error: unable to decode base64 application/octect-stream data: "  # as Dapr spells it
+            "illegal base64 data"
+        ) from error
 
 
 def checked_entries(
@@ -195,4 +213,4 @@ def checked_entries(
 
 def merged(request: Mapping[str, str], entry: Mapping[str, str] | None) -> Mapping[str, str] | None:
     """Return an entry's metadata over the request's; the request's counts only with it."""
-    return {**request, **entry} if request and entry is not None else entry
+    return dict(sorted({**request, **entry}.items())) if request and entry is not None else entry

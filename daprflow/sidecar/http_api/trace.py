@@ -5,7 +5,7 @@ import re
 from daprflow.sidecar.http_api.call import Answer, Call, HeaderPair, text_answer
 
 NO_PARENT = b"00-00000000000000000000000000000000-0000000000000000-00"
-_parent = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_parent = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _member = re.compile(rb"\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*=[^,]*")
 
 

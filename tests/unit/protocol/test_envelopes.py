@@ -77,6 +77,8 @@ def test_any_body_makes_a_valid_envelope(body: bytes, content_type: str) -> None
         ),
         ({"cloudevent.topic": "x", "cloudevent.data": "x", "cloudevent.datacontenttype": "x"}, {}),
         ({"id": "x", "foo": "y"}, {}),
+        ({"cloudevent.id": "", "cloudevent.subject": "", "cloudevent.type": ""}, {}),
+        ({"cloudevent.source": ""}, {"source": "Dapr"}),
     ],
 )
 def test_metadata_overrides_attributes(metadata: dict[str, str], changed: dict[str, str]) -> None:
@@ -127,11 +129,17 @@ def test_an_event_of_the_publishers_own_keeps_what_it_has() -> None:
 
 
 def test_an_event_with_a_trace_id_keeps_it() -> None:
-    """It gets no ``traceparent`` then; one without gets the publish call's."""
+    """It gets no ``traceparent`` then; one without gets the publish call's over its own."""
     assert "traceparent" not in adopted('{"traceid":"mine"}')
     stamped = Stamp("i", "a", "p", "t", "T", traceparent=PARENT, tracestate="a=b")
-    event = adopted("{}", stamped)
+    event = adopted('{"traceparent":"own"}', stamped)
     assert (event["traceid"], event["traceparent"], event["tracestate"]) == (PARENT, PARENT, "a=b")
+
+
+def test_an_event_keeps_its_own_parent_only_by_a_trace_id() -> None:
+    """Published without a ``traceparent`` header, an event without ``traceid`` loses its own."""
+    assert adopted('{"traceparent":"own"}')["traceparent"] == ""
+    assert adopted('{"traceid":"","traceparent":"own"}')["traceparent"] == "own"
 
 
 @pytest.mark.parametrize("value", ["7", "true", "[1]", '{"a":1}'])

@@ -101,14 +101,15 @@ def test_a_raw_payload_has_no_envelope() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "raw"), [("true", True), ("1", True), ("T", True), ("false", False), ("0", False)]
+    ("value", "raw"),
+    [("true", True), ("1", True), ("T", True), ("false", False), ("0", False), ("", False)],
 )
 def test_raw_payload_takes_gos_booleans(value: str, raw: bool) -> None:  # noqa: FBT001 - a table's column
     """The name is case-sensitive, the value is one of Go's."""
     assert is_raw({"rawPayload": value, "RAWPAYLOAD": "x"}) is raw
 
 
-@pytest.mark.parametrize("value", ["yes", "", "tRUE", "2"])
+@pytest.mark.parametrize("value", ["yes", '"true"', "tRUE", "2"])
 def test_raw_payload_refuses_the_rest(value: str) -> None:
     """Anything else is an error with the real one's words."""
     with pytest.raises(
@@ -122,7 +123,9 @@ def test_raw_payload_refuses_the_rest(value: str) -> None:
     [
         ({"ttlInSeconds": "5"}, 5),
         ({"ttl": "7"}, 7),
-        ({"ttlInSeconds": "0"}, None),
+        ({"ttlInSeconds": "0"}, 0),
+        ({"ttlInSeconds": "1m"}, 60),
+        ({"ttlInSeconds": "5", "ttl": "7"}, 7),
         ({"ttlInSeconds": "-3"}, None),
         ({"ttlInSeconds": "x"}, None),
         ({"other": "5"}, None),
@@ -160,7 +163,7 @@ def test_an_entrys_event_fits_its_content_type(content_type: str, raw: bytes, bo
 )
 def test_an_event_that_does_not_fit_is_refused(content_type: str, raw: bytes) -> None:
     """A mismatch is an error of the whole request."""
-    with pytest.raises(BadEventError, match="mismatch between contentType and event"):
+    with pytest.raises(BadEventError, match="mismatch between contentType and event|base64"):
         entry_body(BulkPublishEntry("a", msgspec.Raw(raw), content_type))
 
 
