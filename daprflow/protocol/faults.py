@@ -292,7 +292,7 @@ def pubsub_not_found(pubsub: str) -> Fault:
 def pubsub_forbidden(pubsub: str, topic: str, app_id: str) -> Fault:
     """Return the fault of a topic that the component's scopes keep from this app."""
     text = f"topic {topic} is not allowed for app id {app_id}"
-    details = _pubsub(pubsub, text, "FORBIDDEN", {"appID": app_id, "topic": topic})
+    details = _pubsub(pubsub, text, "FORBIDDEN", {"error": text, "topic": topic})
     return Fault(403, "ERR_PUBSUB_FORBIDDEN", text, *details)
 
 
