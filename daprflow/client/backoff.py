@@ -1,4 +1,4 @@
-"""Pauses between attempts: each twice as long as the one before, with a little chance in it."""
+"""Pauses between attempts, with chance in them, each about twice as long as the one before."""
 
 import random
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 FIRST = 0.05
 LONGEST = 1.0
 JITTER = 0.05
+FIRST_BOUND = 0.01
+LAST_BOUND = 0.5
 
 
 def pauses() -> Iterator[float]:
@@ -14,3 +16,15 @@ def pauses() -> Iterator[float]:
     while True:
         yield seconds + random.uniform(0, JITTER)  # noqa: S311 - it spreads callers, no secret
         seconds = min(2 * seconds, LONGEST)
+
+
+def scattered() -> Iterator[float]:
+    """Give seconds to wait, without end, to callers who raced and must not meet again.
+
+    Each is anywhere below a bound that doubles: what differs little brings all of them back at
+    one time, and all but one lose again.
+    """
+    bound = FIRST_BOUND
+    while True:
+        yield random.uniform(0, bound)  # noqa: S311 - it spreads callers, no secret
+        bound = min(2 * bound, LAST_BOUND)

@@ -1,10 +1,12 @@
 """Typed values in a state store."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Generic, TypeVar
 
 from daprflow.client import state_many, state_search
+from daprflow.client.backoff import scattered
 from daprflow.client.caller import Caller
 from daprflow.client.state_many import Item, Items
 from daprflow.client.state_search import Page
@@ -252,6 +254,7 @@ class Store:
         /,
         *,
         ttl: timedelta | None = None,
+        attempts: int = UPDATE_ATTEMPTS,
         metadata: Mapping[str, str] = NO_METADATA,
     ) -> T:
         """Read ``key``, apply ``change`` and write the result if nobody else wrote in between.
@@ -259,31 +262,35 @@ class Store:
         ``change`` gets None where there is no value yet. It is called again with the new value
         after each lost race, so it should do nothing but compute.
 
+        Args:
+            key: any text without ``||``.
+            payload: what the value is.
+            change: makes the new value of the old one.
+            ttl: as for ``set``.
+            attempts: how often the race may be lost.
+            metadata: of the component.
+
         Raises:
-            EtagMismatch: the race was lost 20 times.
+            EtagMismatch: the race was lost as often as that.
             SidecarError: the sidecar refused.
         """
-
-        async def once() -> T:
+        waits = scattered()
+        for left in range(attempts - 1, -1, -1):
             item = await self.get(key, payload, metadata=metadata)
             value = change(None if item is None else item.value)
             etag = None if item is None else item.etag
-            await self._save(
-                Upsert(
-                    key,
-                    value,
-                    etag=etag,
-                    ttl=ttl,
-                    concurrency="first-write",
-                    metadata=metadata,
-                )
+            write = Upsert(
+                key, value, etag=etag, ttl=ttl, concurrency="first-write", metadata=metadata
             )
-            return value
-
-        try:
-            return await once()
-        except EtagMismatch:
-            return await _again(once)
+            try:
+                await self._save(write)
+            except EtagMismatch:
+                if not left:
+                    raise
+            else:
+                return value
+            await asyncio.sleep(next(waits))
+        raise ValueError(f"an update was given {attempts} attempts; it needs at least 1")
 
     def records(self, payload: type[T], /, prefix: str = "") -> "Records[T]":
         """Return the part of this store that holds ``payload`` values.
@@ -332,19 +339,3 @@ class Records(Generic[T]):
 
     def _key(self, key: str) -> str:
         return self._prefix + checked(key)
-
-
-async def _again(once: Callable[[], Awaitable[T]]) -> T:
-    import stamina  # noqa: PLC0415 - only paid for when a race is lost
-
-    async for attempt in stamina.retry_context(
-        on=EtagMismatch,
-        attempts=UPDATE_ATTEMPTS - 1,
-        timeout=None,
-        wait_initial=0.005,
-        wait_max=0.25,
-        wait_jitter=0.02,
-    ):
-        with attempt:
-            return await once()
-    raise AssertionError  # pragma: no cover - the loop returns or raises

@@ -26,7 +26,6 @@ HEAVY = (
     "opentelemetry",
     "redis",
     "rich",
-    "stamina",
     "structlog",
     "typer",
     "uvicorn",
