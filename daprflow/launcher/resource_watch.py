@@ -17,6 +17,8 @@ PAUSE = 0.1
 """Seconds without a further change after which files count as saved."""
 DOUBTFUL_PAUSES = 5
 """How many such pauses what looks half-saved is given: bad, empty, or gone for a moment."""
+PATIENCE = 2.0
+"""Seconds of one change after another after which files without a mistake are taken as they are."""
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -29,6 +31,7 @@ class ResourceWatch:
         load: reads all files.
         apply: takes what was read; returns a line for each part that was refused.
         files: further files, wherever they lie.
+        patience: how long changes may follow one another.
     """
 
     def __init__(
@@ -38,7 +41,9 @@ class ResourceWatch:
         apply: Callable[[Resources], Awaitable[Sequence[str]]],
         *,
         files: Sequence[Path] = (),
+        patience: float = PATIENCE,
     ) -> None:
+        self._patience = patience
         self._folders, self._files = tuple(folders), tuple(files)
         self._load = load
         self._apply = apply
@@ -72,10 +77,17 @@ class ResourceWatch:
             logger.info("the resource files were read again")
 
     async def settled(self) -> Resources | None:
-        """Wait until nobody writes any more; return what the files say, None if it is as before."""
+        """Wait until nobody writes any more, or for a while; return what the files say.
+
+        None where it is as before.
+        """
         current, calm = await asyncio.to_thread(stamp, self._folders, self._files), 0
         resources = await asyncio.to_thread(self._load)
-        while calm < self._pauses(current, resources):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        while calm < (pauses := self._pauses(current, resources)):
+            if pauses == 1 and loop.time() >= deadline:
+                break
             await asyncio.sleep(PAUSE)
             now = await asyncio.to_thread(stamp, self._folders, self._files)
             calm = calm + 1 if now == current else 0

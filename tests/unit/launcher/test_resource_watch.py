@@ -92,6 +92,22 @@ async def test_a_file_that_is_gone_for_a_moment(tmp_path: Path) -> None:
     assert [each.name for each in resources.components] == ["b"]
 
 
+async def test_files_that_never_settle(tmp_path: Path) -> None:
+    """Something that writes all the time keeps nothing from being taken."""
+    file = tmp_path / "a.yaml"
+    taken = Taken(tmp_path)
+
+    def load() -> Resources:
+        save(file, store("a") + "\n" * (file.stat().st_size if file.exists() else 1))
+        return taken.load()
+
+    watch = ResourceWatch([tmp_path], load, taken.apply, patience=0.0)
+    file.write_text(store("b"), encoding="utf-8")
+    resources = await asyncio.wait_for(watch.settled(), 20)
+    assert resources is not None
+    assert [each.name for each in resources.components] == ["a"]
+
+
 async def test_what_is_as_before(tmp_path: Path) -> None:
     """An event without a change hands nothing over."""
     taken = Taken(tmp_path)
