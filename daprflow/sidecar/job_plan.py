@@ -107,14 +107,17 @@ def failed(plan: Plan, progress: Progress, started: float) -> Progress | None:
 
 
 def caught_up(plan: Plan, progress: Progress, now: float) -> Progress:
-    """Return ``progress`` with every missed tick but one left out; that one is due now."""
-    if plan.schedule is None or progress.attempts or progress.due >= now:
+    """Return ``progress`` with every missed tick but one left out; that one is due now.
+
+    Where a tick was being retried, it is the one.
+    """
+    if plan.schedule is None or progress.due >= now:
         return progress
     tick = now
     if isinstance(plan.schedule, Every):  # the following ticks stay in step
         period = plan.schedule.period.total_seconds()
         tick = progress.tick + (now - progress.tick) // period * period
-    return Progress(tick, progress.count, 0, progress.due)
+    return Progress(tick, progress.count, progress.attempts, progress.due)
 
 
 def _tick_after(plan: Plan, count: int, last: float | None) -> float | None:

@@ -185,14 +185,23 @@ def test_missed_dates_are_made_up_for_once() -> None:
 
 
 def test_what_is_not_made_up_for() -> None:
-    """A single tick, one that is being retried, and one that is not due yet stay as they are."""
+    """A single tick and one that is not due yet stay as they are."""
     single = plan_of(JobRequest(due_time="5s"), NOW)
     assert caught_up(single, first(single), NOW + 100) == first(single)
     rule = plan_of(JobRequest(schedule="@every 10s"), NOW)
     assert caught_up(rule, first(rule), NOW + 5) == first(rule)
+
+
+def test_a_missed_retry_makes_up_for_the_ticks_after_it() -> None:
+    """The retry that was missed keeps its attempts, and the next tick follows now, in step."""
+    rule = plan_of(JobRequest(schedule="@every 10s"), NOW)
     retried = failed(rule, first(rule), NOW + 10)
     assert retried is not None
-    assert caught_up(rule, retried, NOW + 100) == retried
+    progress = caught_up(rule, retried, NOW + 105)
+    assert (progress.attempts, progress.due) == (1, retried.due)
+    after = succeeded(rule, progress)
+    assert after is not None
+    assert after.due == pytest.approx(NOW + 110)
 
 
 @given(st.text(max_size=30))

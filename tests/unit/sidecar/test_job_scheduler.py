@@ -171,6 +171,21 @@ async def test_attempts_outlive_a_restart(tmp_path: Path) -> None:
         assert it.scheduler.find("shop", "a") is None
 
 
+async def test_a_retry_that_was_missed_makes_up_for_the_rest(tmp_path: Path) -> None:
+    """A tick that failed before the end comes once after it, and not those that followed it."""
+    async with bench(tmp_path) as it:
+        taker = Taker(it.clock, Outcome.FAILED)
+        it.scheduler.attach("shop", taker)
+        await it.scheduler.schedule("shop", "often", JobRequest(schedule="@every 10s"))
+        await it.advance(10)
+        assert taker.times == [10]
+    async with bench(tmp_path, VirtualClock(START + 1003)) as it:
+        taker = Taker(it.clock)
+        it.scheduler.attach("shop", taker)
+        await it.advance(10)
+        assert taker.times == [1003, 1010]
+
+
 async def test_a_deleted_job_stays_deleted(tmp_path: Path) -> None:
     """After a restart there is no trace of it, and deleting it again is no error."""
     async with bench(tmp_path) as it:
