@@ -201,6 +201,20 @@ async def test_two_bindings_can_name_one_queue(tmp_path: Path, data: Path | None
     assert app.taken[0][0] == b"7"
 
 
+async def test_queues_of_one_name_in_two_systems_are_two(tmp_path: Path) -> None:
+    """A queue of RabbitMQ gets nothing of what goes into a topic of Kafka that is called so."""
+    app = App()
+    components = {
+        "rabbit": ("bindings.rabbitmq", {"queueName": "q"}),
+        "kafka": ("bindings.kafka", {"topics": "q", "publishTopic": "q", "direction": "output"}),
+    }
+    async with sidecar_with(tmp_path, components, app) as (client, sidecar):
+        await client.bind("kafka", "create", 1)
+        await client.bind("rabbit", "create", 2)
+        await sidecar.until(lambda: bool(app.taken))
+    assert app.taken[0][0] == b"2"
+
+
 # ---- objects, secrets, keys --------------------------------------------------------------------
 
 

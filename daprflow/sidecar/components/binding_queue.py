@@ -14,7 +14,6 @@ from daprflow.sidecar.components.base import (
 from daprflow.sidecar.components.event_lanes import PARTITION_KEY
 
 BROKER = "pubsub.daprflow"
-BROKER_NAME = "queues of bindings"
 _LINE = "queue"
 _KAFKA = "bindings.kafka"
 _NAMES = ("queuename", "topic", "queue", "streamname", "subject", "eventhub")
@@ -31,11 +30,11 @@ class QueueBinding:
     """What is created comes back to the handler, one by one and in order.
 
     A message that fails is offered again before the next one, after 0.5 s and then after twice as
-    long each time up to 60 s. Bindings of one folder that name the same queue or topic share it,
-    whatever app they belong to. Of Kafka and its like each consumer group (``consumerGroup``, else
-    the app's id) gets every message, of a queue one app does. A message's metadata come
-    back with it, for Kafka also ``__key``, ``__offset``, ``__partition``, ``__topic`` and
-    ``__timestamp``.
+    long each time up to 60 s. Bindings of one folder and type that name the same queue or topic
+    share it, whatever app they belong to. Of Kafka and its like each consumer group
+    (``consumerGroup``, else the app's id) gets every message, of a queue one app does. A message's
+    metadata come back with it, for Kafka also ``__key``, ``__offset``, ``__partition``,
+    ``__topic`` and ``__timestamp``.
     """
 
     capabilities = ("INPUT_BINDING", "OUTPUT_BINDING")
@@ -56,7 +55,8 @@ class QueueBinding:
         """Find the broker that all queues share."""
         if self._context.siblings is None:
             raise ComponentError("a queue needs the engine's broker; make it through an engine")
-        self._broker = cast("PubSub", await self._context.siblings.borrow(BROKER, BROKER_NAME))
+        name = f"queues of {self._context.type}"  # as far apart as the systems themselves
+        self._broker = cast("PubSub", await self._context.siblings.borrow(BROKER, name))
 
     async def close(self) -> None:
         """Give the broker back."""
