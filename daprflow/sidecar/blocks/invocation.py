@@ -60,7 +60,7 @@ class InvocationBlock:
         """Carry ``request`` to an app; its target is the method's path with the query.
 
         Args:
-            app_id: ``app``, ``app.namespace``, the name of an HTTP endpoint, or an ``http(s)://``
+            app_id: ``app``, ``app.<any namespace>``, the name of an HTTP endpoint, or an ``http(s)://``
                 address.
             request: headers as the caller sent them; what may not travel is left out here.
 
@@ -113,11 +113,13 @@ class InvocationBlock:
             )
 
     def _find(self, app_id: str) -> "Runtime":
-        runtimes = self._runtime.engine.runtimes
-        name, dot, namespace = app_id.partition(".")
-        found = runtimes.get(name)
-        if found is None or (dot and namespace != found.options.namespace):
-            raise faults.direct_invoke(app_id, f"couldn't find service: {app_id}")
+        """Return an app of this run; as outside clusters no name resolver heeds its namespace."""
+        name, _, namespace = app_id.partition(".")
+        if "." in namespace:
+            raise faults.direct_invoke(app_id, f"invalid app id {app_id}")
+        found = self._runtime.engine.runtimes.get(name)
+        if found is None:
+            raise faults.direct_invoke(app_id, f"couldn't find service: {name}")
         return found
 
     def _forwarded(self, headers: Headers) -> Headers:

@@ -23,6 +23,7 @@ from daprflow.sidecar.http_api.call import (
     clean,
     unescape,
 )
+from daprflow.sidecar.http_api.content_type import content_type_of
 from daprflow.sidecar.http_api.invoke_guarded import GuardedCall, Ways
 from daprflow.sidecar.http_api.trace import NO_PARENT, trace_headers
 
@@ -33,6 +34,7 @@ _METHOD = b"/method/"
 _INVOKE = b"v1.0/invoke/"
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@\[\]/]*")
 _OK, _BAD_REQUEST = 200, 400
+_TYPED = frozenset({b"content-type", b"content-encoding"})
 _HOP_BY_HOP = frozenset(
     {
         "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade",
@@ -253,12 +255,23 @@ async def _stream(call: Call, response: StreamedResponse, send: Send, body: _Bod
     if body.done or body.length == 0:
         watcher = asyncio.get_running_loop().create_task(_watch(call.receive, response))
     headers = list(_response_headers(call, response))
+    start = {"type": "http.response.start", "status": response.status, "headers": headers}
+    untyped = all(name not in _TYPED for name, _ in headers)
     try:
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if not untyped:
+            await send(start)
         async for chunk in response.chunks:
+            if untyped and chunk:
+                untyped = False
+                headers.append((b"content-type", content_type_of(chunk)))
+                await send(start)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if untyped:
+            await send(start)
         await send({"type": "http.response.body", "body": b""})
     except AppUnreachable as error:
+        if untyped:
+            await send(start)
         # The status is out: leaving the answer unfinished is the only way to tell the caller.
         logger.warning("service invocation broke off while the app was answering: %s", error)
     finally:

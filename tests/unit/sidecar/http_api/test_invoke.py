@@ -192,6 +192,21 @@ async def test_an_error_of_the_app_passes_unchanged(apps: Pair) -> None:
     assert answer.header("content-length") == "10"
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"a":1}', "text/plain; charset=utf-8"),
+        (b"\x00\x01", "application/octet-stream"),
+        (b"", ""),
+    ],
+)
+async def test_an_answer_without_a_type_gets_one(apps: Pair, body: bytes, kind: str) -> None:
+    """The sidecar names what an app did not, by its first bytes; nothing has no type."""
+    apps.apps["one"].answers["/plain"] = Answer(200, body, "")
+    answer = await apps.client.call("GET", "/v1.0/invoke/one/method/plain")
+    assert (answer.body, answer.header("content-type")) == (body, kind)
+
+
 async def test_redirects_are_not_followed(apps: Pair) -> None:
     """An app's redirect goes back to the caller."""
     apps.apps["one"].answers["/r"] = Answer(302, b"", "", {"location": "/x"})
@@ -200,12 +215,26 @@ async def test_redirects_are_not_followed(apps: Pair) -> None:
     assert len(apps.apps["one"].calls) == 1
 
 
-@pytest.mark.parametrize("app_id", ["ghost", "two.elsewhere", "one.default.x"])
-async def test_an_unknown_app(apps: Pair, app_id: str) -> None:
-    """An app that is not there is a 500 that names it."""
+@pytest.mark.parametrize(
+    ("app_id", "reason"),
+    [
+        ("ghost", "couldn't find service: ghost"),
+        ("ghost.default", "couldn't find service: ghost"),
+        ("one.default.x", "invalid app id one.default.x"),
+    ],
+)
+async def test_an_unknown_app(apps: Pair, app_id: str, reason: str) -> None:
+    """An app that is not there is a 500 that names it, and so is an id with two namespaces."""
     answer = await apps.client.call("GET", f"/v1.0/invoke/{app_id}/method/x")
-    text = f"failed to invoke, id: {app_id}, err: couldn't find service: {app_id}"
+    text = f"failed to invoke, id: {app_id}, err: {reason}"
     assert code_of(answer) == (500, "ERR_DIRECT_INVOKE", text)
+
+
+async def test_outside_a_cluster_any_namespace_will_do(apps: Pair) -> None:
+    """A real runtime finds apps by mDNS there, which knows no namespaces."""
+    answer = await apps.client.call("GET", "/v1.0/invoke/two.production/method/x")
+    assert answer.status == 200
+    assert apps.seen("two").target == "/x"
 
 
 async def test_an_app_with_its_namespace(apps: Pair) -> None:
