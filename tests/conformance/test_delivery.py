@@ -465,3 +465,47 @@ async def test_unreadable_messages(tmp_path: Path, components: Components, case:
         assert base64.b64decode(call.json()["data_base64"]) == body
         assert found.sidecar.clock.now() - started < 1
         assert {call.path for call in found.app.calls if call.method == "POST"} == {"/dead"}
+
+
+@pytest.mark.parametrize("keys", [1, 3])
+async def test_a_batch_does_not_wait_for_what_it_holds_up(tmp_path: Path, keys: int) -> None:
+    """Events of one key come in order, one in each batch, and none costs a batch's waiting time."""
+    total = 12
+    async with subscribed(tmp_path, [BULK_BY_KEY], DURABLE) as found:
+        found.app.computed["/bulk"] = lambda call: Answer.of(
+            {
+                "statuses": [
+                    {"entryId": entry["entryId"], "status": "SUCCESS"}
+                    for entry in call.json()["entries"]
+                ]
+            }
+        )
+        start = found.sidecar.clock.now()
+        for number in range(total):
+            target = f"/v1.0/publish/pubsub/bulk?metadata.partitionKey={number % keys}"
+            await found.send("POST", target, str(number).encode())
+        await found.sidecar.until(lambda: sum(map(len, batches(found))) == total)
+        assert found.sidecar.clock.now() - start < 2 * BATCH_SECONDS
+        arrived = [number for batch in batches(found) for number in batch]
+    for key in range(keys):
+        assert [number for number in arrived if number % keys == key] == list(
+            range(key, total, keys)
+        )
+
+
+def batches(found: Subscribed) -> list[list[int]]:
+    """Return the data of each batch that the app got."""
+    calls = found.app.to("/bulk")
+    return [[entry["event"]["data"] for entry in call.json()["entries"]] for call in calls]
+
+
+BATCH_SECONDS = 5
+BULK_BY_KEY = {
+    "topic": "bulk",
+    "route": "/bulk",
+    "bulkSubscribe": {
+        "enabled": True,
+        "maxMessagesCount": 100,
+        "maxAwaitDurationMs": BATCH_SECONDS * 1000,
+    },
+}

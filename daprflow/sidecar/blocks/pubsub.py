@@ -341,6 +341,7 @@ class PubSubBlock:
                 document.metadata,
                 deliveries.receive,
                 concurrency=concurrency,
+                held_up=deliveries.hurry if isinstance(deliveries, BulkSubscription) else None,
             )
         except ComponentError as error:
             logger.error("subscription '%s/%s' failed: %s", place.pubsub, place.topic, error)  # noqa: TRY400 - the text says all

@@ -54,8 +54,9 @@ class BulkSubscription(TopicSubscription):
     """Delivers events in batches.
 
     A batch goes out when it has ``max_count`` messages or ``max_wait`` seconds after its first;
-    at once where the broker delivers one by one, for then nothing else can join it. While a batch
-    waits for its time it is no work in flight.
+    at once where nothing else can join it, because the broker delivers one by one or holds up what
+    follows until this is done (events of one partition key). While a batch waits for its time it is
+    no work in flight.
     """
 
     def __init__(self, place: Place, max_count: int, max_wait: float) -> None:
@@ -81,6 +82,10 @@ class BulkSubscription(TopicSubscription):
     def stop(self) -> None:
         """Send what waits, and take failures from now on for the stop's fault."""
         self.stopping = True
+        self._flush()
+
+    def hurry(self) -> None:
+        """Send what waits now."""
         self._flush()
 
     async def _settled(self, waiting: Waiting) -> None:

@@ -246,6 +246,7 @@ class PubSub(Component, Protocol):
         /,
         *,
         concurrency: int = 32,
+        held_up: Callable[[], None] | None = None,
     ) -> Callable[[], Awaitable[None]]:
         """Start delivering ``topic`` to the group ``consumer``.
 
@@ -256,6 +257,9 @@ class PubSub(Component, Protocol):
             receive: called with each message.
             concurrency: how many calls of ``receive`` may run at one time; a broker that delivers
                 one by one does not use it.
+            held_up: called when nothing further can come before something that was handed over
+                is settled, so that nobody waits for more; a broker without such messages does
+                not use it.
 
         Returns:
             a function that stops it and lets what is in flight end.

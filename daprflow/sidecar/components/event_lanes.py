@@ -26,6 +26,11 @@ class Lanes:
         """Whether too many wait to take up more."""
         return self._parked >= LONGEST
 
+    @property
+    def holding(self) -> bool:
+        """Whether some wait behind others."""
+        return self._parked > 0
+
     def enter(self, event: StoredEvent) -> bool:
         """Tell whether ``event`` may go now; one that may not waits for those before it."""
         lane = partition_of(event.metadata)

@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import logging
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from daprflow.sidecar.clock import Clock, Timer
@@ -32,10 +32,11 @@ AWAY_PAUSE = 0.5
 
 @dataclass(slots=True)
 class Subscriber:
-    """One who takes events of the group."""
+    """One who takes events of the group; ``held_up`` is told when others wait for those it has."""
 
     receive: Receive
     limit: int
+    held_up: Callable[[], None] | None = None
     running: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     stopped: bool = False
@@ -147,6 +148,8 @@ class EventQueue:
         while self._away is None and (subscriber := self._free()) is not None:
             event = self._take()
             if event is None:
+                if self._lanes.holding:
+                    self._tell_held_up()
                 return
             self._turn += 1
             handling = subscriber.receive(self._message(event))
@@ -155,6 +158,11 @@ class EventQueue:
             task = asyncio.get_running_loop().create_task(self._work(subscriber, event, handling))
             subscriber.tasks.add(task)
             task.add_done_callback(subscriber.tasks.discard)
+
+    def _tell_held_up(self) -> None:
+        for subscriber in self._subscribers:
+            if subscriber.held_up is not None:
+                subscriber.held_up()
 
     def _free(self) -> Subscriber | None:
         """Return the next subscriber, in turn, that has room."""
@@ -252,6 +260,8 @@ class EventQueue:
                 self._pump()  # there may be news since, and room again
                 return
             event, handling = following, subscriber.receive(self._message(following))
+            if subscriber.held_up is not None and self._lanes.holding:
+                self._pump()  # which tells of it once nothing else can come
 
     async def _settle(
         self, subscriber: Subscriber, event: StoredEvent, handling: Awaitable[None]

@@ -102,10 +102,11 @@ class DurablePubSub:
         /,
         *,
         concurrency: int = 32,
+        held_up: Callable[[], None] | None = None,
     ) -> Callable[[], Awaitable[None]]:
         """Start delivering ``topic`` to ``consumer``, beginning with what waits for it."""
         queue = await self._queue(topic, consumer)
-        subscriber = Subscriber(receive, concurrency)
+        subscriber = Subscriber(receive, concurrency, held_up)
         await queue.add(subscriber)
         return partial(queue.remove, subscriber)
 

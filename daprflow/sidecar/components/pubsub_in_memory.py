@@ -51,6 +51,7 @@ class InMemoryPubSub:
         /,
         *,
         concurrency: int = 1,  # noqa: ARG002 - one by one
+        held_up: Callable[[], None] | None = None,  # noqa: ARG002 - nothing is
     ) -> Callable[[], Awaitable[None]]:
         """Start delivering ``topic``, which may hold ``*``."""
         line = _Line(self.name, topic, receive)

@@ -64,6 +64,7 @@ class NamespacedPubSub:
         /,
         *,
         concurrency: int = 32,
+        held_up: Callable[[], None] | None = None,
     ) -> Callable[[], Awaitable[None]]:
         """Deliver what comes on the topic of this namespace, under the name the app knows."""
 
@@ -72,7 +73,12 @@ class NamespacedPubSub:
             return receive(msgspec.structs.replace(message, topic=topic))
 
         return await self.inner.subscribe(
-            self.prefix + topic, consumer, metadata, unprefixed, concurrency=concurrency
+            self.prefix + topic,
+            consumer,
+            metadata,
+            unprefixed,
+            concurrency=concurrency,
+            held_up=held_up,
         )
 
     def subscribed(self, consumer: str, topics: Collection[str], /) -> None:

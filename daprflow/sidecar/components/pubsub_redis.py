@@ -82,6 +82,7 @@ class RedisPubSub:
         /,
         *,
         concurrency: int = 32,  # noqa: ARG002 - the component's own setting says it, for all topics
+        held_up: Callable[[], None] | None = None,  # noqa: ARG002 - nothing is
     ) -> Callable[[], Awaitable[None]]:
         """Start delivering ``topic`` to the group ``consumer``, beginning with the backlog."""
         slots = self._slots.setdefault(consumer, Slots(self._settings.concurrency))
