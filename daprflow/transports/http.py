@@ -65,7 +65,7 @@ class HttpTransport:
                 response.close()
                 raise
         except aiohttp.ClientError as error:
-            raise self._lost(error) from error
+            raise self._lost(error) from None
         return HttpResponse(response.status, _headers(response), body)
 
     async def stream(self, request: StreamedRequest, /) -> StreamedResponse:
@@ -88,7 +88,7 @@ class HttpTransport:
                 allow_redirects=False,
             )
         except aiohttp.ClientError as error:
-            raise self._lost(error) from error
+            raise self._lost(error) from None
 
         async def close() -> None:
             response.close()
@@ -144,7 +144,7 @@ class HttpTransport:
             async for chunk in response.content.iter_any():
                 yield chunk
         except aiohttp.ClientError as error:
-            raise self._lost(error) from error
+            raise self._lost(error) from None
 
     def _lost(self, error: aiohttp.ClientError) -> ConnectionLost:
         return ConnectionLost(
@@ -155,13 +155,27 @@ class HttpTransport:
 
 
 def _reason(error: aiohttp.ClientError) -> str:
-    """Return why a connection failed; aiohttp's own text talks of TLS where there is none."""
-    unencrypted = not isinstance(error, aiohttp.ClientSSLError)
-    if isinstance(error, aiohttp.ClientConnectorError) and unencrypted:
-        number = error.os_error.errno or 0
-        said = os.strerror(number) if number > 0 else error.os_error.strerror
-        return said or str(error.os_error)
-    return str(error) or type(error).__name__
+    """Return why a connection failed.
+
+    aiohttp's own texts show queries, keys and pieces of answers, and talk of TLS where there is
+    none.
+    """
+    match error:
+        case aiohttp.ClientResponseError():
+            return "what it sent is no HTTP answer"
+        case aiohttp.ClientPayloadError():
+            return "its answer broke off or is damaged"
+        case aiohttp.ClientSSLError():
+            return str(error)
+        case aiohttp.ClientConnectorError():
+            number = error.os_error.errno or 0
+            said = os.strerror(number) if number > 0 else error.os_error.strerror
+            return said or str(error.os_error)
+        case aiohttp.ClientOSError(errno=int(number)) if number > 0:
+            return os.strerror(number)
+        case aiohttp.ClientConnectionError():
+            return "it closed the connection"
+    return type(error).__name__
 
 
 def _left_out(method: str, headers: Headers) -> tuple[str, ...] | None:

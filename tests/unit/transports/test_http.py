@@ -184,12 +184,20 @@ async def test_nobody_listening_names_address_and_variable(listener: socket.sock
     ],
 )
 async def test_garbage_is_a_lost_connection(data: bytes) -> None:
-    """Whatever answers there, if it is no sound HTTP answer, no sidecar answered."""
+    """Whatever answers there, if it is no sound HTTP answer, no sidecar answered.
+
+    The text has no piece of it, and neither query nor key of the call; nor has a traceback.
+    """
     async with answering(saying(data)) as url:
         transport = HttpTransport(Settings(http_endpoint=url))
-        with pytest.raises(ConnectionLost):
-            await transport.send(HttpRequest("POST", "/", body=b"x"))
+        with pytest.raises(ConnectionLost) as caught:
+            await transport.send(HttpRequest("POST", "/key?password=hunter2", body=b"x"))
         await transport.close()
+
+    text = str(caught.value)
+    assert text.startswith(f"no sidecar answered at {url}: ")
+    assert not any(word in text for word in ("hunter2", "/key", "SSH", "yyy", "\n"))
+    assert caught.value.__suppress_context__
 
 
 async def test_silence_ends_after_the_timeout() -> None:
