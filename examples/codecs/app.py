@@ -27,7 +27,6 @@ class Money:
         return f"{self.cents / 100:.2f} {self.currency}"
 
 
-# --8<-- [start:codecs]
 codecs = Codecs(
     JsonCodec(Money, encode=str, decode=Money.parse),
     ContentCodec(
@@ -38,7 +37,6 @@ codecs = Codecs(
     ),
 )
 app = DaprFlow("codecs-example", codecs=codecs)
-# --8<-- [end:codecs]
 
 
 class Invoice(msgspec.Struct):

@@ -1,5 +1,6 @@
 """Follow configuration while the app runs: a handler, a value read once, and a copy at hand."""
 
+# --8<-- [start:handler]
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -33,7 +34,6 @@ async def rules(client: Client) -> AsyncIterator[Rules]:
     yield Rules(Limits(daily=1), found.value)
 
 
-# --8<-- [start:handler]
 @app.configuration("settings", "limits", default=Limits(daily=1))
 async def on_limits(item: ConfigItem[Limits], *, rules: Rules) -> None:
     """Take the limits there are at start-up, and every change of them."""
@@ -64,10 +64,10 @@ async def countdown(*, client: Client) -> list[int]:
         return [settings.get("speed", int, default=1) for _ in range(3)]
 
 
-# --8<-- [end:live]
-
-
 @app.invoke
 async def allowed(wanted: int, *, rules: Rules) -> bool:
     """Tell whether so much may be ordered."""
     return wanted <= rules.limits.daily
+
+
+# --8<-- [end:live]

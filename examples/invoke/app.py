@@ -1,5 +1,6 @@
 """Methods that others call: by name, by verb and path, and from one to another."""
 
+# --8<-- [start:paths]
 from typing import Annotated
 
 import msgspec
@@ -33,7 +34,6 @@ async def quote(order: Order, *, client: Client) -> str:
     return f"{order.id} costs {await client.invoke(remote_price, order)}"
 
 
-# --8<-- [start:paths]
 @app.invoke("GET", "/orders/{order_id}")
 async def get_order(*, order_id: str) -> Order:
     if order_id not in orders:
@@ -69,6 +69,12 @@ async def delete_order(*, order_id: str) -> None:
 # --8<-- [end:paths]
 
 
+# --8<-- [start:remote]
+# What another team's service writes; the path's parameters are given by name.
+remote_order = Endpoint("invoke-example", "GET /orders/{order_id}", None, Order)
+# --8<-- [end:remote]
+
+
 # --8<-- [start:fields]
 class Discount(msgspec.Struct):
     order_id: Annotated[str, Path()]
@@ -85,10 +91,6 @@ async def discount(asked: Discount) -> int:
     return total
 
 
-# --8<-- [end:fields]
-
-# --8<-- [start:remote]
-# What another team's service writes; the path's parameters are given by name.
-remote_order = Endpoint("invoke-example", "GET /orders/{order_id}", None, Order)
+# For another service, once more.
 remote_discount = Endpoint("invoke-example", "POST /orders/{order_id}/discounts", Discount, int)
-# --8<-- [end:remote]
+# --8<-- [end:fields]

@@ -1,5 +1,6 @@
 """Jobs: a report every night, as the code says, and reminders that are scheduled one by one."""
 
+# --8<-- [start:standing]
 from datetime import datetime, timedelta
 
 import msgspec
@@ -41,7 +42,6 @@ def outbox() -> Outbox:
     return Outbox()
 
 
-# --8<-- [start:standing]
 @app.job("report", schedule="0 0 3 * * *", data=Limits(daily=1))
 async def report(limits: Limits, *, outbox: Outbox) -> None:
     outbox.send(f"report, at most {limits.daily} a day")
@@ -71,9 +71,6 @@ async def book(booking: Booking, *, client: Client) -> None:
     )
 
 
-# --8<-- [end:schedule]
-
-
 @app.invoke
 async def cancel(*, client: Client) -> bool:
     waiting = await client.job(remind)
@@ -84,3 +81,6 @@ async def cancel(*, client: Client) -> bool:
 @app.invoke
 async def sent(*, outbox: Outbox) -> list[str]:
     return outbox.sent
+
+
+# --8<-- [end:schedule]

@@ -1,5 +1,6 @@
 """Let one caller at a time do something: a lock, one that waits, and one that is renewed."""
 
+# --8<-- [start:once]
 from datetime import timedelta
 
 from daprflow import Client, DaprFlow, LockTaken
@@ -8,7 +9,6 @@ app = DaprFlow("billing")
 sent: list[str] = []
 
 
-# --8<-- [start:once]
 @app.invoke
 async def send_invoice(number: str, *, client: Client) -> bool:
     """Send an invoice, unless somebody is sending it already."""
