@@ -160,22 +160,26 @@ def _reason(error: aiohttp.ClientError) -> str:
     aiohttp's own texts show queries, keys and pieces of answers, and talk of TLS where there is
     none.
     """
+    said = type(error).__name__
     match error:
         case aiohttp.ClientResponseError():
-            return "what it sent is no HTTP answer"
+            said = "what it sent is no HTTP answer"
         case aiohttp.ClientPayloadError():
-            return "its answer broke off or is damaged"
+            said = "its answer broke off or is damaged"
         case aiohttp.ClientSSLError():
-            return str(error)
+            said = str(error)
         case aiohttp.ClientConnectorError():
-            number = error.os_error.errno or 0
-            said = os.strerror(number) if number > 0 else error.os_error.strerror
-            return said or str(error.os_error)
-        case aiohttp.ClientOSError(errno=int(number)) if number > 0:
-            return os.strerror(number)
+            said = _system_text(error.os_error)
+        case aiohttp.ClientOSError(errno=int()):
+            said = _system_text(error)
         case aiohttp.ClientConnectionError():
-            return "it closed the connection"
-    return type(error).__name__
+            said = "it closed the connection"
+    return said
+
+
+def _system_text(error: OSError) -> str:
+    number = error.errno or 0
+    return (os.strerror(number) if number > 0 else error.strerror) or type(error).__name__
 
 
 def _left_out(method: str, headers: Headers) -> tuple[str, ...] | None:
