@@ -26,7 +26,12 @@ logger = logging.getLogger(__name__)
 _SUFFIXES = frozenset({".yaml", ".yml"})
 _LARGEST = 1024 * 1024
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
+_CONTENT = re.compile(r"^[ \t]*[^#\s]", re.MULTILINE)
 _GROUP = "dapr.io/"
+_NOT_FIRST = (
+    "%s: resiliency '%s' is not the first document of its file, and a real runtime reads no other; "
+    "it is left out; give it a file of its own"
+)
 _NEXT = "run with a real runtime, or take it out"
 _LOOSELY = f"{_NEXT}, or leave out --strict-components to have it stood in for"
 
@@ -117,7 +122,7 @@ def load_resources(
     """
     found = _Found()
     for file in _files(paths, found.problems):
-        for line, text in _documents(file, found.problems):
+        for number, (line, text) in enumerate(_documents(file, found.problems)):
             try:
                 resource = _resource(file, line, text)
             except PolicyError as error:
@@ -126,6 +131,9 @@ def load_resources(
                 continue
             except (YamlError, DocumentError) as error:
                 found.problems.append(str(error))
+                continue
+            if number and isinstance(resource, ResiliencyResource):
+                logger.warning(_NOT_FIRST, resource.source, resource.name)
                 continue
             if resource is not None and _visible(resource, app_id, namespace):
                 found.resources.append(resource)
@@ -173,7 +181,7 @@ def _files(paths: Sequence[Path], problems: list[str]) -> Iterator[Path]:
 
 
 def _documents(file: Path, problems: list[str]) -> Iterator[tuple[int, str]]:
-    """Yield each document of a file with the number of its first line."""
+    """Yield each document of a file that says something, with the number of its first line."""
     try:
         raw = file.read_bytes()
         if len(raw) > _LARGEST:
@@ -188,10 +196,14 @@ def _documents(file: Path, problems: list[str]) -> Iterator[tuple[int, str]]:
         return
     line, start = 1, 0
     for separator in _SEPARATOR.finditer(text):
-        yield line, text[start : separator.start()]
+        document = text[start : separator.start()]
+        if _CONTENT.search(document):
+            yield line, document
         line = text.count("\n", 0, separator.end()) + 1
         start = separator.start() + len("---")
-    yield line, text[start:]
+    document = text[start:]
+    if _CONTENT.search(document):
+        yield line, document
 
 
 def _resource(file: Path, line: int, text: str) -> Resource | None:

@@ -14,6 +14,7 @@ from daprflow.protocol.resiliency import (
     PolicyNames,
     RetrySpec,
 )
+from daprflow.sidecar.resources import load_resources
 from tests.helpers.policies import policy_files
 
 FULL = """
@@ -192,3 +193,16 @@ def test_scopes(tmp_path: Path) -> None:
     )
     assert policy_files(tmp_path).resiliencies == ()
     assert len(policy_files(tmp_path, app_id="other").resiliencies) == 1
+
+
+def test_only_the_first_document_of_a_file_counts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A real runtime would never see the others, so they have no effect here, which is said."""
+    document = "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: %s}\nspec: {}\n"
+    text = f"# first\n---\n{document % 'a'}---\n{document % 'b'}"
+    (tmp_path / "r.yaml").write_text(text, encoding="utf-8")
+    found = load_resources([tmp_path])
+    assert [each.name for each in found.resiliencies] == ["a"]
+    assert found.problems == ()
+    assert "r.yaml:8: resiliency 'b' is not the first document of its file" in caplog.text
