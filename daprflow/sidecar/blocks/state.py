@@ -223,20 +223,12 @@ async def _write_all(component: StateStore, writes: Sequence[StateWrite]) -> Non
 
 
 def _joined(failures: Sequence[ComponentError]) -> ComponentError:
-    """Make one failure of several; a conflict among them decides what kind it is."""
+    """Make one failure of several; a conflict decides what kind it is, and is named twice."""
     text = "\n".join(_reason(failure) for failure in failures)
     for kind in (EtagConflict, EtagInvalid):
         if any(isinstance(failure, kind) for failure in failures):
-            return _JoinedConflict(text) if kind is EtagConflict else _JoinedInvalid(text)
+            return kind(text)
     return ComponentError(text)
-
-
-class _JoinedConflict(EtagConflict):
-    """Several failures, a conflict among them; the text is complete."""
-
-
-class _JoinedInvalid(EtagInvalid):
-    """Several failures, an invalid ETag among them; the text is complete."""
 
 
 def _write(component: StateStore, key: str, change: StateChange) -> StateWrite:
@@ -261,8 +253,6 @@ def _write(component: StateStore, key: str, change: StateChange) -> StateWrite:
 
 def _reason(error: ComponentError) -> str:
     text = str(error)
-    if isinstance(error, _JoinedConflict | _JoinedInvalid):
-        return text
     if isinstance(error, EtagConflict):
         head = "possible etag mismatch. error from state store"
         return f"{head}: {text}" if text else head

@@ -288,7 +288,10 @@ async def test_several_saves_are_not_a_transaction(api: Api) -> None:
     body = b'[{"key":"a","value":2,%b},{"key":"b","value":2},{"key":"a","value":3,"etag":"x"}]'
     answer = await api("POST", "/v1.0/state/store", body % first)
     assert error_of(answer) == (409, "ERR_STATE_SAVE")
-    assert json.loads(answer.body)["message"].count("possible etag mismatch") == 2
+    message = json.loads(answer.body)["message"]
+    head = "possible etag mismatch. error from state store: "
+    assert message.startswith(f"failed saving state in state store store: {head}{head}")
+    assert message.count("possible etag mismatch") == 3
     assert (await api("GET", "/v1.0/state/store/b")).body == b"2"
     assert (await api("GET", "/v1.0/state/store/a")).body == b"1"
 
