@@ -1,5 +1,7 @@
 """A Component document: from its YAML to its value."""
 
+import logging
+
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 from daprflow.sidecar.resource_fields import (
     DocumentError,
@@ -13,6 +15,8 @@ from daprflow.sidecar.resource_fields import (
     read_value,
 )
 from daprflow.sidecar.resource_yaml import YamlMapping
+
+logger = logging.getLogger(__name__)
 
 _INIT_TIMEOUT = 5.0
 
@@ -49,15 +53,15 @@ def _items(spec: YamlMapping, component: str) -> tuple[MetadataItem, ...]:
             f"{spec.place('metadata')}: metadata of component '{component}' must be a list of "
             "entries '- name: …' with 'value: …'"
         )
-    seen: dict[str, str] = {}
-    items = []
+    items: dict[str, MetadataItem] = {}
+    places: dict[str, str] = {}
     for entry in entries:
         item = read_value(entry, read_text(entry, "name", required=True))
-        if item.name.lower() in seen:
-            raise DocumentError(
-                f"{entry.place('name')}: metadata '{item.name}' of component '{component}' is set "
-                f"already at {seen[item.name.lower()]}; keep one"
-            )
-        seen[item.name.lower()] = entry.place("name")
-        items.append(item)
-    return tuple(items)
+        key, place = item.name.lower(), entry.place("name")
+        if items.pop(key, None) is not None:
+            logger.warning(
+                "%s: metadata '%s' of component '%s' is set already at %s; the last one counts",
+                place, item.name, component, places[key],
+            )  # fmt: skip
+        items[key], places[key] = item, place
+    return tuple(items.values())
