@@ -53,8 +53,9 @@ class Pushes:
     async def arrived(self, store: str, key: str, event: ConfigurationEvent) -> bool:
         """Pass on the item that a call on the app named; False when nobody keeps that store.
 
-        A call with an id that nobody has is of a subscription that is being made, of an earlier
-        process of this app, or of another worker process: it is taken for a hint to read again.
+        Who has no subscription yet takes what comes: it may be of the one that is being made. Who
+        has one takes a call with another id, of an earlier process of this app or of another worker
+        process, for a hint to read again.
         """
         item = event.items.get(key)
         if item is None and len(event.items) == 1:  # the path could not carry the key as it is
@@ -62,7 +63,7 @@ class Pushes:
         interested = [each for each in self._listeners if each.store == store]
         if item is None:
             return bool(interested)
-        owners = [each for each in interested if each.subscription == event.id]
+        owners = [each for each in interested if each.subscription in {"", event.id}]
         for owner in owners:
             if owner.wants(key):
                 await owner.push(key, item)

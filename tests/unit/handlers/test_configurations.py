@@ -197,6 +197,23 @@ async def test_the_store_is_away_at_start(tmp_path: Path, caplog: pytest.LogCapt
     assert caplog.text.count("configuration store 'settings' cannot be read") == 1
 
 
+async def test_a_change_before_there_is_a_subscription(tmp_path: Path) -> None:
+    """Who could not subscribe yet takes what a sidecar posts all the same, or refuses it."""
+    app, seen = app_with(default=DEFAULT)
+
+    def cut(line: Line) -> None:
+        line.cut = True
+
+    def event(daily: str) -> bytes:
+        return b'{"id": "7", "items": {"limits": {"value": "{\\"daily\\": %s}"}}}' % daily.encode()
+
+    async with running(app, tmp_path, cut) as run:
+        good = await run.post("/configuration/settings/limits", event("5"))
+        bad = await run.post("/configuration/settings/limits", event("null"))
+    assert (good.status, bad.status) == (200, 500)
+    assert [item.value.daily for item in seen] == [1, 5]
+
+
 async def test_the_sidecar_starts_anew(tmp_path: Path) -> None:
     """A sidecar that was restarted has forgotten the subscription; the app makes it again."""
     app, seen = app_with(default=DEFAULT)
