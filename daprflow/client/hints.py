@@ -44,6 +44,8 @@ def of(status: int, code: str, message: str) -> str:
         return _of_invocation(status, message)
     if code == "DAPR_SCHEDULER_SCHEDULE_JOB" and status == 409:  # noqa: PLR2004 - as above
         return "pass overwrite=True to replace it, or delete it first"
+    if message.endswith("stream too large"):
+        return "send less, or start the sidecar with a larger --max-body-size"
     return _HINTS.get(code, "")
 
 

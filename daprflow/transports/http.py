@@ -3,6 +3,7 @@
 Import it inside the function that opens a connection: aiohttp costs more than all of daprflow.
 """
 
+import io
 import os
 from collections.abc import AsyncIterator
 
@@ -25,6 +26,7 @@ KEEPALIVE = 4.0
 the sidecar: a POST that meets a closing connection could not be repeated."""
 
 CONNECTIONS = 256
+LONG_BODY = 2**20
 AGENT = "daprflow"
 _UNTYPED = ("content-type",)
 
@@ -54,7 +56,7 @@ class HttpTransport:
             response = await session.request(
                 request.method,
                 URL(self._base + request.target, encoded=True),
-                data=request.body or None,
+                data=_body(request.body),
                 headers=request.headers,
                 skip_auto_headers=_left_out(request.method, request.headers),
                 allow_redirects=False,
@@ -180,6 +182,13 @@ def _reason(error: aiohttp.ClientError) -> str:
 def _system_text(error: OSError) -> str:
     number = error.errno or 0
     return (os.strerror(number) if number > 0 else error.strerror) or type(error).__name__
+
+
+def _body(body: bytes) -> bytes | io.BytesIO | None:
+    """Return a body as aiohttp likes it: it warns of long ones that it cannot send in pieces."""
+    if not body:
+        return None
+    return body if len(body) <= LONG_BODY else io.BytesIO(body)
 
 
 def _left_out(method: str, headers: Headers) -> tuple[str, ...] | None:

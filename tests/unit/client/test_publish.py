@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from daprflow.addresses import Topic
 from daprflow.client import Client
-from daprflow.errors import NotFound
+from daprflow.errors import NotFound, SidecarError
 from tests.helpers.small_sidecar import SmallSidecar, error
 
 
@@ -111,6 +111,15 @@ async def test_an_unknown_pubsub_is_not_found(client: Client, sidecar: SmallSide
         await client.publish("p", "t", 1)
 
     assert (caught.value.code, caught.value.status) == ("ERR_PUBSUB_NOT_FOUND", 404)
+
+
+async def test_a_body_that_is_too_long_gets_a_hint(client: Client, sidecar: SmallSidecar) -> None:
+    """The runtime says what is wrong and not what to do."""
+    message = "error when publishing to topic t in pubsub p: stream too large"
+    sidecar.answers["/v1.0/publish/p/t"] = error(500, "ERR_PUBSUB_PUBLISH_MESSAGE", message)
+
+    with pytest.raises(SidecarError, match="start the sidecar with a larger --max-body-size"):
+        await client.publish("p", "t", 1)
 
 
 async def test_data_without_a_json_form_is_refused(client: Client, sidecar: SmallSidecar) -> None:

@@ -132,6 +132,18 @@ async def test_connections_are_kept(served: tuple[SmallSidecar, str]) -> None:
     assert len(sidecar.peers) == 1
 
 
+async def test_a_long_body_arrives(served: tuple[SmallSidecar, str]) -> None:
+    """It is sent in pieces and without a warning, and its length is said."""
+    sidecar, url = served
+    text = "x" * 3_000_000
+    async with Client(Settings(http_endpoint=url)) as client:
+        await client.publish("p", "t", text)
+
+    assert sidecar.requests[-1][2] == text.encode()
+    assert sidecar.headers[-1]["content-length"] == "3000000"
+    assert sidecar.headers[-1]["content-type"].startswith("text/plain")
+
+
 async def test_a_long_answer_is_refused(served: tuple[SmallSidecar, str]) -> None:
     """An answer beyond the limit is an error that names the setting."""
     sidecar, url = served
