@@ -59,6 +59,48 @@ async def test_an_endpoint_for_other_apps(tmp_path: Path) -> None:
         assert found.sidecar.runtime.http_endpoints == ()
 
 
+async def test_redirects_of_a_host_are_followed(tmp_path: Path) -> None:
+    """As the real runtime does it: ten times, a call with a body goes on as a GET without it."""
+    host = RecordingApp()
+    host.answers["/v1/here"] = Answer(302, headers={"location": "/v1/there"})
+    host.answers["/v1/round"] = Answer(301, headers={"location": "round"})
+    host.answers["/v1/same"] = Answer(307, headers={"location": "/v1/there"})
+    host.answers["/v1/there"] = Answer(200, b"found", "text/plain")
+    async with serve(host) as port:
+        made = endpoint(f"http://127.0.0.1:{port}/v1")
+        files = replace(resources(PUBSUB), http_endpoints=(made,))
+        async with subscribed(tmp_path, [], files=files) as found:
+            send = found.send
+            answer = await send("POST", "/v1.0/invoke/rates/method/here", b"x")
+            assert (answer.status, answer.body) == (200, b"found")
+            assert [(c.method, c.target, c.body) for c in host.calls] == [
+                ("POST", "/v1/here", b"x"),
+                ("GET", "/v1/there", b""),
+            ]
+            assert (await send("POST", "/v1.0/invoke/rates/method/same", b"x")).status == 307
+            assert (await send("DELETE", "/v1.0/invoke/rates/method/same")).status == 200
+            assert host.calls[-1].method == "DELETE"
+            host.calls.clear()
+            answer = await send("GET", "/v1.0/invoke/rates/method/round")
+            assert b"stopped after 10 redirects" in answer.body
+            assert len(host.calls) == 10
+
+
+async def test_what_a_host_gets_and_gives_as_it_is(tmp_path: Path) -> None:
+    """A slash at the end of an address stays, header bytes survive, ``Expect`` ends here."""
+    host = RecordingApp(lambda _: Answer(200, headers={"x-name": "caf\u00e9"}))
+    async with serve(host) as port:
+        made = endpoint(f"http://127.0.0.1:{port}/v1/")
+        files = replace(resources(PUBSUB), http_endpoints=(made,))
+        async with subscribed(tmp_path, [], files=files) as found:
+            pairs = [("expect", "100-continue")]
+            answer = await found.send("POST", "/v1.0/invoke/rates/method/m", b"x", pairs)
+    (name,) = (value for key, value in answer.headers if key == "x-name")
+    assert name.encode("latin-1") == "caf\u00e9".encode()
+    assert host.calls[0].target == "/v1//m"
+    assert host.calls[0].header("expect") is None
+
+
 async def test_a_host_that_is_away(tmp_path: Path) -> None:
     """A host that does not answer is Dapr's error of an invocation that did not arrive."""
     files = replace(resources(PUBSUB), http_endpoints=(endpoint("http://127.0.0.1:1"),))
