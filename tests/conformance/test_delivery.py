@@ -408,7 +408,7 @@ async def test_trace_headers(in_memory: Subscribed, trace: str) -> None:
 
 
 async def test_bulk_of_raw_payloads(tmp_path: Path) -> None:
-    """In bulk a raw payload is a base64 string with its own content type."""
+    """In bulk a raw payload is a base64 string with its own content type, and of no trace."""
     raw = {**BULK, "metadata": {"rawPayload": "true"}}
     async with subscribed(tmp_path, [raw], DURABLE) as found:
         await found.send("POST", "/v1.0/publish/pubsub/bulk?metadata.rawPayload=true", b"\x00\xff")
@@ -416,6 +416,7 @@ async def test_bulk_of_raw_payloads(tmp_path: Path) -> None:
     (entry,) = call.json()["entries"]
     assert base64.b64decode(entry["event"]) == b"\x00\xff"
     assert entry["contentType"] == "application/octet-stream"
+    assert call.header("traceparent") is None
 
 
 async def test_bulk_publish_conversions(durable: Subscribed) -> None:

@@ -182,7 +182,7 @@ class BulkSubscription(TopicSubscription):
             pubsubname=place.pubsub,
             topic=place.topic,
         )
-        headers = self._headers.make(None, "")
+        headers = self._headers.make(None, _parent_of(entries))
         request = HttpRequest("POST", path, headers, msgspec.json.encode(delivery))
         return judge_bulk(await place.channel.send(request))
 
@@ -229,6 +229,12 @@ def _fail(batch: list[Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.verdict.done():
             waiting.verdict.set_exception(error)
+
+
+def _parent_of(entries: Sequence[Entry]) -> str | None:
+    """Return the ``traceparent`` of the last event that has one, None where no event does."""
+    parents = (entry.reading.traceparent for entry in reversed(entries))
+    return next((parent for parent in parents if parent is not None), None)
 
 
 def _plain(message: Message) -> dict[str, str] | None:
