@@ -1,5 +1,6 @@
 """JSON as Go's encoding/json reads and writes it: number forms, escapes, key order, error texts."""
 
+import math
 import re
 from typing import Any, TypeVar
 
@@ -19,6 +20,10 @@ _SURROGATES = (
 )
 _plain = msgspec.json.Decoder()
 _sorted = msgspec.json.Encoder(order="sorted")
+_STRING = rb'("(?:[^"\\]|\\.)*")'
+_MINUS_ZERO = _STRING + rb"|-0(?![0-9.eE])"  # read as an integer it would lose its sign
+_NUMBER = _STRING + rb"|(-?[0-9][0-9.eE+-]*)"
+_OUT_OF_RANGE = "Number out of range"
 _MISMATCH = r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: - at `(?P<path>.*)`)?$"
 _GO_KIND = {"int": "number", "float": "number", "str": "string", "null": "null"}
 _GO_TYPE = {"str": "string", "int": "int", "object": "map[string]string", "bool": "bool"}
@@ -36,16 +41,31 @@ def encode_go(value: object) -> bytes:
     return _escape(msgspec.json.encode(value))
 
 
-def normalise(raw: bytes | msgspec.Raw) -> bytes:
+def normalise(raw: bytes | msgspec.Raw, field: str = "") -> bytes:
     """Return the JSON ``raw`` as Go's decoder and encoder would hand it on.
 
     Object keys are sorted, numbers are float64 (``1.0`` becomes ``1``), ``<>&`` are escaped,
     insignificant space is gone.
 
+    Args:
+        raw: the document.
+        field: Go's name of the struct and the field that hold it, for its error text.
+
     Raises:
-        GoJsonError: it is not JSON.
+        GoJsonError: it is not JSON, or has a number that is no float64.
     """
-    return _escape(canonical(raw))
+    text = bytes(raw)
+    if b"-0" in text:
+        text = re.sub(_MINUS_ZERO, lambda found: found[1] or b"-0.0", text)
+    try:
+        return _escape(canonical(text))
+    except GoJsonError as problem:
+        if not str(problem).startswith(_OUT_OF_RANGE):
+            raise
+        place = f"struct field {field}" if field else "value"
+        raise GoJsonError(
+            f"json: cannot unmarshal number {_too_large(text)} into Go {place} of type float64"
+        ) from None
 
 
 def canonical(raw: bytes | msgspec.Raw) -> bytes:
@@ -128,6 +148,12 @@ def _mended(raw: bytes, problem: Exception) -> bytes:
     if mended == raw:
         raise GoJsonError(str(problem))
     return mended
+
+
+def _too_large(text: bytes) -> str:
+    """Return the first number that is beyond float64."""
+    numbers = (found[2].decode() for found in re.finditer(_NUMBER, text) if found[2])
+    return next((number for number in numbers if abs(float(number)) == math.inf), "")
 
 
 def _float64(value: Any) -> Any:

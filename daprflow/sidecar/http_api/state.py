@@ -30,6 +30,7 @@ _items = msgspec.json.Decoder(tuple[StateItem, ...] | None)
 _bulk_get = msgspec.json.Decoder(BulkGet | None)
 _transaction = msgspec.json.Decoder(StateTransaction | None)
 _NO_OPTIONS = StateOptions()
+_REQUEST = "stateTransactionRequestBodyOperation.operations.request"
 _EXPIRES = b"metadata.ttlexpiretime"
 
 
@@ -138,12 +139,12 @@ def _block(call: Call) -> StateBlock:
 def _upsert(item: StateItem, metadata: Mapping[str, str]) -> StateChange:
     if not item.key:
         raise faults.malformed('"key" is a required field')
-    return _change(item, normalise(item.value), metadata)
+    return _change(item, normalise(item.value, "SetRequest.value"), metadata)
 
 
 def _operation(operation: StateOperation, metadata: Mapping[str, str]) -> StateChange:
     if operation.operation == "upsert":
-        return _change(operation.request, normalise(operation.request.value), metadata)
+        return _change(operation.request, normalise(operation.request.value, _REQUEST), metadata)
     if operation.operation == "delete":
         return _change(operation.request, None, metadata)
     raise faults.state_operation_unsupported(operation.operation)

@@ -62,6 +62,28 @@ def test_values_are_written_anew(written: bytes, stored: bytes) -> None:
     assert normalise(written) == stored
 
 
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        (b"-0", b"-0"),
+        (b"[-0,-0.5,-0e1]", b"[-0,-0.5,-0]"),
+        (b'{"-0":"a-0,-0","b":"\\"-0"}', b'{"-0":"a-0,-0","b":"\\"-0"}'),
+    ],
+)
+def test_minus_zero_keeps_its_sign(written: bytes, stored: bytes) -> None:
+    """A negative zero is a float64 of its own; what looks like one in a string is left alone."""
+    assert normalise(written) == stored
+
+
+def test_a_number_beyond_float64_is_named() -> None:
+    """The error names the number, and the field where one is given."""
+    text = "json: cannot unmarshal number -1e400 into Go struct field A.b of type float64"
+    with pytest.raises(GoJsonError, match=f"^{text}$"):
+        normalise(b'{"a":"1e999","b":[1,-1e400]}', "A.b")
+    with pytest.raises(GoJsonError, match="into Go value of type float64"):
+        normalise(b"1e400")
+
+
 @pytest.mark.parametrize("document", [b"{not json", b"", b"[1,]", b"1e999", b"[" * 20_000])
 def test_what_is_not_json(document: bytes) -> None:
     """A document that Go refuses raises, however deep it is."""
