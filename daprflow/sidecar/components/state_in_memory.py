@@ -41,7 +41,7 @@ class InMemoryState:
 
     def parse_ttl(self, text: str, /) -> int | None:
         """Read ``ttlInSeconds``; the error text is the real store's."""
-        return require_ttl(parse_int(text, "Atoi"))
+        return require_ttl(max(parse_int(text, "Atoi"), -1))
 
     async def get(self, key: str, /) -> StoredValue | None:
         """Return the stored value, None when absent or expired."""

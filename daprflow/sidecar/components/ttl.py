@@ -5,6 +5,7 @@ import msgspec
 from daprflow.sidecar.components.base import ComponentError
 
 _LARGEST = 2**31 - 1
+_LIMIT = 2**63
 
 
 def parse_int(text: str, function: str) -> int:
@@ -17,7 +18,11 @@ def parse_int(text: str, function: str) -> int:
     if not (digits.isascii() and digits.isdigit()):
         quoted = msgspec.json.encode(text).decode()
         raise ComponentError(f"strconv.{function}: parsing {quoted}: invalid syntax")
-    return int(text)
+    number = int(text)
+    if not -_LIMIT <= number < _LIMIT:
+        quoted = msgspec.json.encode(text).decode()
+        raise ComponentError(f"strconv.{function}: parsing {quoted}: value out of range")
+    return number
 
 
 def require_ttl(ttl: int) -> int | None:

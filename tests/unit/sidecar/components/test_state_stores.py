@@ -69,7 +69,7 @@ async def test_keys_and_values_are_never_sql(tmp_path: Path, key: str) -> None:
         ('a"b', 'strconv.Atoi: parsing "a\\"b": invalid syntax'),
         ("1.5", 'strconv.Atoi: parsing "1.5": invalid syntax'),
         ("\u0661", 'strconv.Atoi: parsing "\u0661": invalid syntax'),
-        ("-2", "incorrect value for metadata 'ttlInSeconds': must be -1 or greater"),
+        ("9" * 20, f'strconv.Atoi: parsing "{"9" * 20}": value out of range'),
         ("99999999999", "incorrect value for metadata 'ttlInSeconds': must be -1 or greater"),
     ],
 )
@@ -82,6 +82,16 @@ def test_bad_times_to_live(tmp_path: Path, text: str, message: str) -> None:
     table = SqliteState(context(tmp_path, VirtualClock(), "state.sqlite"))
     with pytest.raises(ComponentError, match=r"^error parsing TTL: incorrect value"):
         table.parse_ttl(text)
+
+
+def test_a_negative_time_to_live(tmp_path: Path) -> None:
+    """Below minus one memory takes for never, and a table refuses."""
+    assert (
+        InMemoryState(context(tmp_path, VirtualClock(), "state.in-memory")).parse_ttl("-2") is None
+    )
+    table = SqliteState(context(tmp_path, VirtualClock(), "state.sqlite"))
+    with pytest.raises(ComponentError, match="must be -1 or greater"):
+        table.parse_ttl("-2")
 
 
 @pytest.mark.parametrize(("text", "ttl"), [("5", 5), ("+5", 5), ("-1", None), ("0", None)])
