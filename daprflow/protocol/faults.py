@@ -204,8 +204,8 @@ def state_not_found(store: str, app_id: str) -> Fault:
     return Fault(400, "ERR_STATE_STORE_NOT_FOUND", f"state store {store} is not found", info)
 
 
-def state_illegal_key(store: str, key: str) -> Fault:
-    """Return the fault of a key that holds the separator of prefixes."""
+def state_illegal_key(store: str, key: str, *, named: bool = True) -> Fault:
+    """Return the fault of a key that holds the separator; not ``named`` within a transaction."""
     text = (
         f"api error: code = InvalidArgument desc = input key/keyPrefix '{key}' can't contain '||'"
     )
@@ -213,7 +213,7 @@ def state_illegal_key(store: str, key: str) -> Fault:
         400,
         "ERR_MALFORMED_REQUEST",
         text,
-        BadRequest((FieldViolation(key, text),)),
+        BadRequest((FieldViolation(key if named else "", text),)),
         _state(store),
         ErrorInfo(reason="DAPR_STATE_ILLEGAL_KEY"),
     )

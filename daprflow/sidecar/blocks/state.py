@@ -131,7 +131,8 @@ class StateBlock:
         """Do every write or none; on a store with an outbox what is stored is published, too."""
         found = self._store(store)
         for change in changes:
-            self._key(found, change.key)
+            if SEPARATOR in change.key:
+                raise faults.state_illegal_key(found.name, change.key, named=False)
         if not changes:
             return
         changes, markers = await self._outbox.announce(store, changes, trace)
