@@ -163,7 +163,7 @@ def test_an_entrys_event_fits_its_content_type(content_type: str, raw: bytes, bo
 )
 def test_an_event_that_does_not_fit_is_refused(content_type: str, raw: bytes) -> None:
     """A mismatch is an error of the whole request."""
-    with pytest.raises(BadEventError, match="mismatch between contentType and event|base64"):
+    with pytest.raises(BadEventError, match=r"mismatch between contentType and event|base64"):
         entry_body(BulkPublishEntry("a", msgspec.Raw(raw), content_type))
 
 
