@@ -21,7 +21,7 @@ from daprflow.sidecar.components.stand_ins import stand_in_for
 from daprflow.sidecar.identifiers import new_id
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resiliency.guard import unguarded
-from daprflow.sidecar.secret_references import check_references
+from daprflow.sidecar.secret_references import CLUSTER, check_references, with_cluster_store
 
 if TYPE_CHECKING:
     from daprflow.sidecar.engine import Engine
@@ -100,7 +100,7 @@ class Loader:
                 opened before are given back.
         """
         before = len(self._loaded)
-        ordered = sorted(filter(self._visible, resources), key=_order)
+        ordered = self._ordered(resources)
         others = [each for each in ordered if each.kind != _STORE_KIND]
         try:
             await self._open_all([each for each in ordered if each.kind == _STORE_KIND])
@@ -140,7 +140,7 @@ class Loader:
         opened: list[LoadedComponent] = []
         problems = []
         try:
-            for resource in sorted(filter(self._visible, resources), key=_order):
+            for resource in self._ordered(resources):
                 old = known.get(resource.name)
                 if old is not None and _same(old.resource, resource):
                     self._loaded.append(known.pop(resource.name))
@@ -172,6 +172,11 @@ class Loader:
         """Give back components that nobody uses any more."""
         for loaded in components:
             await self._engine.release(unguarded(loaded.instance))
+
+    def _ordered(self, resources: Sequence[ComponentResource]) -> list[ComponentResource]:
+        """Return what this app sees, in the order in which it is opened."""
+        seen = with_cluster_store([each for each in resources if self._visible(each)])
+        return sorted(seen, key=_order)
 
     def _visible(self, resource: ComponentResource) -> bool:
         return not resource.scopes or self._options.app_id in resource.scopes
@@ -262,13 +267,13 @@ class Loader:
 
     def _secret_store(self, resource: ComponentResource, item: MetadataItem) -> SecretStore:
         stores = self._secret_stores()
-        name = resource.secret_store
+        name = resource.secret_store or CLUSTER
         if name in stores:
             return stores[name]
         known = ", ".join(f"'{n}'" for n in stores) or "none"
-        wanted = (
-            f"secret store '{name}'" if name else "a secret store, named in 'auth.secretStore',"
-        )
+        wanted = f"secret store '{name}'"
+        if not resource.secret_store:
+            wanted = "a secret store, named in 'auth.secretStore',"
         raise ComponentError(
             f"{_place(resource)} needs {wanted} for '{item.name}'; loaded before it: {known}"
         )

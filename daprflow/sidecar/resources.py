@@ -19,6 +19,7 @@ from daprflow.sidecar.resiliency_document import PolicyError, read_resiliency, u
 from daprflow.sidecar.resource_document import read_component
 from daprflow.sidecar.resource_fields import DocumentError
 from daprflow.sidecar.resource_yaml import YamlError, YamlMapping, read_document
+from daprflow.sidecar.secret_references import referring_to_cluster
 from daprflow.sidecar.subscription_document import read_subscription
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ _LARGEST = 1024 * 1024
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
 _CONTENT = re.compile(r"^[ \t]*[^#\s]", re.MULTILINE)
 _GROUP = "dapr.io/"
+_OTHER_KINDS = frozenset({"Configuration", "MCPServer", "WorkflowAccessPolicy"})
+"""What a document may be that is not read here."""
 _NOT_FIRST = (
     "%s: resiliency '%s' is not the first document of its file, and a real runtime reads no other; "
     "it is left out; give it a file of its own"
@@ -73,6 +76,10 @@ READERS: Mapping[str, Callable[[YamlMapping], Resource]] = {
 """What reads a document of each kind."""
 
 
+class UnknownKind(Exception):  # noqa: N818 - named for what it is
+    """A document says that it is Dapr's, but Dapr has nothing of its kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The resources of a run.
@@ -81,8 +88,9 @@ class Resources:
         components: in the order of their files, as all others.
         problems: one line each: file, line, object, what to do.
         configuration: what the files say that ``--config`` names, put together.
-        left_out: mistakes in Resiliency documents, which are left out; as with the real runtime
-            they stop no start. A reload that finds some is refused all the same.
+        left_out: one line for each mistake in a Resiliency document, and for each kind of document
+            that Dapr does not have. Those documents are left out, and as with the real runtime they
+            stop no start. A reload that finds some is refused all the same.
     """
 
     components: tuple[ComponentResource, ...] = ()
@@ -125,9 +133,8 @@ def load_resources(
         for number, (line, text) in enumerate(_documents(file, found.problems)):
             try:
                 resource = _resource(file, line, text)
-            except PolicyError as error:
-                logger.error("%s; this resiliency is left out", error)  # noqa: TRY400 - the text says all
-                found.left_out.append(str(error))
+            except (PolicyError, UnknownKind) as error:
+                found.left_out.extend(str(error).splitlines())
                 continue
             except (YamlError, DocumentError) as error:
                 found.problems.append(str(error))
@@ -218,6 +225,8 @@ def _resource(file: Path, line: int, text: str) -> Resource | None:
     if reader is not None:
         return reader(document)
     place = f"{file}:{document.line}"
+    if kind not in _OTHER_KINDS:
+        raise UnknownKind(f"{place}: Dapr has no kind '{kind}'; correct it, or take it out")
     if kind == "Configuration":
         logger.warning("%s: a Configuration is read only where --config names its file", place)
     else:
@@ -237,6 +246,12 @@ def _checks(components: Sequence[ComponentResource], *, strict: bool) -> Iterato
         stood_in = stand_in_for(component.type, component.version) is not None
         if not component.ignore_errors and (strict or not stood_in):
             yield from _check_type(component)
+    if strict:
+        for component in referring_to_cluster(components):
+            yield (
+                f"{component.source}: component '{component.name}' refers to secrets of a cluster; "
+                f"name a store in 'auth.secretStore', or {_LOOSELY}"
+            )
     yield from _duplicates("component", components)
 
 

@@ -1,4 +1,4 @@
-"""References to secrets that a stand-in's file lacks, all of them at once."""
+"""References to secrets: the store that is meant where none is named, and all that are missing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,28 @@ from pathlib import Path
 from daprflow.protocol.resources import ComponentResource, SecretKeyRef
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.components.secret_json import JsonSecrets
+
+CLUSTER = "kubernetes"
+"""The store that a cluster has, meant wherever ``auth.secretStore`` is left out."""
+
+
+def referring_to_cluster(resources: Sequence[ComponentResource]) -> list[ComponentResource]:
+    """Return the components whose secrets lie in the cluster's own store, which no file defines."""
+    if any(each.name == CLUSTER and each.kind == "secretstores" for each in resources):
+        return []
+    return [
+        each
+        for each in resources
+        if each.secret_store in {"", CLUSTER}
+        and any(item.secret_key_ref is not None for item in each.metadata)
+    ]
+
+
+def with_cluster_store(resources: Sequence[ComponentResource]) -> list[ComponentResource]:
+    """Return ``resources`` with the store that comes of itself in a cluster, if one needs it."""
+    if not referring_to_cluster(resources):
+        return list(resources)
+    return [ComponentResource(CLUSTER, f"secretstores.{CLUSTER}"), *resources]
 
 
 async def check_references(
@@ -22,10 +44,12 @@ async def check_references(
     """
     missing: dict[Path, list[str]] = {}
     for resource, reference in _references(resources):
-        store = stores.get(resource.secret_store)
+        store = stores.get(resource.secret_store or CLUSTER)
         if isinstance(store, JsonSecrets) and not await _is_there(store, reference):
             lacks = missing.setdefault(store.file, [])
             line = f"{_named(resource, reference)} for component '{resource.name}'"
+            if not resource.secret_store:
+                line += " (it names no 'auth.secretStore')"
             if line not in lacks:
                 lacks.append(line)
     if missing:
@@ -50,7 +74,7 @@ async def _is_there(store: JsonSecrets, reference: SecretKeyRef) -> bool:
 
 
 def _named(resource: ComponentResource, reference: SecretKeyRef) -> str:
-    place = f"'{resource.secret_store}' / '{reference.name}'"
+    place = f"'{resource.secret_store or CLUSTER}' / '{reference.name}'"
     if reference.key and reference.key != reference.name:
         place += f" / '{reference.key}'"
     return place

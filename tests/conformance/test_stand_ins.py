@@ -311,6 +311,50 @@ auth: {secretStore: vault}
     assert str(tmp_path / ".daprflow" / "secrets.json") in text
 
 
+CLUSTERED = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: store}
+spec:
+  type: state.mongodb
+  version: v1
+  metadata:
+  - {name: password, secretKeyRef: {name: mongo, key: password}}
+"""
+
+
+async def test_a_file_made_for_a_cluster_gets_its_secrets(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no store is named the cluster's own is meant, and it is stood in for too."""
+    (tmp_path / "resources").mkdir()
+    (tmp_path / "resources" / "all.yaml").write_text(CLUSTERED)
+    (tmp_path / ".daprflow").mkdir()
+    secrets = tmp_path / ".daprflow" / "secrets.json"
+    secrets.write_text(json.dumps({"kubernetes": {"mongo": {"password": "hidden"}}}))
+    found = load_resources([tmp_path / "resources"])
+    async with (
+        in_process_sidecar(tmp_path, {}, files=found) as sidecar,
+        Client(transport=InProcessTransport(HttpApi(sidecar.runtime))) as client,
+    ):
+        assert list(await client.secrets("kubernetes")) == ["mongo"]
+    assert "component 'kubernetes': no 'secretstores.kubernetes' here" in caplog.text
+    secrets.unlink()
+    with pytest.raises(ComponentError) as caught:
+        async with in_process_sidecar(tmp_path, {}, files=found):
+            pass
+    text = "'kubernetes' / 'mongo' / 'password' for component 'store' (it names no"
+    assert text in str(caught.value)
+
+
+def test_strictness_wants_the_clusters_secrets_defined(tmp_path: Path) -> None:
+    """With ``--strict-components`` nothing takes the place of the cluster's store."""
+    (tmp_path / "a.yaml").write_text(CLUSTERED.replace("state.mongodb", "state.in-memory"))
+    assert load_resources([tmp_path]).problems == ()
+    (problem,) = load_resources([tmp_path], strict=True).problems
+    assert "component 'store' refers to secrets of a cluster" in problem
+
+
 async def test_keys_are_made_when_first_used(tmp_path: Path, data: Path | None) -> None:
     """And stay; nobody else may read them."""
     components = {"vault": ("crypto.azure.keyvault", {"vaultName": "v"})}
