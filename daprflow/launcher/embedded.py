@@ -207,6 +207,8 @@ class Embedded:
         resources = await asyncio.to_thread(self._read)
         if resources.problems:
             raise LaunchError("\n".join(resources.problems), Exit.SIDECAR_FAILED)
+        for line in resources.left_out:
+            logger.error("%s (that document is left out)", line)
         options = runtime_options(self._options, app, self.http_port, self._tokens)
         try:
             channel = make_channel(options)

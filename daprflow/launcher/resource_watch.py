@@ -1,8 +1,9 @@
 """Following resource files while a sidecar runs: what was saved is taken once it has settled."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from watchfiles import Change, awatch
@@ -13,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEBOUNCE_MS = 50
+LOOK_AGAIN_MS = 1000
+"""After how long without an event the folders are looked at all the same: some are never told."""
 PAUSE = 0.1
 """Seconds without a further change after which files count as saved."""
 DOUBTFUL_PAUSES = 5
@@ -52,20 +55,38 @@ class ResourceWatch:
     async def run(self) -> None:
         """Take each change; one that cannot be taken leaves everything as it was."""
         logging.getLogger("watchfiles").setLevel(logging.WARNING)
-        changes = awatch(
-            *{*self._folders, *(file.parent for file in self._files)},
-            watch_filter=_is_resource,
-            debounce=DEBOUNCE_MS,
-            step=20,
-            recursive=False,
-        )
-        async for _ in changes:
-            try:
-                await self._take()
-            except Exception:
-                logger.exception("what was saved could not be taken; everything stays as it was")
+        folders = {*self._folders, *(file.parent for file in self._files)}
+        while True:
+            watched = await asyncio.to_thread(identities, folders)
+            if not watched:
+                await asyncio.sleep(LOOK_AGAIN_MS / 1000)
+                continue
+            changes = awatch(
+                *watched,
+                watch_filter=_is_resource,
+                debounce=DEBOUNCE_MS,
+                step=20,
+                rust_timeout=LOOK_AGAIN_MS,
+                yield_on_timeout=True,
+                recursive=False,
+            )
+            with contextlib.suppress(FileNotFoundError):  # it went away just now
+                async for _ in changes:
+                    await self._look()
+                    if await asyncio.to_thread(identities, folders) != watched:
+                        break  # a folder is another one, of which nothing would be heard
+            await changes.aclose()
+
+    async def _look(self) -> None:
+        """Take what changed, if anything did."""
+        try:
+            await self._take()
+        except Exception:
+            logger.exception("what was saved could not be taken; everything stays as it was")
 
     async def _take(self) -> None:
+        if await asyncio.to_thread(stamp, self._folders, self._files) == self._stamp:
+            return
         resources = await self.settled()
         if resources is None:
             return
@@ -112,6 +133,16 @@ def stamp(folders: Sequence[Path], files: Sequence[Path] = ()) -> Stamp:
             continue  # it went away between the two looks
         found.append((str(file), status.st_mtime_ns, status.st_size))
     return tuple(found)
+
+
+def identities(folders: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """Return which folders there are; one that was made anew under its name is another one."""
+    found = {}
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            status = folder.stat()
+            found[folder] = (status.st_dev, status.st_ino)
+    return found
 
 
 def _inside(folders: Sequence[Path]) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -106,6 +107,21 @@ async def test_files_that_never_settle(tmp_path: Path) -> None:
     resources = await asyncio.wait_for(watch.settled(), 20)
     assert resources is not None
     assert [each.name for each in resources.components] == ["a"]
+
+
+async def test_a_folder_that_is_made_anew(tmp_path: Path) -> None:
+    """A folder that went away and came back, as when a branch is changed, is followed on."""
+    folder = tmp_path / "resources"
+    folder.mkdir()
+    taken = Taken(folder)
+    async with watching(taken):
+        await saved(taken, folder / "a.yaml", store("a"))
+        shutil.rmtree(folder)
+        folder.mkdir()
+        await saved(taken, folder / "a.yaml", store("b"))
+        while taken.names[-1] != ["b"]:
+            await asyncio.wait_for(taken.came.wait(), 20)
+            taken.came.clear()
 
 
 async def test_what_is_as_before(tmp_path: Path) -> None:

@@ -188,6 +188,14 @@ def test_other_kinds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_a_kind_that_is_none(tmp_path: Path) -> None:
+    """A kind that Dapr does not have, half a word perhaps, is told, and refused by a reload."""
+    found = load(tmp_path, "apiVersion: dapr.io/v1alpha1\nkind: Compo")
+    assert found.left_out == (
+        f"{next(tmp_path.iterdir())}:1: Dapr has no kind 'Compo'; correct it, or take it out",
+    )
+
+
 def test_values_are_not_told(tmp_path: Path) -> None:
     """S-03: a problem names entries and never shows what they hold."""
     text = component("a", "{type: state.x, metadata: [{name: k, value: s3cret}, {name: K}]}")
