@@ -21,6 +21,7 @@ from daprflow.sidecar.runtime import Runtime
 from daprflow.testing.transport import InProcessTransport
 from tests.conformance.test_stand_ins import App, sidecar_with
 from tests.helpers.sidecar import Components, in_process_sidecar, resources
+from tests.helpers.subscribers import subscribed
 from tests.helpers.timing import until
 
 KAFKA: Components = {"q": ("bindings.kafka", {"topics": "t", "publishTopic": "t"})}
@@ -130,7 +131,7 @@ async def test_apps_share_keys(tmp_path: Path, data: Path | None) -> None:
 
 
 async def test_offsets_rise_over_restarts(tmp_path: Path) -> None:
-    """An offset is never given twice, also when nothing was waiting at the end."""
+    """C-BI-08: an offset is never given twice, also when nothing was waiting at the end."""
     folder = tmp_path / ".daprflow"
     folder.mkdir()
     app = App()
@@ -142,6 +143,24 @@ async def test_offsets_rise_over_restarts(tmp_path: Path) -> None:
             await sidecar.until(lambda done=done: len(app.taken) == done)  # type: ignore[misc]
     offsets = [int(headers["__offset"]) for _, headers in app.taken]
     assert offsets == list(range(6))
+
+
+async def test_c_bi_08_an_expired_message_is_gone(tmp_path: Path, data: Path | None) -> None:
+    """C-BI-08: ``ttlInSeconds`` counts from the call, also while nobody handles the queue."""
+    clock, app = VirtualClock(1000.0), App()
+    engine = Engine(clock, data, tmp_path)
+    runtime = Runtime(engine, RuntimeOptions("a", app_port=1), resources(RABBIT), AsgiChannel(app))
+    await runtime.open()
+    async with Client(transport=InProcessTransport(HttpApi(runtime))) as client:
+        await client.bind("q", "create", 1, metadata={"ttlInSeconds": "5"})
+        await client.bind("q", "create", 2, metadata={"ttlInSeconds": "50"})
+        clock.move_to(1010.0)
+        await runtime.connect()
+        await until(clock, lambda: bool(app.taken))
+        await engine.work.idle()
+    await runtime.close(1.0)
+    await engine.close()
+    assert [body for body, _ in app.taken] == [b"2"]
 
 
 async def test_a_queue_waits_for_its_app_without_a_longer_pause(tmp_path: Path) -> None:
@@ -184,6 +203,36 @@ async def test_edited_metadata_lose_nothing(tmp_path: Path) -> None:
         found = await client.state("db").get("k", int)
     await engine.close()
     assert (problems, found and found.value) == ((), 1)
+
+
+async def test_a_queue_goes_on_after_its_file_was_edited(tmp_path: Path, data: Path | None) -> None:
+    """What waits, and what failed before, comes in order through the new binding."""
+    app = App(failures=1)
+    async with sidecar_with(tmp_path, RABBIT, app, data) as (client, sidecar):
+        for number in range(3):
+            await client.bind("q", "create", number)
+        await sidecar.until(lambda: len(app.taken) == 1)
+        edited: Components = {"q": ("bindings.rabbitmq", {"queueName": "q", "durable": "true"})}
+        assert await sidecar.runtime.reload(resources(edited)) == ()
+        await sidecar.until(lambda: len(app.taken) == 4)
+        await client.bind("q", "create", 3)
+        await sidecar.until(lambda: len(app.taken) == 5)
+    assert [body for body, _ in app.taken] == [b"0", b"0", b"1", b"2", b"3"]
+
+
+async def test_a_topic_goes_on_after_its_file_was_edited(tmp_path: Path) -> None:
+    """Another type in its place, and events are neither lost nor delivered twice."""
+    before: Components = {"pubsub": ("pubsub.kafka", {"brokers": "a"})}
+    after: Components = {"pubsub": ("pubsub.rabbitmq", {"hostname": "b"})}
+    orders = {"topic": "orders", "route": "/orders"}
+    async with subscribed(tmp_path, [orders], before) as found:
+        await found.publish("orders", 1)
+        await found.arrived("/orders")
+        assert await found.sidecar.runtime.reload(resources(after)) == ()
+        await found.publish("orders", 2)
+        calls = await found.arrived("/orders", 2)
+        await found.sidecar.engine.work.idle()
+    assert [call.json()["data"] for call in calls] == [1, 2]
 
 
 async def test_a_secret_can_be_added_meanwhile(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ async def stored(store: Store, key: str) -> Read:
 
 @pytest.mark.parametrize("kind", VALUES)
 async def test_c_st_02_value_read_is_value_written(store: Store, kind: str) -> None:
-    """C-ST-02: a value of each type is read as it was written."""
+    """C-ST-01, 02: a store opens, and a value of each type is read as it was written."""
     await store.write(Item("k", VALUES[kind]))
     assert (await stored(store, "k")).data == VALUES[kind]
 
