@@ -3,6 +3,7 @@
 Import it inside the function that opens a connection: aiohttp costs more than all of daprflow.
 """
 
+import asyncio
 import io
 import os
 from collections.abc import AsyncIterator
@@ -26,6 +27,10 @@ KEEPALIVE = 4.0
 the sidecar: a POST that meets a closing connection could not be repeated."""
 
 CONNECTIONS = 256
+ANOTHER_LOOP = (
+    "this client is open in another event loop, which its connections belong to; close it there, "
+    "or make one client per loop"
+)
 LONG_BODY = 2**20
 AGENT = "daprflow"
 _UNTYPED = ("content-type",)
@@ -38,6 +43,7 @@ class HttpTransport:
         self._settings = settings
         self._base = settings.http_endpoint
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def address(self) -> str:
@@ -51,7 +57,7 @@ class HttpTransport:
             ConnectionLost: the connection could not be made or broke.
             SidecarError: the answer is longer than the settings allow.
         """
-        session = self._session or self._open()
+        session = self._opened()
         try:
             response = await session.request(
                 request.method,
@@ -76,7 +82,7 @@ class HttpTransport:
         Raises:
             ConnectionLost: the connection could not be made or broke.
         """
-        session = self._session or self._open()
+        session = self._opened()
         headers = request.headers
         if request.length is not None:
             headers = (*headers, ("content-length", str(request.length)))
@@ -103,6 +109,13 @@ class HttpTransport:
         if session is not None:
             await session.close()
 
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session, self._loop = self._open(), asyncio.get_running_loop()
+        elif self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(ANOTHER_LOOP)
+        return self._session
+
     def _open(self) -> aiohttp.ClientSession:
         # Said here and not left out call by call, which costs a twentieth of a call.
         headers = {"user-agent": AGENT}
@@ -110,14 +123,13 @@ class HttpTransport:
             headers["dapr-api-token"] = self._settings.api_token
         if self._settings.loopback:
             headers["accept-encoding"] = "identity"  # compression costs more than loopback
-        self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEPALIVE),
             timeout=aiohttp.ClientTimeout(),  # the client's own cancels
             headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=not self._settings.loopback,
         )
-        return self._session
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """Return the body; counted after decompression, so that a small bomb stays small."""

@@ -144,6 +144,18 @@ async def test_a_long_body_arrives(served: tuple[SmallSidecar, str]) -> None:
     assert sidecar.headers[-1]["content-type"].startswith("text/plain")
 
 
+async def test_another_loop_is_refused(served: tuple[SmallSidecar, str]) -> None:
+    """Connections belong to a loop; in another one the error says what to do."""
+    _, url = served
+    transport = HttpTransport(Settings(http_endpoint=url))
+    request = HttpRequest("GET", "/v1.0/state/s/k")
+    await transport.send(request)
+
+    with pytest.raises(RuntimeError, match="open in another event loop"):
+        await asyncio.to_thread(lambda: asyncio.run(transport.send(request)))
+    await transport.close()
+
+
 async def test_a_long_answer_is_refused(served: tuple[SmallSidecar, str]) -> None:
     """An answer beyond the limit is an error that names the setting."""
     sidecar, url = served
