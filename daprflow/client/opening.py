@@ -11,7 +11,7 @@ from daprflow.client.readiness import wait_until_ready
 from daprflow.settings import Settings
 from daprflow.transports.base import Transport
 
-CLOSED = "the client is closed; open it again with 'open()' or 'async with'"
+CLOSED = "the client is closed; open it again with 'async with', a SyncClient with 'with'"
 
 
 class Opening:

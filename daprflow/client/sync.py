@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
 
-from daprflow.addresses import Endpoint, Topic
+from daprflow.addresses import Endpoint, Topic, type_name
 from daprflow.client.client import Client
 from daprflow.client.publication import PublishOptions
 from daprflow.client.raw import RequestOptions
@@ -33,7 +33,7 @@ class SyncClient:
 
     ``with SyncClient() as client: client.publish(topic, data)``. It makes no thread and no
     connection before its first call; any number of threads may share it. What it has no method
-    for, ``run`` does: ``client.run(lambda c: c.lock("locks", "x"))``.
+    for, ``run`` does: ``client.run(lambda c: c.metadata())``.
 
     Args:
         settings: as for `Client`.
@@ -47,7 +47,11 @@ class SyncClient:
         self._worker = _Loop()
 
     def __enter__(self) -> Self:
-        self.run(Client.open)
+        try:
+            self.run(Client.open)
+        except BaseException:
+            self.close()  # a block that was never entered is never left
+            raise
         return self
 
     def __exit__(
@@ -67,10 +71,13 @@ class SyncClient:
     def run(self, call: Callable[[Client], Coroutine[Any, Any, T]], /) -> T:
         """Make any call of the async client and return what it does.
 
+        A block, such as a lock, goes into a coroutine function: ``client.run(with_lock)``.
+
         Raises:
             RuntimeError: an event loop runs in this thread; the text says what to do.
+            TypeError: ``call`` makes no call that could be waited for.
         """
-        return self._worker.run(lambda: call(self._client))
+        return self._worker.run(lambda: _call_of(call, self._client))
 
     def state(self, store: str, /) -> "SyncStore":
         """Return the state store of that component's name."""
@@ -152,6 +159,18 @@ class SyncStore:
     def update(self, key: str, payload: type[T], change: Callable[[T | None], T], /) -> T:
         """As ``Store.update``."""
         return self.run(lambda store: store.update(key, payload, change))
+
+
+def _call_of(
+    call: Callable[[Client], Coroutine[Any, Any, T]], client: Client
+) -> Coroutine[Any, Any, T]:
+    made: object = call(client) if callable(call) else call
+    if made is not call and asyncio.iscoroutine(made):
+        return made
+    raise TypeError(
+        "'run' takes a function that makes one call, such as 'lambda client: client.metadata()', "
+        f"or a coroutine function; not a value of type '{type_name(type(made))}'"
+    )
 
 
 async def _within(context: contextvars.Context, make: Callable[[], Coroutine[Any, Any, T]]) -> T:

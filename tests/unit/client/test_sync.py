@@ -2,13 +2,15 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from daprflow.addresses import Topic
 from daprflow.client.sync import SyncClient
-from daprflow.errors import NotFound
+from daprflow.errors import NotFound, SidecarUnavailable
 from daprflow.handlers.trace import trace_context
+from daprflow.settings import Settings
 from daprflow.testing.transport import InProcessTransport
 from tests.helpers.small_sidecar import SmallSidecar, error
 
@@ -59,6 +61,40 @@ def test_making_one_starts_nothing(sidecar: SmallSidecar) -> None:
         assert threading.active_count() == before + 1
 
     assert threading.active_count() == before
+
+
+def test_a_block_that_cannot_be_entered_leaves_nothing(sidecar: SmallSidecar) -> None:
+    """Where the sidecar is not ready the block raises, and its thread ends."""
+    sidecar.healthy = False
+    before = threading.active_count()
+    client = SyncClient(Settings(health_timeout=0.05), transport=InProcessTransport(sidecar))
+    with pytest.raises(SidecarUnavailable), client:
+        pytest.fail("it was entered")
+
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("call", [None, lambda client: 5, lambda client: client.lock("l", "r")])
+def test_run_takes_a_call(sidecar: SmallSidecar, call: Any) -> None:
+    """What makes no call is told as such, with what is meant."""
+    with (
+        client_of(sidecar) as client,
+        pytest.raises(TypeError, match=r"such as 'lambda client: client.metadata\(\)'"),
+    ):
+        client.run(call)
+
+
+def test_a_closed_one_says_how_it_is_opened(sidecar: SmallSidecar) -> None:
+    """After its block a call is refused, and a further block opens it again."""
+    client = client_of(sidecar)
+    with client:
+        client.publish("p", "t", 1)
+    with pytest.raises(RuntimeError, match="a SyncClient with 'with'"):
+        client.publish("p", "t", 2)
+    with client:
+        client.publish("p", "t", 3)
+
+    assert [body for _, _, body in sidecar.requests if body] == [b"1", b"3"]
 
 
 def test_threads_may_share_one(sidecar: SmallSidecar) -> None:
