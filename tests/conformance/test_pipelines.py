@@ -22,6 +22,7 @@ from daprflow.protocol.http import HttpRequest
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.http_api.app import HttpApi
+from daprflow.sidecar.http_api.trace import NO_PARENT
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
@@ -73,6 +74,9 @@ async def test_middleware_in_file_order(tmp_path: Path) -> None:
     async with subscribed(tmp_path, [], files=given) as found:
         refused = await found.send("GET", "/short")
         assert (refused.status, refused.body) == (400, b"invalid router\n")
+        assert dict(refused.headers)["traceparent"] == NO_PARENT.decode()
+        healthy = await found.send("GET", "/v1.0/healthz")
+        assert [name for name, _ in healthy.headers if name == "traceparent"] == []
 
 
 async def test_an_alias_with_parameters(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from daprflow.sidecar.http_api.call import (
     BadEscape,
     Call,
     ClientGone,
+    Event,
     Receive,
     Scope,
     Send,
@@ -114,7 +115,11 @@ class HttpApi:
             return
         if pipeline is not self._pipeline:
             self._pipeline, self._entry = pipeline, pipeline(self._enter)
-        await self._entry(call.scope, call.receive, send)
+
+        async def traced(event: Event) -> None:
+            await send(_traced(event, call))
+
+        await self._entry(call.scope, call.receive, traced)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._serve(Call(self._runtime, scope, receive), send)
@@ -162,6 +167,15 @@ class HttpApi:
         if access is not None and not access.permits("v1.0", "invoke"):
             return text_answer(404, "404 page not found")
         return await invoke.handle(call, send)
+
+
+def _traced(event: Event, call: Call) -> Event:
+    """Return an answer's start with trace headers, where middleware gave it and they are due."""
+    if event["type"] != "http.response.start" or call.segments[1:2] == [b"healthz"]:
+        return event
+    if any(name == b"traceparent" for name, _ in event["headers"]):
+        return event
+    return {**event, "headers": [*event["headers"], *trace_headers(call)]}
 
 
 async def _watched(handler: Handler, call: Call) -> Answer | None:
