@@ -143,7 +143,7 @@ def component(reference: SecretKeyRef, store: str = "") -> ComponentResource:
     [
         (SecretKeyRef("nope", "k"), "vault", ["'db'", "'connectionString'", "'nope'"]),
         (SecretKeyRef("token", "other"), "vault", ["'db'", "'connectionString'", "'other'"]),
-        (SecretKeyRef("token"), "", ["'db'", "'connectionString'"]),
+        (SecretKeyRef("token"), "", ["'db'", "'kubernetes'", "'token'", "auth.secretStore"]),
         (SecretKeyRef("token"), "elsewhere", ["'db'", "'connectionString'", "'elsewhere'"]),
     ],
 )

@@ -55,12 +55,6 @@ BAD: dict[str, tuple[str, list[str]]] = {
         HEAD + "metadata: {name: a}\nspec:\n  type: state.in-memory\n  metadata: {x: y}\n",
         ["bad.yaml:6", "'a'", "list"],
     ),
-    "metadata set twice": (
-        HEAD
-        + "metadata: {name: a}\nspec:\n  type: state.in-memory\n  metadata:\n"
-        + "  - {name: x, value: 1}\n  - {name: X, value: 2}\n",
-        ["bad.yaml:8", "'X'", "'a'"],
-    ),
     "scopes as text": (
         HEAD + "metadata: {name: a}\nspec: {type: state.in-memory}\nscopes: app1\n",
         ["bad.yaml:5", "scopes", "list"],
