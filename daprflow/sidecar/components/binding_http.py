@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Mapping
+from os.path import isfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -182,21 +183,26 @@ def _tls(metadata: Mapping[str, str], base_dir: Path) -> ssl.SSLContext | bool:
         try:
             context = ssl.create_default_context()
             if root:
-                context.load_verify_locations(_file(root, base_dir, Path(folder) / "root"))
+                context.load_verify_locations(
+                    _file("MTLSRootCA", root, base_dir, Path(folder) / "root")
+                )
             if certificate:
                 context.load_cert_chain(
-                    _file(certificate, base_dir, Path(folder) / "certificate"),
-                    _file(key, base_dir, Path(folder) / "key"),
+                    _file("MTLSClientCert", certificate, base_dir, Path(folder) / "certificate"),
+                    _file("MTLSClientKey", key, base_dir, Path(folder) / "key"),
                 )
         except (OSError, ssl.SSLError) as error:
             raise ComponentError(f"the TLS certificates cannot be used: {error}") from error
     return context
 
 
-def _file(text: str, base_dir: Path, spare: Path) -> Path:
+def _file(name: str, text: str, base_dir: Path, spare: Path) -> Path:
     """Return a file with what ``text`` holds or names; `ssl` loads certificates from files only."""
     if "-----BEGIN" not in text:
-        return base_dir / text
+        file = base_dir / text
+        if not isfile(file):  # noqa: PTH113 - that one fails on texts too long for a name
+            raise ComponentError(f"{name} '{text}' is neither PEM text nor a file")
+        return file
     spare.touch(mode=0o600)
     spare.write_text(text, encoding="ascii")
     return spare

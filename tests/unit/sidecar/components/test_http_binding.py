@@ -115,7 +115,7 @@ async def test_a_deadline(tmp_path: Path) -> None:
         ({"url": "http://x", "maxResponseBodySize": "lots"}, "not a size such as 100Mi"),
         ({"url": "http://x", "responseTimeout": "soon"}, "responseTimeout"),
         ({"url": "https://x", "MTLSClientCert": "c.pem"}, "set both"),
-        ({"url": "https://x", "MTLSRootCA": "nowhere.pem"}, "certificates cannot be used"),
+        ({"url": "https://x", "MTLSRootCA": "nowhere.pem"}, "MTLSRootCA 'nowhere.pem' is neither"),
         ({"url": "https://x", "MTLSRootCA": "-----BEGIN junk"}, "certificates cannot be used"),
     ],
 )
