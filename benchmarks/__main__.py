@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-from benchmarks import calls, delivery, imports, publish, run, state
+from benchmarks import calls, delivery, imports, pending, publish, run, state
 from benchmarks.processes import LOAD_CORE, ROOT, SERVER_CORE, BenchmarkError, load_agent
 from benchmarks.table import Figure, Section, show
 
@@ -27,6 +27,10 @@ def _state(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
         return state.measure(agent, rounds=3 if quick else 10, seconds=0.3)
 
 
+def _pending(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    return pending.measure(rounds=8 if quick else 20, count=900)
+
+
 def _calls(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return calls.measure(rounds=4 if quick else 12, seconds=0.3)
 
@@ -43,6 +47,7 @@ SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "delivery": _delivery,
     "publish": _publish,
     "state": _state,
+    "pending": _pending,
     "calls": _calls,
     "run": _run,
     "imports": _imports,
