@@ -72,6 +72,17 @@ async def test_any_value_is_kept_and_published(
     assert [body for _, path, body in sidecar.requests if "/publish/" in path] == [sent]
 
 
+async def test_a_dict_is_saved_and_published(client: Client, sidecar: SmallSidecar) -> None:
+    """The official client refuses both with "invalid type" (D10)."""
+    order = {"id": "o-1", "lines": [{"sku": "a", "count": 2}, None]}
+
+    await client.state("store").set("k", order)
+    await client.publish("pubsub", "orders", order)
+
+    assert await client.state("store").get("k", dict[str, object]) == Item(order, "1")
+    assert msgspec.json.decode(sidecar.requests[1][2]) == order
+
+
 async def test_pydantic_models_are_values_too(client: Client) -> None:
     """A pydantic model goes in and comes out."""
     store = client.state("store")
