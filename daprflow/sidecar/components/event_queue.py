@@ -298,7 +298,7 @@ class EventQueue:
             if not self._away_told:
                 self._away_told = True
                 logger.warning(
-                    "events on '%s/%s' for '%s' wait until the app is back: %s",
+                    "events on '%s/%s' for '%s' are kept until they can be delivered: %s",
                     self._pubsub,
                     self.group.topic,
                     self.group.consumer,
