@@ -78,8 +78,7 @@ async def test_redirects_of_a_host_are_followed(tmp_path: Path) -> None:
                 ("GET", "/v1/there", b""),
             ]
             assert (await send("POST", "/v1.0/invoke/rates/method/same", b"x")).status == 307
-            assert (await send("DELETE", "/v1.0/invoke/rates/method/same")).status == 200
-            assert host.calls[-1].method == "DELETE"
+            assert (await send("GET", "/v1.0/invoke/rates/method/same")).status == 307
             host.calls.clear()
             answer = await send("GET", "/v1.0/invoke/rates/method/round")
             assert b"stopped after 10 redirects" in answer.body

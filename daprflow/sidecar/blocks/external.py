@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT = 15.0
 _REDIRECTS = 10
-_SEE_OTHER = frozenset({301, 302, 303})
-_SAME_METHOD = frozenset({307, 308})
+_REDIRECTING = frozenset({301, 302, 303})
 _OF_A_BODY = frozenset({"content-type", "content-encoding", "content-language"})
 _CREDENTIALS = frozenset({"authorization", "cookie", "www-authenticate"})
 
@@ -45,7 +44,7 @@ class ExternalHosts:
             url = URL(base + request.target, encoded=True)
             for _ in range(_REDIRECTS):
                 answer = await self._send(url, request)
-                location = _location(request, answer)
+                location = _location(answer)
                 if not location:
                     return StreamedResponse(
                         answer.status, _headers(answer), _chunks(answer), _closer(answer)
@@ -53,7 +52,7 @@ class ExternalHosts:
                 answer.release()
                 following = url.join(URL(location))
                 same_origin = following.origin() == url.origin()
-                request = _redirected(request, answer.status, same_origin=same_origin)
+                request = _redirected(request, same_origin=same_origin)
                 url = following
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise AppUnreachable(str(error) or type(error).__name__) from error
@@ -101,17 +100,14 @@ def _headers(answer: "aiohttp.ClientResponse") -> Headers:
     )
 
 
-def _location(request: StreamedRequest, answer: "aiohttp.ClientResponse") -> str:
-    """Return where to go on; as in Go, a body that has been sent already stops at 307 and 308."""
-    if answer.status in _SEE_OTHER or (answer.status in _SAME_METHOD and request.length == 0):
-        return answer.headers.get("location", "")
-    return ""
+def _location(answer: "aiohttp.ClientResponse") -> str:
+    """Return where to go on; 307 and 308 are the caller's, as they ask for the body once more."""
+    return answer.headers.get("location", "") if answer.status in _REDIRECTING else ""
 
 
-def _redirected(request: StreamedRequest, status: int, *, same_origin: bool) -> StreamedRequest:
+def _redirected(request: StreamedRequest, *, same_origin: bool) -> StreamedRequest:
     """Return what is sent to the next place: no body, and credentials to the same host only."""
-    kept = status in _SAME_METHOD or request.method in {"GET", "HEAD"}
-    method = request.method if kept else "GET"
+    method = "HEAD" if request.method == "HEAD" else "GET"
     dropped = _OF_A_BODY if same_origin else _OF_A_BODY | _CREDENTIALS
     headers = tuple(pair for pair in request.headers if pair[0] not in dropped)
     return replace(request, method=method, headers=headers, chunks=_nothing(), length=0)
