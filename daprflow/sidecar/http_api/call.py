@@ -19,6 +19,7 @@ HeaderPair = tuple[bytes, bytes]
 
 JSON_TYPE = (b"content-type", b"application/json")
 _METADATA = "metadata."
+_DRAINED = 16 * 1024 * 1024
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -116,6 +117,7 @@ class Call:
     async def _rest(self, event: Event, limit: int) -> bytes:
         length = self.headers.get(b"content-length", b"")
         if length.isdigit() and 0 <= limit < int(length):
+            await drain(self.receive, event)
             raise too_large(limit)
         parts: list[bytes] = []
         size = 0
@@ -126,10 +128,24 @@ class Call:
             parts.append(part)
             size += len(part)
             if 0 <= limit < size:
+                parts.clear()
+                await drain(self.receive, event)
                 raise too_large(limit)
             if not event.get("more_body", False):
                 return b"".join(parts)
             event = await self.receive()
+
+
+async def drain(receive: Receive, event: Event) -> None:
+    """Take in what a caller still sends after ``event``, up to a limit.
+
+    Most callers read an answer when they have sent everything, and a connection that is closed
+    before that is reset.
+    """
+    size = 0
+    while size < _DRAINED and event.get("more_body", False):
+        event = await receive()
+        size += len(event.get("body", b""))
 
 
 def too_large(limit: int) -> Fault:

@@ -21,6 +21,7 @@ from daprflow.sidecar.http_api.call import (
     Receive,
     Send,
     clean,
+    drain,
     unescape,
 )
 from daprflow.sidecar.http_api.content_type import content_type_of
@@ -63,7 +64,11 @@ async def handle(call: Call, send: Send) -> Answer | None:
     if call.method == "CONNECT":
         text = "rpc error: code = InvalidArgument desc = invalid HTTP verb"
         raise faults.direct_invoke(target.app_id, text)
-    body = _Body(call, target.app_id)
+    try:
+        body = _Body(call, target.app_id)
+    except faults.Fault:
+        await drain(call.receive, {"more_body": True})
+        raise
     request = StreamedRequest(
         method=call.method,
         target=_request_target(call, target),
@@ -244,6 +249,7 @@ class _Body:
             chunk: bytes = event.get("body", b"")
             size += len(chunk)
             if 0 <= self._limit < size:
+                await drain(self._call.receive, event)
                 raise self._failed(self._too_large())
             if chunk:
                 yield chunk

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daprflow.sidecar.http_api.call import BadEscape, clean, metadata_headers, unescape
+from daprflow.sidecar.http_api.call import (
+    BadEscape,
+    Event,
+    clean,
+    drain,
+    metadata_headers,
+    unescape,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +73,20 @@ def test_response_metadata_that_fits_no_header() -> None:
     """S-15: response metadata that would break a header is left out."""
     metadata = {"Good": "1", "bad name": "1", "line": "a\r\nx: 1", "nul": "\0", "wide": "\u20ac"}
     assert metadata_headers(metadata) == ((b"metadata.good", b"1"),)
+
+
+async def test_what_a_refused_caller_sends_is_taken_in() -> None:
+    """The rest of a body is read to its end, so that the caller reads the answer, or to a limit."""
+    piece: Event = {"type": "http.request", "body": b"x" * 1024 * 1024, "more_body": True}
+    left = [piece, {"type": "http.request", "body": b"x", "more_body": False}, piece]
+
+    async def receive() -> Event:
+        return left.pop(0)
+
+    await drain(receive, piece)
+    assert left == [piece]
+    await drain(receive, {"type": "http.disconnect"})
+    assert left == [piece]
+    left = [piece] * 20
+    await drain(receive, piece)
+    assert len(left) == 4
