@@ -492,7 +492,10 @@ async def test_an_open_breaker_of_a_store(tmp_path: Path) -> None:
 
 
 async def test_a_failed_answer_of_a_binding_is_tried_again(tmp_path: Path) -> None:
-    """An HTTP binding's answer that is not 2xx is a failure; the last one goes to the caller."""
+    """An HTTP binding's answer that is not 2xx is a failure; the last one goes to the caller.
+
+    An answer without a body is an answer: 200, not 204.
+    """
     host = RecordingApp()
     host.computed["/"] = Attempts(VirtualClock(START), [BOOM])
     async with serve(host) as port:
@@ -505,9 +508,12 @@ async def test_a_failed_answer_of_a_binding_is_tried_again(tmp_path: Path) -> No
             task = asyncio.ensure_future(sidecar.exchange.send(call))
             await until(sidecar.clock, task.done)
             answer = await task
-    assert len(host.calls) == 3
+            host.computed["/"] = lambda _: Answer(204)
+            empty = await sidecar.exchange.send(call)
+    assert len(host.calls) == 4
     assert answer.status == 500
     assert ("metadata.statuscode", "500") in answer.headers
+    assert (empty.status, empty.body) == (200, b"")
 
 
 async def test_an_etag_mismatch_is_final(tmp_path: Path) -> None:

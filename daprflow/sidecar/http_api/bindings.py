@@ -8,6 +8,7 @@ from daprflow.protocol.operations import BindingCall
 from daprflow.sidecar.http_api.call import DONE, JSON_TYPE, Answer, Call, metadata_headers
 
 _LENGTH = 3
+_TYPE, _NAME = "http.OutputBindingRequest", "OutputBindingRequest"
 _call = msgspec.json.Decoder(BindingCall | None)
 
 
@@ -19,7 +20,7 @@ async def handle(call: Call) -> Answer | None:
         return None
     name = call.segment(2)
     try:
-        asked = decode_go(_call, await call.body(), "http.OutputBindingRequest") or BindingCall()
+        asked = decode_go(_call, await call.body(), _TYPE, _NAME) or BindingCall()
         data = b"null" if asked.data is msgspec.UNSET else normalise(asked.data)
     except GoJsonError as error:
         raise faults.malformed_body(str(error)) from None
@@ -28,7 +29,7 @@ async def handle(call: Call) -> Answer | None:
     headers = metadata_headers(answer.metadata)
     if answer.error:
         raise faults.output_binding(name, answer.error, headers)
-    if not answer.data:
+    if answer.data is None:
         return Answer(204, b"", headers) if headers else DONE
     content_type = JSON_TYPE
     if answer.content_type:
