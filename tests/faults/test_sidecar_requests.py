@@ -161,7 +161,7 @@ async def test_large_body(sidecar: InProcessSidecar) -> None:
     fits = head + b"x" * (size - len(head) - len(tail)) + tail
     assert (await send(sidecar, "POST", STATE, fits)).status == 204
     answer = await send(sidecar, "POST", STATE, fits + b" ")
-    assert_one_clear_line(answer, 400, "ERR_BODY_READ")
+    assert_one_clear_line(answer, 400, "ERR_MALFORMED_REQUEST")
     assert str(size) in msgspec.json.decode(answer.body)["message"]
 
 

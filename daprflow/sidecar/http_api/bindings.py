@@ -20,7 +20,8 @@ async def handle(call: Call) -> Answer | None:
         return None
     name = call.segment(2)
     try:
-        asked = decode_go(_call, await call.body(), _TYPE, _NAME) or BindingCall()
+        body = await call.body(faults.malformed_body)
+        asked = decode_go(_call, body, _TYPE, _NAME) or BindingCall()
         data = b"null" if asked.data is msgspec.UNSET else normalise(asked.data)
     except GoJsonError as error:
         raise faults.malformed_body(str(error)) from None

@@ -16,6 +16,7 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 HeaderPair = tuple[bytes, bytes]
+Refusal = Callable[[str], Fault]
 
 JSON_TYPE = (b"content-type", b"application/json")
 _METADATA = "metadata."
@@ -99,8 +100,11 @@ class Call:
             if name.startswith(_METADATA)
         }
 
-    async def body(self) -> bytes:
+    async def body(self, refused: Refusal | None = None) -> bytes:
         """Read the whole body.
+
+        Args:
+            refused: makes the route's own fault of what is too large.
 
         Raises:
             Fault: it is larger than the sidecar accepts.
@@ -110,15 +114,15 @@ class Call:
         chunk: bytes = event.get("body", b"")
         if event["type"] == "http.request" and not event.get("more_body", False):
             if 0 <= limit < len(chunk):
-                raise too_large(limit)
+                raise too_large(limit, refused or _unread)
             return chunk
-        return await self._rest(event, limit)
+        return await self._rest(event, limit, refused or _unread)
 
-    async def _rest(self, event: Event, limit: int) -> bytes:
+    async def _rest(self, event: Event, limit: int, refused: Refusal) -> bytes:
         length = self.headers.get(b"content-length", b"")
         if length.isdigit() and 0 <= limit < int(length):
             await drain(self.receive, event)
-            raise too_large(limit)
+            raise too_large(limit, refused)
         parts: list[bytes] = []
         size = 0
         while True:
@@ -130,7 +134,7 @@ class Call:
             if 0 <= limit < size:
                 parts.clear()
                 await drain(self.receive, event)
-                raise too_large(limit)
+                raise too_large(limit, refused)
             if not event.get("more_body", False):
                 return b"".join(parts)
             event = await self.receive()
@@ -148,13 +152,18 @@ async def drain(receive: Receive, event: Event) -> None:
         size += len(event.get("body", b""))
 
 
-def too_large(limit: int) -> Fault:
+def too_large(limit: int, refused: Refusal) -> Fault:
     """Return the fault of a body over the limit; the connection is given up with it."""
-    text = (
-        f"failed to read request body: stream too large: it has more than {limit} bytes; "
+    fault = refused(
+        f"stream too large: it has more than {limit} bytes; "
         "send less, or start the sidecar with a larger --max-body-size"
     )
-    return Fault(400, "ERR_BODY_READ", text, headers=((b"connection", b"close"),))
+    fault.headers = (*fault.headers, (b"connection", b"close"))
+    return fault
+
+
+def _unread(text: str) -> Fault:
+    return Fault(400, "ERR_BODY_READ", f"failed to read request body: {text}")
 
 
 def json_answer(body: bytes, *headers: HeaderPair) -> Answer:

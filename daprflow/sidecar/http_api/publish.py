@@ -1,5 +1,7 @@
 """``POST /v1.0/publish/…``: one event, or many at once."""
 
+from functools import partial
+
 import msgspec
 
 from daprflow.protocol import faults
@@ -25,10 +27,12 @@ async def handle(call: Call) -> Answer | None:
         return None
     metadata = call.metadata() if call.scope["query_string"] else {}
     traceparent, tracestate = parent_of(call)
+    pubsub = call.segment(2)
+    topic = call.segment(3) if len(segments) == _SHORTEST else call.rest(3)
     await call.runtime.pubsub.publish(
-        call.segment(2),
-        call.segment(3) if len(segments) == _SHORTEST else call.rest(3),
-        await call.body(),
+        pubsub,
+        topic,
+        await call.body(partial(faults.pubsub_publish, pubsub, topic)),
         call.header(b"content-type"),
         metadata,
         traceparent=traceparent,
@@ -39,11 +43,11 @@ async def handle(call: Call) -> Answer | None:
 
 async def _publish_many(call: Call) -> Answer:
     pubsub, topic = call.segment(3), call.rest(4)
-    body = await call.body()
+    app_id = call.runtime.app_id
+    body = await call.body(partial(faults.pubsub_unmarshal, pubsub, topic, app_id))
     try:
         entries = decode_go(_entries, body, _GO_TYPE, "bulkPublishMessageEntry") or ()
     except GoJsonError as error:
-        app_id = call.runtime.app_id
         raise faults.pubsub_unmarshal(pubsub, topic, app_id, str(error)) from None
     traceparent, tracestate = parent_of(call)
     failed = await call.runtime.pubsub.publish_many(

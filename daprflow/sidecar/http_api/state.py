@@ -63,7 +63,8 @@ async def _save(call: Call) -> Answer:
     block, store = _block(call), call.segment(2)
     block.require(store)
     try:
-        items = decode_go(_items, await call.body(), "[]state.SetRequest", "SetRequest")
+        body = await call.body(faults.malformed)
+        items = decode_go(_items, body, "[]state.SetRequest", "SetRequest")
         if not items:
             return DONE
         metadata = call.metadata()
@@ -87,7 +88,7 @@ async def _get_many(call: Call) -> Answer:
     block, store = _block(call), call.segment(2)
     block.require(store)
     try:
-        body = await call.body()
+        body = await call.body(faults.malformed_body)
         asked = decode_go(_bulk_get, body, "http.BulkGetRequest", "BulkGetRequest") or BulkGet()
     except GoJsonError as error:
         raise faults.malformed_body(str(error)) from None
@@ -103,7 +104,7 @@ async def _transact(call: Call) -> Answer:
     block, store = _block(call), call.segment(2)
     block.require(store)
     try:
-        body = await call.body()
+        body = await call.body(faults.malformed_body)
         asked = decode_go(
             _transaction, body, "http.stateTransactionRequestBody", "OperationRequest"
         )

@@ -92,9 +92,29 @@ async def test_a_body_over_the_limit(api: Api) -> None:
         await api.pieces("POST", "/v1.0/state/store", big[:3000], big[3000:]),
         await api.pieces("POST", "/v1.0/state/store", b"[", b"]", length="5002"),
     ):
-        assert error_of(answer) == (400, "ERR_BODY_READ")
+        assert error_of(answer) == (400, "ERR_MALFORMED_REQUEST")
         assert b"4096 bytes" in answer.body
         assert answer.header("connection") == "close"
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "code"),
+    [
+        ("POST /v1.0/state/store/bulk", 400, "ERR_MALFORMED_REQUEST"),
+        ("POST /v1.0/publish/pubsub/t", 500, "ERR_PUBSUB_PUBLISH_MESSAGE"),
+        ("POST /v1.0/publish/bulk/pubsub/t", 400, "ERR_PUBSUB_EVENTS_SER"),
+        ("POST /v1.0/bindings/files", 400, "ERR_MALFORMED_REQUEST"),
+        ("PUT /v1.0/metadata/k", 400, "ERR_BODY_READ"),
+    ],
+)
+async def test_each_route_refuses_a_large_body_its_way(
+    api: Api, target: str, status: int, code: str
+) -> None:
+    """Too much is an error of the kind that the route has for bodies."""
+    method, path = target.split()
+    answer = await api(method, path, b"[" + b" " * 5000 + b"]")
+    assert error_of(answer) == (status, code)
+    assert b"stream too large" in answer.body
 
 
 async def test_a_negative_limit_is_none(tmp_path: Path) -> None:
