@@ -201,7 +201,8 @@ class Lock:
             try:
                 async with asyncio.timeout(GOODBYE):
                     status = await lease.give_back()
-            except (SidecarError, TimeoutError) as error:
+            except (SidecarError, TimeoutError, RuntimeError) as error:
+                # RuntimeError: the client was closed before, as when an app is ended at once.
                 logger.warning(
                     "the lock on '%s' could not be given back (%s); it ends within %d s",
                     self._resource,

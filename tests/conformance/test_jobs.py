@@ -1,5 +1,6 @@
 """Jobs of an embedded sidecar behind its HTTP API: what a real runtime's own tests hold (I-JO)."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -250,6 +251,26 @@ async def test_an_app_that_breaks_off(tmp_path: Path) -> None:
         channel.error = AppUnreachable("connection lost")
         await advance(sidecar, 1)
         assert (await ask(sidecar, "GET", "a")).status == 500
+
+
+async def test_an_app_that_fails_because_it_is_ended(tmp_path: Path) -> None:
+    """A tick in work when the app is ended comes again, whatever its policy says of failures."""
+    app = RecordingApp()
+    app.answers["/job/a"] = Answer(500)
+    cut = app.held["/job/a"] = asyncio.Event()
+    async with in_process_sidecar(tmp_path, {}, app) as sidecar:
+        await ask(sidecar, "POST", "a", b'{"dueTime":"1s","failurePolicy":{"drop":{}}}')
+        sidecar.clock.move_to(sidecar.clock.now() + 1)
+        await sidecar.until(lambda: bool(app.to("/job/a")))
+        pausing = asyncio.create_task(sidecar.runtime.pause())
+        await asyncio.wait({pausing}, timeout=0.01)
+        assert not pausing.done()  # it waits for what is under way
+        cut.set()
+        await pausing
+        assert (await ask(sidecar, "GET", "a")).status == 200
+        await sidecar.runtime.reconnect()
+        await advance(sidecar, 1)
+        assert len(app.to("/job/a")) == 2
 
 
 @pytest.mark.parametrize("durable", [False, True])

@@ -131,7 +131,10 @@ class JobsBlock:
                 return Outcome.AWAY
             logger.warning("job '%s': the app did not answer: %s", stored.name, error)
             return Outcome.FAILED
-        return _judge(stored.name, answer.status)
+        outcome = _judge(stored.name, answer.status)
+        if outcome is Outcome.FAILED and self._stopping:
+            return Outcome.AWAY  # the app is ended, too, and may have cut its handler for that
+        return outcome
 
     def _refusal(self, error: str) -> Fault:
         text = f"failed to schedule job due to: rpc error: code = Unknown desc = {error}"

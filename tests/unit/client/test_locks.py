@@ -164,6 +164,21 @@ async def test_a_sidecar_that_goes_away(dapr: Blocks, caplog: pytest.LogCaptureF
     assert "it ends within 30 s" in caplog.text
 
 
+async def test_a_client_that_is_closed_first(
+    dapr: Blocks, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What ended the block is not hidden where the client is gone before its lock."""
+
+    async def ended() -> None:
+        async with dapr.client.lock("locks", "r"):
+            await dapr.client.close()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await ended()
+    assert "it ends within 30 s" in caplog.text
+
+
 async def test_no_sidecar(dapr: Blocks) -> None:
     """Where no sidecar answers there is no lock."""
     dapr.line.cut = True
