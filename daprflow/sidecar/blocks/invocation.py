@@ -37,6 +37,8 @@ class InvocationBlock:
         self._runtime = runtime
         self._external = ExternalHosts()
         self._endpoints = HttpEndpoints(runtime.loader, runtime.app_id)
+        own, namespace = runtime.app_id, runtime.options.namespace
+        self._own_names = frozenset({own, f"{own}.{namespace}"})
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ class InvocationBlock:
                 return await self._external.stream(app_id, request)
             if app_id in self._endpoints.names:
                 return await self._endpoints.stream(app_id, request)
-            if app_id == self._runtime.app_id:
+            if app_id in self._own_names:
                 return await _channel_of(self._runtime).stream(request)
             return await self._call_other(app_id, request)
         except AppUnreachable as error:

@@ -35,6 +35,7 @@ _METHOD = b"/method/"
 _INVOKE = b"v1.0/invoke/"
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@\[\]/]*")
 _OK, _BAD_REQUEST = 200, 400
+_VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"})
 _TYPED = frozenset({b"content-type", b"content-encoding"})
 _HOP_BY_HOP = frozenset(
     {
@@ -70,7 +71,7 @@ async def handle(call: Call, send: Send) -> Answer | None:
         await drain(call.receive, {"more_body": True})
         raise
     request = StreamedRequest(
-        method=call.method,
+        method=call.method if call.method in _VERBS else "POST",  # as the real runtime takes others
         target=_request_target(call, target),
         headers=_request_headers(call),
         chunks=body.chunks(),

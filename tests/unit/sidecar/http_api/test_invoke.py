@@ -95,6 +95,12 @@ async def test_every_verb_and_the_query_travel(apps: Pair, method: str) -> None:
     assert answer.header("traceparent") == ZERO
 
 
+async def test_a_verb_that_dapr_does_not_know(apps: Pair) -> None:
+    """It reaches the app as POST."""
+    await apps.client.call("PROPFIND", "/v1.0/invoke/one/method/x")
+    assert apps.seen("one").method == "POST"
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -238,11 +244,13 @@ async def test_outside_a_cluster_any_namespace_will_do(apps: Pair) -> None:
 
 
 async def test_an_app_with_its_namespace(apps: Pair) -> None:
-    """``app.namespace`` finds the app; spelt out, even one's own counts as another."""
+    """``app.namespace`` finds the app; one's own stays a call on itself where it is spelt out."""
     answer = await apps.client.call("GET", "/v1.0/invoke/two.default/method/x")
     assert answer.status == 200
     await apps.client.call("GET", "/v1.0/invoke/one.default/method/x")
-    assert apps.seen("one").header("dapr-caller-app-id") == "one"
+    assert apps.seen("one").header("dapr-caller-app-id") is None
+    await apps.client.call("GET", "/v1.0/invoke/one.production/method/x")
+    assert apps.apps["one"].calls[-1].header("dapr-caller-app-id") == "one"
 
 
 @pytest.mark.parametrize("method", ["a%23b", "a%3Fb", "a%00b", "a%0d%0ab", "a%7fb"])
