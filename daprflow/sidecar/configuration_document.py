@@ -164,9 +164,9 @@ def _handler(entry: YamlMapping) -> PipelineHandler:
     kind = read_text(entry, "type", required=True).lower()
     if kind.removeprefix("middleware.http.") not in MIDDLEWARE or kind in MIDDLEWARE:
         raise DocumentError(
-            f"{entry.place('type')}: the embedded sidecar has no middleware '{kind}' (it has "
-            f"middleware.http. {', '.join(MIDDLEWARE)}), and goes without none; take it out, or "
-            "use a real runtime (--sidecar daprd)"
+            f"{entry.place('type')}: the embedded sidecar has no middleware '{kind}' (after "
+            f"'middleware.http.' it has {', '.join(MIDDLEWARE)}), and leaves none out of a "
+            "pipeline; take it out of the file, or use a real runtime (--sidecar daprd)"
         )
     return PipelineHandler(read_text(entry, "name", required=True), kind, entry.place("name"))
 
