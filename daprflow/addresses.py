@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
-_ROUTE = re.compile(r"([A-Za-z]+) +(/.*)")
+_ROUTE = r"([A-Za-z]+) +(/.*)"
 
 T = TypeVar("T")
 In = TypeVar("In")
@@ -98,7 +98,7 @@ class Endpoint(Generic[In, Out]):
         self, app_id: str, method: str, takes: type[In], returns: type[Out], /
     ) -> None: ...
     def __init__(self, app_id: str, method: str, takes: Any, returns: Any, /) -> None:
-        found = _ROUTE.fullmatch(method)
+        found = re.fullmatch(_ROUTE, method)
         self.is_route = found is not None
         self.verb = found[1].upper() if found else "POST"
         self.method = found[2].strip("/") if found else method

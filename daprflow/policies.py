@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from daprflow.protocol import jobs as wire
-from daprflow.protocol.moments import duration_text
-from daprflow.protocol.schedules import parse_duration
 
 _LONGEST = timedelta(days=290 * 365)  # Go's durations end at 292 years
 _MOST = 2**32 - 1
@@ -43,6 +41,8 @@ def encode_policy(policy: FailurePolicy | None) -> wire.FailurePolicy | None:
         raise ValueError(
             f"a failure policy's max_retries is {policy.max_retries}; it must be from 0 on"
         )
+    from daprflow.protocol.moments import duration_text  # noqa: PLC0415 - few programs need it
+
     interval = duration_text(policy.interval)
     return wire.FailurePolicy(constant=wire.Constant(interval, policy.max_retries))
 
@@ -52,5 +52,7 @@ def decode_policy(policy: wire.FailurePolicy | None) -> FailurePolicy:
     constant = (wire.DEFAULT_POLICY if policy is None else policy).constant
     if constant is None:
         return DropFailurePolicy()
+    from daprflow.protocol.schedules import parse_duration  # noqa: PLC0415 - as above
+
     interval = parse_duration(constant.interval) if constant.interval else timedelta(0)
     return ConstantFailurePolicy(interval, constant.max_retries)

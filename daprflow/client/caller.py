@@ -4,14 +4,13 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
 
 from daprflow.addresses import Endpoint, type_name
-from daprflow.client import addressing, failures, releases
-from daprflow.client.addressing import Call
+from daprflow.client import failures, releases
 from daprflow.client.backoff import pauses
 from daprflow.client.opening import CLOSED, Opening
 from daprflow.errors import SidecarError, SidecarUnavailable
@@ -24,6 +23,10 @@ from daprflow.settings import Settings
 from daprflow.transports.base import ConnectionLost, Transport
 
 logger = logging.getLogger(__name__)
+
+# Loaded with the first invocation: it looks into signatures, which importing does not pay for.
+if TYPE_CHECKING:
+    from daprflow.client.addressing import Call
 
 T = TypeVar("T")
 
@@ -143,11 +146,13 @@ class Caller:
             raise await self.failure(request, response)
         return response
 
-    def call_of(self, endpoint: Endpoint[Any, Any]) -> Call:
+    def call_of(self, endpoint: Endpoint[Any, Any]) -> "Call":
         """Return how ``endpoint`` is called, worked out once while it lives."""
         known = self._calls.get(endpoint)
         if known is None:
-            known = self._calls[endpoint] = addressing.call_of(endpoint)
+            from daprflow.client.addressing import call_of  # noqa: PLC0415 - see above
+
+            known = self._calls[endpoint] = call_of(endpoint)
         return known
 
     def decode(self, body: bytes, payload: type[T], what: str) -> T:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from daprflow.client import conversation
 from daprflow.client.base import BaseClient
-from daprflow.client.conversation import Message, Reply, Tool, User
-from daprflow.protocol.conversation import ConverseRequest
+
+# Loaded with the first call: few programs talk to a model, and all of them import the client.
+if TYPE_CHECKING:
+    from daprflow.client.conversation import Message, Reply, Tool
 
 
 class Conversing(BaseClient):
@@ -16,10 +17,10 @@ class Conversing(BaseClient):
     async def converse(
         self,
         component: str,
-        said: str | Message | Sequence[Message],
+        said: "str | Message | Sequence[Message]",
         /,
         *,
-        tools: Sequence[Tool] = (),
+        tools: "Sequence[Tool]" = (),
         tool_choice: str = "",
         temperature: float | None = None,
         context_id: str = "",
@@ -27,7 +28,7 @@ class Conversing(BaseClient):
         response_format: Mapping[str, Any] | None = None,
         cache_retention: timedelta | None = None,
         metadata: Mapping[str, str] | None = None,
-    ) -> Reply:
+    ) -> "Reply":
         """Tell a language model something and return its answer.
 
         Args:
@@ -46,6 +47,9 @@ class Conversing(BaseClient):
             SidecarError: there is no such component, or the model failed. It needs a runtime of
                 1.16 or later.
         """
+        from daprflow.client import conversation  # noqa: PLC0415 - see above
+        from daprflow.protocol.conversation import ConverseRequest  # noqa: PLC0415 - see above
+
         request = ConverseRequest(
             context_id=context_id,
             inputs=(conversation.encoded(_messages(said), scrub_pii=scrub_pii),),
@@ -60,7 +64,9 @@ class Conversing(BaseClient):
         return await conversation.ask(self._caller, component, request)
 
 
-def _messages(said: str | Message | Sequence[Message]) -> Sequence[Message]:
+def _messages(said: "str | Message | Sequence[Message]") -> "Sequence[Message]":
+    from daprflow.client.conversation import Message, User  # noqa: PLC0415 - see above
+
     if isinstance(said, str):
         return (User(said),) if said else ()
     return (said,) if isinstance(said, Message) else said

@@ -13,10 +13,11 @@ GUARDED_WRITES = WRITES | {"ERR_STATE_TRANSACTION"}
 NOT_FOUND = 404
 CONFLICT = 409
 SHOWN = 300
-_conflict_text = re.compile(
+# A text, not a pattern: re keeps what it compiled, and importing does not pay for it.
+_CONFLICT = (
     r"possible etag mismatch|user_script:\d+: failed to (set key|delete)|no item was updated"
 )
-_title = re.compile(r"<title[^>]*>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
+_TITLE = r"(?is)<title[^>]*>\s*(.*?)\s*</title>"
 
 
 def succeeded(response: HttpResponse) -> bool:
@@ -60,7 +61,7 @@ def _conflict(status: int, code: str, message: str) -> bool:
     """
     if status == CONFLICT and code in WRITES:
         return True
-    return code in GUARDED_WRITES and _conflict_text.search(message) is not None
+    return code in GUARDED_WRITES and re.search(_CONFLICT, message) is not None
 
 
 def not_ready(address: str, response: HttpResponse) -> SidecarUnavailable:
@@ -108,7 +109,7 @@ def _is_page(response: HttpResponse) -> bool:
 
 
 def _titled(response: HttpResponse) -> str:
-    found = _title.search(response.body[:10_000].decode("utf-8", "replace"))
+    found = re.search(_TITLE, response.body[:10_000].decode("utf-8", "replace"))
     return f" titled '{_short(found[1])}'" if found else ""
 
 

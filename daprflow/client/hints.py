@@ -25,7 +25,7 @@ _MISSING_COMPONENT = (
     "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED",
     "ERR_CONVERSATION_NOT_FOUND",
 )
-_operations = re.compile(r"supported operations: ?(.+?)\.?$")
+_OPERATIONS = r"supported operations: ?(.+?)\.?$"
 _HINTS = {
     **dict.fromkeys(_MISSING_COMPONENT, _COMPONENT),
     "ERR_PUBSUB_FORBIDDEN": "let the component's 'publishingScopes' name this app and topic",
@@ -52,7 +52,7 @@ def of(status: int, code: str, message: str) -> str:
 def _of_binding(message: str) -> str:
     if "couldn't find output binding" in message:
         return _COMPONENT
-    found = _operations.search(message)
+    found = re.search(_OPERATIONS, message)
     return f"ask for one of {', '.join(repr(each) for each in found[1].split())}" if found else ""
 
 

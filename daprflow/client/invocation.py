@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 from daprflow.addresses import Endpoint
-from daprflow.client import addressing, payload
+from daprflow.client import payload
 from daprflow.client.caller import Caller
 from daprflow.client.failures import succeeded
 from daprflow.errors import InvocationError
@@ -36,6 +36,8 @@ async def invoke(
             endpoint.app_id, endpoint.method, sent.body, sent.content_type, endpoint.verb
         )
     else:
+        from daprflow.client import addressing  # noqa: PLC0415 - loaded by the line above the first time
+
         request = addressing.request(call, data, parameters, caller.codecs)
     response = await caller.exchange(request)
     if not succeeded(response):

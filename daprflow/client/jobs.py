@@ -13,8 +13,6 @@ from daprflow.handlers.codecs import Codecs
 from daprflow.policies import FailurePolicy, decode_policy, encode_policy
 from daprflow.protocol import jobs as wire
 from daprflow.protocol.jobs import JobDescription, JobRequest
-from daprflow.protocol.moments import duration_text
-from daprflow.protocol.schedules import ScheduleError, parse_duration, parse_job_schedule
 
 T = TypeVar("T")
 
@@ -146,8 +144,10 @@ def schedule_text(every: str | timedelta) -> str:
     Raises:
         ScheduleError: it is none; the text says which part and what is allowed.
     """
+    from daprflow.protocol.schedules import parse_job_schedule  # noqa: PLC0415 - few schedule jobs
+
     if isinstance(every, timedelta):
-        text = f"@every {duration_text(every)}"
+        text = f"@every {_duration(every)}"
     else:
         text = f"@every {every.strip()}" if _is_duration(every) else every.strip()
     parse_job_schedule(text)
@@ -193,10 +193,18 @@ def _moment(value: timedelta | datetime) -> str:
     """Write a point in time, or a duration up to it, as the runtime reads it."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    return _duration(value)
+
+
+def _duration(value: timedelta) -> str:
+    from daprflow.protocol.moments import duration_text  # noqa: PLC0415 - as above
+
     return duration_text(value)
 
 
 def _is_duration(text: str) -> bool:
+    from daprflow.protocol.schedules import ScheduleError, parse_duration  # noqa: PLC0415 - as above
+
     try:
         parse_duration(text)
     except ScheduleError:

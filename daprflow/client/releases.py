@@ -32,7 +32,7 @@ FEATURES = (
 """What came after 1.12, the oldest release that is supported; read in the runtime's routes."""
 
 NOT_FOUND, NOT_IMPLEMENTED = 404, 501
-_version = re.compile(r"v?(\d+)\.(\d+)")
+_VERSION = r"v?(\d+)\.(\d+)"
 
 
 def may_be_unknown(failure: SidecarError) -> bool:
@@ -52,5 +52,5 @@ def needed(request: HttpRequest) -> Feature | None:
 
 def parsed(version: str) -> tuple[int, int] | None:
     """Return major and minor number of a runtime's version, None where it is not one (``edge``)."""
-    found = _version.match(version)
+    found = re.match(_VERSION, version)
     return (int(found[1]), int(found[2])) if found else None

@@ -1,13 +1,15 @@
 """The handle that ``@app.invoke`` returns: an endpoint of this app, still callable."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from daprflow.addresses import Endpoint
 from daprflow.handlers.parameters import Parameter
 from daprflow.handlers.registration import InvokeOptions, Registration
-from daprflow.handlers.signature import MISSING, Signature, SignatureError, answer_of, read_handler
-from daprflow.handlers.templates import TemplateError, parse
+
+# Signatures are read at freeze, or when somebody asks; importing daprflow does not pay for that.
+if TYPE_CHECKING:
+    from daprflow.handlers.signature import Signature
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -54,6 +56,8 @@ class OwnEndpoint(Endpoint[In, Out]):
     @property
     def returns(self) -> type[Out]:
         """The type of the answer."""
+        from daprflow.handlers.signature import answer_of  # noqa: PLC0415 - see above
+
         returns: type[Out] = _or_any(answer_of(self._read()))
         return returns
 
@@ -83,16 +87,24 @@ class OwnEndpoint(Endpoint[In, Out]):
     def __repr__(self) -> str:
         return f"Endpoint({self._app_id!r}, {self.address!r})"
 
-    def _read(self) -> Signature:
+    def _read(self) -> "Signature":
         if self._signature is None:
-            registration = self._registration
-            try:
-                names = parse(self.method).names if self.is_route else ()
-                self._signature = read_handler(registration.function, registration.source, names)
-            except (SignatureError, TemplateError) as error:
-                raise TypeError(f"{registration.title} {error}") from None
+            self._signature = self._read_now()
         return self._signature
+
+    def _read_now(self) -> "Signature":
+        from daprflow.handlers.signature import SignatureError, read_handler  # noqa: PLC0415 - see above
+        from daprflow.handlers.templates import TemplateError, parse  # noqa: PLC0415 - see above
+
+        registration = self._registration
+        try:
+            names = parse(self.method).names if self.is_route else ()
+            return read_handler(registration.function, registration.source, names)
+        except (SignatureError, TemplateError) as error:
+            raise TypeError(f"{registration.title} {error}") from None
 
 
 def _or_any(annotation: Any) -> Any:
+    from daprflow.handlers.signature import MISSING  # noqa: PLC0415 - see above
+
     return Any if annotation is MISSING else annotation

@@ -1,55 +1,16 @@
-"""Job handlers: the handle that `@app.job` returns, payloads, and standing schedules."""
+"""Job handlers at freeze: how their payloads are decoded, and which are scheduled by the app."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from daprflow.addresses import Job, type_name
+from daprflow.addresses import type_name
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.decoding import BodyDecoder, Undecodable, json_body
 from daprflow.handlers.registration import JobOptions, Registration
-from daprflow.handlers.signature import MISSING, SignatureError, read_handler
 from daprflow.policies import encode_policy
 from daprflow.protocol.jobs import JobRequest
-
-T = TypeVar("T")
-
-
-class OwnJob(Job[T]):
-    """A job handler as a typed handle; calling it calls the function as it was written.
-
-    Its type is read from the signature when first asked for, since annotations may name classes
-    that are defined later.
-    """
-
-    __slots__ = ("__wrapped__", "_registration")
-
-    def __init__(self, registration: Registration, /) -> None:
-        options = registration.options
-        self.name = options.name if isinstance(options, JobOptions) else registration.name
-        self._payload: Any = MISSING
-        self._registration = registration
-        self.__wrapped__: Callable[..., Any] = registration.function
-
-    @property
-    def payload(self) -> type[T]:
-        """The type of the job's data; ``NoneType`` where there is none."""
-        if self._payload is MISSING:
-            registration = self._registration
-            try:
-                payload = read_handler(registration.function, registration.source).payload
-            except SignatureError as error:
-                raise TypeError(f"{registration.title} {error}") from None
-            found = type(None) if payload is None else payload.type
-            self._payload = Any if found is MISSING else found
-        payload_type: type[T] = self._payload
-        return payload_type
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function as it was written."""
-        return self.__wrapped__(*args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,11 @@ class Source:
         return f"{self.module}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True)
-class TopicOptions:
+class _Options(msgspec.Struct, frozen=True):
+    """What a decorator was given. A Struct, since seven dataclasses cost 4 ms of every import."""
+
+
+class TopicOptions(_Options, frozen=True):
     """How a topic is subscribed; None where the handler leaves an option to the others."""
 
     pubsub: str
@@ -54,23 +57,20 @@ class TopicOptions:
     metadata: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BindingOptions:
+class BindingOptions(_Options, frozen=True):
     """Which input binding is handled."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class CronOptions:
+class CronOptions(_Options, frozen=True):
     """Which cron binding is handled, and when it fires."""
 
     name: str
     schedule: str
 
 
-@dataclass(frozen=True, slots=True)
-class InvokeOptions:
+class InvokeOptions(_Options, frozen=True):
     """How other apps invoke the function: by a name with POST, or by a verb and a path.
 
     Attributes:
@@ -89,8 +89,7 @@ class InvokeOptions:
         return f"{self.verb} {self.name}" if self.verb else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class JobOptions:
+class JobOptions(_Options, frozen=True):
     """Which job is handled; with a schedule, the app sees to it that it is scheduled.
 
     Attributes:
@@ -103,8 +102,7 @@ class JobOptions:
     failure_policy: FailurePolicy | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigurationOptions:
+class ConfigurationOptions(_Options, frozen=True):
     """Which items of a configuration store are handled; no keys means all.
 
     Attributes:
@@ -116,8 +114,7 @@ class ConfigurationOptions:
     default: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderOptions:
+class ProviderOptions(_Options, frozen=True):
     """How long what a provider makes is kept: ``app`` or ``call``."""
 
     scope: str = "app"

@@ -1,7 +1,6 @@
 """A router: a place to declare handlers on, which an app includes."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
 
@@ -12,7 +11,7 @@ from daprflow.errors import AppDefinitionError
 from daprflow.handlers.endpoint import OwnEndpoint
 from daprflow.handlers.envelopes import Batch
 from daprflow.handlers.job_decorators import EmptyJobDecorator, JobDecorator
-from daprflow.handlers.jobs import OwnJob
+from daprflow.handlers.own_job import OwnJob
 from daprflow.handlers.registration import (
     BindingOptions,
     ConfigurationOptions,
@@ -81,7 +80,7 @@ class _EndpointDecorator(Decorator):
         """Register ``function`` and return its endpoint."""
         options = self._options
         if isinstance(options, InvokeOptions) and not options.name:
-            options = replace(options, name=name_of(_as_written(function)))
+            options = msgspec.structs.replace(options, name=name_of(_as_written(function)))
         registration = self._router.register(self._kind, function, options, self.source)
         self.applied = True
         return self._router.own(registration)

@@ -1,9 +1,6 @@
 """Path templates such as ``/orders/{id}``: their parts, and how two of them relate."""
 
-import re
 from dataclasses import dataclass
-
-_PARAMETER = re.compile(r"\{([^{}]*)\}")
 
 
 class TemplateError(ValueError):
@@ -69,8 +66,7 @@ def parse(path: str) -> Template:
 
 def is_parameter(part: str) -> bool:
     """Whether a part of a template is a parameter."""
-    found = _PARAMETER.fullmatch(part)
-    return found is not None and found[1].isidentifier()
+    return part.startswith("{") and part.endswith("}") and part[1:-1].isidentifier()
 
 
 def ambiguous(first: Template, second: Template) -> bool:
