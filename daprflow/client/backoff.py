@@ -1,6 +1,5 @@
 """Pauses between attempts, with chance in them, each about twice as long as the one before."""
 
-import random
 from collections.abc import Iterator
 
 FIRST = 0.05
@@ -14,7 +13,7 @@ def pauses() -> Iterator[float]:
     """Give seconds to wait, without end."""
     seconds = FIRST
     while True:
-        yield seconds + random.uniform(0, JITTER)  # noqa: S311 - it spreads callers, no secret
+        yield seconds + _any_up_to(JITTER)
         seconds = min(2 * seconds, LONGEST)
 
 
@@ -26,5 +25,11 @@ def scattered() -> Iterator[float]:
     """
     bound = FIRST_BOUND
     while True:
-        yield random.uniform(0, bound)  # noqa: S311 - it spreads callers, no secret
+        yield _any_up_to(bound)
         bound = min(2 * bound, LAST_BOUND)
+
+
+def _any_up_to(seconds: float) -> float:
+    import random  # noqa: PLC0415 - costs every import of the package a millisecond
+
+    return random.uniform(0, seconds)  # noqa: S311 - it spreads callers, no secret

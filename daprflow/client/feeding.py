@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +25,7 @@ PATIENCE = 5.0
 REREAD = 60.0
 """Seconds between readings that make up for a change that was posted in vain."""
 
+_OK = 200
 _events = msgspec.json.Decoder(ConfigurationEvent)
 
 
@@ -108,5 +108,5 @@ async def _tell(plan: "ConfigurationPlan", key: str, item: ConfigurationItem) ->
     from daprflow.handlers.configurations import delivery_of  # noqa: PLC0415 - see above
 
     outcome = await plan.call(delivery_of(plan.store, key, item))
-    if outcome.http_status != HTTPStatus.OK:
+    if outcome.http_status != _OK:
         raise _Refused(outcome)

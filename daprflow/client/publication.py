@@ -3,7 +3,6 @@
 import math
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypedDict
 
@@ -50,11 +49,10 @@ class PublishOptions(TypedDict, total=False):
     subject: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """`PublishOptions`, complete."""
 
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = {}
     content_type: str | None = None
     ttl: timedelta | None = None
     raw: bool = False
@@ -89,8 +87,7 @@ class Options:
 PLAIN = Options()
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where events go."""
 
     pubsub: str

@@ -57,8 +57,7 @@ class Place(StrEnum):
     HEADER = "header"
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """One parameter of a function, or one field of a payload.
 
     Attributes:

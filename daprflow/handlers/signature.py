@@ -20,7 +20,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from types import UnionType
 from typing import (
@@ -162,7 +162,7 @@ def read_fields(payload: Any) -> tuple[Parameter, ...]:
         if each.name in marked:
             kind, marker = marked[each.name]
             parameter = made(each.name, marker, kind, many=_several(kind), required=each.required)
-            found.append(replace(parameter, name=each.encode_name))
+            found.append(msgspec.structs.replace(parameter, name=each.encode_name))
     return tuple(found)
 
 

@@ -1,6 +1,6 @@
 """The calls that encrypt and decrypt a body."""
 
-from dataclasses import dataclass
+import msgspec
 
 from daprflow.protocol.http import Headers
 from daprflow.protocol.operations import segment
@@ -8,8 +8,7 @@ from daprflow.protocol.operations import segment
 BYTES = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True)
-class Encryption:
+class Encryption(msgspec.Struct, frozen=True):
     """How a document is encrypted; see `Client.encrypt`."""
 
     key: str
