@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from daprflow.protocol.schedules import ScheduleError, parse_duration
 from daprflow.sidecar.components.base import BindingAnswer, ComponentContext, ComponentError
+from daprflow.sidecar.components.durations import read_seconds
 
 if TYPE_CHECKING:
     import aiohttp
@@ -151,14 +151,7 @@ def _redirect(answer: "aiohttp.ClientResponse", url: "URL") -> "URL | None":
 
 
 def _timeout(text: str) -> float | None:
-    if not text:
-        return None
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        return parse_duration(text).total_seconds()
-    except ScheduleError as error:
-        raise ComponentError(f"responseTimeout: {error}") from error
+    return read_seconds(text, "responseTimeout") if text else None
 
 
 def _size(text: str) -> int:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from daprflow.protocol.schedules import ScheduleError, parse_duration
 from daprflow.sidecar.components.base import ComponentError
+from daprflow.sidecar.components.durations import read_seconds
 from daprflow.sidecar.components.redis_settings import truthy, whole_number
 
 _URL = ("postgres://", "postgresql://")
@@ -172,10 +172,5 @@ def _seconds(metadata: Mapping[str, str], names: tuple[str, str], default: float
             continue
         if text.startswith("-"):
             return 0.0
-        if text.isascii() and text.isdigit():
-            return float(text)
-        try:
-            return parse_duration(text).total_seconds()
-        except ScheduleError as error:
-            raise ComponentError(f"{name}: {error}") from error
+        return read_seconds(text, name)
     return default

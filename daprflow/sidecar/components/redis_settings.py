@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daprflow.protocol.schedules import ScheduleError, parse_duration
 from daprflow.sidecar.components.base import ComponentError
+from daprflow.sidecar.components.durations import read_seconds
 
 _TRUE = frozenset({"y", "yes", "true", "t", "on", "1"})
 _PORT = 6379
@@ -126,9 +126,4 @@ def redis_seconds(metadata: Mapping[str, str], name: str, default: float) -> flo
         return default
     if text.startswith("-"):
         return 0.0
-    if text.isascii() and text.isdigit():
-        return int(text) / 1000
-    try:
-        return parse_duration(text).total_seconds()
-    except ScheduleError as error:
-        raise ComponentError(f"{name}: {error}") from error
+    return read_seconds(text, name, per_second=1000)

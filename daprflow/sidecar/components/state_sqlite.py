@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from daprflow.protocol.schedules import ScheduleError, parse_duration
 from daprflow.sidecar.clock import Timer
 from daprflow.sidecar.components.base import (
     ComponentContext,
@@ -16,6 +15,7 @@ from daprflow.sidecar.components.base import (
     StateWrite,
     StoredValue,
 )
+from daprflow.sidecar.components.durations import read_seconds
 from daprflow.sidecar.components.state_tables import StateTables
 from daprflow.sidecar.components.ttl import parse_sql_ttl
 from daprflow.sidecar.sqlite import MEMORY, SqliteWriter
@@ -168,11 +168,4 @@ def _identifier(metadata: Mapping[str, str], name: str, default: str) -> str:
 def _seconds(metadata: Mapping[str, str], name: str, default: float) -> float:
     """Read a duration: Go's form, or a bare number of seconds."""
     text = metadata.get(name.lower(), "").strip()
-    if not text:
-        return default
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        return parse_duration(text).total_seconds()
-    except ScheduleError as error:
-        raise ComponentError(f"{name}: {error}") from error
+    return read_seconds(text, name) if text else default
