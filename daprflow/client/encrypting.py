@@ -2,13 +2,11 @@
 
 from collections.abc import AsyncIterable, AsyncIterator
 
-from daprflow.client import failures, streaming
+from daprflow.client import streaming
 from daprflow.client.base import BaseClient
 from daprflow.protocol import cryptography as wire
 from daprflow.protocol.cryptography import Encryption
 from daprflow.protocol.http import Headers, HttpRequest, HttpResponse, StreamedRequest
-
-_LARGEST_ERROR = 64 * 1024
 
 
 class Encrypting(BaseClient):
@@ -94,10 +92,9 @@ class Encrypting(BaseClient):
         response = await streaming.carry(self._caller, request)
         try:
             if not 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's range of success
-                body = b""
-                async for chunk in response.chunks:
-                    body = (body + chunk)[:_LARGEST_ERROR]
-                raise failures.of(HttpResponse(response.status, response.headers, body))
+                body = await streaming.beginning(response.chunks)
+                answer = HttpResponse(response.status, response.headers, body)
+                raise await self._caller.failure(HttpRequest("PUT", path), answer)
             async for chunk in response.chunks:
                 yield chunk
         finally:

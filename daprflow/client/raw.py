@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from daprflow.client import hints, payload, streaming
 from daprflow.client.caller import Caller
 from daprflow.client.response import Response, StreamingResponse
-from daprflow.errors import InvocationError, SidecarError
+from daprflow.errors import InvocationError
 from daprflow.handlers.codecs import Codecs
 from daprflow.protocol import faults
 from daprflow.protocol.http import Headers, HttpRequest, StreamedRequest
@@ -19,8 +19,6 @@ from daprflow.protocol.operations import segment
 Query = Mapping[str, str | int | float | bool] | Sequence[tuple[str, str]]
 
 BAD = 400
-SHOWN = 64 * 1024
-"""Bytes of a streamed error answer that its exception keeps."""
 
 
 class RequestOptions(TypedDict, total=False):
@@ -104,7 +102,7 @@ async def stream(
     try:
         response = StreamingResponse(answer)
         if options.raise_for_status and answer.status >= BAD:
-            body = await _beginning(answer.chunks)
+            body = await streaming.beginning(answer.chunks)
             raise failure(f"method '{method}' of app '{app_id}'", answer.status, body)
         yield response
     finally:
@@ -156,16 +154,3 @@ def _headers(options: Options, content_type: str) -> Headers:
 async def _once(body: bytes) -> AsyncIterator[bytes]:
     if body:
         yield body
-
-
-async def _beginning(chunks: AsyncIterator[bytes]) -> bytes:
-    """Return what an error exception keeps of its body; a broken one leaves what came."""
-    found = b""
-    try:
-        async for chunk in chunks:
-            found += chunk
-            if len(found) >= SHOWN:
-                break
-    except SidecarError:
-        pass
-    return found[:SHOWN]

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 
 from daprflow.addresses import type_name
 from daprflow.client.caller import Caller, missing, too_late
-from daprflow.errors import SidecarUnavailable
+from daprflow.errors import SidecarError, SidecarUnavailable
 from daprflow.handlers import trace
 from daprflow.protocol.http import StreamedRequest, StreamedResponse
 from daprflow.transports.base import StreamingTransport
+
+SHOWN = 64 * 1024
+"""Bytes of a streamed error answer that its exception keeps."""
 
 
 async def carry(
@@ -93,3 +96,16 @@ async def _limited(
         if chunk is None:
             return
         yield chunk
+
+
+async def beginning(chunks: AsyncIterator[bytes]) -> bytes:
+    """Return what an error exception keeps of its body; a broken one leaves what came."""
+    found = b""
+    try:
+        async for chunk in chunks:
+            found += chunk
+            if len(found) >= SHOWN:
+                break
+    except SidecarError:
+        pass
+    return found[:SHOWN]

@@ -123,6 +123,40 @@ async def test_a_key_that_cannot_do_it_is_named(
     assert "private1" not in str(caught.value)
 
 
+async def in_pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
+    """``data`` in pieces of ``size``."""
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+async def joined(chunks: AsyncIterator[bytes]) -> bytes:
+    """Everything that ``chunks`` give."""
+    return b"".join([chunk async for chunk in chunks])
+
+
+@pytest.mark.parametrize("size", [0, 1, 200_000])
+async def test_what_comes_in_pieces_is_encrypted_in_pieces(keys: Path, size: int) -> None:
+    """A stream's document is a document like any other, and the other way round."""
+    data = bytes(number % 251 for number in range(size))
+    async with vault(keys) as (client, _):
+        sealed = client.encrypt_stream("vault", in_pieces(data, 7000), key="aes", algorithm="AES")
+        document = await joined(sealed)
+        assert await client.decrypt("vault", document) == data
+        whole = await client.encrypt("vault", data, key="rsa.pem", algorithm="RSA")
+        assert await joined(client.decrypt_stream("vault", in_pieces(whole, 999))) == data
+
+
+async def test_a_stream_that_cannot_be_encrypted_says_why(keys: Path) -> None:
+    """The same errors as of a whole body, before anything is given."""
+    async with vault(keys) as (client, _):
+        sealed = client.encrypt_stream("vault", in_pieces(b"x", 1), key="none", algorithm="AES")
+        with pytest.raises(SidecarError, match="failed to load key 'none'") as caught:
+            await joined(sealed)
+        assert caught.value.code == "ERR_CRYPTO"
+        with pytest.raises(SidecarError, match="scheme name not found"):
+            await joined(client.decrypt_stream("vault", in_pieces(b"no document", 3)))
+
+
 async def test_a_missing_component_is_named(keys: Path, tmp_path: Path) -> None:
     """As the runtime says it, with any component and with none."""
     async with vault(keys) as (client, _):
