@@ -1,12 +1,11 @@
 """A folder that stands in for the storage buckets of clouds."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 
 from daprflow.sidecar.components.base import BindingAnswer, ComponentContext
 from daprflow.sidecar.components.binding_localstorage import LocalStorageBinding
-from daprflow.sidecar.components.own_files import own_file
+from daprflow.sidecar.components.own_files import OwnFolder
 
 _NAMES = ("key", "blobName", "name", "fileName")
 """What the real ones call an object's name."""
@@ -19,23 +18,17 @@ class FolderBinding(LocalStorageBinding):
     """
 
     def __init__(self, context: ComponentContext) -> None:
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        where = ""
-        if context.data_dir is not None:
-            where = str(own_file(context.data_dir, "objects", context.name))
-        super().__init__(replace(context, metadata={"rootpath": where}))
+        super().__init__(replace(context, metadata={}))
+        self._own = OwnFolder(context.data_dir, "objects", context.name)
 
     async def open(self) -> None:
         """Make the folder."""
-        if not self._text:
-            self._temporary = tempfile.TemporaryDirectory(prefix="daprflow-objects-")
-            self._text = self._temporary.name
+        self._text = str(self._own.find())
         await super().open()
 
     async def close(self) -> None:
         """Forget objects that were to be kept nowhere."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self._own.forget()
 
     async def invoke(
         self, operation: str, data: bytes, metadata: Mapping[str, str], /

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from daprflow.sidecar.components.base import ComponentContext, ComponentError
 from daprflow.sidecar.components.crypto_localstorage import LocalStorageCrypto
-from daprflow.sidecar.components.own_files import own_file
+from daprflow.sidecar.components.own_files import OwnFolder
 
 _RSA_BITS = 2048
 _AES_BYTES = 32
@@ -24,17 +24,12 @@ class GeneratedCrypto(LocalStorageCrypto):
     """
 
     def __init__(self, context: ComponentContext) -> None:
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        where = ""
-        if context.data_dir is not None:
-            where = str(own_file(context.data_dir, "keys", context.name))
-        super().__init__(replace(context, metadata={"path": where}))
+        super().__init__(replace(context, metadata={}))
+        self._own = OwnFolder(context.data_dir, "keys", context.name)
 
     async def open(self) -> None:
         """Make the folder."""
-        if not self._given:
-            self._temporary = tempfile.TemporaryDirectory(prefix="daprflow-keys-")
-            self._folder, self._given = Path(self._temporary.name), True
+        self._folder, self._given = self._own.find(), True
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -44,8 +39,7 @@ class GeneratedCrypto(LocalStorageCrypto):
 
     async def close(self) -> None:
         """Forget keys that were to be kept nowhere."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self._own.forget()
 
     def _wrapped(self, secret: bytes, algorithm: str, key_name: str) -> bytes:
         self._make(algorithm, key_name)

@@ -1,6 +1,7 @@
 """Where a stand-in keeps its files: below the data folder, whatever its component is called."""
 
 import hashlib
+import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,6 +19,33 @@ def own_file(data_dir: Path, kind: str, component: str, suffix: str = "") -> Pat
         suffix: put after the file's name.
     """
     return data_dir.absolute() / kind / f"{_file_name(component)}{suffix}"
+
+
+class OwnFolder:
+    """The folder of one component: kept in the data folder, or gone with the sidecar without one.
+
+    Args:
+        data_dir: the engine's data folder; None keeps nothing.
+        kind: as in `own_file`.
+        component: as in `own_file`.
+    """
+
+    def __init__(self, data_dir: Path | None, kind: str, component: str) -> None:
+        self._kept = None if data_dir is None else own_file(data_dir, kind, component)
+        self._kind = kind
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+
+    def find(self) -> Path:
+        """Return the folder; one that is kept need not exist yet."""
+        if self._kept is not None:
+            return self._kept
+        self._temporary = tempfile.TemporaryDirectory(prefix=f"daprflow-{self._kind}-")
+        return Path(self._temporary.name)
+
+    def forget(self) -> None:
+        """Remove a folder that is not to be kept."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
 
 def _file_name(component: str) -> str:
