@@ -165,7 +165,9 @@ async def test_postgres_several_start_at_once(postgres: PostgresServer, tmp_path
         async with opened(tmp_path, "state.postgresql", postgres) as store:
             await store.write(StateWrite(f"k{number}", b"1"))
 
-    await asyncio.gather(*(start(number) for number in range(5)))
+    async with asyncio.TaskGroup() as starts:
+        for number in range(5):
+            starts.create_task(start(number))
     async with opened(tmp_path, "state.postgresql", postgres) as store:
         assert None not in await store.get_many([f"k{number}" for number in range(5)])
 

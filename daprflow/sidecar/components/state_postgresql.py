@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_CODE_UNIQUE = "23505"
-_TRIES = 3
+_MADE_MEANWHILE = {"23505", "42710", "42P07"}
+"""What PostgreSQL says when another process makes the same table: its row, its type or itself."""
+
+_TRIES = 10
 _CLOSING = 5.0
 
 
@@ -131,7 +133,7 @@ class PostgresState:
                     await self._tables.prepare(connection)
             except ComponentError as error:
                 cause = getattr(error.__cause__, "sqlstate", "")
-                if cause != _CODE_UNIQUE or attempt == _TRIES - 1:
+                if cause not in _MADE_MEANWHILE or attempt == _TRIES - 1:
                     raise
             else:
                 return
