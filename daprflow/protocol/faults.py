@@ -16,6 +16,7 @@ from daprflow.protocol.details import (
     ResourceInfo,
 )
 from daprflow.protocol.gojson import encode_go
+from daprflow.protocol.grpc_codes import Code
 
 __all__ = [
     "BadRequest",
@@ -44,6 +45,18 @@ class _ReadBody(msgspec.Struct, frozen=True, rename="camel"):
     details: msgspec.Raw = msgspec.Raw(b"null")
 
 
+_USUAL: Mapping[int, Code] = {
+    400: Code.INVALID_ARGUMENT,
+    401: Code.UNAUTHENTICATED,
+    403: Code.PERMISSION_DENIED,
+    404: Code.NOT_FOUND,
+    409: Code.ABORTED,
+    500: Code.INTERNAL,
+    501: Code.UNIMPLEMENTED,
+}
+"""The code of gRPC that goes with an HTTP status, where a fault does not say otherwise."""
+
+
 class FailedEntry(msgspec.Struct, frozen=True, rename="camel"):
     """One entry of a bulk publish that was not accepted."""
 
@@ -65,6 +78,7 @@ class Fault(Exception):  # noqa: N818 - Dapr's body is a fault; Error would sugg
         message: the text for people.
         details: the rich details; none makes the plain body shape.
         headers: further response headers (a failing binding's metadata).
+        grpc: the status code of the same fault over gRPC.
     """
 
     def __init__(
@@ -74,8 +88,10 @@ class Fault(Exception):  # noqa: N818 - Dapr's body is a fault; Error would sugg
         message: str,
         *details: Known,
         headers: Sequence[tuple[bytes, bytes]] = (),
+        grpc: Code | None = None,
     ) -> None:
         self.status = status
+        self.grpc = _USUAL.get(status, Code.UNKNOWN) if grpc is None else grpc
         self.code = code
         self.message = message
         self.details = details
@@ -195,7 +211,7 @@ def state_not_configured(store: str, app_id: str) -> Fault:
     """Return the fault of a state call when no store is loaded at all."""
     info = ErrorInfo(metadata={"appID": app_id}, reason="DAPR_STATE_NOT_CONFIGURED")
     text = f"state store {store} is not configured"
-    return Fault(500, "ERR_STATE_STORE_NOT_CONFIGURED", text, info)
+    return Fault(500, "ERR_STATE_STORE_NOT_CONFIGURED", text, info, grpc=Code.FAILED_PRECONDITION)
 
 
 def state_not_found(store: str, app_id: str) -> Fault:
@@ -240,7 +256,7 @@ def state_query(store: str, error: str) -> Fault:
 def state_operation_unsupported(operation: str) -> Fault:
     """Return the fault of an unknown operation in a transaction."""
     text = f"operation type {operation} not supported"
-    return Fault(400, "ERR_NOT_SUPPORTED_STATE_OPERATION", text)
+    return Fault(400, "ERR_NOT_SUPPORTED_STATE_OPERATION", text, grpc=Code.UNIMPLEMENTED)
 
 
 def state_get(store: str, key: str, error: str) -> Fault:
@@ -254,14 +270,30 @@ def state_save(store: str, error: str, status: int = 500) -> Fault:
     return Fault(status, "ERR_STATE_SAVE", text)
 
 
+def state_key_missing() -> Fault:
+    """Return the fault of an item without a key, over gRPC."""
+    return Fault(400, "ERR_STATE_SAVE", "state key cannot be empty")
+
+
+def state_not_json(error: str) -> Fault:
+    """Return the fault of an item that calls itself JSON and is not, over gRPC."""
+    return Fault(400, "ERR_MALFORMED_REQUEST", error, grpc=Code.UNKNOWN)
+
+
 def state_delete(key: str, error: str, status: int = 500) -> Fault:
     """Return the fault of a delete that the store refused."""
     return Fault(status, "ERR_STATE_DELETE", f"failed deleting state with key {key}: {error}")
 
 
+def state_delete_many(store: str, error: str, status: int = 500) -> Fault:
+    """Return the fault of a bulk delete that the store refused, over gRPC."""
+    text = f"failed deleting state in state store {store}: {error}"
+    return Fault(status, "ERR_STATE_BULK_DELETE", text)
+
+
 def state_bulk_get(error: str) -> Fault:
     """Return the fault of a bulk get that the store refused."""
-    return Fault(500, "ERR_STATE_BULK_GET", error)
+    return Fault(500, "ERR_STATE_BULK_GET", error, grpc=Code.UNKNOWN)
 
 
 def state_transaction(error: str) -> Fault:
@@ -280,13 +312,15 @@ def _state(store: str) -> ResourceInfo:
 def pubsub_not_configured(pubsub: str) -> Fault:
     """Return the fault of a publish when no pub/sub component is loaded at all."""
     info = ErrorInfo(metadata={}, reason="DAPR_PUBSUB_NOT_CONFIGURED")
-    return Fault(400, "ERR_PUBSUB_NOT_CONFIGURED", f"pubsub {pubsub} is not configured", info)
+    text = f"pubsub {pubsub} is not configured"
+    return Fault(400, "ERR_PUBSUB_NOT_CONFIGURED", text, info, grpc=Code.FAILED_PRECONDITION)
 
 
 def pubsub_not_found(pubsub: str) -> Fault:
     """Return the fault of an unknown pub/sub component's name."""
     info = ErrorInfo(metadata={}, reason="DAPR_PUBSUB_NOT_FOUND")
-    return Fault(404, "ERR_PUBSUB_NOT_FOUND", f"pubsub {pubsub} is not found", info)
+    text = f"pubsub {pubsub} is not found"
+    return Fault(404, "ERR_PUBSUB_NOT_FOUND", text, info, grpc=Code.INVALID_ARGUMENT)
 
 
 def pubsub_forbidden(pubsub: str, topic: str, app_id: str) -> Fault:
@@ -357,13 +391,14 @@ def _pubsub(pubsub: str, text: str, reason: str, metadata: dict[str, str]) -> tu
 
 def secret_stores_not_configured() -> Fault:
     """Return the fault of a secret call when no store is loaded at all."""
-    return Fault(500, "ERR_SECRET_STORES_NOT_CONFIGURED", "secret store is not configured")
+    text = "secret store is not configured"
+    return Fault(500, "ERR_SECRET_STORES_NOT_CONFIGURED", text, grpc=Code.FAILED_PRECONDITION)
 
 
 def secret_store_not_found(store: str) -> Fault:
     """Return the fault of an unknown secret store's name (401, as the real one has it)."""
     text = f"failed finding secret store with key {store}"
-    return Fault(401, "ERR_SECRET_STORE_NOT_FOUND", text)
+    return Fault(401, "ERR_SECRET_STORE_NOT_FOUND", text, grpc=Code.INVALID_ARGUMENT)
 
 
 def secret_get(store: str, key: str, error: str) -> Fault:
@@ -423,7 +458,7 @@ def conversation_failed(name: str, error: str) -> Fault:
 def configuration_not_configured() -> Fault:
     """Return the fault of a configuration call when no store is loaded at all."""
     text = "configuration stores not configured"
-    return Fault(500, "ERR_CONFIGURATION_STORE_NOT_CONFIGURED", text)
+    return Fault(500, "ERR_CONFIGURATION_STORE_NOT_CONFIGURED", text, grpc=Code.FAILED_PRECONDITION)
 
 
 def configuration_not_found(store: str) -> Fault:
@@ -452,7 +487,8 @@ def configuration_subscribe(store: str, keys: Sequence[str], error: str) -> Faul
 
 def lock_not_configured() -> Fault:
     """Return the fault of a lock call when no store is loaded at all."""
-    return Fault(500, "ERR_LOCK_STORE_NOT_CONFIGURED", "lock store is not configured")
+    text = "lock store is not configured"
+    return Fault(500, "ERR_LOCK_STORE_NOT_CONFIGURED", text, grpc=Code.FAILED_PRECONDITION)
 
 
 def lock_not_found(store: str) -> Fault:
@@ -484,7 +520,8 @@ def job(status: int, reason: str, message: str, app_id: str, namespace: str = ""
 
 def crypto_not_configured() -> Fault:
     """Return the fault of an app that sees no cryptography component."""
-    return Fault(500, "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", "crypto providers not configured")
+    text = "crypto providers not configured"
+    return Fault(500, "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", text, grpc=Code.FAILED_PRECONDITION)
 
 
 def crypto_not_found(name: str) -> Fault:

@@ -1,0 +1,91 @@
+"""The gRPC server of one app's sidecar."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from daprflow.protocol.grpc_codes import Code
+from daprflow.sidecar.grpc_api.guard import Guard
+from daprflow.sidecar.grpc_api.limits import server_options
+from daprflow.sidecar.grpc_api.methods import METHODS, SERVICE
+from daprflow.sidecar.grpc_api.proxy import Proxy
+from daprflow.sidecar.grpc_api.serving import abort, rpc_handler
+from daprflow.sidecar.grpc_api.status import STATUS_CODES, Failure
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+
+
+class GrpcServer:
+    """Serves ``dapr.proto.runtime.v1.Dapr`` on loopback; other methods are passed on to apps.
+
+    Args:
+        runtime: the app's sidecar, which is open.
+    """
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self, port: int = 0) -> int:
+        """Listen; ``port`` 0 takes a free one.
+
+        Returns:
+            the port.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        server = grpc.aio.server(options=server_options(self._runtime.options))
+        server.add_generic_rpc_handlers((_Router(self._runtime),))
+        try:
+            taken = server.add_insecure_port(f"{LOOPBACK}:{port}")
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {LOOPBACK}:{port} for gRPC") from error
+        await server.start()
+        self._server = server
+        return taken
+
+    async def stop(self, grace: float) -> None:
+        """Take no further calls; those under way have ``grace`` seconds to end."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop(grace)
+
+
+class _Router(grpc.GenericRpcHandler):
+    """Finds what answers a call: one lookup, after the token was checked."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._guard = Guard(runtime.options.api_token)
+        self._proxy = Proxy(runtime)
+        self._methods = {
+            f"{SERVICE}{name}": rpc_handler(name, method, runtime)
+            for name, method in METHODS.items()
+        }
+
+    def service(self, handler_call_details: Any) -> Any:
+        """Return the handler of a call, by its method and metadata."""
+        metadata = handler_call_details.invocation_metadata
+        refused = self._guard.refusal(metadata)
+        if refused is not None:
+            return _refusing(refused)
+        if not self._runtime.health.outbound_ready:
+            text = "dapr outbound is not ready"
+            return _refusing(Failure(STATUS_CODES[Code.UNAVAILABLE], text))
+        method: str = handler_call_details.method
+        known = self._methods.get(method)
+        return known if known is not None else self._proxy.handler(method, metadata)
+
+
+def _refusing(failed: Failure) -> Any:
+    async def refuse(_requests: Any, context: Any) -> None:
+        await abort(context, failed)
+
+    return grpc.stream_stream_rpc_method_handler(refuse)

@@ -1,0 +1,139 @@
+"""Handlers of methods as the library calls them: faults become statuses, streams end for sure."""
+
+import asyncio
+import logging
+from contextlib import aclosing
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, cast
+
+import grpc
+
+from daprflow.protocol.faults import Fault
+from daprflow.sidecar.grpc_api.call import BothStream, GrpcCall, Method, ServerStream, Shape, Unary
+from daprflow.sidecar.grpc_api.status import Failure, failure_of, internal
+from daprflow.sidecar.resiliency.caller import waiting
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
+
+    from daprflow.sidecar.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+Context = Any  # the library's own class; its stubs make it generic where the code is not
+_serialize = methodcaller("SerializeToString")
+
+
+def rpc_handler(name: str, method: Method, runtime: "Runtime") -> Any:
+    """Return what the library calls for a method."""
+    read = method.request.FromString
+    if method.shape is Shape.UNARY:
+        served = Served(name, cast("Unary", method.handler), runtime, whole=method.whole)
+        return grpc.unary_unary_rpc_method_handler(served.answer, read, _serialize)
+    if method.shape is Shape.SERVER_STREAM:
+        stream = ServedStream(name, runtime)
+        start = cast("ServerStream", method.handler)
+
+        async def server_stream(request: Any, context: Context) -> None:
+            call = GrpcCall(runtime, context)
+            await stream.run(start(call, request), context)
+
+        return grpc.unary_stream_rpc_method_handler(server_stream, read, _serialize)
+    both = ServedStream(name, runtime)
+    begin = cast("BothStream", method.handler)
+
+    async def both_stream(requests: "AsyncIterator[Any]", context: Context) -> None:
+        call = GrpcCall(runtime, context)
+        await both.run(begin(call, requests), context)
+
+    return grpc.stream_stream_rpc_method_handler(both_stream, read, _serialize)
+
+
+class Served:
+    """A method with one message each way."""
+
+    def __init__(self, name: str, handler: Unary, runtime: "Runtime", *, whole: bool) -> None:
+        self._name = name
+        self._handler = handler
+        self._runtime = runtime
+        self._whole = whole
+        self._unfinished: set[asyncio.Task[Any]] = set()
+
+    async def answer(self, request: Any, context: Context) -> Any:
+        """Answer a call."""
+        calls = self._runtime.calls  # a reload waits for those that were under way before it
+        calls.begin()
+        try:
+            if self._whole:
+                return await self._finish(request, context)
+            return await self._handler(GrpcCall(self._runtime, context), request)
+        except Fault as fault:
+            return await abort(context, failure_of(fault))
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            logger.exception("the gRPC API failed on %s", self._name)
+            return await abort(context, internal())
+        finally:
+            calls.end()
+
+    async def _finish(self, request: Any, context: Context) -> Any:
+        """Answer a call that goes on to its end; pauses between attempts end with the client."""
+        gone = asyncio.Event()
+        work = self._work(request, context, gone)
+        task = asyncio.get_running_loop().create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            gone.set()
+            task.add_done_callback(_noted)
+            raise
+
+    async def _work(self, request: Any, context: Context, gone: asyncio.Event) -> Any:
+        call = GrpcCall(self._runtime, context)
+        if not self._runtime.resiliency.names:
+            return await self._handler(call, request)
+
+        async def receive() -> "MutableMapping[str, Any]":
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        with waiting(receive):
+            return await self._handler(call, request)
+
+
+class ServedStream:
+    """A method whose answers are many."""
+
+    def __init__(self, name: str, runtime: "Runtime") -> None:
+        self._name = name
+        self._runtime = runtime
+
+    async def run(self, answers: "AsyncIterator[Any]", context: Context) -> None:
+        """Send the answers as they come; whatever ends the call ends their maker, too."""
+        try:
+            async with aclosing(cast("AsyncGenerator[Any, None]", answers)) as made:
+                async for answer in made:
+                    await context.write(answer)
+        except Fault as fault:
+            await abort(context, failure_of(fault))
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            if context.cancelled():
+                return
+            logger.exception("the gRPC API failed on %s", self._name)
+            await abort(context, internal())
+
+
+async def abort(context: Context, failed: Failure) -> None:
+    """End a call with a failure."""
+    await context.abort(failed.code, failed.text, failed.trailers)
+
+
+def _noted(task: asyncio.Task[Any]) -> None:
+    """Take the result of a call nobody waits for any more."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.info("a call whose client left failed: %s", error)
