@@ -14,7 +14,8 @@ from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.resource_watch import ResourceWatch
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 from daprflow.protocol.configuration_file import ConfigurationResource
-from daprflow.sidecar.channel.connect import ProtocolNotOffered, make_channel
+from daprflow.sidecar.app.connect import make_app
+from daprflow.sidecar.channel.connect import ProtocolNotOffered
 from daprflow.sidecar.clock import SystemClock
 from daprflow.sidecar.components import (  # noqa: F401 - most runs need them, and now is idle time
     binding_cron,
@@ -211,15 +212,15 @@ class Embedded:
             logger.error("%s (that document is left out)", line)
         options = runtime_options(self._options, app, self.http_port, self._tokens)
         try:
-            channel = make_channel(options)
+            called = make_app(options)
         except ProtocolNotOffered as error:
             raise LaunchError(str(error), Exit.SIDECAR_FAILED) from None
-        runtime = Runtime(self._shared.engine, options, resources, channel)
+        runtime = Runtime(self._shared.engine, options, resources, called)
         try:
             await runtime.open()
         except BaseException as error:
-            if channel is not None:
-                await channel.close()
+            if called is not None:
+                await called.close()
             if isinstance(error, ComponentError):
                 raise LaunchError(str(error), Exit.SIDECAR_FAILED) from None
             raise

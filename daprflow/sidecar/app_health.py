@@ -5,8 +5,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from daprflow.protocol.http import HttpRequest
-from daprflow.sidecar.channel.base import AppChannel, AppUnreachable
+from daprflow.sidecar.app.base import App
 from daprflow.sidecar.clock import Clock, sleep_until
 from daprflow.sidecar.options import RuntimeOptions
 
@@ -16,13 +15,13 @@ Turn = Callable[[], Awaitable[None]]
 
 
 class AppHealth:
-    """Probes ``GET {app_health_check_path}`` in intervals.
+    """Probes in intervals: ``GET {app_health_check_path}``, or ``HealthCheck`` of a gRPC app.
 
-    The app starts unhealthy and one 2xx makes it healthy. As in the real runtime, failures count
-    from the last turn to healthy: a success in between does not forget them.
+    The app starts unhealthy and one success makes it healthy. As in the real runtime, failures
+    count from the last turn to healthy: a success in between does not forget them.
 
     Args:
-        channel: the way to the app; probes carry no token and pass its concurrency limit by.
+        app: whose health it is; probes carry no token and pass its concurrency limit by.
         clock: the engine's.
         options: path, interval, timeout and threshold.
         healthy: called when the app became healthy.
@@ -31,7 +30,7 @@ class AppHealth:
 
     def __init__(
         self,
-        channel: AppChannel,
+        app: App,
         clock: Clock,
         options: RuntimeOptions,
         *,
@@ -39,7 +38,7 @@ class AppHealth:
         unhealthy: Turn,
     ) -> None:
         self.healthy = False
-        self._channel = channel
+        self._app = app
         self._clock = clock
         self._interval = options.app_health_probe_interval
         self._timeout = min(options.app_health_probe_timeout, self._interval)
@@ -75,10 +74,9 @@ class AppHealth:
     async def _probe(self) -> bool:
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._channel.check(HttpRequest("GET", self._target))
-        except (AppUnreachable, TimeoutError):
+                return await self._app.healthy(self._target)
+        except TimeoutError:
             return False
-        return 200 <= response.status < 300  # noqa: PLR2004 - the class of success
 
     async def _note(self, *, succeeded: bool) -> None:
         if succeeded:

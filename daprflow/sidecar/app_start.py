@@ -1,32 +1,21 @@
-"""What a sidecar asks an app at the start: is it there, its configuration, its subscriptions."""
+"""Waits for an app to listen."""
 
 import logging
 
-import msgspec
-
-from daprflow.protocol.documents import AppConfig, Subscription
-from daprflow.protocol.http import JSON, HttpRequest, HttpResponse
-from daprflow.sidecar.channel.base import AppChannel, AppUnreachable
+from daprflow.sidecar.app.base import App
 from daprflow.sidecar.clock import Clock, sleep_until
 from daprflow.sidecar.options import RuntimeOptions
-from daprflow.sidecar.resiliency.backoff import Backoff
 
 logger = logging.getLogger(__name__)
 
 PROBE_PAUSE = 0.1
 LOG_EVERY = 100
-"""Seconds before each further try of ``/dapr/subscribe`` after a network error."""
-OK = 200
-NOT_FOUND = 404
-
-_config = msgspec.json.Decoder(AppConfig)
-_subscriptions = msgspec.json.Decoder(tuple[Subscription, ...] | None)
 
 
-async def wait_for_app(channel: AppChannel, clock: Clock, options: RuntimeOptions) -> None:
+async def wait_for_app(app: App, clock: Clock, options: RuntimeOptions) -> None:
     """Wait, without limit, until the app accepts a connection."""
     tries = 0
-    while not await channel.probe():
+    while not await app.probe():
         if not tries % LOG_EVERY:
             logger.info(
                 "waiting for app '%s' to listen on %s:%s",
@@ -36,75 +25,3 @@ async def wait_for_app(channel: AppChannel, clock: Clock, options: RuntimeOption
             )
         tries += 1
         await sleep_until(clock, clock.now() + PROBE_PAUSE)
-
-
-async def read_config(channel: AppChannel, app_id: str) -> AppConfig:
-    """Fetch ``/dapr/config``, once; whatever goes wrong makes an empty configuration."""
-    try:
-        response = await channel.send(_get("/dapr/config", app_id))
-    except AppUnreachable as error:
-        logger.error("app '%s' did not answer GET /dapr/config: %s", app_id, error)  # noqa: TRY400 - the text says all
-        return AppConfig()
-    if response.status != OK or not response.body.strip():
-        return AppConfig()
-    try:
-        return _config.decode(response.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        logger.error("app '%s' has a bad /dapr/config, taken as empty: %s", app_id, error)  # noqa: TRY400 - the text says all
-        return AppConfig()
-
-
-async def read_subscriptions(
-    channel: AppChannel, app_id: str, clock: Clock, backoff: Backoff
-) -> tuple[Subscription, ...] | None:
-    """Fetch ``/dapr/subscribe``; network errors are tried again, error statuses are not.
-
-    Args:
-        channel: the way to the app.
-        app_id: goes along as a header.
-        clock: the engine's.
-        backoff: the pauses between the tries.
-
-    Returns:
-        None where the document cannot be read, which starts no subscription at all.
-    """
-    response = await _fetch_subscriptions(channel, app_id, clock, backoff)
-    if response is None or response.status == NOT_FOUND:
-        return ()
-    if response.status != OK:
-        logger.error(
-            "app '%s' answered GET /dapr/subscribe with %d; it gets no events until it is "
-            "started again",
-            app_id,
-            response.status,
-        )
-        return ()
-    if not response.body.strip():
-        return ()
-    try:
-        return _subscriptions.decode(response.body) or ()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        logger.error(  # noqa: TRY400 - the text says all
-            "no subscription of app '%s' was started, its /dapr/subscribe cannot be read: %s",
-            app_id,
-            error,
-        )
-        return None
-
-
-async def _fetch_subscriptions(
-    channel: AppChannel, app_id: str, clock: Clock, backoff: Backoff
-) -> HttpResponse | None:
-    while True:
-        try:
-            return await channel.send(_get("/dapr/subscribe", app_id))
-        except AppUnreachable as error:
-            pause = backoff.next()
-            if pause is None:
-                logger.error("app '%s' did not answer GET /dapr/subscribe: %s", app_id, error)  # noqa: TRY400 - the text says all
-                return None
-            await sleep_until(clock, clock.now() + pause)
-
-
-def _get(target: str, app_id: str) -> HttpRequest:
-    return HttpRequest("GET", target, (("content-type", JSON), ("dapr-app-id", app_id)))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 from daprflow.protocol.documents import AppConfig, Subscription
 from daprflow.sidecar.access import api_access
+from daprflow.sidecar.app.base import App
 from daprflow.sidecar.app_health import AppHealth
-from daprflow.sidecar.app_start import read_config, read_subscriptions, wait_for_app
+from daprflow.sidecar.app_start import wait_for_app
 from daprflow.sidecar.blocks.bindings import BindingsBlock
 from daprflow.sidecar.blocks.configuration import ConfigurationBlock
 from daprflow.sidecar.blocks.conversation import ConversationBlock
@@ -24,7 +25,6 @@ from daprflow.sidecar.blocks.pubsub_wanted import Wanted, merged
 from daprflow.sidecar.blocks.secrets import SecretsBlock
 from daprflow.sidecar.blocks.state import StateBlock
 from daprflow.sidecar.channel.base import AppChannel
-from daprflow.sidecar.channel.piped import PipedChannel
 from daprflow.sidecar.clock import sleep_until
 from daprflow.sidecar.components.base import Component, ComponentError, ConfigurationStore
 from daprflow.sidecar.engine import Engine, Work
@@ -65,7 +65,7 @@ class Runtime:
         engine: shared by all apps of a run.
         options: what this sidecar was started with.
         resources: the component files as loaded.
-        channel: the way to the app; None when there is none to call.
+        app: what there is to call; None when there is nothing.
 
     Attributes:
         components: the visible ones, in load order.
@@ -97,12 +97,12 @@ class Runtime:
         engine: Engine,
         options: RuntimeOptions,
         resources: "Resources",
-        channel: AppChannel | None,
+        app: App | None,
     ) -> None:
         self.engine = engine
         self.options = options
         self.resources = resources
-        self.channel = channel
+        self.app = app
         self.app_id = options.app_id
         self.health = Health()
         self.components: list[LoadedComponent] = []
@@ -124,6 +124,11 @@ class Runtime:
         self._delivering = False
         self._seen = False
         self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def channel(self) -> AppChannel | None:
+        """The way to an app that speaks HTTP; None where there is no such app."""
+        return None if self.app is None else self.app.http
 
     @property
     def subscriptions(self) -> tuple[Wanted, ...]:
@@ -197,9 +202,9 @@ class Runtime:
         With app health checks on it returns once probing began; deliveries start with the first
         healthy answer.
         """
-        if self.channel is not None:
-            await wait_for_app(self.channel, self.engine.clock, self.options)
-            await self._begin(self.channel)
+        if self.app is not None:
+            await wait_for_app(self.app, self.engine.clock, self.options)
+            await self._begin(self.app)
         self.health.ready = True
 
     async def pause(self) -> None:
@@ -263,8 +268,8 @@ class Runtime:
             self.pubsub.readmit([each for each in self.components if each.kind == "pubsub"])
             self.outbox.read()
             await self.outbox.start()
-            if self._delivering and self.channel is not None:
-                await self._redeliver(self.channel, exchange)
+            if self._delivering and self.app is not None:
+                await self._redeliver(self.app, exchange)
 
     def _renew(self, kinds: Collection[str]) -> None:
         """Make those blocks anew that hold nothing but their components."""
@@ -289,18 +294,14 @@ class Runtime:
 
     def _put_pipelines(self, api: Pipeline | None, app: Pipeline | None) -> None:
         self.http_pipeline = api
-        if app is None or self.channel is None:
-            return
-        if isinstance(self.channel, PipedChannel):
-            self.channel.use(app)
-        else:
-            self.channel = PipedChannel(self.channel, app)
+        if app is not None and self.app is not None:
+            self.app.use_pipeline(app)
 
-    async def _redeliver(self, channel: AppChannel, exchange: Exchange) -> None:
+    async def _redeliver(self, app: App, exchange: Exchange) -> None:
         had_brokers = any(each.kind == "pubsub" for each in exchange.before)
         if not had_brokers and self.loaded("pubsub"):
-            self._own = await self._read_documents(channel)
-        await self._subscribe(channel)
+            self._own = await self._read_documents(app)
+        await self._subscribe(app)
         await self.bindings.start()
 
     async def _within(self, work: Awaitable[None], seconds: float) -> None:
@@ -338,8 +339,8 @@ class Runtime:
         """
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._close(grace))
-        elif grace <= 0 and self.channel is not None:
-            await self.channel.close()
+        elif grace <= 0 and self.app is not None:
+            await self.app.close()
         await asyncio.shield(self._closing)
 
     async def _close(self, grace: float) -> None:
@@ -366,8 +367,8 @@ class Runtime:
                 self.app_id,
                 grace,
             )
-        if self.channel is not None:
-            await self.channel.close()
+        if self.app is not None:
+            await self.app.close()
         if pending:
             _, pending = await asyncio.wait({stop}, timeout=CUT_OFF)
         if pending:
@@ -378,15 +379,15 @@ class Runtime:
 
     # ---- the app --------------------------------------------------------------------------------
 
-    async def _begin(self, channel: AppChannel) -> None:
+    async def _begin(self, app: App) -> None:
         if not self.options.enable_app_health_check:
-            await self._start_deliveries(channel)
+            await self._start_deliveries(app)
             return
         health = AppHealth(
-            channel,
+            app,
             self.engine.clock,
             self.options,
-            healthy=lambda: self._start_deliveries(channel),
+            healthy=lambda: self._start_deliveries(app),
             unhealthy=self._app_turned_unhealthy,
         )
         self._app_health = health
@@ -396,35 +397,35 @@ class Runtime:
         async with self._turn:
             await self._stop_deliveries()
 
-    async def _start_deliveries(self, channel: AppChannel) -> None:
+    async def _start_deliveries(self, app: App) -> None:
         """Do what follows when the app became healthy; its documents are read the first time."""
         async with self._turn:
             if self._delivering or self._closing is not None:
                 return
             if not self._seen:
                 self._seen = True
-                self.config = await read_config(channel, self.app_id)
-                self._own = await self._read_documents(channel)
+                self.config = await app.config(self.app_id)
+                self._own = await self._read_documents(app)
             self._delivering = True
             self.resiliency.start_deliveries()
-            await self._subscribe(channel)
+            await self._subscribe(app)
             await self.bindings.start()
             await self.jobs.start()
 
-    async def _subscribe(self, channel: AppChannel) -> None:
+    async def _subscribe(self, app: App) -> None:
         """Bring the subscriptions to what the app and the files say now."""
         declared = [resource.document for resource in self.resources.subscriptions]
         wanted = () if self._own is None else merged(declared, self._own)
         try:
-            await self.pubsub.start(wanted, channel)
+            await self.pubsub.start(wanted, app)
         except SubscriptionsRefused as refused:
             logger.error("%s", refused)  # noqa: TRY400 - the text says all
 
-    async def _read_documents(self, channel: AppChannel) -> tuple[Subscription, ...] | None:
+    async def _read_documents(self, app: App) -> tuple[Subscription, ...] | None:
         if not self.loaded("pubsub"):
             return ()
         backoff = self.resiliency.initialization_retries()
-        return await read_subscriptions(channel, self.app_id, self.engine.clock, backoff)
+        return await app.subscriptions(self.app_id, self.engine.clock, backoff)
 
     async def _stop_deliveries(self) -> None:
         if not self._delivering:

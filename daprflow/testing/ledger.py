@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from daprflow.protocol.deliveries import Status
-from daprflow.sidecar.blocks.pubsub_delivery import Verdict
+from daprflow.sidecar.app.postman import Verdict
 from daprflow.sidecar.components.base import Message
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from daprflow.client import Client
 from daprflow.handlers.config_values import text_of
 from daprflow.settings import Settings
+from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.engine import Engine
@@ -92,7 +93,7 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     running = RunningApp(plan.host or app)
     channel = AsgiChannel(running, app_token=token)
     options = RuntimeOptions(app.app_id, app_port=1, app_token=token)
-    runtime = Runtime(engine, options, resources, channel)
+    runtime = Runtime(engine, options, resources, HttpApp(channel))
     stack.push_async_callback(runtime.close, 0.0)  # deliveries have ended by then
     await runtime.open()
     runtime.pubsub.observer = plan.ledger
@@ -152,7 +153,7 @@ def _inject(stack: AsyncExitStack, app: "DaprFlow", client: Client) -> None:
 
 def _join(engine: Engine, app_id: str, fake: FakeApp) -> None:
     options = RuntimeOptions(app_id, app_port=1)
-    engine.runtimes[app_id] = Runtime(engine, options, Resources(), fake)
+    engine.runtimes[app_id] = Runtime(engine, options, Resources(), HttpApp(fake))
 
 
 async def _pause(runtime: Runtime) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest
+from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.blocks.state import StateBlock
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
@@ -116,7 +117,7 @@ async def apps(root: Path, targets: str, policies: str = POLICIES) -> AsyncItera
     both = {"one": RecordingApp(), "two": RecordingApp()}
     for app_id, resources in (("one", found), ("two", Resources())):
         options = RuntimeOptions(app_id, app_port=1)
-        await Runtime(engine, options, resources, AsgiChannel(both[app_id])).open()
+        await Runtime(engine, options, resources, HttpApp(AsgiChannel(both[app_id]))).open()
     yield Apps(
         engine, clock, both["one"], both["two"], AsgiChannel(HttpApi(engine.runtimes["one"]))
     )

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from daprflow.protocol.http import Exchange, HttpRequest
+from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.connect import make_channel
 from daprflow.sidecar.channel.in_process import AsgiChannel
@@ -188,7 +189,10 @@ async def two_apps(root: Path, components: Components) -> AsyncIterator[TwoApps]
     apps = {name: RecordingApp(default) for name in ("one", "two")}
     runtimes = {
         name: Runtime(
-            engine, RuntimeOptions(name, app_port=1), resources(components), AsgiChannel(app)
+            engine,
+            RuntimeOptions(name, app_port=1),
+            resources(components),
+            HttpApp(AsgiChannel(app)),
         )
         for name, app in apps.items()
     }

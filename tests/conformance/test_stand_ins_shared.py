@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from daprflow.client import Client
+from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.channel.base import AppAway
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import VirtualClock
@@ -44,7 +45,7 @@ async def on(
 ) -> AsyncIterator[Client]:
     """One more app of a run, and a client of its sidecar."""
     options = RuntimeOptions(app_id, app_port=1)
-    runtime = Runtime(engine, options, resources(components), AsgiChannel(app))
+    runtime = Runtime(engine, options, resources(components), HttpApp(AsgiChannel(app)))
     await runtime.open()
     await runtime.connect()
     try:
@@ -149,7 +150,9 @@ async def test_c_bi_08_an_expired_message_is_gone(tmp_path: Path, data: Path | N
     """C-BI-08: ``ttlInSeconds`` counts from the call, also while nobody handles the queue."""
     clock, app = VirtualClock(1000.0), App()
     engine = Engine(clock, data, tmp_path)
-    runtime = Runtime(engine, RuntimeOptions("a", app_port=1), resources(RABBIT), AsgiChannel(app))
+    runtime = Runtime(
+        engine, RuntimeOptions("a", app_port=1), resources(RABBIT), HttpApp(AsgiChannel(app))
+    )
     await runtime.open()
     async with Client(transport=InProcessTransport(HttpApi(runtime))) as client:
         await client.bind("q", "create", 1, metadata={"ttlInSeconds": "5"})

@@ -9,8 +9,9 @@ import yaml
 
 from daprflow.protocol.http import Exchange
 from daprflow.protocol.resources import ComponentResource, MetadataItem
+from daprflow.sidecar.app.connect import make_app
+from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.channel.base import AppChannel
-from daprflow.sidecar.channel.connect import make_channel
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import SystemClock, VirtualClock
 from daprflow.sidecar.engine import Engine
@@ -95,7 +96,7 @@ async def running_sidecar(
     listener = free_socket()
     options = RuntimeOptions(app_id, app_port=app_port, http_port=port_of(listener))
     found = resource_files(root / "resources", components)
-    runtime = Runtime(engine, options, found, make_channel(options))
+    runtime = Runtime(engine, options, found, make_app(options))
     server = HttpServer(HttpApi(runtime))
     try:
         await runtime.open()
@@ -131,7 +132,12 @@ async def in_process_sidecar(
     options = options or RuntimeOptions("app1", app_port=1 if app or channel else None)
     if app is not None:
         channel = AsgiChannel(app, app_token=options.app_token)
-    runtime = Runtime(engine, options, files or resources(components), channel)
+    runtime = Runtime(
+        engine,
+        options,
+        files or resources(components),
+        None if channel is None else HttpApp(channel),
+    )
     try:
         await runtime.open()
         if connect:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from daprflow.protocol import faults
-from daprflow.protocol.http import JSON, Headers, HttpRequest
-from daprflow.sidecar.channel.base import AppAway, AppChannel, AppUnreachable
+from daprflow.sidecar.app.base import App, BindingReply, InputAddress
+from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.components.base import (
     BindingAnswer,
     BindingMessage,
@@ -30,17 +30,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OPTIONS_TIMEOUT = 3.0
 _SAFE = "/%?=&$+,:;@-_.~"
-_NO_PARENT = "00-00000000000000000000000000000000-0000000000000000-00"
-_OK, _METHOD_NOT_ALLOWED = 200, 405
 
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    name: str
+    address: InputAddress
     component: InputBinding
-    path: str
     probed: bool
 
 
@@ -50,7 +46,7 @@ class BindingsBlock:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._work = runtime.engine.work
-        self._channel = runtime.channel
+        self._app = runtime.app
         self._outputs: dict[str, OutputBinding] = {}
         self._inputs: list[_Input] = []
         self._started: list[_Input] = []
@@ -80,7 +76,7 @@ class BindingsBlock:
     @property
     def started(self) -> tuple[str, ...]:
         """The names of the input bindings that deliver to the app now."""
-        return tuple(item.name for item in self._started)
+        return tuple(item.address.name for item in self._started)
 
     async def invoke(
         self, name: str, operation: str, data: bytes, metadata: Mapping[str, str]
@@ -104,12 +100,12 @@ class BindingsBlock:
 
     async def start(self) -> None:
         """Ask the app which input bindings it takes, and start those; without an app do nothing."""
-        channel = self._channel
-        if channel is None:
+        app = self._app
+        if app is None:
             return
         for item in self._inputs:
-            if item not in self._started and await _wanted(item, channel):
-                await item.component.start(self._receiver(item, channel))
+            if item not in self._started and await _wanted(item, app):
+                await item.component.start(self._receiver(item, app))
                 self._started.append(item)
 
     async def stop(self) -> None:
@@ -118,16 +114,14 @@ class BindingsBlock:
         for item in started:
             await item.component.stop()
 
-    def _receiver(
-        self, item: _Input, channel: AppChannel
-    ) -> Callable[[BindingMessage], Awaitable[None]]:
-        policy = self._runtime.resiliency.inbound(item.name, "bindings")
+    def _receiver(self, item: _Input, app: App) -> Callable[[BindingMessage], Awaitable[None]]:
+        policy = self._runtime.resiliency.inbound(item.address.name, "bindings")
         deliver = _deliver if policy is None else partial(_deliver_under, policy)
 
         def receive(message: BindingMessage) -> Awaitable[None]:
             # Counted at once, not when the loop gets to it: a test must not see a gap.
             self._work.begin()
-            task = asyncio.get_running_loop().create_task(deliver(item, channel, message))
+            task = asyncio.get_running_loop().create_task(deliver(item.address, app, message))
             task.add_done_callback(lambda _: self._work.end())
             return task
 
@@ -142,96 +136,64 @@ def _directed(item: "LoadedComponent", direction: str) -> bool:
 def _input(item: "LoadedComponent") -> _Input:
     route = quote(item.context.metadata.get("route") or item.resource.name, safe=_SAFE)
     return _Input(
-        name=item.resource.name,
+        address=InputAddress(item.resource.name, route if route.startswith("/") else f"/{route}"),
         component=cast("InputBinding", item.instance),
-        path=route if route.startswith("/") else f"/{route}",
         probed=not item.context.metadata.get("direction", ""),
     )
 
 
-async def _wanted(item: _Input, channel: AppChannel) -> bool:
-    if not item.probed:
-        return True
-    request = HttpRequest("OPTIONS", item.path, (("content-type", JSON),))
-    try:
-        async with asyncio.timeout(OPTIONS_TIMEOUT):
-            answer = await channel.send(request)
-    except (AppUnreachable, TimeoutError) as error:
-        logger.warning(
-            "binding '%s' is not started: the app did not answer OPTIONS %s (%s)",
-            item.name,
-            item.path,
-            str(error) or type(error).__name__,
-        )
-        return False
-    if _is_success(answer.status) or answer.status == _METHOD_NOT_ALLOWED:
-        return True
-    logger.info("binding '%s' is not started: the app has no handler for it", item.name)
-    return False
+async def _wanted(item: _Input, app: App) -> bool:
+    return not item.probed or await app.takes_binding(item.address)
 
 
-async def _deliver(item: _Input, channel: AppChannel, message: BindingMessage) -> None:
-    """Post one event; any 2xx is an acknowledgement.
+async def _deliver(address: InputAddress, app: App, message: BindingMessage) -> None:
+    """Deliver one event.
 
     Raises:
         Undelivered: it did not get to the app.
         Nack: the app did not take it.
     """
-    request = HttpRequest("POST", item.path, _headers(message.metadata), message.data)
     try:
-        answer = await channel.send(request)
+        reply = await app.binding_event(address, message)
     except AppUnreachable as error:
-        logger.warning("binding '%s': the app could not be reached: %s", item.name, error)
+        logger.warning("binding '%s': the app could not be reached: %s", address.name, error)
         raise _not_taken(error) from error
-    if not _is_success(answer.status):
-        logger.warning(
-            "binding '%s': the app answered POST %s with status %d",
-            item.name,
-            item.path,
-            answer.status,
-        )
-        raise Nack(f"status {answer.status}")
+    if not reply.taken:
+        logger.warning("binding '%s': %s", address.name, reply.reason)
+        raise Nack(f"status {reply.status}")
 
 
 async def _deliver_under(
-    policy: Policy, item: _Input, channel: AppChannel, message: BindingMessage
+    policy: Policy, address: InputAddress, app: App, message: BindingMessage
 ) -> None:
-    """Post one event as often as ``policy`` says; as in the real runtime only 200 ends that early.
+    """Deliver one event as often as ``policy`` says.
 
     Raises:
         Undelivered: it did not get to the app.
         Nack: the app did not take it.
     """
-    request = HttpRequest("POST", item.path, _headers(message.metadata), message.data)
+    last: BindingReply | None = None
 
     async def attempt() -> None:
-        answer = await channel.send(request)
-        if answer.status != _OK:
-            raise StatusFailure(answer.status)
+        nonlocal last
+        last = await app.binding_event(address, message)
+        if not last.settled:
+            raise StatusFailure(last.status)
 
     try:
         await policy.run(attempt)
     except StatusFailure as failure:
-        if _is_success(failure.status):
+        if last is not None and last.taken:
             return
         reason: Exception = failure
     except (AppUnreachable, Refused, TimedOut, StoppedRetrying) as error:
         reason = error
     else:
         return
-    logger.warning("binding '%s': the app did not take an event: %s", item.name, reason)
+    logger.warning("binding '%s': the app did not take an event: %s", address.name, reason)
     raise _not_taken(reason) from reason
 
 
 def _not_taken(reason: Exception) -> Nack:
     """Return what tells a queue whether to wait for the app, or to count a failed attempt."""
     return (Undelivered if isinstance(reason, AppAway) else Nack)(str(reason))
-
-
-def _headers(metadata: Mapping[str, str]) -> Headers:
-    own = tuple((name.lower(), value) for name, value in metadata.items())
-    return (("content-type", JSON), ("traceparent", _NO_PARENT), *own)
-
-
-def _is_success(status: int) -> bool:
-    return 200 <= status < 300  # noqa: PLR2004 - the 2xx

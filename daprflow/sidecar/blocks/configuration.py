@@ -5,12 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
-from urllib.parse import quote
 
 from daprflow.protocol import faults
-from daprflow.protocol.configuration import PREFIX, ConfigurationEvent, ConfigurationItem
+from daprflow.protocol.configuration import ConfigurationEvent, ConfigurationItem
 from daprflow.protocol.gojson import encode_go
-from daprflow.protocol.http import JSON, HttpRequest
+from daprflow.sidecar.app.base import NotTaken
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.components.base import (
     ComponentError,
@@ -24,13 +23,10 @@ from daprflow.sidecar.resiliency.deadline import TimedOut
 from daprflow.sidecar.resiliency.policy import StoppedRetrying
 
 if TYPE_CHECKING:
-    from daprflow.sidecar.channel.base import AppChannel
+    from daprflow.sidecar.app.base import App
     from daprflow.sidecar.runtime import Runtime
 
 logger = logging.getLogger(__name__)
-
-_SAFE = "/%?=&$+,:;@-_.~"
-_OK = 200
 
 
 @dataclass(slots=True)
@@ -81,13 +77,13 @@ class ConfigurationBlock:
                 await self._move(subscription)
 
     async def _move(self, subscription: _Subscription) -> None:
-        store, channel = self._stores.get(subscription.store), self._runtime.channel
-        if store is None or channel is None:
+        store, app = self._stores.get(subscription.store), self._runtime.app
+        if store is None or app is None:
             self._subscriptions.pop(subscription.id, None)
             return
         try:
             subscription.stop = await store.subscribe(
-                subscription.keys, subscription.metadata, self._teller(subscription, channel)
+                subscription.keys, subscription.metadata, self._teller(subscription, app)
             )
         except ComponentError as error:
             self._subscriptions.pop(subscription.id, None)
@@ -116,14 +112,14 @@ class ConfigurationBlock:
     async def subscribe(self, store: str, keys: Sequence[str], metadata: Mapping[str, str]) -> str:
         """Have changes of ``keys`` posted to the app, of all items without any; return the id."""
         found = self._store(store)
-        channel = self._runtime.channel
-        if channel is None:
+        app = self._runtime.app
+        if app is None:
             raise faults.configuration_without_app()
         subscription = _Subscription(new_id(), store, keys, metadata)
         self._subscriptions[subscription.id] = subscription
         try:
             subscription.stop = await found.subscribe(
-                keys, metadata, self._teller(subscription, channel)
+                keys, metadata, self._teller(subscription, app)
             )
         except BaseException as error:
             del self._subscriptions[subscription.id]
@@ -167,13 +163,13 @@ class ConfigurationBlock:
     # ---- the app --------------------------------------------------------------------------------
 
     def _teller(
-        self, subscription: _Subscription, channel: "AppChannel"
+        self, subscription: _Subscription, app: "App"
     ) -> Callable[[Mapping[str, ConfigurationValue]], Awaitable[None]]:
         def changed(items: Mapping[str, ConfigurationValue]) -> Awaitable[None]:
             # Counted at once, not when the loop gets to it: a test must not see a gap.
             self._work.begin()
             event = ConfigurationEvent(subscription.id, _on_the_wire(items))
-            task = asyncio.create_task(self._tell(subscription, channel, event))
+            task = asyncio.create_task(self._tell(subscription, app, event))
             self._telling.add(task)
             task.add_done_callback(self._told)
             return task
@@ -185,16 +181,16 @@ class ConfigurationBlock:
         self._work.end()
 
     async def _tell(
-        self, subscription: _Subscription, channel: "AppChannel", event: ConfigurationEvent
+        self, subscription: _Subscription, app: "App", event: ConfigurationEvent
     ) -> None:
-        """Post the whole event once for each key of it; exactly 200 is a success."""
+        """Tell of the whole event once for each key of it."""
         body = encode_go(event) + b"\n"
         async with subscription.turn:
             for key in event.items:
                 if subscription.id in self._subscriptions:
-                    await self._post(subscription.store, key, body, channel)
+                    await self._post(subscription.store, key, body, app)
 
-    async def _post(self, store: str, key: str, body: bytes, channel: "AppChannel") -> None:
+    async def _post(self, store: str, key: str, body: bytes, app: "App") -> None:
         if not self._runtime.app_healthy:
             logger.error(
                 "configuration '%s': a change of '%s' is not passed on: the app is not in a "
@@ -203,25 +199,17 @@ class ConfigurationBlock:
                 key,
             )
             return
-        path = quote(f"{PREFIX}{store}/{key}", safe=_SAFE)
-        request = HttpRequest("POST", path, (("content-type", JSON),), body)
 
         async def attempt() -> None:
-            answer = await channel.send(request)
-            if answer.status != _OK:
-                raise _NotTaken(f"the app answered POST {path} with status {answer.status}")
+            await app.configuration_update(store, key, body)
 
         policy = self._runtime.resiliency.inbound(store, "configuration")
         try:
             await (attempt() if policy is None else policy.run(attempt))
-        except _NotTaken as error:
+        except NotTaken as error:
             logger.error("configuration '%s': %s", store, error)  # noqa: TRY400 - the text says all
         except (AppUnreachable, Refused, TimedOut, StoppedRetrying) as error:
             logger.error("configuration '%s': the app could not be told: %s", store, error)  # noqa: TRY400 - the text says all
-
-
-class _NotTaken(Exception):  # noqa: N818 - named for what happened
-    """The app did not take a change."""
 
 
 def _stores(runtime: "Runtime") -> dict[str, ConfigurationStore]:

@@ -8,10 +8,11 @@ from urllib.parse import unquote
 from daprflow.protocol import faults
 from daprflow.protocol.http import Headers, StreamedRequest, StreamedResponse
 from daprflow.sidecar.access import may_invoke
+from daprflow.sidecar.app.base import App
 from daprflow.sidecar.blocks.endpoints import HttpEndpoints
 from daprflow.sidecar.blocks.external import ExternalHosts
 from daprflow.sidecar.blocks.replayed_body import ReplayedBody
-from daprflow.sidecar.channel.base import AppAway, AppChannel, AppUnreachable
+from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.resiliency.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class InvocationBlock:
             if app_id in self._endpoints.names:
                 return await self._endpoints.stream(app_id, request)
             if app_id in self._own_names:
-                return await _channel_of(self._runtime).stream(request)
+                return await _app_of(self._runtime).invoke(request)
             return await self._call_other(app_id, request)
         except AppUnreachable as error:
             raise faults.direct_invoke(app_id, str(error)) from error
@@ -87,12 +88,12 @@ class InvocationBlock:
         request = replace(request, headers=(*request.headers, *self._caller(callee.app_id)))
         resiliency = self._runtime.resiliency
         if request.length is None or resiliency.targets_app(app_id):
-            return await _channel_of(callee).stream(request)
+            return await _app_of(callee).invoke(request)
         body = ReplayedBody(request.chunks, _KEPT)
         backoff: Backoff | None = None
         while True:
             try:
-                return await _channel_of(callee).stream(replace(request, chunks=body.again()))
+                return await _app_of(callee).invoke(replace(request, chunks=body.again()))
             except AppAway as error:
                 backoff = backoff or resiliency.service_retries()
                 pause = backoff.next() if body.complete else None
@@ -152,11 +153,11 @@ class InvocationBlock:
         )
 
 
-def _channel_of(runtime: "Runtime") -> AppChannel:
-    if runtime.channel is None:
+def _app_of(runtime: "Runtime") -> App:
+    if runtime.app is None:
         raise AppUnreachable(
             "app channel is not initialized: the sidecar was started without an app port"
         )
     if not runtime.app_healthy:
         raise faults.direct_invoke(runtime.app_id, "app is not in a healthy state")
-    return runtime.channel
+    return runtime.app

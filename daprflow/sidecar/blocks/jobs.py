@@ -2,14 +2,12 @@
 
 import logging
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import msgspec
 
 from daprflow.protocol import faults
 from daprflow.protocol.faults import Fault
 from daprflow.protocol.gojson import canonical
-from daprflow.protocol.http import JSON, Headers, HttpRequest
 from daprflow.protocol.jobs import (
     DEFAULT_POLICY,
     GET_FAULT,
@@ -32,10 +30,6 @@ logger = logging.getLogger(__name__)
 SCHEDULE = "DAPR_SCHEDULER_SCHEDULE_JOB"
 DELETE = "DAPR_SCHEDULER_DELETE_JOB"
 
-_SAFE = "%&=+$,:;@-_.~"
-_HEADERS: Headers = (("content-type", JSON),)
-_NOT_FOUND = 404
-
 
 class JobsBlock:
     """The jobs of one app; other apps' have the same names without meeting."""
@@ -44,7 +38,7 @@ class JobsBlock:
         self._scheduler = runtime.engine.jobs
         self._app_id = runtime.app_id
         self._namespace = runtime.options.namespace
-        self._channel = runtime.channel
+        self._app = runtime.app
         self._stopping = False
 
     async def schedule(self, name: str, job: JobRequest) -> None:
@@ -109,7 +103,7 @@ class JobsBlock:
 
     async def start(self) -> None:
         """Take the app's ticks; without an app they wait."""
-        if self._channel is not None:
+        if self._app is not None:
             self._stopping = False
             self._scheduler.attach(self._app_id, self._deliver)
 
@@ -119,19 +113,18 @@ class JobsBlock:
         await self._scheduler.detach(self._app_id, self._deliver)
 
     async def _deliver(self, stored: StoredJob) -> Outcome:
-        """Post one tick; any 2xx is a success, and 404 is final."""
-        channel = self._channel
-        if channel is None:  # pragma: no cover - start() takes no ticks then
+        """Deliver one tick."""
+        app = self._app
+        if app is None:  # pragma: no cover - start() takes no ticks then
             return Outcome.AWAY
         try:
-            answer = await channel.send(_request(stored))
+            outcome = await app.job(stored)
         except AppUnreachable as error:
             # What was cut from this side is no attempt either.
             if self._stopping or isinstance(error, AppAway):
                 return Outcome.AWAY
             logger.warning("job '%s': the app did not answer: %s", stored.name, error)
             return Outcome.FAILED
-        outcome = _judge(stored.name, answer.status)
         if outcome is Outcome.FAILED and self._stopping:
             return Outcome.AWAY  # the app is ended, too, and may have cut its handler for that
         return outcome
@@ -142,22 +135,6 @@ class JobsBlock:
 
     def _fault(self, status: int, reason: str, message: str) -> Fault:
         return faults.job(status, reason, message, self._app_id, self._namespace)
-
-
-def _request(stored: StoredJob) -> HttpRequest:
-    data = stored.job.data
-    body = b"" if data is msgspec.UNSET else bytes(data)
-    return HttpRequest("POST", f"/job/{quote(stored.name, safe=_SAFE)}", _HEADERS, body)
-
-
-def _judge(name: str, status: int) -> Outcome:
-    if status == _NOT_FOUND:
-        logger.error("job '%s': the app has no handler for it (404)", name)
-        return Outcome.DONE
-    if 200 <= status < 300:  # noqa: PLR2004 - the 2xx
-        return Outcome.DONE
-    logger.warning("job '%s': the app answered %d", name, status)
-    return Outcome.FAILED
 
 
 def _completed(job: JobRequest) -> JobRequest:

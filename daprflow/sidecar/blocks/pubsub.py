@@ -12,6 +12,7 @@ from daprflow.protocol.expressions import ExpressionError
 from daprflow.protocol.faults import FailedEntry
 from daprflow.protocol.gojson import GoJsonError
 from daprflow.protocol.operations import BulkPublishEntry
+from daprflow.sidecar.app.base import App
 from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_COUNT, DEFAULT_WAIT, BulkSubscription
 from daprflow.sidecar.blocks.pubsub_guarded import GuardedBulk, GuardedSubscription
 from daprflow.sidecar.blocks.pubsub_publish import (
@@ -29,7 +30,6 @@ from daprflow.sidecar.blocks.pubsub_routes import RouteTable, compile_routes
 from daprflow.sidecar.blocks.pubsub_scopes import Scopes, read_scopes
 from daprflow.sidecar.blocks.pubsub_subscription import Observer, Place, Stop, TopicSubscription
 from daprflow.sidecar.blocks.pubsub_wanted import Wanted
-from daprflow.sidecar.channel.base import AppChannel
 from daprflow.sidecar.components.base import ComponentError, Message, PubSub
 from daprflow.sidecar.components.pubsub_namespaced import NamespacedPubSub, is_namespaced
 from daprflow.sidecar.resiliency.policy import Policy
@@ -261,7 +261,7 @@ class PubSubBlock:
 
     # ---- subscribing ----------------------------------------------------------------------------
 
-    async def start(self, wanted: Sequence[Wanted], channel: AppChannel) -> None:
+    async def start(self, wanted: Sequence[Wanted], app: App) -> None:
         """Start what is ``wanted`` and does not run yet; stop what runs and no longer is.
 
         Raises:
@@ -273,7 +273,7 @@ class PubSubBlock:
         for item, routes in tables:
             door = None if item.place in running else self._usable(item.document, routes)
             if door is not None:
-                await self._subscribe(item, routes, door, channel)
+                await self._subscribe(item, routes, door, app)
         for pubsub, door in self._doors.items():
             topics = {topic for name, topic in (item.place for item in wanted) if name == pubsub}
             door.component.subscribed(door.consumer, topics)
@@ -315,21 +315,20 @@ class PubSubBlock:
             return None
         return door
 
-    async def _subscribe(
-        self, wanted: Wanted, routes: RouteTable, door: Door, channel: AppChannel
-    ) -> None:
+    async def _subscribe(self, wanted: Wanted, routes: RouteTable, door: Door, app: App) -> None:
         document = wanted.document
+        raw = _raw(document)
         place = Place(
             pubsub=document.pubsubname,
             topic=document.topic,
             app_id=self._app_id,
             component=door.component,
-            channel=channel,
+            postman=app.postman(document.pubsubname, document.topic, raw=raw),
             clock=self._clock,
             work=self._work,
             routes=routes,
             dead_letter=document.dead_letter_topic,
-            raw=_raw(document),
+            raw=raw,
             observer=self.observer,
         )
         policy = self._resiliency.inbound(place.pubsub, "pubsub")

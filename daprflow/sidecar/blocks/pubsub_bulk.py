@@ -3,22 +3,15 @@
 import asyncio
 import logging
 from base64 import b64encode
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 import msgspec
 
-from daprflow.protocol.deliveries import BulkDelivery, BulkEntry, BulkVerdict, Status
-from daprflow.protocol.envelopes import OCTET_STREAM
+from daprflow.protocol.deliveries import Status
 from daprflow.protocol.expressions import ExpressionError
-from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON, HttpRequest, HttpResponse
-from daprflow.sidecar.blocks.pubsub_delivery import SUCCESS, HeaderMaker, Verdict
-from daprflow.sidecar.blocks.pubsub_subscription import (
-    Place,
-    Reading,
-    TopicSubscription,
-    Unreadable,
-)
+from daprflow.sidecar.app.postman import Reading, TopicEntry, Verdict
+from daprflow.sidecar.blocks.pubsub_subscription import Place, TopicSubscription, Unreadable
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.clock import Timer
 from daprflow.sidecar.components.base import Message, Undelivered
@@ -28,9 +21,6 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_COUNT = 100
 DEFAULT_WAIT = 1.0
-_GIVEN_UP = {"SUCCESS": SUCCESS, "DROP": Verdict(Status.DROP, "the app answered DROP")}
-
-_verdicts = msgspec.json.Decoder(BulkVerdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +32,10 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A message on its way to one path."""
+class Entry(TopicEntry):
+    """A message on its way to one path, and where its verdict is awaited."""
 
-    id: str
     waiting: Waiting
-    reading: Reading
 
 
 class BulkSubscription(TopicSubscription):
@@ -63,7 +51,6 @@ class BulkSubscription(TopicSubscription):
         super().__init__(place)
         self._max_count = 1 if place.component.serial else max_count
         self._max_wait = max_wait
-        self._headers = HeaderMaker(place.pubsub, JSON)
         self._batch: list[Waiting] = []
         self._timer: Timer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,7 +120,8 @@ class BulkSubscription(TopicSubscription):
                 reason = "it expired" if reading.expired else "no route matches it"
                 answer(waiting, Verdict(Status.DROP, reason))
                 continue
-            groups.setdefault(reading.path, []).append(Entry(new_id(), waiting, reading))
+            entry = Entry(new_id(), waiting.message, reading, waiting)
+            groups.setdefault(reading.path, []).append(entry)
         return groups
 
     def read(self, message: Message) -> Reading:
@@ -152,39 +140,12 @@ class BulkSubscription(TopicSubscription):
     async def post(self, path: str, entries: list[Entry]) -> None:
         """Deliver ``entries`` of one route and give each its verdict."""
         try:
-            verdicts = await self.send(path, entries)
+            verdicts = await self.postman.deliver_bulk(path, entries)
         except AppUnreachable as error:
             self._unreached(entries, error)
             return
         for entry in entries:
             answer(entry.waiting, verdicts.get(entry.id, verdicts[""]))
-
-    async def send(self, path: str, entries: Sequence[Entry]) -> dict[str, Verdict]:
-        """Post ``entries`` and return the verdicts, as `judge_bulk` does.
-
-        Raises:
-            AppUnreachable: no answer came.
-        """
-        place = self.place
-        content_type = OCTET_STREAM if place.raw else CLOUDEVENTS_JSON
-        delivery = BulkDelivery(
-            entries=tuple(
-                BulkEntry(
-                    entry.id,
-                    msgspec.Raw(entry.reading.body),
-                    _plain(entry.waiting.message),
-                    content_type,
-                )
-                for entry in entries
-            ),
-            id=new_id(),
-            metadata={"pubsubName": place.pubsub},
-            pubsubname=place.pubsub,
-            topic=place.topic,
-        )
-        headers = self._headers.make(None, _parent_of(entries))
-        request = HttpRequest("POST", path, headers, msgspec.json.encode(delivery))
-        return judge_bulk(await place.channel.send(request))
 
     def _unreached(self, entries: list[Entry], error: AppUnreachable) -> None:
         for entry in entries:
@@ -192,31 +153,6 @@ class BulkSubscription(TopicSubscription):
                 answer(entry.waiting, self.unreachable(error))
             except Undelivered as undelivered:
                 entry.waiting.verdict.set_exception(undelivered)
-
-
-def judge_bulk(response: HttpResponse) -> dict[str, Verdict]:
-    """Read the answer to a batch: a verdict for each entry id; ``""`` is that of all others.
-
-    Unlike a single delivery, silence is no success: an entry that is not listed, and every entry
-    when the answer cannot be read, comes again. 404 ends the whole batch without dead letters.
-    """
-    status = response.status
-    if status == 404:  # noqa: PLR2004 - not found
-        return {"": SUCCESS}
-    if not 200 <= status < 300:  # noqa: PLR2004 - the class of success
-        return {"": Verdict(Status.RETRY, f"the app answered {status}")}
-    try:
-        answer = _verdicts.decode(response.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return {"": Verdict(Status.RETRY, "the app's answer lists no statuses")}
-    verdicts = {
-        entry.entry_id: _GIVEN_UP.get(
-            entry.status, Verdict(Status.RETRY, f"the app answered '{entry.status[:32]}'")
-        )
-        for entry in answer.statuses
-    }
-    verdicts[""] = Verdict(Status.RETRY, "the app's answer does not list the entry")
-    return verdicts
 
 
 def answer(waiting: Waiting, verdict: Verdict) -> None:
@@ -229,13 +165,3 @@ def _fail(batch: list[Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.verdict.done():
             waiting.verdict.set_exception(error)
-
-
-def _parent_of(entries: Sequence[Entry]) -> str | None:
-    """Return the ``traceparent`` of the last event that has one, None where no event does."""
-    parents = (entry.reading.traceparent for entry in reversed(entries))
-    return next((parent for parent in parents if parent is not None), None)
-
-
-def _plain(message: Message) -> dict[str, str] | None:
-    return None if message.metadata is None else dict(message.metadata)

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, replace
 
 from daprflow.protocol.deliveries import Status
-from daprflow.protocol.http import HttpRequest
+from daprflow.sidecar.app.postman import Reading, Verdict
 from daprflow.sidecar.blocks.pubsub_bulk import BulkSubscription, Entry, answer
-from daprflow.sidecar.blocks.pubsub_delivery import Verdict, judge
 from daprflow.sidecar.blocks.pubsub_subscription import Place, TopicSubscription
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.components.base import Message, Undelivered
@@ -75,17 +74,17 @@ class GuardedSubscription(TopicSubscription):
 
     async def _handle(self, message: Message) -> None:
         try:
-            request = self.prepare(message)
-            if isinstance(request, Verdict):
-                await self._conclude(message, request)
+            reading = self.prepare(message)
+            if isinstance(reading, Verdict):
+                await self._conclude(message, reading)
             else:
-                await self._try(message, request)
+                await self._try(message, reading)
         finally:
             self.place.work.end()
 
-    async def _try(self, message: Message, request: HttpRequest) -> None:
+    async def _try(self, message: Message, reading: Reading) -> None:
         try:
-            await self._policy.run(lambda: self._attempt(message, request))
+            await self._policy.run(lambda: self._attempt(message, reading))
         except (NotMade, StoppedRetrying) as error:
             raise Undelivered(str(error)) from error
         except (_Failed, _FailedWithStatus) as failure:
@@ -93,10 +92,10 @@ class GuardedSubscription(TopicSubscription):
         except (Refused, TimedOut) as error:
             await self._conclude(message, Verdict(Status.RETRY, str(error)))
 
-    async def _attempt(self, message: Message, request: HttpRequest) -> None:
+    async def _attempt(self, message: Message, reading: Reading) -> None:
         """Make one attempt; a drop is settled within it, as in the real runtime."""
         try:
-            verdict = judge(await self.place.channel.send(request))
+            verdict = await self.postman.deliver(message, reading)
         except AppUnreachable as error:
             try:
                 verdict = self.unreachable(error)
@@ -156,7 +155,7 @@ class GuardedBulk(BulkSubscription):
         """Send what is left, and answer what is done."""
         entries = [one.entry for one in left.values()]
         try:
-            verdicts = await self.send(path, entries)
+            verdicts = await self.postman.deliver_bulk(path, entries)
         except AppUnreachable as error:
             try:
                 verdicts = {"": self.unreachable(error)}

@@ -11,16 +11,10 @@ import msgspec
 from daprflow.protocol.deliveries import Status
 from daprflow.protocol.envelopes import Head, synthesise
 from daprflow.protocol.expressions import ExpressionError, with_floats
-from daprflow.protocol.http import HttpRequest
-from daprflow.sidecar.blocks.pubsub_delivery import (
-    HeaderMaker,
-    Verdict,
-    is_expired,
-    judge,
-    trace_of,
-)
+from daprflow.sidecar.app.postman import Postman, Reading, Verdict
+from daprflow.sidecar.blocks.pubsub_delivery import is_expired, trace_of
 from daprflow.sidecar.blocks.pubsub_routes import RouteTable
-from daprflow.sidecar.channel.base import AppAway, AppChannel, AppUnreachable
+from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import ComponentError, Message, Nack, PubSub, Undelivered
 from daprflow.sidecar.engine import Work
@@ -53,6 +47,7 @@ class Place:
 
     Attributes:
         app_id: whose subscription it is; several apps may share a host and its log.
+        postman: delivers what is received.
         dead_letter: the topic on the same component for what cannot be delivered; may be empty.
         raw: whether messages are taken as plain bytes, not as CloudEvents.
     """
@@ -61,26 +56,13 @@ class Place:
     topic: str
     app_id: str
     component: PubSub
-    channel: AppChannel
+    postman: Postman
     clock: Clock
     work: Work
     routes: RouteTable
     dead_letter: str = ""
     raw: bool = False
     observer: Observer | None = None
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """A message as a delivery needs it.
-
-    Attributes:
-        path: where it goes; None when no rule matches.
-    """
-
-    body: bytes
-    traceparent: str | None
-    path: str | None
-    expired: bool = False
 
 
 class Unreadable(Exception):  # noqa: N818 - named for the state of the message
@@ -93,8 +75,8 @@ class TopicSubscription:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.dead_letter_after = place.component.dead_letter_after
+        self.postman = place.postman
         self._only = place.routes.only
-        self._headers = HeaderMaker(place.pubsub)
         self.stopping = False
 
     def receive(self, message: Message, /) -> Awaitable[None]:
@@ -117,28 +99,23 @@ class TopicSubscription:
             self.place.work.end()
 
     async def _deliver(self, message: Message) -> Verdict:
-        request = self.prepare(message)
-        if isinstance(request, Verdict):
-            return request
+        reading = self.prepare(message)
+        if isinstance(reading, Verdict):
+            return reading
         try:
-            return judge(await self.place.channel.send(request))
+            return await self.postman.deliver(message, reading)
         except AppUnreachable as error:
             return self.unreachable(error)
 
-    def prepare(self, message: Message) -> HttpRequest | Verdict:
-        """Return the call that delivers ``message``, or its verdict where none is to be made."""
+    def prepare(self, message: Message) -> Reading | Verdict:
+        """Return what is to be delivered, or the verdict where nothing is."""
         try:
             reading = self.read(message)
         except Unreadable as problem:
             return self.unreadable(problem)
         if reading.expired or reading.path is None:
             return Verdict(Status.DROP, "it expired" if reading.expired else "no route matches it")
-        return HttpRequest(
-            "POST",
-            reading.path,
-            self._headers.make(message.metadata, reading.traceparent),
-            reading.body,
-        )
+        return reading
 
     def unreadable(self, problem: Unreadable) -> Verdict:
         """Return the verdict of a message that never gets to the app.

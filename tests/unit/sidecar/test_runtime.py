@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.app_health import AppHealth
 from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.channel.in_process import AsgiChannel
@@ -54,7 +55,7 @@ async def sidecar(
     """Open a runtime, not connected yet."""
     engine = Engine(VirtualClock(1000.0), None, tmp_path)
     chosen = options or RuntimeOptions("app1", app_port=1)
-    runtime = Runtime(engine, chosen, resources(components), AsgiChannel(app))
+    runtime = Runtime(engine, chosen, resources(components), HttpApp(AsgiChannel(app)))
     await runtime.open()
     yield runtime
     await runtime.close(1.0)
@@ -68,7 +69,9 @@ async def connected_in_time(
     """Run a sidecar from second 1000 on, moving the clock until it is connected."""
     clock = VirtualClock(1000.0)
     engine = Engine(clock, None, folder)
-    runtime = Runtime(engine, RuntimeOptions("app1", app_port=1), resources(DURABLE), channel)
+    runtime = Runtime(
+        engine, RuntimeOptions("app1", app_port=1), resources(DURABLE), HttpApp(channel)
+    )
     await runtime.open()
     connecting = asyncio.create_task(runtime.connect())
     while not connecting.done():
@@ -346,7 +349,9 @@ async def test_a_close_that_was_given_up_goes_on_and_a_second_one_hurries_it(
     """A second Ctrl-C cancels the patient close; nothing of the sidecar is left all the same."""
     engine = Engine(VirtualClock(1000.0), None, tmp_path)
     channel = HangingApp(app_with(ORDERS))
-    runtime = Runtime(engine, RuntimeOptions("app1", app_port=1), resources(DURABLE), channel)
+    runtime = Runtime(
+        engine, RuntimeOptions("app1", app_port=1), resources(DURABLE), HttpApp(channel)
+    )
     await runtime.open()
     await runtime.connect()
     await publish(runtime, b"1")
@@ -396,7 +401,9 @@ async def test_probing_goes_on_when_what_follows_a_turn_fails(
 
     app = app_with()
     options = RuntimeOptions("app1", app_port=1, app_health_threshold=1)
-    health = AppHealth(AsgiChannel(app), clock, options, healthy=healthy, unhealthy=unhealthy)
+    health = AppHealth(
+        HttpApp(AsgiChannel(app)), clock, options, healthy=healthy, unhealthy=unhealthy
+    )
     health.start()
     await until(clock, lambda: len(turns) == 1)
     app.answers["/healthz"] = NOT_FOUND

@@ -10,7 +10,8 @@ import pytest
 from daprflow.protocol.faults import Fault
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, StreamedResponse
 from daprflow.protocol.resources import ComponentResource, MetadataItem
-from daprflow.sidecar.blocks import bindings
+from daprflow.sidecar.app.base import BINDING_TIMEOUT
+from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.engine import Engine
@@ -71,7 +72,8 @@ async def opened(
     """Open a sidecar."""
     clock = VirtualClock()
     engine = Engine(clock, None, root)
-    runtime = Runtime(engine, RuntimeOptions("a"), Resources(components), channel)
+    app = None if channel is None else HttpApp(channel)
+    runtime = Runtime(engine, RuntimeOptions("a"), Resources(components), app)
     await runtime.open()
     return runtime, clock
 
@@ -152,4 +154,4 @@ async def test_output_calls(tmp_path: Path) -> None:
 
 def test_the_probe_has_a_deadline() -> None:
     """A probe waits as long as the real runtime does."""
-    assert bindings.OPTIONS_TIMEOUT == 3.0
+    assert BINDING_TIMEOUT == 3.0

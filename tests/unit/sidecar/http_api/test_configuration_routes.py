@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.components.base import ComponentError, EditableConfiguration
 from daprflow.sidecar.engine import Engine
@@ -233,7 +234,7 @@ async def _beside(
     """Start another app's sidecar on the engine of the first."""
     engine: Engine = first.engine
     options = RuntimeOptions("app2", app_port=1)
-    runtime = Runtime(engine, options, resources(STORES), AsgiChannel(app))
+    runtime = Runtime(engine, options, resources(STORES), HttpApp(AsgiChannel(app)))
     await runtime.open()
     await runtime.connect()
     yield InProcessSidecar(AsgiChannel(HttpApi(runtime)), runtime, engine, first.clock)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.channel.http import HttpChannel
 from daprflow.sidecar.channel.in_process import AsgiChannel
 from daprflow.sidecar.clock import SystemClock, VirtualClock
@@ -66,7 +67,7 @@ async def pair(root: Path, **changes: Any) -> AsyncIterator[Pair]:
     for app_id, app in apps.items():
         options = replace(RuntimeOptions(app_id, app_port=1), **changes)
         channel = AsgiChannel(app, app_token=options.app_token)
-        await Runtime(engine, options, Resources(), channel).open()
+        await Runtime(engine, options, Resources(), HttpApp(channel)).open()
     yield Pair(apps, Api(engine.runtimes["one"]))
     await engine.close()
 
@@ -374,7 +375,7 @@ async def on_sockets(app: AsgiApp, root: Path, **changes: Any) -> AsyncIterator[
     async with serve(app) as app_port:
         channel = HttpChannel("127.0.0.1", app_port)
         options = replace(RuntimeOptions("one", app_port=app_port), **changes)
-        runtime = Runtime(engine, options, Resources(), channel)
+        runtime = Runtime(engine, options, Resources(), HttpApp(channel))
         await runtime.open()
         async with serve(HttpApi(runtime)) as port:
             yield port
@@ -427,7 +428,7 @@ async def test_another_app_that_is_away_is_tried_again(tmp_path: Path) -> None:
     sock = free_socket()
     port = port_of(sock)
     channel = HttpChannel("127.0.0.1", port)
-    two = Runtime(engine, RuntimeOptions("two", app_port=port), Resources(), channel)
+    two = Runtime(engine, RuntimeOptions("two", app_port=port), Resources(), HttpApp(channel))
     one = Runtime(engine, RuntimeOptions("one"), Resources(), None)
     await two.open()
     await one.open()
@@ -453,7 +454,7 @@ async def test_an_app_of_ones_own_that_is_away_is_not(tmp_path: Path) -> None:
     engine = Engine(VirtualClock(), None, tmp_path)
     sock = free_socket()
     channel = HttpChannel("127.0.0.1", port_of(sock))
-    own = Runtime(engine, RuntimeOptions("own", app_port=1), Resources(), channel)
+    own = Runtime(engine, RuntimeOptions("own", app_port=1), Resources(), HttpApp(channel))
     none = Runtime(engine, RuntimeOptions("none"), Resources(), None)
     for runtime in (own, none):
         await runtime.open()
