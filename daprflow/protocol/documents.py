@@ -37,34 +37,6 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     bulk_subscribe: BulkSubscribe | None = msgspec.field(default=None, name="bulkSubscribe")
 
 
-class Reentrancy(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """Whether a call may come back to an actor in whose turn it began, and how deep.
-
-    Attributes:
-        max_stack_depth: how many calls may be in one turn; None means the runtime's 32.
-    """
-
-    enabled: bool = False
-    max_stack_depth: int | None = None
-
-
-class EntityConfig(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """How the runtime treats actors of some types; what is empty has the runtime's defaults.
-
-    Attributes:
-        entities: the types it is for.
-        actor_idle_timeout: a Go duration such as ``1h``, from the start of the last turn on.
-        drain_ongoing_call_timeout: a Go duration that turns may take when an actor has to move.
-        drain_rebalanced_actors: False gives them no time at all.
-    """
-
-    entities: tuple[str, ...] = ()
-    actor_idle_timeout: str = ""
-    drain_ongoing_call_timeout: str = ""
-    drain_rebalanced_actors: bool | None = None
-    reentrancy: Reentrancy = Reentrancy()
-
-
 class Reentrancy(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Whether an actor may be called again by what it waits for, and how deep (32 when unsaid)."""
 
