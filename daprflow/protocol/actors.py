@@ -1,115 +1,98 @@
-"""Actors as they cross the wire: calls, state, reminders, timers, and what ticks bring."""
-
-from collections.abc import Sequence
+"""Actors as they cross the wire: what is asked of the runtime, and what it sends to the app."""
 
 import msgspec
 
-from daprflow.protocol.http import JSON, Headers, HttpRequest
-from daprflow.protocol.operations import segment
+from daprflow.protocol.jobs import FailurePolicy
 
-PREFIX = "/actors/"
-"""Below this an app's sidecar calls its actors."""
+METHOD_NAMES = "#?\0"
+"""Characters that no method's name may hold."""
+
 REENTRANCY_ID = "dapr-reentrancy-id"
-"""Names the turn that a call belongs to, where reentrancy is on; calls made in it say it again."""
+"""Names the turn that a call belongs to; calls made in it say it again."""
+
 ERROR_HEADER = "x-daprerrorresponseheader"
 """Marks an answer with status 200 as the actor's own error; it reaches the caller unchanged."""
+
 CANCEL_HEADER = "x-daprremindercancel"
-"""Asks for the end of a reminder. The runtime takes it for the success of that tick alone."""
-EXPIRES_HEADER = "metadata.ttlexpiretime"
-_JSON: Headers = (("content-type", JSON),)
+"""Asks for the end of a reminder; the runtime takes it for the success of that tick alone."""
+
+RESERVED = "dapr.internal."
+"""How the types begin that belong to the runtime."""
 
 
-class StateWrite(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One key of a state transaction; without a value where it is deleted."""
+class ActorStateItem(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a step of a transaction is about; ``value`` is JSON as it came, absent means null."""
 
     key: str = ""
-    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    value: msgspec.Raw = msgspec.Raw(b"null")
     etag: str | None = None
     metadata: dict[str, str] | None = None
 
 
-class StateOperation(msgspec.Struct, frozen=True):
-    """One step of a state transaction: ``upsert`` or ``delete``."""
+class ActorStateOperation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One step of a transaction on an actor's state: ``upsert`` or ``delete``."""
 
     operation: str = ""
-    request: StateWrite = StateWrite()
+    request: ActorStateItem | None = None
 
 
-class _Schedule(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+class TimerRequest(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """The body of a call that registers a timer; ``data`` is any JSON, unset for none.
+
+    Attributes:
+        due_time: a Go or ISO 8601 duration, or RFC 3339; empty means now.
+        period: as a duration, ``Rn/`` before it limits the ticks; empty means one tick.
+        ttl: as ``due_time``, counted from there.
+        callback: goes to the app with each tick.
+    """
+
+    due_time: str = ""
+    period: str = ""
+    ttl: str = ""
+    callback: str = ""
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class ReminderRequest(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """The body of a call that registers a reminder; ``data`` is any JSON, unset for none.
+
+    The runtime knows no years, months, weeks and days in the ``period`` of a reminder.
+    """
+
     due_time: str = ""
     period: str = ""
     ttl: str = ""
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    overwrite: bool | None = None
+    failure_policy: FailurePolicy | None = None
 
 
-class ReminderRequest(_Schedule, frozen=True, omit_defaults=True, rename="camel"):
-    """The body of a call that sets a reminder; ``data`` is any JSON, unset for none.
+class ReminderDescription(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What the runtime tells of a reminder; ``period`` is a schedule such as ``@every 1s``."""
 
-    Without ``overwrite`` said false, one of that name is replaced.
+    actor_id: str = msgspec.field(name="actorID", default="")
+    actor_type: str = msgspec.field(name="actorType", default="")
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    due_time: str = ""
+    period: str = ""
+    ttl: str = ""
+
+
+class ReminderTick(msgspec.Struct, frozen=True, rename="camel"):
+    """The body of ``PUT /actors/{type}/{id}/method/remind/{name}``.
+
+    The runtime leaves ``due_time`` and ``period`` empty.
     """
 
-    overwrite: bool | None = None
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    due_time: str = ""
+    period: str = ""
 
 
-class TimerRequest(_Schedule, frozen=True, omit_defaults=True, rename="camel"):
-    """The body of a call that sets a timer; ``callback`` comes back with each tick."""
-
-    callback: str = ""
-
-
-class Tick(msgspec.Struct, frozen=True, rename="camel"):
-    """What a reminder or a timer brings; ``callback`` stands in that of a timer alone."""
+class TimerTick(msgspec.Struct, frozen=True, rename="camel"):
+    """The body of ``PUT /actors/{type}/{id}/method/timer/{name}``: as it was registered."""
 
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     callback: str = ""
     due_time: str = ""
     period: str = ""
-
-
-class ActorFailure(msgspec.Struct, frozen=True):
-    """The body of an actor's own error: the exception's class by name, and its text."""
-
-    type: str = ""
-    message: str = ""
-
-
-def call(kind: str, actor_id: str, method: str, body: bytes, headers: Headers = ()) -> HttpRequest:
-    """Return the request that calls a method of an actor."""
-    return HttpRequest("PUT", f"{_path(kind, actor_id)}/method/{segment(method)}", headers, body)
-
-
-def get_state(kind: str, actor_id: str, key: str) -> HttpRequest:
-    """Return the request that reads one key of an actor's state."""
-    return HttpRequest("GET", f"{_path(kind, actor_id)}/state/{segment(key)}")
-
-
-def transact(kind: str, actor_id: str, operations: Sequence[StateOperation]) -> HttpRequest:
-    """Return the request that does every operation on an actor's state or none."""
-    body = msgspec.json.encode(operations)
-    return HttpRequest("PUT", f"{_path(kind, actor_id)}/state", _JSON, body)
-
-
-def set_reminder(kind: str, actor_id: str, name: str, reminder: ReminderRequest) -> HttpRequest:
-    """Return the request that sets a reminder."""
-    target = f"{_path(kind, actor_id)}/reminders/{segment(name)}"
-    return HttpRequest("PUT", target, _JSON, msgspec.json.encode(reminder))
-
-
-def delete_reminder(kind: str, actor_id: str, name: str) -> HttpRequest:
-    """Return the request that deletes a reminder; a missing one is no error."""
-    return HttpRequest("DELETE", f"{_path(kind, actor_id)}/reminders/{segment(name)}")
-
-
-def set_timer(kind: str, actor_id: str, name: str, timer: TimerRequest) -> HttpRequest:
-    """Return the request that sets a timer."""
-    target = f"{_path(kind, actor_id)}/timers/{segment(name)}"
-    return HttpRequest("PUT", target, _JSON, msgspec.json.encode(timer))
-
-
-def delete_timer(kind: str, actor_id: str, name: str) -> HttpRequest:
-    """Return the request that deletes a timer; a missing one is no error."""
-    return HttpRequest("DELETE", f"{_path(kind, actor_id)}/timers/{segment(name)}")
-
-
-def _path(kind: str, actor_id: str) -> str:
-    return f"/v1.0/actors/{segment(kind)}/{segment(actor_id)}"
