@@ -8,11 +8,14 @@ from dapr.proto.common.v1.common_pb2 import *  # noqa: F403 - all of them, by th
 from dapr.proto.runtime.v1 import *  # noqa: F403 - likewise
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, Help, ResourceInfo
 from google.rpc.status_pb2 import Status as RpcStatus
 
 __all__ = [
+    "NULL_VALUE",
     "AnyMessage",
     "BadRequest",
     "DecodeError",
@@ -20,6 +23,10 @@ __all__ = [
     "ErrorInfo",
     "Help",
     "Message",
+    "MessageToDict",
+    "ParseDict",
     "ResourceInfo",
     "RpcStatus",
+    "Struct",
+    "Value",
 ]

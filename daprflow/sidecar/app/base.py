@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from daprflow.protocol.documents import AppConfig, Subscription
 from daprflow.protocol.http import StreamedRequest, StreamedResponse
@@ -14,6 +14,9 @@ from daprflow.sidecar.job_scheduler import Outcome
 from daprflow.sidecar.job_store import StoredJob
 from daprflow.sidecar.pipeline import Pipeline
 from daprflow.sidecar.resiliency.backoff import Backoff
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.channel.grpc import GrpcChannel
 
 BINDING_TIMEOUT = 3.0
 """Seconds an app has to say which input bindings it takes."""
@@ -64,6 +67,11 @@ class App(Protocol):
     @property
     def http(self) -> AppChannel | None:
         """The way to an app that speaks HTTP, None to one that does not."""
+        ...
+
+    @property
+    def grpc(self) -> "GrpcChannel | None":
+        """The way to an app that speaks gRPC, None to one that does not."""
         ...
 
     def use_pipeline(self, pipeline: Pipeline) -> None:

@@ -43,6 +43,8 @@ class HttpApp:
         channel: the way to the app.
     """
 
+    grpc = None
+
     def __init__(self, channel: AppChannel) -> None:
         self._bare = channel
         self._channel = channel

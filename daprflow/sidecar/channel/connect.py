@@ -14,14 +14,15 @@ def make_channel(options: RuntimeOptions) -> AppChannel | None:
     """Return the channel to the app, None where ``options`` name no port.
 
     Raises:
-        ProtocolNotOffered: the app protocol is neither ``http`` nor ``https``.
+        ProtocolNotOffered: the app protocol is neither ``http`` nor ``https``; those of gRPC are
+            `daprflow.sidecar.app.connect.make_app`'s.
     """
     if options.app_port is None:
         return None
     if options.app_protocol not in {"http", "https"}:
         raise ProtocolNotOffered(
             f"app protocol '{options.app_protocol}' is not offered by the embedded sidecar; "
-            "use 'http' or 'https', or a real runtime"
+            "use 'http', 'https', 'grpc' or 'grpcs', or a real runtime"
         )
     kind = HttpChannel if options.app_protocol == "http" else TlsChannel
     return kind(

@@ -1,7 +1,6 @@
 """The app channel over plain HTTP: a small pool of keep-alive connections."""
 
 import asyncio
-from collections import deque
 from functools import partial
 
 from daprflow.protocol.http import (
@@ -13,46 +12,15 @@ from daprflow.protocol.http import (
 )
 from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.channel.http_wire import Body, Connection, HeadMaker
+from daprflow.sidecar.channel.probing import accepts_connections
+from daprflow.sidecar.channel.slots import Slots
 
 MAX_CONNECTIONS = 1024
 MAX_IDLE = 64
 IDLE_TIME = 4.0
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 CONNECT_TIMEOUT = 5.0
-PROBE_TIMEOUT = 0.5
 BODY_LIMIT = 64 * 1024 * 1024
-
-
-class Slots:
-    """Limits how many calls run at one time; ``limit`` None does not."""
-
-    def __init__(self, limit: int | None) -> None:
-        self.limited = limit is not None and limit > 0
-        self._free = limit or 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
-
-    async def take(self) -> None:
-        """Wait for a slot and take it."""
-        if self._free > 0:
-            self._free -= 1
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self.give()
-            raise
-
-    def give(self) -> None:
-        """Give a slot back."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._free += 1
 
 
 class HttpChannel:
@@ -140,16 +108,7 @@ class HttpChannel:
 
     async def probe(self) -> bool:
         """Tell whether the app accepts a connection now."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT):
-                transport, _ = await loop.create_connection(
-                    asyncio.Protocol, self._host, self._port
-                )
-        except (OSError, TimeoutError):
-            return False
-        transport.close()
-        return True
+        return await accepts_connections(self._host, self._port)
 
     async def close(self) -> None:
         """Close every connection; calls under way fail."""

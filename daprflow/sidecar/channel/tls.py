@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,11 @@ from daprflow.protocol.http import (
     StreamedResponse,
 )
 from daprflow.sidecar.channel.base import AppAway, AppUnreachable
+from daprflow.sidecar.channel.probing import accepts_connections, unverified
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
-PROBE_TIMEOUT = 0.5
 CHUNK = 64 * 1024
 
 
@@ -95,15 +94,7 @@ class TlsChannel:
 
     async def probe(self) -> bool:
         """Tell whether the app completes a TLS handshake now."""
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT):
-                _, writer = await asyncio.open_connection(self._host, self._port, ssl=_unverified())
-        except (OSError, TimeoutError):
-            return False
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        return True
+        return await accepts_connections(self._host, self._port, tls=True)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -180,7 +171,7 @@ class TlsChannel:
             from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector  # noqa: PLC0415 - as above
 
             self._session = ClientSession(
-                connector=TCPConnector(ssl=_unverified(), limit=1024),
+                connector=TCPConnector(ssl=unverified(), limit=1024),
                 timeout=ClientTimeout(total=None, connect=5.0),
                 cookie_jar=DummyCookieJar(),
                 auto_decompress=False,
@@ -192,11 +183,3 @@ class TlsChannel:
 
 def _headers(response: "ClientResponse") -> Headers:
     return tuple((name.lower(), value) for name, value in response.headers.items())
-
-
-def _unverified() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

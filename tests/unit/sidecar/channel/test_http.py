@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest
 from daprflow.sidecar.channel.base import AppAway, AppUnreachable
-from daprflow.sidecar.channel.http import HttpChannel, Slots
+from daprflow.sidecar.channel.http import HttpChannel
 from daprflow.sidecar.channel.http_wire import Connection
+from daprflow.sidecar.channel.slots import Slots
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n"
