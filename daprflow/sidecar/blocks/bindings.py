@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from daprflow.protocol import faults
+from daprflow.protocol.gojson import GoJsonError, normalise_whole
 from daprflow.sidecar.app.base import App, BindingReply, InputAddress
 from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.components.base import (
@@ -38,6 +39,14 @@ class _Input:
     address: InputAddress
     component: InputBinding
     probed: bool
+
+
+class _Unsettled(StatusFailure):
+    """The app answered in a way that a retry policy takes for a failure."""
+
+    def __init__(self, reply: BindingReply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
 
 
 class BindingsBlock:
@@ -121,11 +130,50 @@ class BindingsBlock:
         def receive(message: BindingMessage) -> Awaitable[None]:
             # Counted at once, not when the loop gets to it: a test must not see a gap.
             self._work.begin()
-            task = asyncio.get_running_loop().create_task(deliver(item.address, app, message))
+            work = self._deliver(deliver(item.address, app, message), item.address.name)
+            task = asyncio.get_running_loop().create_task(work)
             task.add_done_callback(lambda _: self._work.end())
             return task
 
         return receive
+
+    async def _deliver(self, delivery: Awaitable[BindingReply], name: str) -> None:
+        """Deliver one event, and do what the app's answer asks for; that is no part of the event.
+
+        As in the real runtime a failed call of an output binding is a line in the log.
+        """
+        reply = await delivery
+        if not reply.to:
+            return
+        data = _passed_on(reply.data)
+        calls = [partial(self.invoke, to, "create", data, {}) for to in reply.to]
+        try:
+            if reply.parallel:
+                await asyncio.gather(*(_logged(call(), name) for call in calls))
+            else:
+                for call in calls:
+                    await call()
+        except faults.Fault as fault:
+            _log_output(name, fault)
+
+
+def _passed_on(data: bytes) -> bytes:
+    """Return the data of an app's answer as output bindings get it: what is no JSON is lost."""
+    try:
+        return normalise_whole(data)
+    except GoJsonError:
+        return b"null"
+
+
+async def _logged(call: Awaitable[BindingAnswer], name: str) -> None:
+    try:
+        await call
+    except faults.Fault as fault:
+        _log_output(name, fault)
+
+
+def _log_output(name: str, fault: faults.Fault) -> None:
+    logger.error("binding '%s': what the app answered could not be passed on: %s", name, fault)
 
 
 def _directed(item: "LoadedComponent", direction: str) -> bool:
@@ -146,8 +194,8 @@ async def _wanted(item: _Input, app: App) -> bool:
     return not item.probed or await app.takes_binding(item.address)
 
 
-async def _deliver(address: InputAddress, app: App, message: BindingMessage) -> None:
-    """Deliver one event.
+async def _deliver(address: InputAddress, app: App, message: BindingMessage) -> BindingReply:
+    """Deliver one event, and return what the app answered to it.
 
     Raises:
         Undelivered: it did not get to the app.
@@ -161,35 +209,34 @@ async def _deliver(address: InputAddress, app: App, message: BindingMessage) -> 
     if not reply.taken:
         logger.warning("binding '%s': %s", address.name, reply.reason)
         raise Nack(f"status {reply.status}")
+    return reply
 
 
 async def _deliver_under(
     policy: Policy, address: InputAddress, app: App, message: BindingMessage
-) -> None:
-    """Deliver one event as often as ``policy`` says.
+) -> BindingReply:
+    """Deliver one event as often as ``policy`` says, and return what the app answered last.
 
     Raises:
         Undelivered: it did not get to the app.
         Nack: the app did not take it.
     """
-    last: BindingReply | None = None
+    reason: Exception
 
-    async def attempt() -> None:
-        nonlocal last
-        last = await app.binding_event(address, message)
-        if not last.settled:
-            raise StatusFailure(last.status)
+    async def attempt() -> BindingReply:
+        reply = await app.binding_event(address, message)
+        if not reply.settled:
+            raise _Unsettled(reply)
+        return reply
 
     try:
-        await policy.run(attempt)
-    except StatusFailure as failure:
-        if last is not None and last.taken:
-            return
-        reason: Exception = failure
+        return await policy.run(attempt)
+    except _Unsettled as failure:
+        if failure.reply.taken:
+            return failure.reply
+        reason = failure
     except (AppUnreachable, Refused, TimedOut, StoppedRetrying) as error:
         reason = error
-    else:
-        return
     logger.warning("binding '%s': the app did not take an event: %s", address.name, reason)
     raise _not_taken(reason) from reason
 

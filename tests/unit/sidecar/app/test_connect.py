@@ -13,7 +13,9 @@ from daprflow.sidecar.options import RuntimeOptions
     ("protocol", "kind"),
     [("http", HttpApp), ("https", HttpApp), ("grpc", GrpcApp), ("grpcs", GrpcApp)],
 )
-def test_the_app_protocol_chooses_the_kind(protocol: str, kind: type[object]) -> None:
+def test_the_app_protocol_chooses_the_kind(
+    protocol: str, kind: type[HttpApp] | type[GrpcApp]
+) -> None:
     """An app is spoken to in the protocol that it is said to speak."""
     app = make_app(RuntimeOptions("a", 1, app_protocol=protocol))
     assert isinstance(app, kind)
