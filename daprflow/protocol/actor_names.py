@@ -1,8 +1,5 @@
 """What may be the name of an actor, of its methods, timers and reminders."""
 
-RESERVED = "dapr.internal."
-"""Types whose names begin so belong to the runtime."""
-
 _IN_NO_NAME = frozenset("#?\0/\\")
 _IN_NO_METHOD = frozenset("#?\0")
 

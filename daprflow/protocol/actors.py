@@ -4,9 +4,6 @@ import msgspec
 
 from daprflow.protocol.jobs import FailurePolicy
 
-METHOD_NAMES = "#?\0"
-"""Characters that no method's name may hold."""
-
 REENTRANCY_ID = "dapr-reentrancy-id"
 """Names the turn that a call belongs to; calls made in it say it again."""
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 FILE = "engine.db"
 APPLICATION_ID = 0x64665F65
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 EVENTS = (
     """CREATE TABLE IF NOT EXISTS event_groups (
         id INTEGER PRIMARY KEY,
@@ -69,7 +69,22 @@ JOBS = (
         UNIQUE (app, name)
     )""",
 )
-TABLES = (*EVENTS, *CONFIGURATION, *LOCKS, *JOBS)
+REMINDERS = (
+    """CREATE TABLE IF NOT EXISTS reminders (
+        id INTEGER PRIMARY KEY,
+        type TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        name TEXT NOT NULL,
+        job BLOB NOT NULL,
+        begin REAL NOT NULL,
+        tick REAL NOT NULL,
+        count INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        due REAL NOT NULL,
+        UNIQUE (type, actor, name)
+    )""",
+)
+TABLES = (*EVENTS, *CONFIGURATION, *LOCKS, *JOBS, *REMINDERS)
 """A table or a column that is added raises `SCHEMA_VERSION`; none is ever taken away."""
 
 

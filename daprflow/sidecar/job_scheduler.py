@@ -35,7 +35,7 @@ LATE = 1.0
 AWAY_PAUSE = 0.5
 """Seconds before the next try to reach an app that is not there."""
 RUNNING_LIMIT = 128
-"""Ticks of one app that are under way at one time."""
+"""Ticks of one app's jobs that are under way at one time."""
 SLACK = 64
 """Superseded entries that the queue of due times may hold beside as many as there are jobs."""
 
@@ -49,6 +49,22 @@ class Outcome(Enum):
 
 
 Deliver = Callable[[StoredJob], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a scheduler keeps, as far as that differs from jobs.
+
+    Attributes:
+        limit: how many ticks of one app are under way at one time.
+        describe: names one for the log.
+    """
+
+    limit: int
+    describe: Callable[[StoredJob], str]
+
+
+JOBS = Kind(RUNNING_LIMIT, lambda stored: f"job '{stored.name}' of '{stored.app}'")
 
 
 class JobExists(Exception):  # noqa: N818 - named for what was found
@@ -85,7 +101,8 @@ class JobScheduler:
     them waits; of several missed while the app or the sidecar was away, one is made up for.
     """
 
-    def __init__(self, clock: Clock, work: "Work", store: JobStore) -> None:
+    def __init__(self, clock: Clock, work: "Work", store: JobStore, kind: Kind = JOBS) -> None:
+        self._kind = kind
         self._clock = clock
         self._work = work
         self._store = store
@@ -167,6 +184,10 @@ class JobScheduler:
         """Return a job that is not over."""
         entry = self._entries.get((app, name))
         return None if entry is None else entry.stored
+
+    def of_app(self, app: str) -> list[StoredJob]:
+        """Return every job of an app that is not over."""
+        return [entry.stored for (owner, _), entry in self._entries.items() if owner == app]
 
     async def delete(self, app: str, name: str) -> None:
         """Forget a job; a missing one is no error.
@@ -286,7 +307,7 @@ class JobScheduler:
             try:
                 entry.plan = plan_of(stored.job, stored.begin)
             except JobRefused as error:
-                logger.error("job '%s' of '%s' is not run: %s", stored.name, stored.app, error)  # noqa: TRY400 - the text says it all
+                logger.error("%s is not run: %s", self._kind.describe(stored), error)  # noqa: TRY400 - the text says it all
                 self._entries.pop((stored.app, stored.name), None)
         return entry.plan
 
@@ -294,7 +315,7 @@ class JobScheduler:
 
     def _pump(self, app: _App) -> None:
         """Start as many of the waiting ticks as there is room for."""
-        while app.waiting and app.takers and len(app.running) < RUNNING_LIMIT:
+        while app.waiting and app.takers and len(app.running) < self._kind.limit:
             entry = app.waiting.popleft()
             if not self._is_alive(entry) or (plan := self._plan(entry)) is None:
                 continue
@@ -317,7 +338,7 @@ class JobScheduler:
         try:
             outcome = await deliver(stored)
         except Exception:
-            logger.exception("handing over a tick of job '%s' failed", stored.name)
+            logger.exception("handing over a tick of %s failed", self._kind.describe(stored))
             outcome = Outcome.FAILED
         if not self._is_alive(entry):
             return  # replaced or deleted meanwhile
@@ -327,7 +348,7 @@ class JobScheduler:
             else:
                 app.waiting.append(entry)
             return
-        self._go_on(app, entry, _after(entry.stored, plan, outcome, started))
+        self._go_on(app, entry, self._after(entry.stored, plan, outcome, started))
 
     def _go_on(self, app: _App, entry: _Entry, progress: Progress | None) -> None:
         stored = entry.stored
@@ -342,17 +363,17 @@ class JobScheduler:
         else:  # the call took longer than the pause to the next, which was not missed for that
             app.waiting.append(entry)
 
-
-def _after(stored: StoredJob, plan: Plan, outcome: Outcome, started: float) -> Progress | None:
-    """Return what follows a call that began at ``started``; None where the job is over."""
-    if outcome is Outcome.DONE:
-        return succeeded(plan, stored.progress)
-    progress = failed(plan, stored.progress, started)
-    if progress is None or not progress.attempts:
-        logger.warning(
-            "a tick of job '%s' of '%s' is given up after %d failed calls",
-            stored.name,
-            stored.app,
-            stored.progress.attempts + 1,
-        )
-    return progress
+    def _after(
+        self, stored: StoredJob, plan: Plan, outcome: Outcome, started: float
+    ) -> Progress | None:
+        """Return what follows a call that began at ``started``; None where it is over."""
+        if outcome is Outcome.DONE:
+            return succeeded(plan, stored.progress)
+        progress = failed(plan, stored.progress, started)
+        if progress is None or not progress.attempts:
+            logger.warning(
+                "a tick of %s is given up after %d failed calls",
+                self._kind.describe(stored),
+                stored.progress.attempts + 1,
+            )
+        return progress

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import msgspec
 
@@ -85,11 +86,42 @@ class MemoryJobStore:
         """Do nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of scheduled things.
+
+    Attributes:
+        name: the table's.
+        keys: the columns that find one, none other of its rows having the same.
+        split: gives their values for an app and a name.
+        join: the other way round.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    split: Callable[[str, str], tuple[str, ...]]
+    join: Callable[[Sequence[str]], tuple[str, str]]
+
+
+JOBS = Table("jobs", ("app", "name"), lambda app, name: (app, name), lambda row: (row[0], row[1]))
+_PROGRESS = ("tick", "count", "attempts", "due")
+
+
 class SqliteJobStore:
     """Jobs in ``engine.db`` of a data folder; those that change together share a commit."""
 
-    def __init__(self, file: EngineFile) -> None:
+    def __init__(self, file: EngineFile, table: Table = JOBS) -> None:
         self._writer = file
+        self._table = table
+        columns = ("id", *table.keys, "job", "begin", *_PROGRESS)
+        names, places = ", ".join(columns), ", ".join("?" * len(columns))
+        found = " AND ".join(f"{key} = ?" for key in table.keys)
+        changed = ", ".join(f"{name} = ?" for name in _PROGRESS)
+        self._insert = f"INSERT INTO {table.name} ({names}) VALUES ({places})"  # noqa: S608 - the names are the table's own
+        self._select = f"SELECT {names} FROM {table.name}"  # noqa: S608 - likewise
+        self._delete = f"DELETE FROM {table.name} WHERE {found}"  # noqa: S608 - likewise
+        self._update = f"UPDATE {table.name} SET {changed} WHERE id = ?"  # noqa: S608 - likewise
+        self._finish = f"DELETE FROM {table.name} WHERE id = ?"  # noqa: S608 - likewise
 
     async def open(self) -> list[StoredJob]:
         """Open the file and read every job.
@@ -108,39 +140,36 @@ class SqliteJobStore:
         """Write a job in place of one of the same name."""
         # What is written is what it is now: the scheduler goes on while the thread works.
         progress = stored.progress
+        keys = self._table.split(stored.app, stored.name)
         row = (
-            stored.id, stored.app, stored.name, msgspec.json.encode(stored.job), stored.begin,
+            stored.id, *keys, msgspec.json.encode(stored.job), stored.begin,
             progress.tick, progress.count, progress.attempts, progress.due,
         )  # fmt: skip
 
         def write(connection: sqlite3.Connection) -> None:
-            _delete(connection, stored.app, stored.name)
-            connection.execute(
-                "INSERT INTO jobs (id, app, name, job, begin, tick, count, attempts, due)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            )
+            connection.execute(self._delete, keys)
+            connection.execute(self._insert, row)
 
         return self._writer.submit(write)
 
     def remove(self, stored: StoredJob, /) -> Awaitable[None]:
         """Delete a job."""
-        return self._writer.submit(lambda c: _delete(c, stored.app, stored.name))
+        keys = self._table.split(stored.app, stored.name)
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(self._delete, keys)
+
+        return self._writer.submit(write)
 
     def note(self, stored: StoredJob, /) -> None:
         """Write a job's progress; one that was replaced meanwhile is not touched."""
         progress = stored.progress
         row = (progress.tick, progress.count, progress.attempts, progress.due, stored.id)
-        self._later(
-            stored,
-            lambda c: c.execute(
-                "UPDATE jobs SET tick = ?, count = ?, attempts = ?, due = ? WHERE id = ?", row
-            ),
-        )
+        self._later(stored, lambda c: c.execute(self._update, row))
 
     def finish(self, stored: StoredJob, /) -> None:
         """Delete a job; one that was put in its place meanwhile is not touched."""
-        self._later(stored, lambda c: c.execute("DELETE FROM jobs WHERE id = ?", (stored.id,)))
+        self._later(stored, lambda c: c.execute(self._finish, (stored.id,)))
 
     async def close(self) -> None:
         """Write what is left and close the file."""
@@ -148,30 +177,27 @@ class SqliteJobStore:
 
     def _read(self) -> list[StoredJob]:
         with self._writer.reading() as connection:
-            rows = connection.execute(
-                "SELECT id, app, name, job, begin, tick, count, attempts, due FROM jobs"
-            ).fetchall()
-        return [
-            StoredJob(id_, app, name, _job.decode(job), begin, Progress(*progress))
-            for id_, app, name, job, begin, *progress in rows
-        ]
+            rows = connection.execute(self._select).fetchall()
+        return [self._stored(row) for row in rows]
+
+    def _stored(self, row: Sequence[Any]) -> StoredJob:
+        id_, *keys, job, begin, tick, count, attempts, due = row
+        app, name = self._table.join(keys)
+        progress = Progress(tick, count, attempts, due)
+        return StoredJob(id_, app, name, _job.decode(job), begin, progress)
 
     def _later(self, stored: StoredJob, write: "_Write") -> None:
         """Hand a write over; where it fails, a tick may come twice after a restart."""
 
         def tell(done: asyncio.Future[object]) -> None:
             if not done.cancelled() and (error := done.exception()) is not None:
-                logger.error("the progress of job '%s' was not written: %s", stored.name, error)
+                logger.error("the progress of '%s' was not written: %s", stored.name, error)
 
         try:
             self._writer.submit(write).add_done_callback(tell)
         except ComponentError as error:
-            logger.error("the progress of job '%s' was not written: %s", stored.name, error)  # noqa: TRY400 - the text says it all
+            logger.error("the progress of '%s' was not written: %s", stored.name, error)  # noqa: TRY400 - the text says it all
 
 
 class _Write(Protocol):
     def __call__(self, connection: sqlite3.Connection, /) -> object: ...
-
-
-def _delete(connection: sqlite3.Connection, app: str, name: str) -> None:
-    connection.execute("DELETE FROM jobs WHERE app = ? AND name = ?", (app, name))
