@@ -7,6 +7,8 @@ LONGEST = 1.0
 JITTER = 0.05
 FIRST_BOUND = 0.01
 LAST_BOUND = 0.5
+FIRST_RECONNECTION = 0.1
+LAST_RECONNECTION = 5.0
 
 
 def pauses() -> Iterator[float]:
@@ -27,6 +29,14 @@ def scattered() -> Iterator[float]:
     while True:
         yield _any_up_to(bound)
         bound = min(2 * bound, LAST_BOUND)
+
+
+def reconnections() -> Iterator[float]:
+    """Give seconds to wait, without end, to everybody whose connection broke at one time."""
+    bound = FIRST_RECONNECTION
+    while True:
+        yield bound / 2 + _any_up_to(bound / 2)
+        bound = min(2 * bound, LAST_RECONNECTION)
 
 
 def _any_up_to(seconds: float) -> float:

@@ -64,7 +64,7 @@ class Caller:
     @property
     def opened(self) -> bool:
         """Whether there is something to close."""
-        return self.way.transport is not None
+        return self.way.opened
 
     @property
     def block_timeout(self) -> float | None:

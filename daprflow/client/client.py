@@ -16,6 +16,7 @@ from daprflow.client.requesting import Requesting
 from daprflow.client.scheduling import Scheduling
 from daprflow.client.secrets import Secrets
 from daprflow.client.state import Store
+from daprflow.client.subscribing import Subscribing
 from daprflow.protocol import operations
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ class Client(
     Locking,
     Managing,
     Scheduling,
+    Subscribing,
     Requesting,
 ):
     """A sidecar's building blocks, typed.

@@ -6,7 +6,9 @@ from daprflow.client import hints
 from daprflow.client.releases import Feature
 from daprflow.errors import EtagMismatch, NotFound, SidecarError, SidecarUnavailable
 from daprflow.protocol import faults
+from daprflow.protocol.faults import FaultText
 from daprflow.protocol.http import HttpResponse
+from daprflow.transports.events import CallRefused
 
 WRITES = frozenset({"ERR_STATE_SAVE", "ERR_STATE_DELETE"})
 GUARDED_WRITES = WRITES | {"ERR_STATE_TRANSACTION"}
@@ -38,19 +40,32 @@ def of(response: HttpResponse) -> SidecarError:
     fault = faults.decode(response.status, response.body)
     if not fault.code and _is_page(response):
         return garbage(response, "it is an HTML page")
+    return of_fault(response.status, fault)
+
+
+def of_fault(status: int, fault: FaultText) -> SidecarError:
+    """Return the exception for an error that a sidecar described, however it was carried."""
     kind: type[SidecarError] = SidecarError
-    missing = fault.code.endswith("_NOT_FOUND") or response.status == NOT_FOUND
+    missing = fault.code.endswith("_NOT_FOUND") or status == NOT_FOUND
     if missing or "couldn't find output binding" in fault.message:
         kind = NotFound
-    elif _conflict(response.status, fault.code, fault.message):
+    elif _conflict(status, fault.code, fault.message):
         kind = EtagMismatch
     return kind(
-        f"{_short(fault.message)} ({fault.code or 'no error code'}, status {response.status})",
+        f"{_short(fault.message)} ({fault.code or 'no error code'}, status {status})",
         code=fault.code,
-        status=response.status,
+        status=status,
         details=fault.details,
-        hint=hints.of(response.status, fault.code, fault.message),
+        hint=hints.of(status, fault.code, fault.message),
     )
+
+
+def of_call(error: CallRefused) -> SidecarError:
+    """Return the exception for a call over gRPC that failed."""
+    if error.unavailable:
+        text = f"no sidecar answered over gRPC: {_short(error.fault.message)}"
+        return SidecarUnavailable(text, status=error.status, details=error.fault.details)
+    return of_fault(error.status, error.fault)
 
 
 def _conflict(status: int, code: str, message: str) -> bool:

@@ -5,11 +5,12 @@ import os
 import warnings
 from collections.abc import Callable
 
+from daprflow.client.channels import Channels
 from daprflow.client.deadlines import Deadlines
 from daprflow.client.pushes import Pushes
 from daprflow.client.readiness import wait_until_ready
 from daprflow.settings import Settings
-from daprflow.transports.base import Transport
+from daprflow.transports.base import GrpcSource, Transport
 
 CLOSED = "the client is closed; open it again with 'async with', a SyncClient with 'with'"
 
@@ -36,6 +37,32 @@ class Opening:
         self._made: Transport | None = None
         self._task: asyncio.Task[Transport] | None = None
         self._closed = False
+        self._channels: Channels | None = None
+
+    @property
+    def channels(self) -> Channels:
+        """What is open over gRPC; made when it is first asked for.
+
+        Raises:
+            RuntimeError: the client is closed.
+        """
+        if self._closed:
+            raise RuntimeError(CLOSED)
+        if self._channels is None:
+            self._read()
+            source = self._given if isinstance(self._given, GrpcSource) else None
+            self._channels = Channels(self, self.settings, source)
+        return self._channels
+
+    @property
+    def closed(self) -> bool:
+        """Whether calls are refused."""
+        return self._closed
+
+    @property
+    def opened(self) -> bool:
+        """Whether there is something to close."""
+        return self.transport is not None or self._channels is not None
 
     async def open(self) -> None:
         """Wait for the sidecar; also after ``close``.
@@ -60,6 +87,9 @@ class Opening:
             task.cancel()
             await asyncio.wait([task])
         self.deadlines.close()
+        channels, self._channels = self._channels, None
+        if channels is not None:
+            await channels.close()
         made, self._made, self.transport = self._made, None, None
         if made is not None:
             await made.close()
@@ -69,8 +99,7 @@ class Opening:
         if self._closed:
             raise RuntimeError(CLOSED)
         if self._made is None:
-            if self._read_environment:
-                self.settings = Settings.from_env(os.environ)
+            self._read()
             self._made = self._given or await _over_http(self.settings)
         return self._made
 
@@ -90,6 +119,11 @@ class Opening:
                 # close() ended the wait; who waits was not cancelled and must not look so.
                 raise RuntimeError(CLOSED) from None
             raise
+
+    def _read(self) -> None:
+        """Read the environment, unless settings were given."""
+        if self._read_environment:
+            self.settings = Settings.from_env(os.environ)
 
     def _opened(self, task: asyncio.Task[Transport]) -> None:
         if self._task is task:

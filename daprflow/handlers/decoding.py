@@ -10,8 +10,9 @@ from daprflow.addresses import type_name
 from daprflow.handlers.codecs import NO_CODECS, Codecs, ContentCodec
 from daprflow.handlers.handler import Delivery
 from daprflow.protocol import cloudevents
-from daprflow.protocol.cloudevents import CloudEvent, Envelope, LooseEnvelope, NotAnEvent
+from daprflow.protocol.cloudevents import CloudEvent, Envelope, NotAnEvent
 from daprflow.protocol.envelopes import OCTET_STREAM, media_type
+from daprflow.protocol.http import JSON
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,23 @@ class EventDecoder:
         """Return an event around raw bytes, as bulk deliveries of raw payloads bring them."""
         return cloudevents.cloud_event(attributes, self._from_bytes(content))
 
+    def parted_event(
+        self, attributes: Mapping[str, Any], content: bytes, content_type: str
+    ) -> CloudEvent[Any]:
+        """Return an event whose data comes apart from its envelope, as over gRPC.
+
+        Raises:
+            Undecodable: the data does not fit.
+        """
+        kind = media_type(content_type)
+        if kind == JSON or kind.endswith("+json"):
+            data = self._from_json(msgspec.Raw(content) if content else msgspec.UNSET)
+        elif kind.startswith("text/") or kind == "application/xml":
+            data = self._from_json(msgspec.Raw(_quoted(content)))
+        else:
+            data = self._from_bytes(content)
+        return cloudevents.cloud_event(attributes, data)
+
     def _slow(
         self, body: bytes | msgspec.Raw, headers: RawHeaders
     ) -> tuple[Any, Mapping[str, Any] | None]:
@@ -114,7 +132,7 @@ class EventDecoder:
             return self._binary(bytes(body), headers, error)
         if envelope.data_base64 is not msgspec.UNSET and envelope.data is msgspec.UNSET:
             return self._from_base64(envelope.data_base64), None
-        return self._from_json(envelope), None
+        return self._from_json(envelope.data), None
 
     def _binary(
         self, body: bytes, headers: RawHeaders, reason: NotAnEvent
@@ -144,9 +162,9 @@ class EventDecoder:
         except _FAILURES as error:
             raise Undecodable(f"data: {_reason(error)}") from None
 
-    def _from_json(self, envelope: LooseEnvelope) -> Any:
-        missing = envelope.data is msgspec.UNSET
-        content = b"null" if envelope.data is msgspec.UNSET else bytes(envelope.data)
+    def _from_json(self, found: msgspec.Raw | msgspec.UnsetType) -> Any:
+        missing = found is msgspec.UNSET
+        content = b"null" if found is msgspec.UNSET else bytes(found)
         try:
             if self._content is not None and not missing:
                 return _content_data(self._content, content, self._payload)
@@ -174,6 +192,13 @@ class EventDecoder:
                 type_name(self._payload),
             )
         return data
+
+
+def _quoted(content: bytes) -> bytes:
+    try:
+        return msgspec.json.encode(content.decode())
+    except UnicodeDecodeError as error:
+        raise Undecodable(f"data: {_reason(error)}") from None
 
 
 def _raw_data(content: bytes, wanted: type) -> bytes | str:

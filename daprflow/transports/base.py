@@ -40,3 +40,16 @@ class StreamingTransport(Transport, Protocol):
         the connection back, or up when something of the body is left.
         """
         ...
+
+
+@runtime_checkable
+class GrpcSource(Protocol):
+    """A `Transport` that knows its sidecar's gRPC API, too; for others the settings say it."""
+
+    def grpc_address(self) -> str:
+        """Return where it is, as ``DAPR_GRPC_ENDPOINT`` says it; it need not listen yet."""
+        ...
+
+    async def start_grpc(self, broker: str, /) -> None:
+        """Return when it listens and, where ``broker`` is not empty, has that component."""
+        ...

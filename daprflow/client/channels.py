@@ -1,0 +1,155 @@
+"""The gRPC channels of one client: opened when they are first asked for, closed with it."""
+
+import asyncio
+import os
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from daprflow.errors import SidecarUnavailable
+from daprflow.settings import Settings, SettingsError
+from daprflow.transports.base import GrpcSource
+from daprflow.transports.grpc_endpoint import FORMS, EndpointError, GrpcEndpoint, parse
+
+if TYPE_CHECKING:
+    from daprflow.client.opening import Opening
+    from daprflow.transports.grpc import Channel
+    from daprflow.transports.grpc_events import EventStream
+
+GOODBYE = 2.0
+"""Seconds that the end of a stream may take: the sidecar says that it has the verdicts."""
+ANOTHER_LOOP = (
+    "this client has gRPC channels in another event loop; close it there, or make one client per "
+    "loop"
+)
+
+
+class Channels:
+    """Opens channels to one sidecar and keeps them."""
+
+    def __init__(self, way: "Opening", settings: Settings, source: GrpcSource | None) -> None:
+        self._way = way
+        self._settings = settings
+        self._source = source
+        self._own: Channel | None = None
+        self._apps: dict[str, Channel] = {}
+        self._streams: WeakSet[EventStream] = WeakSet()
+        self._reached = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the gRPC API is, for messages."""
+        if self._source is not None:
+            return self._source.grpc_address()
+        return self._settings.grpc_endpoint
+
+    @property
+    def token(self) -> str:
+        """What the sidecar asks for; empty where that is nothing."""
+        return self._settings.api_token
+
+    def to_app(self, app_id: str) -> "Channel":
+        """Return the channel whose calls go to an app; the same one each time."""
+        grpc = _library()
+        self._stay_in_loop()
+        known = self._apps.get(app_id)
+        if known is not None and not grpc.is_closed(known):
+            return known
+
+        async def ready() -> None:
+            try:
+                await self._ready(opened, "")
+            except SidecarUnavailable as error:
+                raise grpc.unavailable(str(error)) from error
+
+        interceptors = grpc.through(app_id, self._settings, ready)
+        opened: Channel = grpc.open_channel(self._endpoint(), self._settings, interceptors)
+        self._apps[app_id] = opened
+        return opened
+
+    async def to_sidecar(self, broker: str) -> "Channel":
+        """Return the channel of Dapr's own methods, once the sidecar is there.
+
+        Args:
+            broker: the pub/sub component that is going to be used.
+
+        Raises:
+            SidecarUnavailable: it was not ready within the settings' health timeout.
+        """
+        grpc = await asyncio.to_thread(_library)
+        self._stay_in_loop()
+        if self._own is None or grpc.is_closed(self._own):
+            self._own = grpc.open_channel(self._endpoint(), self._settings)
+        await self._ready(self._own, broker)
+        return self._own
+
+    def keep(self, stream: "EventStream") -> None:
+        """Take care of the end of a stream, should it be left to the client."""
+        self._streams.add(stream)
+
+    async def close(self) -> None:
+        """Close every channel, and with it the calls under way; verdicts are still sent."""
+        await asyncio.gather(*(stream.end(GOODBYE) for stream in self._streams if not stream.ended))
+        channels = list(self._apps.values())
+        if self._own is not None:
+            channels.append(self._own)
+        self._apps.clear()
+        self._own = None
+        for channel in channels:
+            await channel.close()
+
+    async def _ready(self, channel: "Channel", broker: str) -> None:
+        """Wait for the sidecar, and before the first call for its gRPC side, which starts later.
+
+        Raises:
+            SidecarUnavailable: one of them did not come in time.
+        """
+        if self._way.transport is None:
+            await self._way.ready()
+        if self._source is not None:
+            await self._source.start_grpc(broker)
+        seconds = self._settings.health_timeout
+        if self._reached or seconds <= 0:
+            return
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                await _library().reach(channel)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise SidecarUnavailable(
+                f"the sidecar's gRPC API at {self.address} could not be reached within "
+                f"{seconds:g} s (DAPR_HEALTH_TIMEOUT); see DAPR_GRPC_ENDPOINT and DAPR_GRPC_PORT"
+            ) from None
+        self._reached = True
+
+    def _endpoint(self) -> GrpcEndpoint:
+        """Read the address.
+
+        Raises:
+            SettingsError: it is none.
+        """
+        try:
+            return parse(self.address)
+        except EndpointError as error:
+            raise SettingsError(
+                f"the sidecar's gRPC address {self.address!r} (environment variable "
+                f"'DAPR_GRPC_ENDPOINT') cannot be used: {error}; write it as {FORMS}"
+            ) from None
+
+    def _stay_in_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop and (self._apps or self._own is not None):
+            raise RuntimeError(ANOTHER_LOOP)
+        self._loop = loop
+
+
+def _library() -> Any:
+    """Load what needs gRPC; it is told to be quiet before it is loaded, unless somebody told it."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    from daprflow.transports import grpc  # noqa: PLC0415 - it costs more than all of daprflow
+
+    module: ModuleType = grpc
+    return module

@@ -1,0 +1,102 @@
+"""One event of a streaming subscription, and the verdict on it."""
+
+import logging
+from collections.abc import Callable
+from contextvars import Token
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from daprflow.errors import Drop, Retry
+from daprflow.handlers import trace
+from daprflow.protocol.cloudevents import CloudEvent
+from daprflow.protocol.deliveries import Status
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class EventMessage(Generic[T]):
+    """An event that waits for a verdict: ``ack``, ``retry`` or ``drop``; the first one counts.
+
+    ``async with message:`` gives it at the end of the block: done, or delivered again when the
+    block raises; `Drop` and `Retry` may be raised as in a handler and do not leave the block. Calls
+    of a sidecar inside the block carry the event's trace.
+
+    A verdict on an event whose stream has broken since goes nowhere: the event comes again.
+
+    Attributes:
+        id: the CloudEvent's.
+        data: the payload.
+        event: the payload in its envelope.
+    """
+
+    __slots__ = ("__weakref__", "_decide", "_forget", "_token", "data", "event", "id", "status")
+
+    def __init__(
+        self,
+        event: CloudEvent[T],
+        decide: Callable[[Status], None],
+        forget: Callable[[], None],
+    ) -> None:
+        self.id = event.id
+        self.data = event.data
+        self.event = event
+        self.status: Status | None = None
+        self._decide = decide
+        self._forget = forget
+        self._token: Token[trace.RawHeaders | None] | None = None
+
+    async def ack(self) -> None:
+        """Say that the event is done."""
+        self.decide(Status.SUCCESS)
+
+    async def retry(self) -> None:
+        """Have the event delivered again, when and how often the broker decides."""
+        self.decide(Status.RETRY)
+
+    async def drop(self) -> None:
+        """Give the event up (to the dead letter topic, where one is named)."""
+        self.decide(Status.DROP)
+
+    def decide(self, status: Status, /) -> None:
+        """Give a verdict, unless there is one."""
+        if self.status is None:
+            self.status = status
+            self._decide(status)
+
+    async def __aenter__(self) -> Self:
+        event = self.event
+        pairs = (("traceparent", event.traceparent), ("tracestate", event.tracestate))
+        raw = [
+            (name.encode(), value.encode("latin-1", "replace")) for name, value in pairs if value
+        ]
+        self._token = trace.DELIVERED.set(raw)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if self._token is not None:
+            trace.DELIVERED.reset(self._token)
+            self._token = None
+        if isinstance(error, Drop):
+            logger.info("event '%s' is dropped", self.id)
+        self.decide(_verdict(error))
+        return isinstance(error, Drop | Retry)
+
+    def __repr__(self) -> str:
+        return f"EventMessage({self.id!r})"
+
+    def __del__(self) -> None:
+        if getattr(self, "status", self) is None:
+            self._forget()
+
+
+def _verdict(error: BaseException | None) -> Status:
+    if error is None:
+        return Status.SUCCESS
+    return Status.DROP if isinstance(error, Drop) else Status.RETRY

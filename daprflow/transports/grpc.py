@@ -1,0 +1,187 @@
+"""The client's way to a sidecar over gRPC: channels with limits, keep-alive and credentials.
+
+Import it inside the function that opens a channel (`daprflow.client.channels` does): the library
+costs more than all of daprflow.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc.aio import Channel, ClientInterceptor
+
+from daprflow.handlers import trace
+from daprflow.settings import Settings
+from daprflow.transports.grpc_endpoint import GrpcEndpoint
+
+__all__ = ["Channel", "is_closed", "open_channel", "reach", "through", "unavailable"]
+
+MESSAGE = 4 * 1024 * 1024
+"""Bytes of one message that is received where the settings leave it to gRPC: its own default."""
+SENT = 64 * 1024 * 1024
+"""Bytes of one message that may be sent; the sidecar's own limit, 4 MiB at first, comes before."""
+METADATA = 64 * 1024
+KEEPALIVE = 30_000
+"""Milliseconds of silence until a ping. The runtime takes one every eight seconds at most."""
+PONG = 10_000
+FIRST_PAUSE, LONGEST_PAUSE = 100, 5_000
+"""Milliseconds between attempts to connect; the library's own go up to two minutes."""
+CONNECTING = 5_000
+
+Ready = Callable[[], Awaitable[None]]
+
+
+def open_channel(
+    endpoint: GrpcEndpoint, settings: Settings, interceptors: Sequence[ClientInterceptor] = ()
+) -> Channel:
+    """Return a channel of the running event loop; it connects with its first call."""
+    options = _options(endpoint, settings)
+    if endpoint.tls:
+        credentials = grpc.ssl_channel_credentials()
+        return grpc.aio.secure_channel(
+            endpoint.target, credentials, options, interceptors=interceptors
+        )
+    return grpc.aio.insecure_channel(endpoint.target, options, interceptors=interceptors)
+
+
+def is_closed(channel: Channel) -> bool:
+    """Tell whether somebody closed ``channel``."""
+    return channel.get_state() is grpc.ChannelConnectivity.SHUTDOWN
+
+
+async def reach(channel: Channel) -> None:
+    """Return once ``channel`` is connected; it goes on trying."""
+    while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+        await channel.wait_for_state_change(state)
+
+
+def through(
+    app_id: str, settings: Settings, ready: Ready
+) -> tuple[ClientInterceptor, ClientInterceptor, ClientInterceptor, ClientInterceptor]:
+    """Return what sends every call of a channel to an app.
+
+    Args:
+        app_id: the app, or ``app.namespace``.
+        settings: have the token.
+        ready: awaited before each call; a `grpc.aio.AioRpcError` of it is the call's.
+    """
+    fixed = [("dapr-app-id", app_id)]
+    if settings.api_token:
+        fixed.append(("dapr-api-token", settings.api_token))
+    passage = _Passage(tuple(fixed), ready)
+    # One of each: a channel takes an interceptor for one kind of calls, even if it could do more.
+    return (
+        _UnaryUnary(passage),
+        _UnaryStream(passage),
+        _StreamUnary(passage),
+        _StreamStream(passage),
+    )
+
+
+def unavailable(text: str) -> grpc.aio.AioRpcError:
+    """Return the error of a call for which no sidecar was there."""
+    return _refused(grpc.StatusCode.UNAVAILABLE, text)
+
+
+def _refused(code: grpc.StatusCode, text: str) -> grpc.aio.AioRpcError:
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), text)
+
+
+def _options(endpoint: GrpcEndpoint, settings: Settings) -> tuple[tuple[str, Any], ...]:
+    received = settings.grpc_max_message_size or MESSAGE
+    return (
+        ("grpc.max_receive_message_length", received),
+        ("grpc.max_send_message_length", max(SENT, received)),
+        ("grpc.max_metadata_size", METADATA),
+        ("grpc.absolute_max_metadata_size", METADATA),
+        ("grpc.keepalive_time_ms", KEEPALIVE),
+        ("grpc.keepalive_timeout_ms", PONG),
+        ("grpc.keepalive_permit_without_calls", 0),
+        ("grpc.http2.max_pings_without_data", 0),  # an idle subscription has no other sign of life
+        ("grpc.initial_reconnect_backoff_ms", FIRST_PAUSE),
+        ("grpc.max_reconnect_backoff_ms", LONGEST_PAUSE),
+        ("grpc.min_reconnect_backoff_ms", CONNECTING),
+        ("grpc.enable_http_proxy", 0 if endpoint.loopback else 1),
+        ("grpc.primary_user_agent", "daprflow"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Passage:
+    """What every call to an app goes by: readiness first, then metadata."""
+
+    fixed: tuple[tuple[str, str], ...]
+    ready: Ready
+
+    async def prepare(self, details: Any) -> Any:
+        """Wait for the sidecar within the call's time; return the call with our metadata."""
+        left = details.timeout
+        if left is None:
+            await self.ready()
+        else:
+            left = await self._ready_within(left)
+        return grpc.aio.ClientCallDetails(
+            details.method,
+            left,
+            self._with_ours(details.metadata),
+            details.credentials,
+            details.wait_for_ready,
+        )
+
+    async def _ready_within(self, seconds: float) -> float:
+        """Wait and return what is left of ``seconds``."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        limit = asyncio.timeout_at(end)
+        try:
+            async with limit:
+                await self.ready()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            text = "no sidecar became ready in the call's time"
+            raise _refused(grpc.StatusCode.DEADLINE_EXCEEDED, text) from None
+        return max(0.0, end - loop.time())
+
+    def _with_ours(self, given: Any) -> grpc.aio.Metadata:
+        ours = dict(self.fixed)
+        pairs = [(name, value) for name, value in given or () if name not in ours]
+        delivered = trace.DELIVERED.get()
+        if delivered is not None:
+            names = {name for name, _ in pairs}
+            pairs += [pair for pair in trace.headers_of(delivered) if pair[0] not in names]
+        return grpc.aio.Metadata(*pairs, *self.fixed)
+
+
+class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
+    def __init__(self, passage: _Passage) -> None:
+        self._passage = passage
+
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(await self._passage.prepare(details), request)
+
+
+class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
+    def __init__(self, passage: _Passage) -> None:
+        self._passage = passage
+
+    async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(await self._passage.prepare(details), request)
+
+
+class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+    def __init__(self, passage: _Passage) -> None:
+        self._passage = passage
+
+    async def intercept_stream_unary(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return await continuation(await self._passage.prepare(details), requests)
+
+
+class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, passage: _Passage) -> None:
+        self._passage = passage
+
+    async def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return await continuation(await self._passage.prepare(details), requests)
