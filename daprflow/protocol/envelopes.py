@@ -17,6 +17,7 @@ OVERRIDE = "cloudevent."
 
 _BINARY = frozenset({OCTET_STREAM, CLOUDEVENTS_PROTOBUF})
 _OVERRIDABLE = frozenset({"id", "source", "type", "subject", "traceid", "tracestate"})
+_TRACE_FIELDS = frozenset({"traceid", "traceparent", "tracestate"})
 _WHEN_EMPTY = {"id": "", "source": "Dapr", "subject": "", "type": EVENT_TYPE}
 
 
@@ -147,8 +148,13 @@ def adopt(body: bytes, stamp: Stamp) -> bytes:
     return encode_go(msgspec.Raw(_sorted.encode(event)))
 
 
-def synthesise(body: bytes, event_id: str, pubsub: str, topic: str) -> bytes:
-    """Return the envelope in which a raw message reaches a subscription with ``rawPayload``."""
+def synthesise(
+    body: bytes, event_id: str, pubsub: str, topic: str, metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """Return the envelope in which a raw message reaches a subscription with ``rawPayload``.
+
+    Its trace context is that of the message's ``metadata``, where there is one.
+    """
     event = Envelope(
         data_base64=b64encode(body).decode(),
         datacontenttype=OCTET_STREAM,
@@ -159,6 +165,11 @@ def synthesise(body: bytes, event_id: str, pubsub: str, topic: str) -> bytes:
         topic=topic,
         type=EVENT_TYPE,
     )
+    if metadata:
+        for name in _TRACE_FIELDS & metadata.keys():
+            setattr(event, name, metadata[name])
+        if event.traceparent is not msgspec.UNSET:
+            event.traceid = event.traceparent
     return encode_go(event)
 
 

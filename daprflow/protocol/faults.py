@@ -79,6 +79,7 @@ class Fault(Exception):  # noqa: N818 - Dapr's body is a fault; Error would sugg
         details: the rich details; none makes the plain body shape.
         headers: further response headers (a failing binding's metadata).
         grpc: the status code of the same fault over gRPC.
+        over_grpc: the fault as it reads there, itself where that is the same.
     """
 
     def __init__(
@@ -89,8 +90,10 @@ class Fault(Exception):  # noqa: N818 - Dapr's body is a fault; Error would sugg
         *details: Known,
         headers: Sequence[tuple[bytes, bytes]] = (),
         grpc: Code | None = None,
+        over_grpc: "Fault | None" = None,
     ) -> None:
         self.status = status
+        self.over_grpc = over_grpc or self
         self.grpc = _USUAL.get(status, Code.UNKNOWN) if grpc is None else grpc
         self.code = code
         self.message = message
@@ -186,6 +189,11 @@ def invocation_denied(app_id: str, caller: str, verb: str, operation: str) -> Fa
     return Fault(403, "ERR_DIRECT_INVOKE", text)
 
 
+def stream(text: str) -> Fault:
+    """Return the fault that ends a stream of gRPC, which the real runtime gives no code."""
+    return Fault(500, "ERROR", text, grpc=Code.UNKNOWN)
+
+
 # ---- health -------------------------------------------------------------------------------------
 
 
@@ -222,16 +230,21 @@ def state_not_found(store: str, app_id: str) -> Fault:
 
 def state_illegal_key(store: str, key: str, *, named: bool = True) -> Fault:
     """Return the fault of a key that holds the separator; not ``named`` within a transaction."""
-    text = (
-        f"api error: code = InvalidArgument desc = input key/keyPrefix '{key}' can't contain '||'"
-    )
+    text = f"input key/keyPrefix '{key}' can't contain '||'"
+    plain = _illegal_key(store, key, text)
+    shown = f"api error: code = InvalidArgument desc = {text}"
+    return _illegal_key(store, key if named else "", shown, over_grpc=plain)
+
+
+def _illegal_key(store: str, key: str, text: str, over_grpc: Fault | None = None) -> Fault:
     return Fault(
         400,
         "ERR_MALFORMED_REQUEST",
         text,
-        BadRequest((FieldViolation(key if named else "", text),)),
+        BadRequest((FieldViolation(key, text),)),
         _state(store),
         ErrorInfo(reason="DAPR_STATE_ILLEGAL_KEY"),
+        over_grpc=over_grpc,
     )
 
 
@@ -309,18 +322,25 @@ def _state(store: str) -> ResourceInfo:
 # ---- pub/sub ------------------------------------------------------------------------------------
 
 
-def pubsub_not_configured(pubsub: str) -> Fault:
-    """Return the fault of a publish when no pub/sub component is loaded at all."""
-    info = ErrorInfo(metadata={}, reason="DAPR_PUBSUB_NOT_CONFIGURED")
-    text = f"pubsub {pubsub} is not configured"
-    return Fault(400, "ERR_PUBSUB_NOT_CONFIGURED", text, info, grpc=Code.FAILED_PRECONDITION)
-
-
 def pubsub_not_found(pubsub: str) -> Fault:
     """Return the fault of an unknown pub/sub component's name."""
     info = ErrorInfo(metadata={}, reason="DAPR_PUBSUB_NOT_FOUND")
     text = f"pubsub {pubsub} is not found"
     return Fault(404, "ERR_PUBSUB_NOT_FOUND", text, info, grpc=Code.INVALID_ARGUMENT)
+
+
+def pubsub_name_empty(metadata: Mapping[str, str]) -> Fault:
+    """Return the fault of a publish that names no component; no path of HTTP can do that."""
+    text = "pubsub name is empty"
+    details = _pubsub("", text, "NAME_EMPTY", dict(metadata))
+    return Fault(404, "ERR_PUBSUB_EMPTY", text, *details, grpc=Code.INVALID_ARGUMENT)
+
+
+def pubsub_topic_empty(pubsub: str, metadata: Mapping[str, str]) -> Fault:
+    """Return the fault of a publish that names no topic; no path of HTTP can do that."""
+    text = f"topic is empty in pubsub {pubsub}"
+    details = _pubsub(pubsub, text, "TOPIC_NAME_EMPTY", dict(metadata))
+    return Fault(404, "ERR_TOPIC_NAME_EMPTY", text, *details, grpc=Code.INVALID_ARGUMENT)
 
 
 def pubsub_forbidden(pubsub: str, topic: str, app_id: str) -> Fault:
@@ -343,7 +363,12 @@ def pubsub_cloud_event(pubsub: str, app_id: str, error: str) -> Fault:
     text = "cannot create cloudevent"
     reason = "CLOUD_EVENT_CREATION"
     details = _pubsub(pubsub, text, reason, {"appID": app_id, "error": error})
-    return Fault(500, "ERR_PUBSUB_CLOUD_EVENTS_SER", text, *details)
+    return Fault(500, "ERR_PUBSUB_CLOUD_EVENTS_SER", text, *details, grpc=Code.INVALID_ARGUMENT)
+
+
+def pubsub_stream(pubsub: str, reason: str) -> Fault:
+    """Return the fault of a streaming subscription that cannot be started."""
+    return stream(f"failed to create subscription for {pubsub}: {reason}")
 
 
 def pubsub_publish(pubsub: str, topic: str, error: str) -> Fault:
@@ -482,7 +507,7 @@ def configuration_without_app() -> Fault:
 def configuration_subscribe(store: str, keys: Sequence[str], error: str) -> Fault:
     """Return the fault of a subscription that the store refused."""
     text = f"failed to subscribe [{' '.join(keys)}] from Configuration store {store}: {error}"
-    return Fault(500, "ERR_CONFIGURATION_SUBSCRIBE", text)
+    return Fault(500, "ERR_CONFIGURATION_SUBSCRIBE", text, grpc=Code.INVALID_ARGUMENT)
 
 
 def lock_not_configured() -> Fault:
@@ -515,13 +540,45 @@ def job(status: int, reason: str, message: str, app_id: str, namespace: str = ""
     return Fault(status, reason, message, ErrorInfo(metadata=metadata, reason=reason))
 
 
+# ---- workflows ----------------------------------------------------------------------------------
+
+
+def workflow_id_missing() -> Fault:
+    """Return the fault of a call about a workflow that names none."""
+    return Fault(400, "ERR_INSTANCE_ID_PROVIDED_MISSING", "no instance ID was provided")
+
+
+def workflow_id_too_long(limit: int) -> Fault:
+    """Return the fault of an instance id that is too long."""
+    text = f"workflow instance ID exceeds the max length of {limit} characters"
+    return Fault(400, "ERR_INSTANCE_ID_TOO_LONG", text)
+
+
+def workflow_id_invalid(instance: str) -> Fault:
+    """Return the fault of an instance id with a character that it must not have."""
+    text = (
+        f"workflow instance ID '{instance}' is invalid: only alphanumeric and underscore "
+        "characters are allowed"
+    )
+    return Fault(400, "ERR_INSTANCE_ID_INVALID", text)
+
+
+def workflow_name_missing() -> Fault:
+    """Return the fault of a start that says not what to start."""
+    return Fault(400, "ERR_WORKFLOW_NAME_MISSING", "workflow name is not configured")
+
+
+def workflow_event_missing() -> Fault:
+    """Return the fault of an event without a name."""
+    return Fault(400, "ERR_WORKFLOW_EVENT_NAME_MISSING", "missing workflow event name")
+
+
 # ---- cryptography -------------------------------------------------------------------------------
 
 
 def crypto_not_configured() -> Fault:
     """Return the fault of an app that sees no cryptography component."""
-    text = "crypto providers not configured"
-    return Fault(500, "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", text, grpc=Code.FAILED_PRECONDITION)
+    return Fault(500, "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", "crypto providers not configured")
 
 
 def crypto_not_found(name: str) -> Fault:

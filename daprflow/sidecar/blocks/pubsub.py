@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -11,25 +11,28 @@ from daprflow.protocol.documents import Subscription
 from daprflow.protocol.expressions import ExpressionError
 from daprflow.protocol.faults import FailedEntry
 from daprflow.protocol.gojson import GoJsonError
-from daprflow.protocol.operations import BulkPublishEntry
 from daprflow.sidecar.app.base import App
 from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_COUNT, DEFAULT_WAIT, BulkSubscription
+from daprflow.sidecar.blocks.pubsub_door import Door
 from daprflow.sidecar.blocks.pubsub_guarded import GuardedBulk, GuardedSubscription
 from daprflow.sidecar.blocks.pubsub_publish import (
     NO_CONTEXT,
     BadEntryError,
     BadEventError,
     BadMetadataError,
+    NewEntry,
     Publisher,
     Trace,
-    checked_entries,
+    checked,
     is_raw,
     merged,
+    traced,
 )
 from daprflow.sidecar.blocks.pubsub_routes import RouteTable, compile_routes
-from daprflow.sidecar.blocks.pubsub_scopes import Scopes, read_scopes
+from daprflow.sidecar.blocks.pubsub_scopes import read_scopes
+from daprflow.sidecar.blocks.pubsub_streams import StreamSubscriptions
 from daprflow.sidecar.blocks.pubsub_subscription import Observer, Place, Stop, TopicSubscription
-from daprflow.sidecar.blocks.pubsub_wanted import Wanted
+from daprflow.sidecar.blocks.pubsub_wanted import Wanted, raw_of
 from daprflow.sidecar.components.base import ComponentError, Message, PubSub
 from daprflow.sidecar.components.pubsub_namespaced import NamespacedPubSub, is_namespaced
 from daprflow.sidecar.resiliency.policy import Policy
@@ -49,15 +52,6 @@ class SubscriptionsRefused(Exception):  # noqa: N818 - named for what happened
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """One pub/sub component as this app uses it."""
-
-    component: PubSub
-    scopes: Scopes
-    consumer: str
-
-
-@dataclass(frozen=True, slots=True)
 class Active:
     """A running subscription, the door it came in by and what ends it."""
 
@@ -72,6 +66,7 @@ class PubSubBlock:
 
     Attributes:
         observer: sees every accepted message and every delivery; set it before `start`.
+        streams: the subscriptions whose events go out on streams.
     """
 
     def __init__(self, runtime: "Runtime") -> None:
@@ -84,6 +79,7 @@ class PubSubBlock:
         self._publisher = Publisher(runtime.app_id, self._clock)
         self._active: list[Active] = []
         self._doors: dict[str, Door] = {}
+        self.streams = StreamSubscriptions(runtime, self)
         for loaded in runtime.components:
             if loaded.kind == "pubsub":
                 self.admit(loaded)
@@ -111,7 +107,7 @@ class PubSubBlock:
     @property
     def subscriptions(self) -> tuple[Wanted, ...]:
         """The subscriptions that run now."""
-        return tuple(active.wanted for active in self._active)
+        return (*(active.wanted for active in self._active), *self.streams.wanted)
 
     def door(self, pubsub: str) -> Door | None:
         """Return the door to a component, None where it is not loaded."""
@@ -129,6 +125,7 @@ class PubSubBlock:
         *,
         traceparent: str = "",
         tracestate: str = "",
+        traces_raw: bool = False,
     ) -> None:
         """Publish one message; returns when the broker has accepted it.
 
@@ -140,14 +137,19 @@ class PubSubBlock:
             metadata: the request's ``metadata.*``, names as given.
             traceparent: the caller's, written into the event.
             tracestate: likewise.
+            traces_raw: whether raw payloads carry the trace context in their metadata; the real
+                runtime does that over gRPC alone.
 
         Raises:
             Fault: Dapr's error for whatever is wrong.
         """
-        door = self._door(pubsub, topic)
+        door = self._door(pubsub, topic, metadata)
         trace = Trace(traceparent, tracestate) if traceparent else NO_CONTEXT
         keeps_ttl = door.component.keeps_ttl
         try:
+            raw = bool(metadata) and is_raw(metadata)
+            if raw and traces_raw:
+                metadata = traced(metadata, trace)
             message = self._publisher.message(
                 pubsub,
                 topic,
@@ -156,12 +158,13 @@ class PubSubBlock:
                 metadata,
                 trace=trace,
                 keeps_ttl=keeps_ttl,
-                raw=bool(metadata) and is_raw(metadata),
+                raw=raw,
             )
         except BadMetadataError as error:
             raise faults.pubsub_metadata(pubsub, metadata, str(error)) from error
         except GoJsonError as error:
             raise faults.pubsub_cloud_event(pubsub, self._app_id, str(error)) from error
+        self._permit(pubsub, door, topic)
         try:
             await door.component.publish(message)
         except ComponentError as error:
@@ -173,7 +176,7 @@ class PubSubBlock:
         self,
         pubsub: str,
         topic: str,
-        entries: Sequence[BulkPublishEntry],
+        entries: Iterable[NewEntry],
         metadata: Mapping[str, str],
         *,
         traceparent: str = "",
@@ -188,25 +191,25 @@ class PubSubBlock:
             Fault: nothing was published: unknown component, forbidden topic, an entry that makes
                 no sense.
         """
-        door = self._door(pubsub, topic)
+        door = self._door(pubsub, topic, metadata)
         trace = Trace(traceparent, tracestate) if traceparent else NO_CONTEXT
         keeps_ttl = door.component.keeps_ttl
         messages: list[tuple[str, Message]] = []
         try:
             raw = is_raw(metadata)
-            for entry, body in checked_entries(entries):
+            for entry in checked(entries):
                 settings = merged(metadata, entry.metadata)
                 message = self._publisher.message(
                     pubsub,
                     topic,
-                    body,
+                    entry.body,
                     entry.content_type,
                     settings,
                     trace=trace,
                     keeps_ttl=keeps_ttl,
                     raw=raw,
                 )
-                messages.append((entry.entry_id, message))
+                messages.append((entry.id, message))
         except BadMetadataError as error:
             raise faults.pubsub_metadata(pubsub, metadata, str(error)) from error
         except BadEventError as error:
@@ -215,6 +218,7 @@ class PubSubBlock:
             raise faults.pubsub_marshal(pubsub, topic, self._app_id, str(error)) from error
         except GoJsonError as error:
             raise faults.pubsub_cloud_event(pubsub, self._app_id, str(error)) from error
+        self._permit(pubsub, door, topic)
         return await self._publish_each(pubsub, door, messages)
 
     async def forward(self, pubsub: str, message: Message) -> None:
@@ -249,15 +253,20 @@ class PubSubBlock:
                 self.observer.published(pubsub, message)
         return failed
 
-    def _door(self, pubsub: str, topic: str) -> Door:
+    def _door(self, pubsub: str, topic: str, metadata: Mapping[str, str]) -> Door:
+        if not pubsub:
+            raise faults.pubsub_name_empty(metadata)
         door = self._doors.get(pubsub)
         if door is None:
-            if not self._doors:
-                raise faults.pubsub_not_configured(pubsub)
             raise faults.pubsub_not_found(pubsub)
+        if not topic:
+            raise faults.pubsub_topic_empty(pubsub, metadata)
+        return door
+
+    def _permit(self, pubsub: str, door: Door, topic: str) -> None:
+        """Refuse topics that are not this app's; looked at last, as in the real runtime."""
         if not door.scopes.may_publish(topic):
             raise faults.pubsub_forbidden(pubsub, topic, self._app_id)
-        return door
 
     # ---- subscribing ----------------------------------------------------------------------------
 
@@ -267,7 +276,8 @@ class PubSubBlock:
         Raises:
             SubscriptionsRefused: a rule is not CEL; nothing was started, and nothing stopped.
         """
-        tables = [(item, _compiled(item.document)) for item in wanted]
+        verbatim = app.http is None
+        tables = [(item, _compiled(item.document, verbatim=verbatim)) for item in wanted]
         await self._end([one for one in self._active if not self._stays(one, wanted)])
         running = {one.wanted.place for one in self._active}
         for item, routes in tables:
@@ -317,7 +327,7 @@ class PubSubBlock:
 
     async def _subscribe(self, wanted: Wanted, routes: RouteTable, door: Door, app: App) -> None:
         document = wanted.document
-        raw = _raw(document)
+        raw, problem = raw_of(document)
         place = Place(
             pubsub=document.pubsubname,
             topic=document.topic,
@@ -329,6 +339,7 @@ class PubSubBlock:
             routes=routes,
             dead_letter=document.dead_letter_topic,
             raw=raw,
+            problem=problem,
             observer=self.observer,
         )
         policy = self._resiliency.inbound(place.pubsub, "pubsub")
@@ -348,9 +359,9 @@ class PubSubBlock:
         self._active.append(Active(wanted, door, deliveries, stop))
 
 
-def _compiled(document: Subscription) -> RouteTable:
+def _compiled(document: Subscription, *, verbatim: bool) -> RouteTable:
     try:
-        return compile_routes(document)
+        return compile_routes(document, verbatim=verbatim)
     except ExpressionError as error:
         raise SubscriptionsRefused(
             f"no subscription was started: {error}, in the rules of "
@@ -373,13 +384,3 @@ def _deliveries(
     if policy is not None:
         return GuardedBulk(place, count, wait, policy), concurrency
     return BulkSubscription(place, count, wait), concurrency
-
-
-def _raw(document: Subscription) -> bool:
-    try:
-        return is_raw(document.metadata)
-    except BadMetadataError as error:
-        logger.warning(
-            "subscription '%s/%s': %s; taken as false", document.pubsubname, document.topic, error
-        )
-        return False

@@ -3,7 +3,7 @@
 import logging
 import time
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -49,6 +49,20 @@ class Trace:
 
 
 NO_CONTEXT = Trace()
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """One entry of a bulk publish with its payload.
+
+    Attributes:
+        metadata: of the entry alone; None where it has none.
+    """
+
+    id: str
+    body: bytes
+    content_type: str
+    metadata: Mapping[str, str] | None = None
 
 
 class Publisher:
@@ -190,27 +204,39 @@ def _bytes(text: str) -> bytes:
         ) from error
 
 
-def checked_entries(
-    entries: Sequence[BulkPublishEntry],
-) -> Iterator[tuple[BulkPublishEntry, bytes]]:
-    """Give each entry with its payload.
+def read_entries(entries: Iterable[BulkPublishEntry]) -> Iterator[NewEntry]:
+    """Give the entries of a body in JSON with their payloads.
 
     Raises:
-        BadEntryError: an id is missing or stands twice.
         BadEventError: an event does not fit its content type.
     """
-    seen: set[str] = set()
     for entry in entries:
         try:
             body = entry_body(entry)
         except GoJsonError as error:
             raise BadEventError(str(error)) from error
-        if not entry.entry_id or entry.entry_id in seen:
+        yield NewEntry(entry.entry_id, body, entry.content_type, entry.metadata)
+
+
+def checked(entries: Iterable[NewEntry]) -> Iterator[NewEntry]:
+    """Give the entries whose ids make sense.
+
+    Raises:
+        BadEntryError: an id is missing or stands twice.
+    """
+    seen: set[str] = set()
+    for entry in entries:
+        if not entry.id or entry.id in seen:
             raise BadEntryError("entryId is duplicated or not present for entry")
-        seen.add(entry.entry_id)
-        yield entry, body
+        seen.add(entry.id)
+        yield entry
 
 
 def merged(request: Mapping[str, str], entry: Mapping[str, str] | None) -> Mapping[str, str] | None:
     """Return an entry's metadata over the request's; the request's counts only with it."""
     return dict(sorted({**request, **entry}.items())) if request and entry is not None else entry
+
+
+def traced(metadata: Mapping[str, str], trace: Trace) -> Mapping[str, str]:
+    """Return ``metadata`` with a trace context, in which even an empty one is there."""
+    return {**metadata, "traceid": trace.traceparent, "tracestate": trace.tracestate}

@@ -40,21 +40,27 @@ class RouteTable:
         return None
 
 
-def compile_routes(subscription: Subscription) -> RouteTable:
+def compile_routes(subscription: Subscription, *, verbatim: bool = False) -> RouteTable:
     """Compile the rules of ``subscription``; the v2 default stands before the v1 route.
+
+    Args:
+        subscription: what an app, or a file, says.
+        verbatim: whether paths stay as they are, and none at all is one that is empty; so it is
+            with gRPC apps, whom a path tells something but leads nowhere.
 
     Raises:
         ExpressionError: a ``match`` is not CEL.
     """
+    path_of = str if verbatim else clean_path
     rules: list[CompiledRule] = []
     default = subscription.route
     if subscription.routes is not None:
         for rule in subscription.routes.rules:
             match = compile_expression(rule.match) if rule.match.strip() else None
-            rules.append(CompiledRule(clean_path(rule.path), match))
+            rules.append(CompiledRule(path_of(rule.path), match))
         default = subscription.routes.default or default
-    if default:
-        rules.append(CompiledRule(clean_path(default), None))
+    if default or (verbatim and not rules):
+        rules.append(CompiledRule(path_of(default), None))
     only = rules[0].path if rules and rules[0].match is None else None
     return RouteTable(tuple(rules), only)
 

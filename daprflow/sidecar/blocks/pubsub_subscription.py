@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,6 +50,7 @@ class Place:
         postman: delivers what is received.
         dead_letter: the topic on the same component for what cannot be delivered; may be empty.
         raw: whether messages are taken as plain bytes, not as CloudEvents.
+        problem: why no message can be taken; empty where they can.
     """
 
     pubsub: str
@@ -62,6 +63,7 @@ class Place:
     routes: RouteTable
     dead_letter: str = ""
     raw: bool = False
+    problem: str = ""
     observer: Observer | None = None
 
 
@@ -142,9 +144,12 @@ class TopicSubscription:
             Unreadable: it is no CloudEvent, or a rule fails on it.
         """
         place = self.place
+        if place.problem:
+            raise Unreadable(place.problem)
         if place.raw:
-            body = synthesise(message.data, new_id(), place.pubsub, place.topic)
-            return Reading(body, None, self._only or self._route(body))
+            metadata = message.metadata
+            body = synthesise(message.data, new_id(), place.pubsub, place.topic, metadata)
+            return Reading(body, _traced_by(metadata), self._find(body))
         body = message.data
         try:
             head = _head.decode(body)
@@ -152,7 +157,10 @@ class TopicSubscription:
             raise Unreadable("it is not a CloudEvent in JSON") from error
         if head.expiration is not None and is_expired(head.expiration, place.clock.now()):
             return Reading(body, None, None, expired=True)
-        return Reading(body, trace_of(head), self._only or self._route(body))
+        return Reading(body, trace_of(head), self._find(body))
+
+    def _find(self, body: bytes) -> str | None:
+        return self._route(body) if self._only is None else self._only
 
     def _route(self, body: bytes) -> str | None:
         try:
@@ -206,6 +214,11 @@ class TopicSubscription:
             ) from error
         if place.observer is not None:
             place.observer.published(place.pubsub, dead)
+
+
+def _traced_by(metadata: Mapping[str, str] | None) -> str | None:
+    """Return the trace parent that the metadata of a raw message name, None where they do not."""
+    return metadata.get("traceparent", metadata.get("traceid")) if metadata else None
 
 
 Stop = Callable[[], Awaitable[None]]

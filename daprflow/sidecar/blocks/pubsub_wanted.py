@@ -1,10 +1,14 @@
 """What an app subscribes to: what it says itself, and what resource files say for it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from daprflow.protocol.documents import Subscription
+from daprflow.sidecar.blocks.pubsub_publish import BadMetadataError, is_raw
+
+logger = logging.getLogger(__name__)
 
 
 class Origin(StrEnum):
@@ -12,6 +16,7 @@ class Origin(StrEnum):
 
     DECLARATIVE = "DECLARATIVE"
     PROGRAMMATIC = "PROGRAMMATIC"
+    STREAMING = "STREAMING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +50,17 @@ def merged(declared: Sequence[Subscription], own: Sequence[Subscription]) -> tup
         item = Wanted(document)
         wanted[item.place] = item
     return tuple(wanted.values())
+
+
+def raw_of(document: Subscription) -> tuple[bool, str]:
+    """Tell whether a subscription takes plain bytes, and what is wrong where that cannot be told.
+
+    As with the real runtime no message of such a subscription can be taken.
+    """
+    try:
+        return is_raw(document.metadata), ""
+    except BadMetadataError as error:
+        logger.error(  # noqa: TRY400 - the text says all
+            "no event of '%s/%s' can be delivered: %s", document.pubsubname, document.topic, error
+        )
+        return False, str(error)

@@ -42,12 +42,13 @@ class GrpcCall:
 
     @property
     def trace(self) -> Trace:
-        """The caller's trace context, `NO_CONTEXT` where there is none or a broken one."""
-        metadata = self.metadata
-        parent = metadata.get("traceparent", "")
-        if not _parent.fullmatch(parent):
-            return NO_CONTEXT
-        return Trace(parent, metadata.get("tracestate", ""))
+        """The caller's trace context, `NO_CONTEXT` where there is none or a broken one.
+
+        A ``tracestate`` gets lost, as it does in the real runtime's gRPC. (That one looks at
+        ``grpc-trace-bin`` first, which the library here keeps to itself.)
+        """
+        parent = self.metadata.get("traceparent", "")
+        return Trace(parent) if _parent.fullmatch(parent) else NO_CONTEXT
 
 
 class Shape(Enum):

@@ -7,6 +7,7 @@ import msgspec
 from daprflow.protocol import faults
 from daprflow.protocol.gojson import GoJsonError, decode_go
 from daprflow.protocol.operations import BulkPublishEntry
+from daprflow.sidecar.blocks.pubsub_publish import read_entries
 from daprflow.sidecar.http_api.call import DONE, Answer, Call
 from daprflow.sidecar.http_api.trace import parent_of
 
@@ -51,7 +52,12 @@ async def _publish_many(call: Call) -> Answer:
         raise faults.pubsub_unmarshal(pubsub, topic, app_id, str(error)) from None
     traceparent, tracestate = parent_of(call)
     failed = await call.runtime.pubsub.publish_many(
-        pubsub, topic, entries, call.metadata(), traceparent=traceparent, tracestate=tracestate
+        pubsub,
+        topic,
+        read_entries(entries),
+        call.metadata(),
+        traceparent=traceparent,
+        tracestate=tracestate,
     )
     if failed:
         raise faults.BulkPublishFault(failed)

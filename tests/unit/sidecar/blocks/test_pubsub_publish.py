@@ -15,10 +15,11 @@ from daprflow.sidecar.blocks.pubsub_publish import (
     BadMetadataError,
     Publisher,
     Trace,
-    checked_entries,
+    checked,
     entry_body,
     is_raw,
     merged,
+    read_entries,
     rfc3339,
     ttl_seconds,
 )
@@ -172,7 +173,7 @@ def test_entry_ids_must_be_there_once(ids: tuple[str, ...]) -> None:
     """A missing or repeated id is an error of the whole request."""
     entries = [BulkPublishEntry(i, msgspec.Raw(b"1"), "application/json") for i in ids]
     with pytest.raises(BadEntryError, match="duplicated or not present"):
-        list(checked_entries(entries))
+        list(checked(read_entries(entries)))
 
 
 def test_an_entrys_metadata_stands_over_the_requests() -> None:

@@ -230,7 +230,7 @@ async def test_blocks_that_are_not_offered(api: Api, target: str) -> None:
     ("method", "target", "status", "code"),
     [
         ("GET", "/v1.0/state/s/k", 500, "ERR_STATE_STORE_NOT_CONFIGURED"),
-        ("POST", "/v1.0/publish/p/t", 400, "ERR_PUBSUB_NOT_CONFIGURED"),
+        ("POST", "/v1.0/publish/p/t", 404, "ERR_PUBSUB_NOT_FOUND"),
         ("GET", "/v1.0/secrets/s/k", 500, "ERR_SECRET_STORES_NOT_CONFIGURED"),
         ("POST", "/v1.0/bindings/b", 400, "ERR_MALFORMED_REQUEST"),
     ],
