@@ -13,11 +13,9 @@ from daprflow.transports.grpc_endpoint import FORMS, EndpointError, GrpcEndpoint
 
 if TYPE_CHECKING:
     from daprflow.client.opening import Opening
+    from daprflow.client.subscription import Subscription
     from daprflow.transports.grpc import Channel
-    from daprflow.transports.grpc_events import EventStream
 
-GOODBYE = 2.0
-"""Seconds that the end of a stream may take: the sidecar says that it has the verdicts."""
 ANOTHER_LOOP = (
     "this client has gRPC channels in another event loop; close it there, or make one client per "
     "loop"
@@ -33,7 +31,7 @@ class Channels:
         self._source = source
         self._own: Channel | None = None
         self._apps: dict[str, Channel] = {}
-        self._streams: WeakSet[EventStream] = WeakSet()
+        self._subscriptions: WeakSet[Subscription[Any]] = WeakSet()
         self._reached = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -84,13 +82,13 @@ class Channels:
         await self._ready(self._own, broker)
         return self._own
 
-    def keep(self, stream: "EventStream") -> None:
-        """Take care of the end of a stream, should it be left to the client."""
-        self._streams.add(stream)
+    def keep(self, subscription: "Subscription[Any]") -> None:
+        """Have a subscription closed with the client, should nobody close it before."""
+        self._subscriptions.add(subscription)
 
     async def close(self) -> None:
         """Close every channel, and with it the calls under way; verdicts are still sent."""
-        await asyncio.gather(*(stream.end(GOODBYE) for stream in self._streams if not stream.ended))
+        await asyncio.gather(*(subscription.close() for subscription in self._subscriptions))
         channels = list(self._apps.values())
         if self._own is not None:
             channels.append(self._own)

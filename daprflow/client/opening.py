@@ -55,11 +55,6 @@ class Opening:
         return self._channels
 
     @property
-    def closed(self) -> bool:
-        """Whether calls are refused."""
-        return self._closed
-
-    @property
     def opened(self) -> bool:
         """Whether there is something to close."""
         return self.transport is not None or self._channels is not None

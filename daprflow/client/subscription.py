@@ -1,6 +1,7 @@
 """Streaming subscriptions: the events of a topic, one after the other, each with its verdict."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 from functools import partial
@@ -11,7 +12,6 @@ from weakref import ref
 from daprflow.client import failures, readiness, releases
 from daprflow.client.backoff import reconnections
 from daprflow.client.caller import Caller
-from daprflow.client.channels import GOODBYE
 from daprflow.client.event_message import EventMessage
 from daprflow.errors import SidecarError, SidecarUnavailable
 from daprflow.handlers.decoding import EventDecoder, Undecodable
@@ -25,7 +25,15 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+GOODBYE = 2.0
+"""Seconds that the end may take: verdicts are still sent, and the sidecar says that it has them."""
+
+FOR_GOOD: Final = frozenset({401, 403, 501})
+"""What ends a subscription that had begun. Anything else may be a sidecar that stops, or one that
+starts and does not know its components yet."""
+
 STREAMING: Final = releases.Feature("streaming subscriptions", "", (1, 14))
+_ENDED = "the subscription is closed"
 _UNKNOWN_METHOD = "failed to proxy request"
 
 
@@ -46,7 +54,7 @@ class Subscription(Generic[T]):
         self._limit = max_in_flight
         self._stream: EventStream | None = None
         self._begun = False
-        self._closed = False
+        self._over = asyncio.Event()
         self._turn = asyncio.Lock()
         self._undecided = 0
         self._freed = asyncio.Event()
@@ -61,7 +69,7 @@ class Subscription(Generic[T]):
             SidecarUnavailable: no sidecar was ready within the settings' health timeout.
             SidecarError: the sidecar or the broker refused.
         """
-        if self._closed:
+        if self._over.is_set():
             raise RuntimeError(f"{self!r} has ended; make another one")
         async with self._turn:
             await self._connected()
@@ -85,7 +93,7 @@ class Subscription(Generic[T]):
         return message
 
     async def next(self, owner: object, /) -> EventMessage[T] | None:
-        """Return the next message, None when the subscription or its client is closed.
+        """Return the next message, None when the subscription is closed, or its client.
 
         Args:
             owner: who takes it; a task, for instance.
@@ -95,10 +103,10 @@ class Subscription(Generic[T]):
         """
         self._give_back(owner)
         async with self._turn:
-            while not self._closed and self._undecided >= self._limit:
+            while not self._over.is_set() and self._undecided >= self._limit:
                 self._freed.clear()
                 await self._freed.wait()
-            while not self._ended():
+            while not self._over.is_set():
                 try:
                     stream = await self._connected()
                     event = await stream.read()
@@ -115,9 +123,14 @@ class Subscription(Generic[T]):
                         return message
         return None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return self._over.is_set()
+
     async def close(self) -> None:
         """End the subscription: what has a verdict is told, the rest is delivered again."""
-        self._closed = True
+        self._over.set()
         self._freed.set()
         stream, self._stream = self._stream, None
         if stream is not None:
@@ -136,7 +149,7 @@ class Subscription(Generic[T]):
     def _message(self, stream: "EventStream", event: TopicEvent) -> EventMessage[T] | None:
         """Return an event as a message; None where it cannot be decoded, which is its verdict."""
         self._pauses = None
-        if self._closed:
+        if self._over.is_set():
             return None
         try:
             found = self._decoder.parted_event(event.attributes, event.data, event.content_type)
@@ -180,15 +193,13 @@ class Subscription(Generic[T]):
 
     # ---- streams
 
-    def _ended(self) -> bool:
-        return self._closed or (self._begun and self._caller.way.closed)
-
     async def _connected(self) -> "EventStream":
         """Return the stream; a broken one is replaced, however long that takes.
 
         Raises:
+            StreamLost: it was closed meanwhile.
             CallRefused: the sidecar refused for good.
-            SidecarError: it did so for the first stream, or did not come in time.
+            SidecarError: it refused the first stream, or did not come in time for it.
         """
         if self._stream is not None:
             return self._stream
@@ -199,17 +210,16 @@ class Subscription(Generic[T]):
         while True:
             if self._pauses is None:
                 self._pauses = reconnections()
-            await asyncio.sleep(next(self._pauses))
-            if self._ended():
-                raise StreamLost("the client is closed")
+            await self._pause(next(self._pauses))
             try:
                 await self._probe()
                 self._stream = await self._begin()
+            except CallRefused as refused:
+                if refused.status in FOR_GOOD:
+                    raise
+                logger.debug("%r cannot begin again yet: %s", self, refused)
             except (StreamLost, SidecarUnavailable) as error:
                 logger.debug("%r cannot begin again yet: %s", self, error)
-            except CallRefused as refused:
-                if not refused.unavailable:
-                    raise
             else:
                 logger.info("%r goes on", self)
                 return self._stream
@@ -230,7 +240,7 @@ class Subscription(Generic[T]):
                 refused = error
             if not refused.unavailable or loop.time() + pause > end:
                 raise _refusal(refused) from None
-            await asyncio.sleep(pause)
+            await self._pause(pause)
         raise AssertionError("pauses have no end")
 
     async def _begin(self) -> "EventStream":
@@ -239,16 +249,28 @@ class Subscription(Generic[T]):
         from daprflow.transports.grpc_events import EventStream  # noqa: PLC0415 - needs gRPC
 
         stream = EventStream(channel, self._wanted, channels.token)
-        channels.keep(stream)
+        channels.keep(self)
         try:
             await stream.begin()
         except BaseException:
             await stream.abandon()
             raise
-        if self._closed:
+        if self._over.is_set():
             await stream.abandon()
-            raise StreamLost("the subscription is closed")
+            raise StreamLost(_ENDED)
         return stream
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless the subscription is closed.
+
+        Raises:
+            StreamLost: it is.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+        if self._over.is_set():
+            raise StreamLost(_ENDED)
 
     async def _probe(self) -> None:
         """Ask for the sidecar's health: one that is starting does not know its components yet."""
@@ -261,7 +283,7 @@ class Subscription(Generic[T]):
         if stream is None:
             return
         await stream.abandon()
-        if not self._ended():
+        if not self._over.is_set():
             logger.warning("%r broke: %s; it begins again", self, reason)
 
 
@@ -271,7 +293,7 @@ def _forgotten(
     """Have a message delivered again that nobody holds any more; from whatever thread."""
 
     def give_back() -> None:
-        if not subscription._closed:  # noqa: SLF001 - of this module
+        if not subscription.closed:
             _warn(subscription, event)
         decide(Status.RETRY)
 

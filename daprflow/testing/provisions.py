@@ -13,7 +13,7 @@ from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, S
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 from daprflow.sidecar.resources import Resources, load_resources
 from daprflow.sidecar.runtime import Runtime
-from daprflow.transports.base import StreamingTransport
+from daprflow.testing.transport import SidecarTransport
 
 Secrets = Mapping[str, Mapping[str, str]]
 Items = Mapping[str, Mapping[str, object]]
@@ -95,7 +95,7 @@ async def configure(runtime: Runtime, store: str, key: str, text: str, version: 
 class ProvidingTransport:
     """A transport that makes the state store or broker a call names, where there is none yet."""
 
-    def __init__(self, transport: StreamingTransport, runtime: Runtime) -> None:
+    def __init__(self, transport: SidecarTransport, runtime: Runtime) -> None:
         self._transport = transport
         self._runtime = runtime
         self._turn = asyncio.Lock()
@@ -108,20 +108,32 @@ class ProvidingTransport:
     async def send(self, request: HttpRequest, /) -> HttpResponse:
         """Carry ``request``, after making what it names."""
         block, name = _component_of(request.target)
-        kind = MADE.get(block, "")
-        if kind and name:
-            async with self._turn:
-                if name not in self._runtime.loaded(kind.partition(".")[0]):
-                    await self._runtime.add(_component(name, kind, {}))
+        await self._provide(name, MADE.get(block, ""))
         return await self._transport.send(request)
 
     async def stream(self, request: StreamedRequest, /) -> StreamedResponse:
         """Carry what comes in pieces; nothing is made for it."""
         return await self._transport.stream(request)
 
+    def grpc_address(self) -> str:
+        """Return where the gRPC API is, or will be."""
+        return self._transport.grpc_address()
+
+    async def start_grpc(self, broker: str, /) -> None:
+        """Return when the gRPC API listens, after making the broker that is named."""
+        await self._provide(broker, BROKER)
+        await self._transport.start_grpc(broker)
+
     async def close(self) -> None:
         """Close the transport below."""
         await self._transport.close()
+
+    async def _provide(self, name: str, kind: str) -> None:
+        if not kind or not name:
+            return
+        async with self._turn:
+            if name not in self._runtime.loaded(kind.partition(".")[0]):
+                await self._runtime.add(_component(name, kind, {}))
 
 
 def _component(name: str, kind: str, metadata: Mapping[str, str]) -> ComponentResource:

@@ -22,12 +22,12 @@ from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
 from daprflow.testing import provisions
 from daprflow.testing.fakes import FakeApp
+from daprflow.testing.grpc_side import GrpcSide
 from daprflow.testing.ledger import Ledger
 from daprflow.testing.lifespan import RunningApp
 from daprflow.testing.provisions import Items, ProvidingTransport, Secrets
 from daprflow.testing.settling import Settling
-from daprflow.testing.transport import InProcessTransport
-from daprflow.transports.base import StreamingTransport
+from daprflow.testing.transport import SidecarTransport
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 GRACE = 5.0
 """Seconds that handlers in flight may take when a test ends."""
+REST = 0.1
+"""Seconds that what is left may take after that: deliveries have ended by then, or hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +96,16 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     channel = AsgiChannel(running, app_token=token)
     options = RuntimeOptions(app.app_id, app_port=1, app_token=token)
     runtime = Runtime(engine, options, resources, HttpApp(channel))
-    stack.push_async_callback(runtime.close, 0.0)  # deliveries have ended by then
+    stack.push_async_callback(runtime.close, REST)
     await runtime.open()
     runtime.pubsub.observer = plan.ledger
     await _fill(plan, runtime)
     for app_id, fake in fakes.items():
         _join(engine, app_id, fake)
-    client = await stack.enter_async_context(_client(plan, runtime))
-    _inject(stack, app, _client(plan, runtime))
+    grpc = GrpcSide(runtime)
+    stack.push_async_callback(grpc.stop)
+    client = await stack.enter_async_context(_client(plan, runtime, grpc))
+    _inject(stack, app, _client(plan, runtime, grpc))
     await running.start()
     stack.push_async_callback(running.stop)
     stack.push_async_callback(_pause, runtime)
@@ -136,10 +140,9 @@ async def _fill(plan: Plan, runtime: Runtime) -> None:
             await provisions.configure(runtime, store, key, text, "")
 
 
-def _client(plan: Plan, runtime: Runtime) -> Client:
-    transport: StreamingTransport = InProcessTransport(HttpApi(runtime))
-    if plan.resources is None:
-        transport = ProvidingTransport(transport, runtime)
+def _client(plan: Plan, runtime: Runtime, grpc: GrpcSide) -> Client:
+    plain = SidecarTransport(HttpApi(runtime), grpc)
+    transport = ProvidingTransport(plain, runtime) if plan.resources is None else plain
     return Client(Settings(), transport=transport, codecs=plan.app.codecs)
 
 

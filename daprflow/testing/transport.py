@@ -3,6 +3,7 @@
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, StreamedResponse
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.in_process import AsgiApp, AsgiChannel
+from daprflow.testing.grpc_side import GrpcSide
 from daprflow.transports.base import ConnectionLost
 
 
@@ -47,3 +48,19 @@ class InProcessTransport:
     async def close(self) -> None:
         """Do nothing: there is no connection."""
         await self._channel.close()
+
+
+class SidecarTransport(InProcessTransport):
+    """Requests to the HTTP API of a sidecar under test, which has a gRPC API, too."""
+
+    def __init__(self, app: AsgiApp, grpc: GrpcSide) -> None:
+        super().__init__(app)
+        self._grpc = grpc
+
+    def grpc_address(self) -> str:
+        """Return where the gRPC API is, or will be."""
+        return self._grpc.address
+
+    async def start_grpc(self, _broker: str, /) -> None:
+        """Return when the gRPC API listens."""
+        await self._grpc.start()

@@ -10,13 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from grpc.aio import Channel, ClientInterceptor
+from grpc.aio import EOF, AioRpcError, Channel, ClientInterceptor
 
 from daprflow.handlers import trace
 from daprflow.settings import Settings
 from daprflow.transports.grpc_endpoint import GrpcEndpoint
 
-__all__ = ["Channel", "is_closed", "open_channel", "reach", "through", "unavailable"]
+__all__ = [
+    "EOF",
+    "AioRpcError",
+    "Channel",
+    "is_closed",
+    "open_channel",
+    "passes",
+    "reach",
+    "through",
+    "unavailable",
+]
 
 MESSAGE = 4 * 1024 * 1024
 """Bytes of one message that is received where the settings leave it to gRPC: its own default."""
@@ -29,6 +39,15 @@ PONG = 10_000
 FIRST_PAUSE, LONGEST_PAUSE = 100, 5_000
 """Milliseconds between attempts to connect; the library's own go up to two minutes."""
 CONNECTING = 5_000
+
+_PASSING = frozenset(
+    {
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
 
 Ready = Callable[[], Awaitable[None]]
 
@@ -49,6 +68,11 @@ def open_channel(
 def is_closed(channel: Channel) -> bool:
     """Tell whether somebody closed ``channel``."""
     return channel.get_state() is grpc.ChannelConnectivity.SHUTDOWN
+
+
+def passes(error: AioRpcError) -> bool:
+    """Tell whether a stream ended as it does when its sidecar goes away, stops or is replaced."""
+    return error.code() in _PASSING
 
 
 async def reach(channel: Channel) -> None:
@@ -80,13 +104,13 @@ def through(
     )
 
 
-def unavailable(text: str) -> grpc.aio.AioRpcError:
+def unavailable(text: str) -> AioRpcError:
     """Return the error of a call for which no sidecar was there."""
     return _refused(grpc.StatusCode.UNAVAILABLE, text)
 
 
-def _refused(code: grpc.StatusCode, text: str) -> grpc.aio.AioRpcError:
-    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), text)
+def _refused(code: grpc.StatusCode, text: str) -> AioRpcError:
+    return AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), text)
 
 
 def _options(endpoint: GrpcEndpoint, settings: Settings) -> tuple[tuple[str, Any], ...]:

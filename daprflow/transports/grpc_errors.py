@@ -12,7 +12,7 @@ from daprflow.protocol.grpc_codes import Code, http_status
 from daprflow.transports.events import CallRefused
 
 if TYPE_CHECKING:
-    import grpc
+    from daprflow.transports.grpc import AioRpcError
 
 DETAILS = "grpc-status-details-bin"
 
@@ -34,7 +34,7 @@ BY_REASON = {
 """Code and status over HTTP by the reason, which is the same over gRPC."""
 
 
-def refused(error: "grpc.aio.AioRpcError") -> CallRefused:
+def refused(error: "AioRpcError") -> CallRefused:
     """Return what a failed call says: code, message, details and status as over HTTP."""
     number: int = error.code().value[0]
     found = tuple(_details(error.trailing_metadata()))

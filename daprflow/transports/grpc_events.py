@@ -6,17 +6,13 @@ Import it as `daprflow.transports.grpc` is imported: it needs the library and Da
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
-
-import grpc
+from typing import Any
 
 from daprflow.protocol import messages
 from daprflow.protocol.deliveries import Status
 from daprflow.transports.events import CallRefused, StreamLost, TopicEvent, Wanted
+from daprflow.transports.grpc import EOF, AioRpcError, Channel, passes
 from daprflow.transports.grpc_errors import refused
-
-if TYPE_CHECKING:
-    from daprflow.transports.grpc import Channel
 
 METHOD = "/dapr.proto.runtime.v1.Dapr/SubscribeTopicEventsAlpha1"
 _STATUS = {
@@ -24,15 +20,6 @@ _STATUS = {
     Status.RETRY: messages.TopicEventResponse.RETRY,
     Status.DROP: messages.TopicEventResponse.DROP,
 }
-_PASSING = frozenset(
-    {
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.UNKNOWN,
-    }
-)
-"""How a stream ends when its sidecar goes away, stops or is replaced."""
 
 
 class EventStream:
@@ -44,7 +31,7 @@ class EventStream:
         token: the sidecar's API token; empty where it has none.
     """
 
-    def __init__(self, channel: "Channel", wanted: Wanted, token: str) -> None:
+    def __init__(self, channel: Channel, wanted: Wanted, token: str) -> None:
         self._verdicts: asyncio.Queue[Any] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._reading: asyncio.Task[Any] | None = None
@@ -140,15 +127,15 @@ class EventStream:
     async def _read(self) -> Any:
         try:
             response = await self._call.read()
-        except grpc.aio.AioRpcError as error:
-            if error.code() in _PASSING:
+        except AioRpcError as error:
+            if passes(error):
                 raise StreamLost(_told(error), refused(error)) from None
             raise refused(error) from None
         except asyncio.CancelledError:
             if not self._call.cancelled():
                 raise
             raise StreamLost("it was cancelled here") from None
-        if response is grpc.aio.EOF:
+        if response is EOF:
             raise StreamLost("the sidecar ended it")
         return response
 
@@ -205,7 +192,7 @@ def _value(value: Any) -> Any:
             return None
 
 
-def _told(error: "grpc.aio.AioRpcError") -> str:
+def _told(error: AioRpcError) -> str:
     return f"{error.details() or 'no reason given'} ({error.code().name})"
 
 
