@@ -46,7 +46,9 @@ def _of_http(rules: tuple[ApiRule, ...]) -> frozenset[tuple[str, str]]:
     )
 
 
-def may_invoke(control: AccessControl, caller: str, namespace: str, verb: str, path: str) -> bool:
+def may_invoke(
+    control: AccessControl, caller: str, namespace: str, verb: str | None, path: str
+) -> bool:
     """Tell whether ``caller`` may invoke ``verb path`` of the app that ``control`` protects.
 
     As the real runtime decides where it knows its callers: by the caller's policy and, in it, by
@@ -56,15 +58,19 @@ def may_invoke(control: AccessControl, caller: str, namespace: str, verb: str, p
         control: the callee's.
         caller: an app id.
         namespace: the caller's.
-        verb: upper-case.
-        path: without the query.
+        verb: upper-case; None of a gRPC method, for which no operation names one.
+        path: without the query; of a gRPC method it counts as it is spelt.
     """
     default = control.default_action or ("deny" if control.policies else "allow")
     policy = _policy(control, caller, namespace)
     if policy is None:
         return default == "allow"
-    operation = _operation(policy, "/" + path.lstrip("/").lower())
-    action = "" if operation is None else _action(operation, verb)
+    if verb is None:
+        operation = _operation(policy, "/" + path.lstrip("/"), spelt=True)
+        action = "" if operation is None else operation.action
+    else:
+        operation = _operation(policy, "/" + path.lstrip("/").lower())
+        action = "" if operation is None else _action(operation, verb)
     return (action or policy.default_action or default) == "allow"
 
 
@@ -76,13 +82,14 @@ def _policy(control: AccessControl, caller: str, namespace: str) -> AccessPolicy
     return None
 
 
-def _operation(policy: AccessPolicy, path: str) -> AccessOperation | None:
-    fitting = [each for each in policy.operations if _fits(each.name, path)]
+def _operation(policy: AccessPolicy, path: str, *, spelt: bool = False) -> AccessOperation | None:
+    names = ((each, each.name if spelt else each.name.lower()) for each in policy.operations)
+    fitting = [each for each, name in names if _fits(name, path)]
     return max(fitting, key=lambda each: len(each.name.rstrip("*")), default=None)
 
 
 def _fits(name: str, path: str) -> bool:
-    parts, asked = name.lower().strip("/").split("/"), path.strip("/").split("/")
+    parts, asked = name.strip("/").split("/"), path.strip("/").split("/")
     for position, part in enumerate(parts):
         if part == "**":
             return len(asked) > position

@@ -7,7 +7,7 @@ import msgspec
 
 from daprflow.protocol import messages
 from daprflow.protocol.grpc_codes import Code, http_status
-from daprflow.protocol.http import JSON, Headers, StreamedRequest, StreamedResponse
+from daprflow.protocol.http import Headers, StreamedRequest, StreamedResponse
 from daprflow.sidecar.app.rpc_metadata import headers_of, metadata_of
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.grpc import CALLBACKS, GrpcChannel
@@ -18,6 +18,7 @@ _PROTOBUF = "application/x-protobuf"
 _VERBS = messages.HTTPExtension.Verb
 _KNOWN = frozenset(_VERBS.keys())
 _TYPE = "content-type"
+_TEXT = "text/plain; charset=utf-8"  # as the real runtime, which looks at the bytes
 
 
 async def invoke(
@@ -42,6 +43,9 @@ async def invoke_over_http(channel: GrpcChannel, request: StreamedRequest) -> St
     """
     body = b"".join([chunk async for chunk in request.chunks])
     path, _, query = request.target.partition("?")
+    metadata = metadata_of(request.headers)
+    if request.length:
+        metadata = (*metadata, ("dapr-content-length", str(request.length)))
     given = next((value for name, value in request.headers if name == _TYPE), "")
     message = messages.InvokeRequest(
         method=unquote(path).lstrip("/"),
@@ -50,7 +54,7 @@ async def invoke_over_http(channel: GrpcChannel, request: StreamedRequest) -> St
         http_extension=messages.HTTPExtension(verb=_verb(request.method), querystring=query),
     )
     try:
-        answer = await invoke(channel, message, metadata_of(request.headers))
+        answer = await invoke(channel, message, metadata)
     except RpcFailed as failed:
         return _failed(failed)
     data = answer.message.data
@@ -67,7 +71,7 @@ def _verb(method: str) -> "messages.HTTPExtension.Verb.ValueType":
 def _failed(failed: RpcFailed) -> StreamedResponse:
     status = http_status(failed.code)
     headers = headers_of(failed.headers)
-    return _response(status, (*headers, (_TYPE, JSON)), status_in_json(failed))
+    return _response(status, (*headers, (_TYPE, _TEXT)), status_in_json(failed))
 
 
 def status_in_json(failed: RpcFailed) -> bytes:

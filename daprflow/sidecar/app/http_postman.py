@@ -10,12 +10,18 @@ from daprflow.protocol.deliveries import BulkDelivery, BulkEntry, BulkVerdict, S
 from daprflow.protocol.envelopes import OCTET_STREAM
 from daprflow.protocol.gojson import GoJsonError, decode_go
 from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON, Headers, HttpRequest, HttpResponse
-from daprflow.sidecar.app.postman import SUCCESS, Reading, TopicEntry, Verdict
+from daprflow.sidecar.app.postman import (
+    NO_TRACE,
+    SUCCESS,
+    Reading,
+    TopicEntry,
+    Verdict,
+    parent_of,
+    parent_to_send,
+)
 from daprflow.sidecar.channel.base import AppChannel
 from daprflow.sidecar.components.base import Message
 from daprflow.sidecar.identifiers import new_id
-
-NO_TRACE: Final = "00-00000000000000000000000000000000-0000000000000000-00"
 
 _NOT_FORWARDED: Final = frozenset(
     {
@@ -39,7 +45,6 @@ _NOT_FORWARDED: Final = frozenset(
     }
 )
 _name = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
-_parent = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -107,7 +112,7 @@ class HttpPostman:
             pubsubname=self._pubsub,
             topic=self._topic,
         )
-        headers = self._batches.make(None, _parent_of(entries))
+        headers = self._batches.make(None, parent_of(entries))
         request = HttpRequest("POST", path, headers, msgspec.json.encode(delivery))
         return judge_bulk(await self._channel.send(request))
 
@@ -143,11 +148,10 @@ def _judge_body(body: bytes) -> Verdict:
 class HeaderMaker:
     """Makes the headers of deliveries of one subscription; the usual ones are made once."""
 
-    __slots__ = ("_bare", "_fixed", "_untraced")
+    __slots__ = ("_fixed", "_untraced")
 
     def __init__(self, pubsub: str, content_type: str = CLOUDEVENTS_JSON) -> None:
         self._fixed: Headers = (("content-type", content_type), ("pubsubname", pubsub))
-        self._bare: Headers = self._fixed
         self._untraced: Headers = (*self._fixed, ("traceparent", NO_TRACE))
 
     def make(self, metadata: Mapping[str, str] | None, traceparent: str | None) -> Headers:
@@ -158,12 +162,13 @@ class HeaderMaker:
             traceparent: the event's; None where the event has no trace fields at all, and then
                 no such header is sent. One that is not valid is sent as all zeros.
         """
-        if traceparent is None:
-            headers = self._bare
-        elif traceparent and _parent.fullmatch(traceparent):
-            headers = (*self._fixed, ("traceparent", traceparent))
-        else:
+        parent = parent_to_send(traceparent)
+        if parent is None:
+            headers = self._fixed
+        elif parent is NO_TRACE:
             headers = self._untraced
+        else:
+            headers = (*self._fixed, ("traceparent", parent))
         if metadata:
             return (*_as_headers(metadata), *headers)
         return headers
@@ -203,12 +208,6 @@ def judge_bulk(response: HttpResponse) -> dict[str, Verdict]:
     }
     verdicts[""] = Verdict(Status.RETRY, "the app's answer does not list the entry")
     return verdicts
-
-
-def _parent_of(entries: Sequence[TopicEntry]) -> str | None:
-    """Return the ``traceparent`` of the last event that has one, None where no event does."""
-    parents = (entry.reading.traceparent for entry in reversed(entries))
-    return next((parent for parent in parents if parent is not None), None)
 
 
 def _plain(message: Message) -> dict[str, str] | None:

@@ -1,5 +1,6 @@
 """What brings events of one subscription to whoever reads them, and what becomes of an event."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -24,6 +25,9 @@ class Verdict:
 
 
 SUCCESS: Final = Verdict(Status.SUCCESS)
+
+NO_TRACE: Final = "00-00000000000000000000000000000000-0000000000000000-00"
+_parent = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -66,3 +70,19 @@ class Postman(Protocol):
     ) -> Mapping[str, Verdict]:
         """Deliver a batch: a verdict for each entry id; ``""`` is that of all others."""
         ...
+
+
+def parent_to_send(traceparent: str | None) -> str | None:
+    """Return the ``traceparent`` that goes with an event: all zeros where its own is not valid.
+
+    None where the event has no trace fields at all; then no such header is sent.
+    """
+    if traceparent is None:
+        return None
+    return traceparent if _parent.fullmatch(traceparent) else NO_TRACE
+
+
+def parent_of(entries: Sequence[TopicEntry]) -> str | None:
+    """Return the ``traceparent`` of the last event that has one, None where no event does."""
+    parents = (entry.reading.traceparent for entry in reversed(entries))
+    return next((parent for parent in parents if parent is not None), None)

@@ -31,6 +31,10 @@ _NOT_FORWARDED = frozenset(
 )  # fmt: skip
 
 
+class UnknownApp(Exception):  # noqa: N818 - named for the state
+    """No app of this run has that name; the text is the real runtime's."""
+
+
 class InvocationBlock:
     """Carries calls from one app to others."""
 
@@ -76,24 +80,31 @@ class InvocationBlock:
                 return await self._external.stream(app_id, request)
             if app_id in self._endpoints.names:
                 return await self._endpoints.stream(app_id, request)
-            if app_id in self._own_names:
-                return await _app_of(self._runtime).invoke(request)
+            if self.is_own(app_id):
+                return await called_app(self._runtime).invoke(request)
             return await self._call_other(app_id, request)
         except AppUnreachable as error:
             raise faults.direct_invoke(app_id, str(error)) from error
 
     async def _call_other(self, app_id: str, request: StreamedRequest) -> StreamedResponse:
-        callee = self._find(app_id)
-        self._check_access(callee, request)
-        request = replace(request, headers=(*request.headers, *self._caller(callee.app_id)))
+        try:
+            callee = self.find(app_id)
+        except UnknownApp as error:
+            raise faults.direct_invoke(app_id, str(error)) from error
+        path = unquote(request.target.partition("?")[0])
+        if not self.may_call(callee, request.method, path):
+            raise faults.invocation_denied(
+                callee.app_id, self._runtime.app_id, request.method, path.removeprefix("/")
+            )
+        request = replace(request, headers=(*request.headers, *self.caller(callee.app_id)))
         resiliency = self._runtime.resiliency
         if request.length is None or resiliency.targets_app(app_id):
-            return await _app_of(callee).invoke(request)
+            return await called_app(callee).invoke(request)
         body = ReplayedBody(request.chunks, _KEPT)
         backoff: Backoff | None = None
         while True:
             try:
-                return await _app_of(callee).invoke(replace(request, chunks=body.again()))
+                return await called_app(callee).invoke(replace(request, chunks=body.again()))
             except AppAway as error:
                 backoff = backoff or resiliency.service_retries()
                 pause = backoff.next() if body.complete else None
@@ -103,26 +114,39 @@ class InvocationBlock:
                 if not await resiliency.pause(pause):
                     raise
 
-    def _check_access(self, callee: "Runtime", request: StreamedRequest) -> None:
-        """Ask the callee's access control; this process knows for certain who calls."""
+    def is_own(self, app_id: str) -> bool:
+        """Tell whether ``app_id`` is this app."""
+        return app_id in self._own_names
+
+    def may_call(self, callee: "Runtime", verb: str, path: str) -> bool:
+        """Ask the callee's access control; this process knows for certain who calls.
+
+        Args:
+            callee: the other app.
+            verb: upper-case; it does not count where the callee speaks gRPC.
+            path: of the method, without the query.
+        """
         control = callee.resources.configuration.access_control
         if control is None:
-            return
-        caller, path = self._runtime, unquote(request.target.partition("?")[0])
-        namespace = caller.options.namespace
-        if not may_invoke(control, caller.app_id, namespace, request.method, path):
-            raise faults.invocation_denied(
-                callee.app_id, caller.app_id, request.method, path.removeprefix("/")
-            )
+            return True
+        own, by_name = self._runtime, callee.app is not None and callee.app.grpc is not None
+        named = None if by_name else verb
+        return may_invoke(control, own.app_id, own.options.namespace, named, path)
 
-    def _find(self, app_id: str) -> "Runtime":
-        """Return an app of this run; as outside clusters no name resolver heeds its namespace."""
+    def find(self, app_id: str) -> "Runtime":
+        """Return an app of this run; as outside clusters no name resolver heeds its namespace.
+
+        Raises:
+            UnknownApp: there is none of that name.
+        """
+        if not app_id:
+            raise UnknownApp("app id is empty")
         name, _, namespace = app_id.partition(".")
         if "." in namespace:
-            raise faults.direct_invoke(app_id, f"invalid app id {app_id}")
+            raise UnknownApp(f"invalid app id {app_id}")
         found = self._runtime.engine.runtimes.get(name)
         if found is None:
-            raise faults.direct_invoke(app_id, f"couldn't find service: {name}")
+            raise UnknownApp(f"couldn't find service: {name}")
         return found
 
     def _forwarded(self, headers: Headers) -> Headers:
@@ -140,7 +164,8 @@ class InvocationBlock:
             if name not in dropped and not name.endswith("-bin")
         )
 
-    def _caller(self, callee: str) -> Headers:
+    def caller(self, callee: str) -> Headers:
+        """Return what tells a callee who calls it."""
         own = self._runtime
         address = own.options.app_channel_address
         return (
@@ -153,7 +178,13 @@ class InvocationBlock:
         )
 
 
-def _app_of(runtime: "Runtime") -> App:
+def called_app(runtime: "Runtime") -> App:
+    """Return the app of ``runtime``, as far as it can be called.
+
+    Raises:
+        AppUnreachable: there is none.
+        Fault: it is not healthy.
+    """
     if runtime.app is None:
         raise AppUnreachable(
             "app channel is not initialized: the sidecar was started without an app port"

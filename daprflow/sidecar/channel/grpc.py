@@ -109,7 +109,7 @@ class GrpcChannel:
         Raises:
             AppAway: the app does not listen.
         """
-        channel = await self._reach()
+        channel = await self.reach()
         begin: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method)
         return begin(requests, metadata=(*metadata, *self.token), timeout=timeout)
 
@@ -129,7 +129,7 @@ class GrpcChannel:
     async def _exchange(
         self, rpc: str, request: Message, answer: type[M], metadata: Metadata
     ) -> RpcAnswer[M]:
-        channel = await self._reach()
+        channel = await self.reach()
         begin: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(rpc)
         call = begin(request.SerializeToString(), metadata=metadata)
         try:
@@ -158,7 +158,12 @@ class GrpcChannel:
         headers, trailers = error.initial_metadata(), error.trailing_metadata()
         return RpcFailed(code.value[0], text, pairs_of(headers), pairs_of(trailers))
 
-    async def _reach(self) -> grpc.aio.Channel:
+    async def reach(self) -> grpc.aio.Channel:
+        """Return a channel that is connected.
+
+        Raises:
+            AppAway: the app does not listen.
+        """
         channel = self._channel
         if channel is not None and channel.get_state() is _READY:
             return channel

@@ -5,27 +5,155 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from daprflow.protocol.grpc_codes import Code
+from daprflow.sidecar.channel.base import AppUnreachable
+from daprflow.sidecar.channel.grpc import pairs_of
+from daprflow.sidecar.grpc_api.passage import Impassable, Passage, find_passage
+from daprflow.sidecar.grpc_api.proxied_messages import NotReplayable, ProxiedMessages
 from daprflow.sidecar.grpc_api.serving import abort
 from daprflow.sidecar.grpc_api.status import STATUS_CODES, Failure
+from daprflow.sidecar.resiliency.breaker import Refused
+from daprflow.sidecar.resiliency.deadline import TimedOut
+from daprflow.sidecar.resiliency.policy import (
+    LastingFailure,
+    Policy,
+    StatusFailure,
+    StoppedRetrying,
+)
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
 
-_NO_APP = "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id not found"
+_STREAM = "dapr-stream"
+_TRUE = frozenset({"y", "yes", "true", "t", "on", "1"})
 
 
 class Proxy:
-    """Passes calls on to apps."""
+    """Passes calls on to apps, message by message, without reading them."""
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
 
     def handler(self, method: str, metadata: Any) -> Any:
         """Return what answers a call of a method that Dapr does not have."""
-        del method, metadata
-        failed = Failure(STATUS_CODES[Code.UNKNOWN], _NO_APP)
+        pairs = pairs_of(metadata)
 
-        async def refuse(_requests: Any, context: Any) -> None:
-            await abort(context, failed)
+        async def pass_on(requests: Any, context: Any) -> None:
+            calls = self._runtime.calls  # a reload waits for those that were under way before it
+            calls.begin()
+            try:
+                passage = find_passage(self._runtime, method, pairs)
+                await _Proxied(passage, requests, context).run(self._policy(passage))
+            except Impassable as refused:
+                await abort(context, refused.failure)
+            finally:
+                calls.end()
 
-        return grpc.stream_stream_rpc_method_handler(refuse)
+        return grpc.stream_stream_rpc_method_handler(pass_on)
+
+    def _policy(self, passage: Passage) -> Policy | None:
+        resiliency = self._runtime.resiliency
+        if not passage.remote or not resiliency.guards_calls:
+            return None
+        return resiliency.app(passage.app_id, passage.method)
+
+
+class _Broken(StatusFailure):
+    """The app ended a call with an error."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.code.value[0])
+        self.failure = failure
+
+
+class _Proxied:
+    """One call on its way, with the attempts that a policy allows."""
+
+    def __init__(self, passage: Passage, requests: Any, context: Any) -> None:
+        self._passage = passage
+        self._context = context
+        self._messages = ProxiedMessages(requests)
+        self._answered = False
+
+    async def run(self, policy: Policy | None) -> None:
+        """Make the call; an error of the app's is the caller's, with all that came with it."""
+        try:
+            await (self._carry() if policy is None else self._guarded(policy))
+        except _Broken as broken:
+            await abort(self._context, broken.failure)
+        except (LastingFailure, StoppedRetrying) as ended:
+            await abort(self._context, _failure_of(ended.__cause__ or ended))
+        except (Refused, TimedOut, NotReplayable) as error:
+            await abort(self._context, _failure_of(error))
+
+    async def _guarded(self, policy: Policy) -> None:
+        """Make the call under a policy; of a stream the policy is for the connection alone."""
+        if self._is_stream():
+            await policy.run(self._reach)
+            await self._carry()
+            return
+        self._messages.keep_first = policy.retries
+        await policy.run(self._attempt)
+
+    def _is_stream(self) -> bool:
+        given = next((value for name, value in self._passage.metadata if name == _STREAM), "")
+        return isinstance(given, str) and given.lower() in _TRUE
+
+    async def _reach(self) -> None:
+        try:
+            await self._passage.channel.reach()
+        except AppUnreachable as error:
+            raise _Broken(_unreached(error)) from error
+
+    async def _attempt(self) -> None:
+        try:
+            await self._carry()
+        except _Broken as broken:
+            if self._messages.failed is not None:
+                raise LastingFailure("not replayable") from self._messages.failed
+            if self._answered:
+                raise LastingFailure("part of the answer is out") from broken
+            raise
+
+    async def _carry(self) -> None:
+        """Make one attempt; whoever ends it, the other side's call ends as well."""
+        passage, context = self._passage, self._context
+        left = context.time_remaining()
+        try:
+            call = await passage.channel.stream(
+                passage.method, self._messages.again(), passage.metadata, left
+            )
+        except AppUnreachable as error:
+            raise _Broken(_unreached(error)) from error
+        try:
+            head = pairs_of(await call.initial_metadata())
+            async for message in call:
+                await self._begin(head)
+                await context.write(message)
+            trailers = pairs_of(await call.trailing_metadata())
+        except grpc.aio.AioRpcError as error:
+            failure = Failure(
+                error.code(), error.details() or "", pairs_of(error.trailing_metadata())
+            )
+            raise _Broken(failure) from error
+        finally:
+            call.cancel()
+        await self._begin(head)
+        context.set_trailing_metadata(trailers)
+
+    async def _begin(self, head: Any) -> None:
+        if not self._answered:
+            self._answered = True
+            await self._context.send_initial_metadata(head)
+
+
+def _unreached(error: AppUnreachable) -> Failure:
+    return Failure(STATUS_CODES[Code.UNAVAILABLE], f"connection error: {error}")
+
+
+def _failure_of(error: BaseException) -> Failure:
+    if isinstance(error, _Broken):
+        return error.failure
+    if isinstance(error, NotReplayable):
+        return Failure(STATUS_CODES[Code.FAILED_PRECONDITION], str(error))
+    code = Code.DEADLINE_EXCEEDED if isinstance(error, TimedOut) else Code.UNKNOWN
+    return Failure(STATUS_CODES[code], str(error))

@@ -27,6 +27,7 @@ from daprflow.sidecar.http_api.call import (
 from daprflow.sidecar.http_api.content_type import content_type_of
 from daprflow.sidecar.http_api.invoke_guarded import GuardedCall, Ways
 from daprflow.sidecar.http_api.trace import NO_PARENT, trace_headers
+from daprflow.sidecar.method_names import problem_of
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +168,7 @@ def _request_target(call: Call, target: _Target) -> str:
         Fault: the method has characters that would change its meaning on the way.
     """
     method = unquote_to_bytes(target.path).decode("utf-8", "replace")
-    if problem := _problem(method.removeprefix("/")):
+    if problem := problem_of(method.removeprefix("/")):
         text = f"rpc error: code = InvalidArgument desc = invalid method: method contains {problem}"
         raise faults.direct_invoke(target.app_id, text)
     path = clean(method.encode()).decode()
@@ -175,17 +176,6 @@ def _request_target(call: Call, target: _Target) -> str:
         path = quote(path, safe=_SAFE)
     query: bytes = call.scope["query_string"]
     return f"{path}?{query.decode('latin-1')}" if query else path
-
-
-def _problem(method: str) -> str | None:
-    """Return what a method may not hold, in the real runtime's words; None where it is fine."""
-    shown = method.encode("unicode_escape").decode("ascii").replace('"', '\\"')
-    if any(char in "#?\0" for char in method):
-        return f'forbidden character: "{shown}"'
-    for at, char in enumerate(method):
-        if char < " " or char == "\x7f":
-            return f'control character at position {at}: "{shown}"'
-    return None
 
 
 def _request_headers(call: Call) -> Headers:
