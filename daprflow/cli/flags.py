@@ -82,7 +82,7 @@ SIDECAR_FLAGS: Mapping[str, Any] = {
         int | None, "dapr_http_port", "Port of the HTTP API; else 3500 or the next.", **PORT
     ),
     "dapr_grpc_port": option(
-        int | None, "dapr_grpc_port", "Port of the gRPC API (real runtime only).", **PORT
+        int | None, "dapr_grpc_port", "Port of the gRPC API; else 50001 or the next.", **PORT
     ),
     "resources_path": option(
         list[Path], "resources_path", "Folder of resource files; may be repeated."

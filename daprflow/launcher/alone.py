@@ -1,26 +1,46 @@
 """A sidecar without an app of ours: for an app in any language, started by somebody else."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.folder import DataFolder, RunningApp
-from daprflow.launcher.membership import Membership, enter
+from daprflow.launcher.membership import Enter, Membership, enter
 from daprflow.launcher.options import SidecarOptions, Tokens
-from daprflow.launcher.sidecar import AppSpec, Sidecar
+from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
 from daprflow.launcher.supervisor import STOP_SIGNALS, Voice
 
 
 class Alone:
-    """One embedded sidecar until a signal or ``POST /v1.0/shutdown`` ends it."""
+    """One embedded sidecar until a signal or ``POST /v1.0/shutdown`` ends it.
+
+    Args:
+        options: of the sidecar.
+        base: the working folder.
+        env: of this process.
+        voice: speaks to the user.
+        enter: how it comes to its data folder.
+        resource_home: where resources are looked for that are not named; None: the working folder.
+        sidecar_up: told once it answers calls.
+    """
 
     def __init__(
-        self, options: SidecarOptions, base: Path, env: Mapping[str, str], voice: Voice
+        self,
+        options: SidecarOptions,
+        base: Path,
+        env: Mapping[str, str],
+        voice: Voice,
+        *,
+        enter: Enter = enter,
+        resource_home: Path | None = None,
+        sidecar_up: Callable[[AppSpec, SidecarInfo], None] = lambda _app, _info: None,
     ) -> None:
         if options.app_id is None:
             raise LaunchError("a sidecar needs the app's id: --app-id", Exit.USAGE)
-        self._app = AppSpec(options.app_id, options.app_port, str(base))
+        self._app = AppSpec(options.app_id, options.app_port, str(resource_home or base))
+        self._enter = enter
+        self._sidecar_up = sidecar_up
         self._options = options
         self._grace: float = options.grace
         self._base = base
@@ -36,7 +56,7 @@ class Alone:
         Raises:
             LaunchError: a port, the data folder or a component stands in the way.
         """
-        member = await enter(self._folder, self._options, self._base, self._voice.say)
+        member = await self._enter(self._folder, self._options, self._base, self._voice.say)
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._on_signal)
@@ -59,9 +79,9 @@ class Alone:
         try:
             await sidecar.start(self._app)
             app = self._app
-            member.announce(
-                RunningApp(app.app_id, member.http_port, app.app_port, self._tokens.api)
-            )
+            ports, token = (member.http_port, member.grpc_port), self._tokens.api
+            member.announce(RunningApp(app.app_id, ports[0], app.app_port, token, ports[1]))
+            self._sidecar_up(app, sidecar.info())
             seconds = asyncio.get_running_loop().time() - started
             self._voice.ready(self._app, sidecar.info(), seconds)
             return await self._until_over(sidecar)

@@ -4,10 +4,11 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from daprflow.launcher.app_output import AppOutput
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.options import RunOptions, Tokens
 from daprflow.launcher.process import GuardedProcess
@@ -76,11 +77,17 @@ class AppProcess:
 
     Args:
         listener: the app's listening socket, for a target of ours; the caller keeps its own copy.
+        put: takes each line that the app prints; None leaves it our own streams.
     """
 
     def __init__(
-        self, options: RunOptions, around: Surroundings, listener: socket.socket | None
+        self,
+        options: RunOptions,
+        around: Surroundings,
+        listener: socket.socket | None,
+        put: Callable[[str], None] | None = None,
     ) -> None:
+        self._output = AppOutput(put) if put is not None else None
         self._reading, writing = os.pipe()
         keep = [writing]
         command = list(options.command)
@@ -99,9 +106,12 @@ class AppProcess:
                 environment=environment(os.environ, around),
                 grace=options.sidecar.grace,
                 keep=keep if options.target is not None else (),
+                output=self._output.writing if self._output is not None else None,
             )
         finally:
             os.close(writing)
+            if self._output is not None:
+                self._output.handed_over()
         self._frozen: asyncio.Future[AppFrozen] | None = None
         self._serving: asyncio.Future[None] | None = None
 
@@ -116,6 +126,7 @@ class AppProcess:
         Must run for `frozen` and `serving` to come.
         """
         loop = asyncio.get_running_loop()
+        relaying = loop.create_task(self._output.relay()) if self._output is not None else None
         frozen, serving = self._futures()
         reader = asyncio.StreamReader()
         transport, _ = await loop.connect_read_pipe(
@@ -125,8 +136,12 @@ class AppProcess:
             async for line in reader:
                 self._take(decode(line))
             status = await self._process.wait()
+            if relaying is not None:
+                await relaying
         finally:
             transport.close()
+            if relaying is not None:
+                relaying.cancel()
         for waiting in (frozen, serving):
             if not waiting.done():
                 waiting.set_exception(AppStopped(f"the app ended with exit code {status}"))
@@ -140,6 +155,10 @@ class AppProcess:
     async def serving(self) -> None:
         """Wait until the app serves; `AppStopped` when it ends before."""
         await asyncio.shield(self._futures()[1])
+
+    async def app_pid(self) -> int:
+        """Return the process id of the app itself, where the system tells; else the guard's."""
+        return await self._process.command_pid()
 
     def signal(self, number: int) -> None:
         """Pass a signal on to the app."""

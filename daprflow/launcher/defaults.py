@@ -25,9 +25,14 @@ def folders(named: tuple[Path, ...], beside: str) -> tuple[Path, ...]:
 def durable(state_file: Path | None) -> tuple[ComponentResource, ...]:
     """Return what a run has that names no resources; None keeps its state in memory."""
     if state_file is None:
-        store = _component("statestore", "state.in-memory")
+        store = _component("statestore", "state.in-memory", actorStateStore="true")
     else:
-        store = _component("statestore", "state.sqlite", connectionString=str(state_file))
+        store = _component(
+            "statestore",
+            "state.sqlite",
+            connectionString=str(state_file),
+            actorStateStore="true",
+        )
     return (
         store,
         _component("pubsub", "pubsub.daprflow"),

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from daprflow.launcher import defaults
 from daprflow.launcher.configuration import read_configuration, with_configuration
+from daprflow.launcher.doors import Doors
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
+from daprflow.launcher.grpc_door import GrpcDoor
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.resource_watch import ResourceWatch
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
@@ -80,22 +81,26 @@ class Embedded:
 
     Args:
         shared: the engine, which stays open when this sidecar closes.
-        listener: the HTTP API's listening socket.
+        doors: the listening sockets of both APIs.
         reason: why this kind of sidecar, for the banner.
+        base: the app's working folder, where it is not the engine's.
     """
 
     def __init__(
         self,
         options: SidecarOptions,
         shared: SharedEngine,
-        listener: socket.socket,
+        doors: Doors,
         tokens: Tokens,
         *,
         reason: str,
+        base: Path | None = None,
     ) -> None:
+        self._base = base
         self._options = options
         self._shared = shared
-        self._listener = listener
+        self._doors = doors
+        self._grpc = GrpcDoor(doors.grpc)
         self._tokens = tokens
         self._reason = reason
         self._app_id: str | None = None
@@ -105,8 +110,8 @@ class Embedded:
         self._configuration = ConfigurationResource()
         self._watching: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
-        self.http_port: int = listener.getsockname()[1]
-        self.grpc_port: int | None = None
+        self.http_port = doors.http_port
+        self.grpc_port = doors.grpc_port
 
     async def start(self, app: AppSpec, /) -> None:
         """Load the resources and answer API calls.
@@ -121,8 +126,9 @@ class Embedded:
         self._runtime = await self._open(app)
         limits = Limits(header_bytes=self._options.read_buffer_size)
         self._server = HttpServer(HttpApi(self._runtime), limits)
-        await self._server.start(self._listener)
+        await self._server.start(self._doors.http)
         self._up.set()
+        await self._grpc.open(self._runtime)
         self._watch()
 
     async def connect(self) -> None:
@@ -152,7 +158,8 @@ class Embedded:
             for c in self._running().components
             if c.resource.type in FORGETFUL
         )
-        return SidecarInfo("embedded sidecar", self._reason, self.http_port, data=data, notes=notes)
+        ports = (self.http_port, self.grpc_port)
+        return SidecarInfo("embedded sidecar", self._reason, *ports, data=data, notes=notes)
 
     async def ended(self) -> LaunchError:
         """Wait for ``POST /v1.0/shutdown``."""
@@ -164,18 +171,18 @@ class Embedded:
         return LaunchError("the sidecar was shut down by POST /v1.0/shutdown", Exit.SIDECAR_FAILED)
 
     async def close(self, grace: float, /) -> None:
-        """End deliveries and the HTTP API; ``grace`` is one limit for both."""
+        """End deliveries and both APIs; ``grace`` is one limit for both."""
         deadline = asyncio.get_running_loop().time() + grace
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait({self._watching})
         if self._runtime is not None:
             await self._runtime.close(grace)
+        left = deadline - asyncio.get_running_loop().time()
+        last = min(max(0.0, left), SHUTDOWN_GRACE)
         if self._server is not None:
-            left = deadline - asyncio.get_running_loop().time()
-            await self._server.stop(min(max(0.0, left), SHUTDOWN_GRACE))
-        else:
-            self._listener.close()
+            await asyncio.gather(self._server.stop(last), self._grpc.close(last))
+        self._doors.close()
         if self._app_id is not None:
             self._shared.give_back(self._app_id)
             self._app_id = None
@@ -211,6 +218,7 @@ class Embedded:
         for line in resources.left_out:
             logger.error("%s (that document is left out)", line)
         options = runtime_options(self._options, app, self.http_port, self._tokens)
+        options = replace(options, base_dir=self._base)
         try:
             called = make_app(options)
         except ProtocolNotOffered as error:

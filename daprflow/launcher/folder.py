@@ -20,6 +20,7 @@ class RunningApp(msgspec.Struct, frozen=True, omit_defaults=True):
     http_port: int
     app_port: int | None = None
     api_token: str | None = None
+    grpc_port: int | None = None
 
 
 class RunRecord(msgspec.Struct, frozen=True):

@@ -4,12 +4,11 @@ import asyncio
 import logging
 import os
 import secrets
-import socket
 from typing import Protocol
 
 import msgspec
 
-from daprflow.launcher import ports
+from daprflow.launcher.doors import Doors, take_doors
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.folder import RunningApp
 from daprflow.launcher.joining import (
@@ -23,6 +22,7 @@ from daprflow.launcher.joining import (
     Reconnect,
     Refused,
     Request,
+    Said,
     Start,
     Welcome,
     joins,
@@ -46,7 +46,7 @@ class Host(Protocol):
     token: str
     ephemeral: bool
 
-    def make(self, request: Start, listener: socket.socket, /) -> Sidecar:
+    def make(self, request: Start, doors: Doors, /) -> Sidecar:
         """Make the sidecar of a guest's app, on the engine all apps share."""
         ...
 
@@ -65,7 +65,7 @@ class Guest:
         self._reader = reader
         self._writer = writer
         self._line = Line(reader, writer, requests)
-        self._listener: socket.socket | None = None
+        self._doors: Doors | None = None
         self._sidecar: Sidecar | None = None
         self._watch: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
@@ -78,11 +78,11 @@ class Guest:
         """
         try:
             try:
-                self._listener = await self._admit()
+                self._doors = await self._admit()
             except LaunchError as error:
                 await self._line.send(Refused(0, str(error), error.code))
                 return
-            await self._line.send(Welcome(self._listener.getsockname()[1]))
+            await self._line.send(Welcome(self._doors.http_port, self._doors.grpc_port))
             while (request := await self._line.receive()) is not None:
                 await self._stop_working()
                 self._work = asyncio.create_task(self._answer(request))
@@ -91,12 +91,16 @@ class Guest:
         finally:
             await self._leave()
 
+    def tell(self, text: str) -> None:
+        """Pass a log line on, without waiting for it to arrive."""
+        self._line.put(Said(text))
+
     def hang_up(self) -> None:
         """End the connection; `attend` sees to the rest."""
         self._writer.close()
 
-    async def _admit(self) -> socket.socket:
-        """Hear the first line; return the listening socket for the guest's HTTP API."""
+    async def _admit(self) -> Doors:
+        """Hear the first line; return the ports of the guest's APIs."""
         line = Line(self._reader, self._writer, joins)
         try:
             async with asyncio.timeout(FIRST_LINE_SECONDS):
@@ -114,7 +118,7 @@ class Guest:
                 "both with or both without --ephemeral, or name another folder with --data-dir",
                 Exit.DATA_FOLDER,
             )
-        return ports.http_listener(join.dapr_http_port)
+        return take_doors(join.dapr_http_port, join.dapr_grpc_port)
 
     async def _answer(self, request: Request) -> None:
         try:
@@ -147,15 +151,20 @@ class Guest:
         return sidecar.info()
 
     async def _start(self, request: Start) -> SidecarInfo:
-        if self._listener is None or self._sidecar is not None:
+        doors = self._doors
+        if doors is None or self._sidecar is not None:
             raise LaunchError("this run has its sidecar already", Exit.SIDECAR_FAILED)
-        self._sidecar = self._host.make(request, self._listener)
+        self._sidecar = self._host.make(request, doors)
         await self._sidecar.start(request.app)
         info = self._sidecar.info()
         self._watch = asyncio.create_task(self._tell_the_end(self._sidecar))
-        app_port = request.app.app_port
-        http_port = self._listener.getsockname()[1]
-        app = RunningApp(request.app.app_id, http_port, app_port, request.tokens.api)
+        app = RunningApp(
+            request.app.app_id,
+            doors.http_port,
+            request.app.app_port,
+            request.tokens.api,
+            doors.grpc_port,
+        )
         self._host.arrived(self, app)
         return info
 
@@ -183,8 +192,8 @@ class Guest:
     async def _leave(self) -> None:
         await self._stop_working()
         await self._end_sidecar(0.0)
-        if self._listener is not None:
-            self._listener.close()
+        if self._doors is not None:
+            self._doors.close()
         await self._line.close()
 
 

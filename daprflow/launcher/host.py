@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daprflow.launcher import ports
+from daprflow.launcher.doors import Doors, take_doors
 from daprflow.launcher.folder import DataFolder, RunningApp, record
 from daprflow.launcher.guest import Guest
 from daprflow.launcher.joining import LINE_LIMIT, Start
@@ -36,6 +36,7 @@ class EngineHost:
 
     Attributes:
         http_port: of this run's own HTTP API.
+        grpc_port: of its gRPC API.
         token: what a joining run proves itself with.
     """
 
@@ -43,13 +44,14 @@ class EngineHost:
         self, folder: DataFolder, options: SidecarOptions, base: Path, say: Callable[[str], None]
     ) -> None:
         self.http_port = 0
+        self.grpc_port = 0
         self.token = secrets.token_urlsafe()
         self.ephemeral = options.ephemeral
         self._folder = folder
         self._options = options
         self._base = base
         self._say = say
-        self._listener: socket.socket | None = None
+        self._doors: Doors | None = None
         self._server: asyncio.Server | None = None
         self._engine: SharedEngine | None = None
         self._own: RunningApp | None = None
@@ -58,13 +60,18 @@ class EngineHost:
         self._left = asyncio.Event()
 
     async def open(self) -> None:
-        """Take the port of this run's HTTP API, and open the control port.
+        """Take the ports of this run's APIs, and open the control port.
 
         Raises:
             LaunchError: the port is taken.
         """
-        self._listener = ports.http_listener(self._options.dapr_http_port)
-        self.http_port = self._listener.getsockname()[1]
+        options = self._options
+        self._doors = take_doors(options.dapr_http_port, options.dapr_grpc_port)
+        self.http_port, self.grpc_port = self._doors.http_port, self._doors.grpc_port
+        await self.serve()
+
+    async def serve(self) -> None:
+        """Open the control port alone: no app of this run needs a sidecar."""
         self._server = await asyncio.start_server(self._accept, ports.LOOPBACK, 0, limit=LINE_LIMIT)
         self._publish()
 
@@ -72,9 +79,9 @@ class EngineHost:
 
     def sidecar(self, tokens: Tokens, reason: str, /) -> Sidecar:
         """Make the sidecar of this run's app."""
-        if self._listener is None:
+        if self._doors is None:
             raise RuntimeError("the host was not opened")
-        return self._embedded(self._options, self._listener, tokens, reason)
+        return self._embedded(self._options, self._doors, tokens, reason, None)
 
     def announce(self, app: RunningApp, /) -> None:
         """List this run's app in ``run.json``."""
@@ -105,16 +112,34 @@ class EngineHost:
             await asyncio.gather(*late, return_exceptions=True)
         if self._engine is not None:
             await self._engine.close()
-        if self._listener is not None:
-            self._listener.close()
+        if self._doors is not None:
+            self._doors.close()
         self._folder.release()
 
     # ---- those who join
 
-    def make(self, request: Start, listener: socket.socket, /) -> Sidecar:
+    @property
+    def visited(self) -> bool:
+        """Whether anybody uses what is in this process."""
+        return bool(self._guests)
+
+    async def left(self) -> None:
+        """Wait until somebody leaves."""
+        self._left.clear()
+        await self._left.wait()
+
+    def broadcast(self, line: str) -> None:
+        """Give a log line to the runs whose app it names, else to every run."""
+        named = [guest for guest, app in self._apps.items() if f"'{app.app_id}'" in line]
+        for guest in named or self._guests:
+            guest.tell(line)
+
+    def make(self, request: Start, doors: Doors, /) -> Sidecar:
         """Make the sidecar of an app of another run."""
         own = f" of app '{self._own.app_id}'" if self._own else ""
-        return self._embedded(request.options, listener, request.tokens, f"it joined the run{own}")
+        base = Path(request.base) if request.base else None
+        reason = f"it joined the run{own}" if self._doors else "shared by all apps"
+        return self._embedded(request.options, doors, request.tokens, reason, base)
 
     def arrived(self, guest: Guest, app: RunningApp, /) -> None:
         """List an app that joined."""
@@ -145,7 +170,12 @@ class EngineHost:
     # ---- parts
 
     def _embedded(
-        self, options: SidecarOptions, listener: socket.socket, tokens: Tokens, reason: str
+        self,
+        options: SidecarOptions,
+        doors: Doors,
+        tokens: Tokens,
+        reason: str,
+        base: Path | None,
     ) -> Sidecar:
         # Imported while the app's process imports the app.
         from daprflow.launcher.embedded import Embedded, SharedEngine  # noqa: PLC0415
@@ -153,7 +183,7 @@ class EngineHost:
         if self._engine is None:
             home = None if self.ephemeral else self._folder.path.resolve()
             self._engine = SharedEngine(home, self._base)
-        return Embedded(options, self._engine, listener, tokens, reason=reason)
+        return Embedded(options, self._engine, doors, tokens, reason=reason, base=base)
 
     def _publish(self) -> None:
         if self._server is None:

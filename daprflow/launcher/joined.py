@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ from daprflow.launcher.joining import (
     Reconnect,
     Refused,
     Request,
+    Said,
     Start,
     Welcome,
     notices,
@@ -36,8 +37,19 @@ CLOSE_SECONDS = 2.0
 """What the host is given beyond the grace period, to say that it closed a sidecar."""
 
 
-async def join(host: RunRecord, options: SidecarOptions, base: Path) -> "JoinedRun | None":
+async def join(
+    host: RunRecord,
+    options: SidecarOptions,
+    base: Path,
+    say: Callable[[str], None] = lambda _: None,
+) -> "JoinedRun | None":
     """Join the run that ``run.json`` names; None when it is not there any more.
+
+    Args:
+        host: the record.
+        options: of the sidecar this run wants.
+        base: the working folder.
+        say: prints a log line of a host that has no terminal.
 
     Raises:
         LaunchError: it does not take this run in.
@@ -49,15 +61,17 @@ async def join(host: RunRecord, options: SidecarOptions, base: Path) -> "JoinedR
     except OSError:
         return None
     line = Line(reader, writer, notices)
-    await line.send(Join(host.token, options.ephemeral, options.dapr_http_port))
+    wanted = (options.dapr_http_port, options.dapr_grpc_port)
+    await line.send(Join(host.token, options.ephemeral, *wanted))
     try:
         async with asyncio.timeout(WELCOME_SECONDS):
             answer = await line.receive()
     except (TimeoutError, msgspec.DecodeError):
         answer = None
     match answer:
-        case Welcome(http_port):
-            return JoinedRun(line, host.pid, http_port, _absolute(options, base))
+        case Welcome():
+            place = Place(host.pid, base, say)
+            return JoinedRun(line, place, answer, _absolute(options, base))
         case Refused(_, text, code):
             await line.close()
             raise LaunchError(text, Exit(code))
@@ -65,24 +79,35 @@ async def join(host: RunRecord, options: SidecarOptions, base: Path) -> "JoinedR
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run that joined is: the host's process, its own folder, its way to the user."""
+
+    pid: int
+    base: Path  # absolute
+    say: Callable[[str], None]
+
+
 class JoinedRun:
     """The connection to the host, for as long as this run lasts.
 
     Attributes:
         http_port: of this run's HTTP API, held by the host.
+        grpc_port: of its gRPC API, likewise.
     """
 
     def __init__(
-        self, line: Line[Notice], pid: int, http_port: int, options: SidecarOptions
+        self, line: Line[Notice], place: Place, ports: Welcome, options: SidecarOptions
     ) -> None:
-        self.http_port = http_port
+        self.http_port = ports.http_port
+        self.grpc_port = ports.grpc_port
         self._line = line
-        self._pid = pid
+        self._place = place
         self._options = options
 
     def sidecar(self, tokens: Tokens, reason: str, /) -> Sidecar:  # noqa: ARG002 - the host's counts
         """Make the sidecar of this run's app."""
-        return Joined(self._line, self._pid, self._options, tokens)
+        return Joined(self._line, self._place, self._options, tokens)
 
     def announce(self, app: RunningApp, /) -> None:
         """Leave it to the host."""
@@ -100,15 +125,14 @@ class Joined:
 
     Args:
         line: the connection on which the host said `Welcome`.
-        pid: the host.
         options: with absolute paths.
     """
 
     def __init__(
-        self, line: Line[Notice], pid: int, options: SidecarOptions, tokens: Tokens
+        self, line: Line[Notice], place: Place, options: SidecarOptions, tokens: Tokens
     ) -> None:
         self._line = line
-        self._pid = pid
+        self._place = place
         self._options = options
         self._tokens = tokens
         self._info: SidecarInfo | None = None
@@ -126,7 +150,8 @@ class Joined:
             LaunchError: a component cannot be loaded, or the host is gone.
         """
         self._listening = asyncio.create_task(self._listen())
-        await self._ask(lambda n: Start(n, _sent(app), self._options, self._tokens))
+        base = str(self._place.base)
+        await self._ask(lambda n: Start(n, _sent(app), self._options, self._tokens, base))
 
     async def connect(self) -> None:
         """Have the host wait for the app and begin to deliver.
@@ -207,6 +232,8 @@ class Joined:
                     waiting.set_exception(error)
                 elif number == 0:
                     self._lose(error)
+            case Said(text):
+                self._place.say(text)
             case Ended(text, forced=True):
                 self._finish(ForcedEnd(text))
             case Ended(text):
@@ -226,7 +253,8 @@ class Joined:
 
     def _gone(self) -> LaunchError:
         return LaunchError(
-            f"the run that had the sidecar (process {self._pid}) is gone; start this one again",
+            f"the run that had the sidecar (process {self._place.pid}) is gone; "
+            "start this one again",
             Exit.HOST_LOST,
         )
 

@@ -17,20 +17,22 @@ M = TypeVar("M")
 
 
 class Join(msgspec.Struct, frozen=True, tag="join"):
-    """The first line: proves that its sender may read ``run.json``, and asks for a port."""
+    """The first line: proves that its sender may read ``run.json``, and asks for ports."""
 
     token: str
     ephemeral: bool
     dapr_http_port: int | None = None
+    dapr_grpc_port: int | None = None
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
-    """`Sidecar.start`; every path in it is absolute."""
+    """`Sidecar.start`; every path in it is absolute, ``base`` is the working folder."""
 
     number: int
     app: AppSpec
     options: SidecarOptions
     tokens: Tokens
+    base: str = ""
 
 
 class Connect(msgspec.Struct, frozen=True, tag="connect"):
@@ -64,9 +66,10 @@ Request = Start | Connect | Pause | Reconnect | Close
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
-    """The answer to `Join`: the port of the HTTP API that the host holds for the app."""
+    """The answer to `Join`: the ports of the APIs that the host holds for the app."""
 
     http_port: int
+    grpc_port: int
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
@@ -91,7 +94,13 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     forced: bool = False
 
 
-Notice = Welcome | Done | Refused | Ended
+class Said(msgspec.Struct, frozen=True, tag="said"):
+    """A log line of the sidecars, from a host that has no terminal of its own."""
+
+    text: str
+
+
+Notice = Welcome | Done | Refused | Ended | Said
 
 
 def _plain(value: object) -> object:
@@ -142,6 +151,11 @@ class Line(Generic[M]):
         except asyncio.LimitOverrunError as error:
             raise msgspec.DecodeError(f"longer than {LINE_LIMIT} bytes") from error
         return self._decoder.decode(line)
+
+    def put(self, message: Join | Request | Notice) -> None:
+        """Say something, unless the other side has not read a lot of what was said before."""
+        if self.writer.transport.get_write_buffer_size() < LINE_LIMIT:
+            self.writer.write(_encoder.encode(message) + b"\n")
 
     async def send(self, message: Join | Request | Notice) -> None:
         """Say something; a peer that is gone is seen by `receive`."""

@@ -5,18 +5,18 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from daprflow.launcher import ports
 from daprflow.launcher.app_process import Surroundings
+from daprflow.launcher.existing import Existing, find_sidecar
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.folder import DataFolder, RunningApp, in_use, record
-from daprflow.launcher.membership import Membership, enter
+from daprflow.launcher.membership import Enter, Membership, enter
 from daprflow.launcher.options import (
     DEFAULT_APP_PORT,
-    DEFAULT_GRPC_PORT,
     DEFAULT_HTTP_PORT,
     DEFAULT_METRICS_PORT,
     RunOptions,
@@ -25,7 +25,7 @@ from daprflow.launcher.options import (
 )
 from daprflow.launcher.process import adopt_orphans, end_orphans
 from daprflow.launcher.sidecar import AppSpec, Attached, Sidecar
-from daprflow.launcher.supervisor import Plan, Supervisor, Voice
+from daprflow.launcher.supervisor import Ears, Plan, Supervisor, Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,20 @@ def _unusable(program: Path, base: Path) -> str:
 class Launch:
     """One run from its options to its exit code."""
 
-    def __init__(self, options: RunOptions, env: Mapping[str, str], voice: Voice) -> None:
+    def __init__(
+        self,
+        options: RunOptions,
+        env: Mapping[str, str],
+        voice: Voice,
+        *,
+        enter: Enter = enter,
+        ears: Ears = Ears(),  # noqa: B008 - frozen
+    ) -> None:
         self._options = options
         self._env = env
         self._voice = voice
+        self._enter = enter
+        self._ears = ears
         self._folder = DataFolder(options.sidecar.data_dir)
         self._held: list[socket.socket] = []
 
@@ -101,13 +111,24 @@ class Launch:
         Raises:
             LaunchError: something outside stands in the way.
         """
-        adopt_orphans()
         try:
-            return await self._run(choose(self._options, self._env), started)
+            chosen = choose(self._options, self._env)
+            if self._options.choice is SidecarChoice.AUTO and (found := await self._found()):
+                return await self._supervise(self._attached(found), started)
+            return await self._run(chosen, started)
         finally:
             await asyncio.to_thread(end_orphans)
             for listener in self._held:
                 listener.close()
+
+    async def _found(self) -> Existing | None:
+        """Look for a sidecar that runs for this app already; its id is the app's then."""
+        sidecar = self._options.sidecar
+        found = await find_sidecar(sidecar.app_id, self._env, self._voice.say)
+        if found is not None:
+            sidecar = replace(sidecar, app_id=found.app_id)
+            self._options = replace(self._options, sidecar=sidecar)
+        return found
 
     async def _run(self, chosen: Chosen, started: float) -> int:
         if chosen.choice is SidecarChoice.NONE:
@@ -115,7 +136,7 @@ class Launch:
         if chosen.daprd is not None:
             return await self._run_real(chosen.reason, chosen.daprd, started)
         options = self._options
-        member = await enter(self._folder, options.sidecar, options.base, self._voice.say)
+        member = await self._enter(self._folder, options.sidecar, options.base, self._voice.say)
         try:
             return await self._supervise(self._shared(member, chosen.reason), started)
         finally:
@@ -139,19 +160,23 @@ class Launch:
             started=started,
             announce=pieces.announce,
             linger=pieces.linger,
+            sidecar_first=bool(self._options.command) and pieces.around.app_port is None,
+            ears=self._ears,
         )
+        adopt_orphans()  # not before: who enters may start a process that outlives this one
         return await Supervisor(plan, self._voice).run()
 
-    def _attached(self) -> "_Pieces":
+    def _attached(self, found: Existing | None = None) -> "_Pieces":
+        """Leave the sidecar to others: one that was found, or whatever ``--sidecar none`` means."""
         options = self._options.sidecar
         named = self._env.get("DAPR_HTTP_PORT", "")
         http_port = options.dapr_http_port or (int(named) if named.isdecimal() else None)
-        listener = self._app_listener({http_port or DEFAULT_HTTP_PORT})
+        listener = self._app_listener({http_port or DEFAULT_HTTP_PORT}, found)
         around = self._surroundings(
             listener,
             Tokens(),
-            http_port=options.dapr_http_port,
-            grpc_port=options.dapr_grpc_port,
+            http_port=None if found else options.dapr_http_port,
+            grpc_port=None if found else options.dapr_grpc_port,
             foreign=True,
         )
         endpoint = self._env.get("DAPR_HTTP_ENDPOINT", "")
@@ -159,16 +184,22 @@ class Launch:
         return _Pieces(
             around,
             listener,
-            lambda: Attached(shown, options.dapr_grpc_port, endpoint),
+            lambda: Attached(shown, options.dapr_grpc_port, endpoint, found),
             lambda _: None,
         )
 
     def _shared(self, member: Membership, reason: str) -> "_Pieces":
-        listener = self._app_listener({member.http_port})
+        listener = self._app_listener({member.http_port, member.grpc_port})
         tokens = Tokens(
             self._env.get("DAPR_API_TOKEN") or None, self._env.get("APP_API_TOKEN") or None
         )
-        around = self._surroundings(listener, tokens, http_port=member.http_port)
+        around = self._surroundings(
+            listener,
+            tokens,
+            http_port=member.http_port,
+            grpc_port=member.grpc_port,
+            metrics_port=self._options.sidecar.metrics_port,
+        )
         return _Pieces(
             around,
             listener,
@@ -180,10 +211,7 @@ class Launch:
     def _real(self, reason: str, program: Path) -> "_Pieces":
         options = self._options.sidecar
         http = self._hold(ports.http_listener(options.dapr_http_port))
-        if options.dapr_grpc_port is not None:
-            grpc = self._hold(ports.listen(options.dapr_grpc_port, flag="--dapr-grpc-port"))
-        else:
-            grpc = self._hold(ports.listen_from(DEFAULT_GRPC_PORT))
+        grpc = self._hold(ports.grpc_listener(options.dapr_grpc_port))
         metrics = self._hold(ports.listen_from(DEFAULT_METRICS_PORT))
         taken = [s.getsockname()[1] for s in (http, grpc, metrics)]
         listener = self._app_listener(set(taken))
@@ -208,7 +236,7 @@ class Launch:
             lambda app: self._folder.publish(record(_running(app, taken[0], around))),
         )
 
-    def _app_listener(self, avoid: set[int]) -> socket.socket | None:
+    def _app_listener(self, avoid: set[int], found: Existing | None = None) -> socket.socket | None:
         """Take the port of a target of ours; a command's port must be free for it."""
         options = self._options.sidecar
         host = options.app_channel_address
@@ -218,6 +246,8 @@ class Launch:
             return None
         if options.app_port is not None:
             return self._hold(ports.listen(options.app_port, host=host, flag="--app-port"))
+        if found is not None and found.app_port is not None:
+            return self._hold(ports.listen(found.app_port, host=host, flag="APP_PORT"))
         return self._hold(ports.listen_from(DEFAULT_APP_PORT, host=host, avoid=avoid))
 
     def _hold(self, listener: socket.socket) -> socket.socket:
@@ -265,4 +295,5 @@ class _Pieces:
 
 
 def _running(app: AppSpec, http_port: int, around: Surroundings) -> RunningApp:
-    return RunningApp(app.app_id, http_port, around.app_port, around.tokens.api)
+    tokens = around.tokens
+    return RunningApp(app.app_id, http_port, around.app_port, tokens.api, around.grpc_port)

@@ -1,7 +1,7 @@
 """A run's part in its data folder: the first run hosts the engine, those after it join."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -22,9 +22,11 @@ class Membership(Protocol):
 
     Attributes:
         http_port: of this run's HTTP API; held from now on.
+        grpc_port: of its gRPC API, likewise.
     """
 
     http_port: int
+    grpc_port: int
 
     def sidecar(self, tokens: Tokens, reason: str, /) -> Sidecar:
         """Make the sidecar of this run's app."""
@@ -41,6 +43,10 @@ class Membership(Protocol):
     async def close(self) -> None:
         """Give everything back, the lock as well."""
         ...
+
+
+Enter = Callable[[DataFolder, SidecarOptions, Path, Callable[[str], None]], Awaitable[Membership]]
+"""How a run comes to its part: `enter`, or `daprflow.launcher.hub.enter_hub`."""
 
 
 async def enter(

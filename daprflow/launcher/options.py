@@ -28,7 +28,8 @@ class SidecarOptions:
     Attributes:
         app_id: None takes it from the app, or from the working folder's name for a command.
         dapr_http_port: None takes 3500 or the next free one.
-        dapr_grpc_port: for a real runtime only.
+        dapr_grpc_port: None takes 50001 or the next free one.
+        metrics_port: the app is told of it.
         max_body_size: bytes; negative means no limit.
         grace: seconds from a stop signal to the end.
         data_dir: where ``.daprflow`` lies or is made.
@@ -43,6 +44,7 @@ class SidecarOptions:
     app_max_concurrency: int = -1
     dapr_http_port: int | None = None
     dapr_grpc_port: int | None = None
+    metrics_port: int | None = None
     resources_path: tuple[Path, ...] = ()
     config: tuple[Path, ...] = ()
     log_level: str = "info"
@@ -68,6 +70,7 @@ class RunOptions:
         start_timeout: seconds the app has to open its port.
         runtime_path: where a real runtime is installed; None looks at ``DAPR_RUNTIME_PATH``, then
             at ``~``.
+        resources_beside: see `resource_home`; None is the working folder.
     """
 
     base: Path
@@ -78,6 +81,12 @@ class RunOptions:
     reload: bool = False
     start_timeout: float = 60.0
     runtime_path: Path | None = None
+    resources_beside: Path | None = None
+
+    @property
+    def resource_home(self) -> Path:
+        """The folder whose ``resources/`` or ``components/`` a command has that names none."""
+        return self.resources_beside or self.base
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daprflow.launcher.exits import Exit, LaunchError
-from daprflow.launcher.options import DEFAULT_HTTP_PORT
+from daprflow.launcher.options import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
 from daprflow.launcher.reservations import is_reserved
 
 LOOPBACK = "127.0.0.1"
@@ -67,6 +67,13 @@ def listen_from(first: int, *, host: str = LOOPBACK, avoid: Collection[int] = ()
     raise LaunchError(f"no free port below {end}", Exit.PORT_TAKEN)
 
 
+def free_port(first: int) -> int:
+    """Return ``first`` or the next free port, for something that takes it later, if at all."""
+    with listen_from(first) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
 def _about_port(error: OSError, host: str) -> None:
     """Raise unless another port may do better."""
     if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
@@ -86,6 +93,17 @@ def http_listener(wanted: int | None) -> socket.socket:
     if wanted is not None:
         return listen(wanted, flag="--dapr-http-port")
     return listen_from(DEFAULT_HTTP_PORT)
+
+
+def grpc_listener(wanted: int | None) -> socket.socket:
+    """Take the port of a sidecar's gRPC API, on loopback: the wanted one, else 50001 or the next.
+
+    Raises:
+        LaunchError: it is taken.
+    """
+    if wanted is not None:
+        return listen(wanted, flag="--dapr-grpc-port")
+    return listen_from(DEFAULT_GRPC_PORT)
 
 
 def require_free(port: int, *, host: str = LOOPBACK, flag: str) -> None:

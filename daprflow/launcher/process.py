@@ -15,6 +15,9 @@ from pathlib import Path
 from daprflow.launcher import guard
 from daprflow.launcher.guard import FORWARDED, LINUX, PR_SET_CHILD_SUBREAPER, descendants, prctl
 
+START_LOOKS, LOOK_PAUSE = 100, 0.01
+"""How often, and how far apart, to look for a command that its guard is about to start."""
+
 
 class GuardedProcess:
     """A command running under `daprflow.launcher.guard`.
@@ -65,6 +68,16 @@ class GuardedProcess:
     def pid(self) -> int:
         """The guard's process id, which is also the id of the session of everything below."""
         return self._process.pid
+
+    async def command_pid(self) -> int:
+        """Return the command's own process id, where the system tells; else the guard's."""
+        for _ in range(START_LOOKS):
+            if not LINUX or self.status is not None:
+                break
+            if below := descendants(self.pid):
+                return below[0]
+            await asyncio.sleep(LOOK_PAUSE)
+        return self.pid
 
     @property
     def status(self) -> int | None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from daprflow.launcher.existing import Existing
 from daprflow.launcher.exits import LaunchError
 from daprflow.launcher.report import Cron, HandlerRow
 
@@ -83,15 +84,25 @@ class Attached:
 
     Args:
         http_port: of the one on this machine; None where ``endpoint`` names one elsewhere.
+        found: the one that was started for this app; None where ``--sidecar none`` says so.
     """
 
-    def __init__(self, http_port: int | None, grpc_port: int | None, endpoint: str = "") -> None:
+    def __init__(
+        self,
+        http_port: int | None,
+        grpc_port: int | None,
+        endpoint: str = "",
+        found: Existing | None = None,
+    ) -> None:
         self.http_port = http_port
         self.grpc_port = grpc_port
         self.endpoint = endpoint
+        self.found = found
+        self._app: AppSpec | None = None
 
     async def start(self, app: AppSpec, /) -> None:
         """Have nothing to start."""
+        self._app = app
 
     async def connect(self) -> None:
         """Leave connecting to whoever runs the sidecar."""
@@ -104,6 +115,15 @@ class Attached:
 
     def info(self) -> SidecarInfo:
         """Say that none was started."""
+        if self.found is not None and self._app is not None:
+            return SidecarInfo(
+                "started by others",
+                "DAPR_HTTP_PORT names it, and it answers",
+                self.found.http_port,
+                self.found.grpc_port,
+                data="as its resources say",
+                notes=_doubts(self.found, self._app),
+            )
         return SidecarInfo(
             "no sidecar",
             "--sidecar none",
@@ -119,3 +139,24 @@ class Attached:
 
     async def close(self, grace: float, /) -> None:
         """Leave it running."""
+
+
+def _doubts(found: Existing, app: AppSpec) -> tuple[str, ...]:
+    """Return what such a sidecar cannot know of its app."""
+    notes = []
+    if found.app_port is None and app.app_port is not None:
+        notes.append(
+            "that sidecar calls no app, because nobody told it a port; "
+            f"start it with --app-port {app.app_port}"
+        )
+    elif found.app_port != app.app_port:
+        notes.append(
+            f"that sidecar calls port {found.app_port}, and the app listens on {app.app_port}; "
+            "give --app-port to 'dapr run' alone"
+        )
+    notes.extend(
+        f"schedule '{cron.name}' does not run: that sidecar needs a component "
+        f"'{cron.name}' of type bindings.cron"
+        for cron in app.crons
+    )
+    return tuple(notes)

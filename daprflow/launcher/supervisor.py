@@ -45,6 +45,21 @@ class Voice(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who hears more of a run than its `Voice` says.
+
+    Attributes:
+        output: takes each line that the app prints; None leaves the app our own streams.
+        sidecar_up: told once the sidecar answers calls; the app may not yet.
+        app_up: told the app's process id, before the banner.
+    """
+
+    output: Callable[[str], None] | None = None
+    sidecar_up: Callable[[AppSpec, SidecarInfo], None] = lambda _app, _info: None
+    app_up: Callable[[int], None] = lambda _pid: None
+
+
 class _Next(Enum):
     RELOAD = "reload"
 
@@ -61,6 +76,7 @@ class Plan:
         started: when the user pressed return, on `time.monotonic`.
         announce: told what the app is, once its sidecar answers.
         linger: returns when nobody else needs this process any more.
+        sidecar_first: the app listens nowhere, so that it may find its sidecar up from the start.
     """
 
     options: RunOptions
@@ -70,6 +86,8 @@ class Plan:
     started: float
     announce: Callable[[AppSpec], None]
     linger: Callable[[], Coroutine[Any, Any, None]]
+    sidecar_first: bool = False
+    ears: Ears = Ears()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +121,7 @@ class Supervisor:
         self._signal = signal.SIGTERM
         self._made: Sidecar | None = None
         self._sidecar_up = False
+        self._introduced = False
         self._app_id: str | None = None
 
     @property
@@ -120,6 +139,8 @@ class Supervisor:
 
     async def _run_all(self) -> int:
         """Run one process of the app after the other; return the status of the last."""
+        if self._plan.sidecar_first and (code := await self._raise_sidecar()) is not None:
+            return code
         async with self._changes() as changed:
             while True:
                 changed.clear()
@@ -144,7 +165,8 @@ class Supervisor:
     # ---- one process of the app
 
     async def _run_once(self, changed: asyncio.Event) -> int | _Next:
-        app = AppProcess(self._options, self._plan.around, self._plan.listener)
+        plan = self._plan
+        app = AppProcess(self._options, plan.around, plan.listener, plan.ears.output)
         run = asyncio.create_task
         generation = _Generation(
             app,
@@ -187,19 +209,46 @@ class Supervisor:
         description = await self._describe(app)
         spec = self._spec(description)
         self._settle_id(spec.app_id)
-        if not self._sidecar_up:
-            await self._sidecar.start(spec)
-            self._sidecar_up = True
-            self._plan.announce(spec)
+        if not self._introduced:
+            await self._start_sidecar(spec)
+            self._introduced = True
             await self._within(self._sidecar.connect(), spec)
             if self._options.target is not None:
                 await app.serving()
+            self._plan.ears.app_up(await app.app_pid())
             info = self._sidecar.info()
             seconds = time.monotonic() - self._plan.started
             self._voice.ready(spec, info, seconds)
         else:
             await self._within(self._sidecar.reconnect(spec), spec)
             self._voice.say(f"reloaded in {time.monotonic() - started:.1f} s")
+
+    async def _start_sidecar(self, spec: AppSpec) -> None:
+        if self._sidecar_up:
+            return
+        await self._sidecar.start(spec)
+        self._sidecar_up = True
+        self._plan.announce(spec)
+        self._plan.ears.sidecar_up(spec, self._sidecar.info())
+
+    async def _raise_sidecar(self) -> int | None:
+        """Start the sidecar before the app's first process; return an exit code if that fails."""
+        spec = self._spec(AppFrozen(app_id="", folder=str(self._options.resource_home)))
+        starting = asyncio.create_task(self._start_sidecar(spec))
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (starting, stopping):
+            task.cancel()
+        result, _ = await asyncio.gather(starting, stopping, return_exceptions=True)
+        if result is None:
+            return None
+        await self._sidecar.close(0.0)
+        if isinstance(result, asyncio.CancelledError):
+            return SIGNALLED + self._signal
+        if isinstance(result, LaunchError):
+            self._voice.warn(str(result))
+            return result.code
+        raise result
 
     async def _within(self, connecting: Coroutine[Any, Any, None], spec: AppSpec) -> None:
         seconds = self._options.start_timeout
@@ -215,7 +264,7 @@ class Supervisor:
 
     async def _describe(self, app: AppProcess) -> AppFrozen:
         if self._options.target is None:
-            return AppFrozen(app_id="", folder=str(self._options.base))
+            return AppFrozen(app_id="", folder=str(self._options.resource_home))
         return await app.frozen()
 
     def _settle_id(self, app_id: str) -> None:

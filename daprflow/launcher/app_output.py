@@ -1,0 +1,49 @@
+"""What an app prints, line by line, for a run that marks it as the app's."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+LONGEST = 64 * 1024
+"""Bytes of a line that is printed whole; a longer one is cut in pieces."""
+
+
+class AppOutput:
+    """A pipe that an app prints into; `relay` hands its lines on until everybody closed it.
+
+    Args:
+        put: takes one line, without its end.
+
+    Attributes:
+        writing: the app's end; `handed_over` closes our copy of it.
+    """
+
+    def __init__(self, put: Callable[[str], None]) -> None:
+        self._put = put
+        self._reading, self.writing = os.pipe()
+
+    def handed_over(self) -> None:
+        """Close our copy of the app's end, so that `relay` sees the end."""
+        os.close(self.writing)
+
+    async def relay(self) -> None:
+        """Hand every line on until the app and all it started are gone."""
+        reader = asyncio.StreamReader(limit=LONGEST)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self._reading, "rb")
+        )
+        try:
+            while line := await _line(reader):
+                self._put(line.decode(errors="replace").rstrip("\r\n"))
+        finally:
+            transport.close()
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """Return the next line, a piece of one that is too long, and nothing at the end."""
+    try:
+        return await reader.readuntil()
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    except asyncio.LimitOverrunError as error:
+        return await reader.readexactly(error.consumed)
