@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-from benchmarks import calls, delivery, imports, pending, publish, run, state
+from benchmarks import calls, delivery, imports, pending, publish, run, state, unary_grpc
 from benchmarks.processes import LOAD_CORE, ROOT, SERVER_CORE, BenchmarkError, load_agent
 from benchmarks.table import Figure, Section, show
 
@@ -43,6 +43,10 @@ def _imports(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return imports.measure(rounds=5 if quick else 15)
 
 
+def _grpc(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    return unary_grpc.measure(rounds=6 if quick else 20, seconds=0.4)
+
+
 SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "delivery": _delivery,
     "publish": _publish,
@@ -51,6 +55,7 @@ SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "calls": _calls,
     "run": _run,
     "imports": _imports,
+    "grpc": _grpc,
 }
 
 
