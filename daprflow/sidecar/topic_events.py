@@ -1,4 +1,4 @@
-"""Events of a topic as gRPC apps and streaming subscriptions get them."""
+"""Events of a topic as gRPC apps and streaming subscriptions get them, and their verdicts."""
 
 import binascii
 from collections.abc import Mapping
@@ -7,10 +7,11 @@ from typing import Any, Final
 import msgspec
 
 from daprflow.protocol import messages
-from daprflow.protocol.envelopes import OCTET_STREAM, media_type
+from daprflow.protocol.deliveries import Status
+from daprflow.protocol.envelopes import media_type
 from daprflow.protocol.gojson import GoJsonError, normalise
 from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON
-from daprflow.sidecar.app.postman import Reading, TopicEntry
+from daprflow.sidecar.app.postman import SUCCESS, Reading, TopicEntry, Verdict
 from daprflow.sidecar.components.base import Message
 
 _TRACE_FIELDS: Final = ("traceid", "traceparent", "tracestate")
@@ -18,6 +19,11 @@ _NOT_EXTENSIONS: Final = frozenset(
     {"id", "source", "datacontenttype", "type", "specversion", "data", "data_base64"}
 )
 _NULL: Final = b"null"
+_VERDICTS: Mapping[int, Verdict] = {
+    messages.TopicEventResponse.SUCCESS: SUCCESS,
+    messages.TopicEventResponse.RETRY: Verdict(Status.RETRY, "the app answered RETRY"),
+    messages.TopicEventResponse.DROP: Verdict(Status.DROP, "the app answered DROP"),
+}
 
 _attributes = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _any = msgspec.json.Decoder()
@@ -63,8 +69,16 @@ def topic_event(
     return made
 
 
+def verdict_of(status: int) -> Verdict:
+    """Return what a status means; none is a success, and an unknown one means "again"."""
+    unknown = Verdict(Status.RETRY, f"the app answered the unknown status {status}")
+    return _VERDICTS.get(status, unknown)
+
+
 def bulk_entry(entry: TopicEntry, *, raw: bool) -> messages.TopicEventBulkRequestEntry:
-    """Return one event of a batch; as in the real runtime it loses what is in ``data_base64``.
+    """Return one event of a batch.
+
+    As in the real runtime it has no content type, and loses what is in ``data_base64``.
 
     Args:
         entry: the event, with the batch's id for it.
@@ -74,11 +88,7 @@ def bulk_entry(entry: TopicEntry, *, raw: bool) -> messages.TopicEventBulkReques
         BadEnvelope: text is no string.
     """
     message = entry.message
-    made = messages.TopicEventBulkRequestEntry(
-        entry_id=entry.id,
-        content_type=OCTET_STREAM if raw else CLOUDEVENTS_JSON,
-        metadata=message.metadata,
-    )
+    made = messages.TopicEventBulkRequestEntry(entry_id=entry.id, metadata=message.metadata)
     if raw:
         made.bytes = message.data
         return made

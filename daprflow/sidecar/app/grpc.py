@@ -12,9 +12,11 @@ from daprflow.protocol.grpc_codes import Code
 from daprflow.protocol.http import JSON, StreamedRequest, StreamedResponse
 from daprflow.sidecar.app import grpc_invoke
 from daprflow.sidecar.app.base import BINDING_TIMEOUT, BindingReply, InputAddress, NotTaken
-from daprflow.sidecar.app.postman import Postman
+from daprflow.sidecar.app.grpc_documents import read_subscriptions
+from daprflow.sidecar.app.grpc_postman import GrpcPostman
+from daprflow.sidecar.app.postman import NO_TRACE
 from daprflow.sidecar.channel.base import AppUnreachable
-from daprflow.sidecar.channel.grpc import CALLBACKS, GrpcChannel
+from daprflow.sidecar.channel.grpc import ALPHA_CALLBACKS, CALLBACKS, GrpcChannel
 from daprflow.sidecar.channel.rpc import RpcFailed
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import BindingMessage
@@ -25,7 +27,7 @@ from daprflow.sidecar.resiliency.backoff import Backoff
 
 logger = logging.getLogger(__name__)
 
-ALPHA_CALLBACKS = "/dapr.proto.runtime.v1.AppCallbackAlpha/"
+_UNTRACED = (("traceparent", NO_TRACE),)
 
 
 class GrpcApp:
@@ -72,14 +74,13 @@ class GrpcApp:
         self, app_id: str, clock: Clock, backoff: Backoff
     ) -> tuple[Subscription, ...] | None:
         """Ask ``ListTopicSubscriptions``."""
-        del app_id, clock, backoff
-        return ()
+        return await read_subscriptions(self._channel, app_id, clock, backoff)
 
     # ---- events ---------------------------------------------------------------------------------
 
-    def postman(self, pubsub: str, topic: str, *, raw: bool) -> Postman:
+    def postman(self, pubsub: str, topic: str, *, raw: bool) -> GrpcPostman:
         """Return what delivers the events of one subscription."""
-        raise NotImplementedError
+        return GrpcPostman(self._channel, pubsub, topic, raw=raw)
 
     async def takes_binding(self, binding: InputAddress) -> bool:
         """Look for the binding in ``ListInputBindings``; an error means no."""
@@ -111,7 +112,7 @@ class GrpcApp:
         )
         rpc = f"{CALLBACKS}OnBindingEvent"
         try:
-            answer = await self._channel.call(rpc, event, messages.BindingEventResponse)
+            answer = await self._channel.call(rpc, event, messages.BindingEventResponse, _UNTRACED)
         except RpcFailed as failed:
             reason = f"the app answered OnBindingEvent with {failed}"
             return BindingReply(failed.code, taken=False, settled=False, reason=reason)

@@ -39,7 +39,7 @@ async def invoke_over_http(channel: GrpcChannel, request: StreamedRequest) -> St
     """Call a method of the app for a caller over HTTP, whose body is collected first.
 
     As in the real runtime an error is answered with the HTTP status of its code, and with the
-    status in JSON as the body.
+    status in JSON as the body; to a policy of the caller that is no failure.
     """
     body = b"".join([chunk async for chunk in request.chunks])
     path, _, query = request.target.partition("?")
@@ -87,7 +87,7 @@ def status_in_json(failed: RpcFailed) -> bytes:
 
 
 def _response(status: int, headers: Headers, body: bytes) -> StreamedResponse:
-    return StreamedResponse(status, headers, _once(body), _nothing)
+    return StreamedResponse(status, headers, _once(body), _nothing, final=True)
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

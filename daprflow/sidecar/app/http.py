@@ -18,7 +18,8 @@ from daprflow.protocol.http import (
 )
 from daprflow.sidecar.app.base import BINDING_TIMEOUT, BindingReply, InputAddress, NotTaken
 from daprflow.sidecar.app.http_documents import read_config, read_subscriptions
-from daprflow.sidecar.app.http_postman import NO_TRACE, HttpPostman
+from daprflow.sidecar.app.http_postman import HttpPostman
+from daprflow.sidecar.app.postman import NO_TRACE
 from daprflow.sidecar.channel.base import AppChannel, AppUnreachable
 from daprflow.sidecar.channel.piped import PipedChannel
 from daprflow.sidecar.clock import Clock

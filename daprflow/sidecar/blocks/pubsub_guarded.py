@@ -34,6 +34,10 @@ class _FailedEntries(Exception):  # noqa: N818 - named for what happened
     """Entries of a batch failed; ``matching`` does not apply to them."""
 
 
+class _FailedBatch(StatusFailure):
+    """A batch failed as a whole, with a status."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Left:
     """An entry that has not gone through, and what its last attempt came to."""
@@ -144,7 +148,7 @@ class GuardedBulk(BulkSubscription):
             for one in left.values():
                 if not one.entry.waiting.verdict.done():
                     one.entry.waiting.verdict.set_exception(Undelivered(str(error)))
-        except _FailedEntries:
+        except (_FailedEntries, _FailedBatch):
             for one in left.values():
                 answer(one.entry.waiting, one.verdict)
         except (Refused, TimedOut) as error:
@@ -168,5 +172,7 @@ class GuardedBulk(BulkSubscription):
             else:
                 del left[entry.id]
                 answer(entry.waiting, verdict)
+        if left and verdicts[""].code:
+            raise _FailedBatch(verdicts[""].code)
         if left:
             raise _FailedEntries(f"{len(left)} of {len(entries)} entries failed")

@@ -15,6 +15,7 @@ from daprflow.sidecar.channel.tls_relay import TlsRelay
 
 CONNECT_TIMEOUT = 5.0
 CALLBACKS = "/dapr.proto.runtime.v1.AppCallback/"
+ALPHA_CALLBACKS = "/dapr.proto.runtime.v1.AppCallbackAlpha/"
 _HEALTH = "/dapr.proto.runtime.v1.AppCallbackHealthCheck/HealthCheck"
 _METADATA_LIMIT = 4 * 1024 * 1024
 _PING = 360_000
@@ -60,20 +61,21 @@ class GrpcChannel:
         self._connecting: asyncio.Lock | None = None
         self._closed = False
 
-    async def call(self, rpc: str, request: Message, answer: type[M]) -> M:
+    async def call(self, rpc: str, request: Message, answer: type[M], metadata: Metadata = ()) -> M:
         """Make a call and return the answer.
 
         Args:
             rpc: name of the method with its service: ``/service/Method``.
             request: what is sent.
             answer: the type of what comes back.
+            metadata: goes along; the token is added.
 
         Raises:
             RpcFailed: the app answered with an error.
             AppAway: the app does not listen.
             AppUnreachable: no sound answer came.
         """
-        return (await self.exchange(rpc, request, answer)).message
+        return (await self.exchange(rpc, request, answer, metadata)).message
 
     async def exchange(
         self, rpc: str, request: Message, answer: type[M], metadata: Metadata = ()

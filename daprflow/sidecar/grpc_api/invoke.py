@@ -10,7 +10,7 @@ from daprflow.protocol.grpc_codes import Code, code_of_answer
 from daprflow.protocol.http import Headers, StreamedRequest
 from daprflow.protocol.http_phrases import phrase_of
 from daprflow.sidecar.app import grpc_invoke
-from daprflow.sidecar.app.http_postman import NO_TRACE
+from daprflow.sidecar.app.postman import NO_TRACE
 from daprflow.sidecar.app.rpc_metadata import metadata_of
 from daprflow.sidecar.blocks.invocation import UnknownApp, called_app
 from daprflow.sidecar.channel.base import AppUnreachable

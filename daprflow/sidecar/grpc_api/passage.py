@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daprflow.protocol.grpc_codes import Code
-from daprflow.sidecar.app.http_postman import NO_TRACE
+from daprflow.sidecar.app.postman import NO_TRACE
 from daprflow.sidecar.blocks.invocation import UnknownApp
 from daprflow.sidecar.channel.rpc import Metadata
 from daprflow.sidecar.grpc_api.status import STATUS_CODES, Failure

@@ -7,26 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from daprflow.protocol import faults, messages
 from daprflow.protocol.deliveries import Status
-from daprflow.sidecar.app.postman import SUCCESS, Reading, TopicEntry, Verdict
+from daprflow.sidecar.app.postman import Reading, TopicEntry, Verdict
 from daprflow.sidecar.channel.base import AppAway
 from daprflow.sidecar.components.base import Message
-from daprflow.sidecar.topic_events import BadEnvelope, topic_event
+from daprflow.sidecar.topic_events import BadEnvelope, topic_event, verdict_of
 
 logger = logging.getLogger(__name__)
 
 CLOSED = "stream closed"
-
-_VERDICTS: Mapping[int, Verdict] = {
-    messages.TopicEventResponse.SUCCESS: SUCCESS,
-    messages.TopicEventResponse.RETRY: Verdict(Status.RETRY, "the client answered RETRY"),
-    messages.TopicEventResponse.DROP: Verdict(Status.DROP, "the client answered DROP"),
-}
-
-
-def verdict_of(status: int) -> Verdict:
-    """Return what a status means; an unknown one means "again"."""
-    unknown = Verdict(Status.RETRY, f"the client answered the unknown status {status}")
-    return _VERDICTS.get(status, unknown)
 
 
 class _Sent:

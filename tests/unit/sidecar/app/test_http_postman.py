@@ -4,7 +4,8 @@ import pytest
 
 from daprflow.protocol.deliveries import Status
 from daprflow.protocol.http import HttpResponse
-from daprflow.sidecar.app.http_postman import NO_TRACE, HeaderMaker, judge, judge_bulk
+from daprflow.sidecar.app.http_postman import HeaderMaker, judge, judge_bulk
+from daprflow.sidecar.app.postman import NO_TRACE
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
