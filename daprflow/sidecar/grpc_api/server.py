@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from daprflow.protocol.grpc_codes import Code
+from daprflow.sidecar.grpc_api.access import MethodAccess
+from daprflow.sidecar.grpc_api.baggage import problem_of, sent_baggage
+from daprflow.sidecar.grpc_api.call import SERVICE
 from daprflow.sidecar.grpc_api.guard import Guard
 from daprflow.sidecar.grpc_api.limits import server_options
-from daprflow.sidecar.grpc_api.methods import METHODS, SERVICE
+from daprflow.sidecar.grpc_api.methods import METHODS
 from daprflow.sidecar.grpc_api.proxy import Proxy
+from daprflow.sidecar.grpc_api.reflection import METHODS as REFLECTION
 from daprflow.sidecar.grpc_api.serving import abort, rpc_handler
 from daprflow.sidecar.grpc_api.status import STATUS_CODES, Failure
 
@@ -42,13 +46,13 @@ class GrpcServer:
             OSError: the port is taken.
         """
         server = grpc.aio.server(options=server_options(self._runtime.options))
+        self._server = server
         server.add_generic_rpc_handlers((_Router(self._runtime),))
         try:
             taken = server.add_insecure_port(f"{LOOPBACK}:{port}")
         except RuntimeError as error:
             raise OSError(f"cannot listen on {LOOPBACK}:{port} for gRPC") from error
         await server.start()
-        self._server = server
         return taken
 
     async def stop(self, grace: float) -> None:
@@ -59,27 +63,31 @@ class GrpcServer:
 
 
 class _Router(grpc.GenericRpcHandler):
-    """Finds what answers a call: one lookup, after the token was checked."""
+    """Finds what answers a call: one lookup, after access was checked."""
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
-        self._guard = Guard(runtime.options.api_token)
+        access = MethodAccess(runtime.resources.configuration)
+        self._guard = Guard(runtime.options.api_token, access)
         self._proxy = Proxy(runtime)
+        methods = {**REFLECTION, **{SERVICE + name: method for name, method in METHODS.items()}}
         self._methods = {
-            f"{SERVICE}{name}": rpc_handler(name, method, runtime)
-            for name, method in METHODS.items()
+            path: rpc_handler(path, method, runtime) for path, method in methods.items()
         }
 
     def service(self, handler_call_details: Any) -> Any:
         """Return the handler of a call, by its method and metadata."""
+        method: str = handler_call_details.method
         metadata = handler_call_details.invocation_metadata
-        refused = self._guard.refusal(metadata)
+        refused = self._guard.refusal(method, metadata)
         if refused is not None:
             return _refusing(refused)
         if not self._runtime.health.outbound_ready:
             text = "dapr outbound is not ready"
             return _refusing(Failure(STATUS_CODES[Code.UNAVAILABLE], text))
-        method: str = handler_call_details.method
+        if (baggage := sent_baggage(metadata)) and (problem := problem_of(baggage)):
+            text = f"invalid baggage header: {problem}"
+            return _refusing(Failure(STATUS_CODES[Code.INVALID_ARGUMENT], text))
         known = self._methods.get(method)
         return known if known is not None else self._proxy.handler(method, metadata)
 
