@@ -55,12 +55,17 @@ class StreamedRequest:
 
 @dataclass(frozen=True, slots=True)
 class StreamedResponse:
-    """One response whose body arrives in pieces; ``close`` gives up the rest."""
+    """One response whose body arrives in pieces; ``close`` gives up the rest.
+
+    Attributes:
+        final: whether no policy takes it for a failure, whatever its status.
+    """
 
     status: int
     headers: Headers
     chunks: AsyncIterator[bytes]
     close: Callable[[], Awaitable[None]]
+    final: bool = False
 
 
 class Exchange(Protocol):

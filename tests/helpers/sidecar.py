@@ -9,6 +9,7 @@ import yaml
 
 from daprflow.protocol.http import Exchange
 from daprflow.protocol.resources import ComponentResource, MetadataItem
+from daprflow.sidecar.app.base import App
 from daprflow.sidecar.app.connect import make_app
 from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.channel.base import AppChannel
@@ -119,25 +120,23 @@ async def in_process_sidecar(
     data_dir: Path | None = None,
     options: RuntimeOptions | None = None,
     channel: AppChannel | None = None,
+    called: App | None = None,
     connect: bool = True,
     files: Resources | None = None,
 ) -> AsyncIterator[InProcessSidecar]:
-    """Start a sidecar in process for ``app``, or for whatever is behind ``channel``.
+    """Start a sidecar in process for ``app``, for whatever is behind ``channel``, or ``called``.
 
     Where ``files`` are given they count, and ``components`` do not.
     With ``connect`` false it is left to the test to connect it with the app.
     """
     clock = clock or VirtualClock()
     engine = Engine(clock, data_dir, root)
-    options = options or RuntimeOptions("app1", app_port=1 if app or channel else None)
+    options = options or RuntimeOptions("app1", app_port=1 if app or channel or called else None)
     if app is not None:
         channel = AsgiChannel(app, app_token=options.app_token)
-    runtime = Runtime(
-        engine,
-        options,
-        files or resources(components),
-        None if channel is None else HttpApp(channel),
-    )
+    if channel is not None:
+        called = HttpApp(channel)
+    runtime = Runtime(engine, options, files or resources(components), called)
     try:
         await runtime.open()
         if connect:

@@ -136,7 +136,7 @@ class GuardedCall:
             if failure is not None or self._streaming:
                 raise LastingFailure(str(fault)) from (failure or fault)
             raise
-        if _OK <= response.status < _BAD_REQUEST:
+        if response.final or _OK <= response.status < _BAD_REQUEST:
             self._answering = True
             await self._ways.stream(response)
         elif self._streaming:
