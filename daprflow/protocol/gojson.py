@@ -7,9 +7,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from daprflow.protocol.gofields import fit
-from daprflow.protocol.goscan import explain, first_value
+from daprflow.protocol.goscan import explain, explain_whole, first_value
 
-__all__ = ["GoJsonError", "canonical", "decode_go", "encode_go", "format_float", "normalise"]
+__all__ = [
+    "GoJsonError",
+    "canonical",
+    "decode_go",
+    "encode_go",
+    "format_float",
+    "normalise",
+    "normalise_whole",
+]
 
 T = TypeVar("T")
 
@@ -66,6 +74,21 @@ def normalise(raw: bytes | msgspec.Raw, field: str = "") -> bytes:
         raise GoJsonError(
             f"json: cannot unmarshal number {_too_large(text)} into Go {place} of type float64"
         ) from None
+
+
+def normalise_whole(raw: bytes) -> bytes:
+    """As `normalise`, where Go takes one whole document: what follows the value is an error.
+
+    Raises:
+        GoJsonError: it is not JSON, or has a number that is no float64.
+    """
+    try:
+        _plain.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        reason = explain_whole(raw)
+        if reason is not None:
+            raise GoJsonError(reason) from None
+    return normalise(raw)
 
 
 def canonical(raw: bytes | msgspec.Raw) -> bytes:

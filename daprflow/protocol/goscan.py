@@ -29,6 +29,22 @@ def explain(document: bytes) -> str | None:
     return None
 
 
+def explain_whole(document: bytes) -> str | None:
+    """Return the error that Go's ``Unmarshal`` gives for ``document``, None when it takes it.
+
+    Unlike the stream decoder it wants one value and nothing after it.
+    """
+    scanner = _Scanner(document + b" ")  # what ends too early is looked at as if a space followed
+    scanner.skip_space()
+    try:
+        scanner.value()
+        scanner.skip_space()
+        rest = scanner.peek()
+    except _RefusedError as refused:
+        return "unexpected end of JSON input" if str(refused) == _END else str(refused)
+    return None if rest is None else str(_refuse(rest, "after top-level value"))
+
+
 def first_value(document: bytes) -> bytes:
     """Return the first value of a document that `explain` takes, without what follows it."""
     scanner = _Scanner(document)
@@ -92,7 +108,8 @@ class _Scanner:
     def _push(self, stack: list[int], closing: str) -> None:
         stack.append(ord(closing))
         if len(stack) > _MAX_DEPTH:
-            raise _RefusedError("exceeded max depth")
+            opening = "[" if closing == "]" else "{"
+            raise _RefusedError(f"invalid character '{opening}' exceeded max depth")
 
     def _key(self, byte: int) -> int:
         """Scan a key and its colon; returns the first byte of the value."""

@@ -1,4 +1,4 @@
-"""The configuration building block: stores by name, subscriptions, and calls on the app."""
+"""The configuration building block: stores by name, subscriptions of the app and of streams."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from daprflow.protocol import faults
 from daprflow.protocol.configuration import ConfigurationEvent, ConfigurationItem
 from daprflow.protocol.gojson import encode_go
 from daprflow.sidecar.app.base import NotTaken
+from daprflow.sidecar.blocks.configuration_updates import ConfigurationUpdates
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.components.base import (
     ComponentError,
@@ -31,12 +32,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Subscription:
-    """One subscription; ``turn`` keeps its calls on the app in order."""
+    """One subscription; ``turn`` keeps its calls on the app in order.
+
+    With ``updates`` it belongs to a reader, and the app is told nothing.
+    """
 
     id: str
     store: str
     keys: Sequence[str]
     metadata: Mapping[str, str]
+    updates: ConfigurationUpdates | None = None
     stop: Callable[[], Awaitable[None]] | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -44,8 +49,8 @@ class _Subscription:
 class ConfigurationBlock:
     """The configuration stores that one app sees, and what it subscribed to.
 
-    A subscription is tied neither to the call that made it nor to the app's process: it ends with
-    ``unsubscribe`` or with this sidecar.
+    The app's subscription is tied neither to the call that made it nor to the app's process: it
+    ends with ``unsubscribe`` or with this sidecar. A reader's ends with `end_updates`, too.
     """
 
     def __init__(self, runtime: "Runtime") -> None:
@@ -77,16 +82,16 @@ class ConfigurationBlock:
                 await self._move(subscription)
 
     async def _move(self, subscription: _Subscription) -> None:
-        store, app = self._stores.get(subscription.store), self._runtime.app
-        if store is None or app is None:
-            self._subscriptions.pop(subscription.id, None)
+        store = self._stores.get(subscription.store)
+        if store is None:
+            self._forget(subscription)
             return
         try:
             subscription.stop = await store.subscribe(
-                subscription.keys, subscription.metadata, self._teller(subscription, app)
+                subscription.keys, subscription.metadata, self._listener(subscription)
             )
         except ComponentError as error:
-            self._subscriptions.pop(subscription.id, None)
+            self._forget(subscription)
             logger.error(  # noqa: TRY400 - the text says all
                 "the subscription to configuration store '%s' ended when its file changed: %s",
                 subscription.store,
@@ -112,21 +117,51 @@ class ConfigurationBlock:
     async def subscribe(self, store: str, keys: Sequence[str], metadata: Mapping[str, str]) -> str:
         """Have changes of ``keys`` posted to the app, of all items without any; return the id."""
         found = self._store(store)
-        app = self._runtime.app
-        if app is None:
+        if self._runtime.app is None:
             raise faults.configuration_without_app()
         subscription = _Subscription(new_id(), store, keys, metadata)
+        await self._start(found, subscription)
+        return subscription.id
+
+    async def updates(
+        self, store: str, keys: Sequence[str], metadata: Mapping[str, str]
+    ) -> ConfigurationUpdates:
+        """Return the changes of ``keys`` from now on, of all items without any.
+
+        Whoever reads them calls `end_updates` when it wants no more.
+        """
+        found = self._store(store)
+        updates = ConfigurationUpdates(new_id(), self._work)
+        await self._start(found, _Subscription(updates.id, store, keys, metadata, updates))
+        return updates
+
+    async def end_updates(self, subscription: str) -> bool:
+        """End what `updates` began; False where there is none of that id."""
+        found = self._subscriptions.get(subscription)
+        if found is None or found.updates is None:
+            return False
+        self._forget(found)
+        await _end(found)
+        return True
+
+    async def _start(self, store: ConfigurationStore, subscription: _Subscription) -> None:
         self._subscriptions[subscription.id] = subscription
+        keys = subscription.keys
         try:
-            subscription.stop = await found.subscribe(
-                keys, metadata, self._teller(subscription, app)
+            subscription.stop = await store.subscribe(
+                keys, subscription.metadata, self._listener(subscription)
             )
         except BaseException as error:
-            del self._subscriptions[subscription.id]
+            self._forget(subscription)
             if isinstance(error, ComponentError):
-                raise faults.configuration_subscribe(store, keys, str(error)) from error
+                text = str(error)
+                raise faults.configuration_subscribe(subscription.store, keys, text) from error
             raise
-        return subscription.id
+
+    def _forget(self, subscription: _Subscription) -> None:
+        self._subscriptions.pop(subscription.id, None)
+        if subscription.updates is not None:
+            subscription.updates.close()
 
     async def unsubscribe(self, store: str, subscription: str) -> None:
         """End a subscription.
@@ -138,13 +173,13 @@ class ConfigurationBlock:
         found = self._subscriptions.get(subscription)
         if found is None or found.store != store:
             raise ComponentError(f"subscription with id {subscription} does not exist")
-        del self._subscriptions[subscription]
+        self._forget(found)
         await _end(found)
 
     async def close(self) -> None:
         """End every subscription."""
-        remaining, self._subscriptions = list(self._subscriptions.values()), {}
-        for subscription in remaining:
+        for subscription in list(self._subscriptions.values()):
+            self._forget(subscription)
             await _end(subscription)
         telling = set(self._telling)
         for task in telling:
@@ -160,11 +195,30 @@ class ConfigurationBlock:
             raise faults.configuration_not_found(name)
         return store
 
+    def _listener(
+        self, subscription: _Subscription
+    ) -> Callable[[Mapping[str, ConfigurationValue]], Awaitable[None]]:
+        updates = subscription.updates
+        if updates is None:
+            return self._teller(subscription)
+
+        def changed(items: Mapping[str, ConfigurationValue]) -> Awaitable[None]:
+            updates.put(_on_the_wire(items))
+            taken = asyncio.get_running_loop().create_future()
+            taken.set_result(None)
+            return taken
+
+        return changed
+
     # ---- the app --------------------------------------------------------------------------------
 
     def _teller(
-        self, subscription: _Subscription, app: "App"
+        self, subscription: _Subscription
     ) -> Callable[[Mapping[str, ConfigurationValue]], Awaitable[None]]:
+        app = self._runtime.app
+        if app is None:  # pragma: no cover - subscribe() refuses before
+            raise faults.configuration_without_app()
+
         def changed(items: Mapping[str, ConfigurationValue]) -> Awaitable[None]:
             # Counted at once, not when the loop gets to it: a test must not see a gap.
             self._work.begin()

@@ -34,7 +34,9 @@ class _Rule(_Shape, frozen=True):
     path: str = ""
 
 
-class _Subscription(msgspec.Struct, frozen=True):
+class NamedSubscription(msgspec.Struct, frozen=True):
+    """A subscription that runs; ``type`` says where it was declared."""
+
     pubsubname: str
     topic: str
     rules: tuple[_Rule, ...]
@@ -54,7 +56,9 @@ class _AppHealth(_Shape, frozen=True):
     health_threshold: int = 0
 
 
-class _AppConnection(_Shape, frozen=True):
+class AppConnection(_Shape, frozen=True):
+    """How the app is called."""
+
     port: int = 0
     protocol: str = ""
     channel_address: str = ""
@@ -62,20 +66,30 @@ class _AppConnection(_Shape, frozen=True):
     health: _AppHealth | None = None
 
 
+class _TypeCount(_Shape, frozen=True):
+    type: str
+    count: int = 0
+
+
 class _ActorRuntime(msgspec.Struct, frozen=True, rename="camel"):
-    runtime_status: str = "DISABLED"
-    host_ready: bool = True
+    runtime_status: str
+    active_actors: tuple[_TypeCount, ...] | msgspec.UnsetType = msgspec.UNSET
+    host_ready: bool = False
+    placement: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Document(_Shape, frozen=True):
+class Description(_Shape, frozen=True):
+    """What a sidecar tells of itself."""
+
     id: str
     runtime_version: str
     enabled_features: tuple[str, ...] = ()
+    actors: tuple[_TypeCount, ...] = ()
     components: tuple[_Component, ...] = ()
     extended: dict[str, str] = {}
-    subscriptions: tuple[_Subscription, ...] = ()
+    subscriptions: tuple[NamedSubscription, ...] = ()
     http_endpoints: tuple[_Named, ...] = ()
-    app_connection_properties: _AppConnection = _AppConnection()
+    app_connection_properties: AppConnection = AppConnection()
     actor_runtime: _ActorRuntime | None = None
     resiliencies: tuple[_Named, ...] = ()
 
@@ -88,12 +102,18 @@ class MetadataBlock:
 
     def document(self) -> bytes:
         """Return the document as JSON, in the real one's order."""
+        return encode_go(self.describe())
+
+    def describe(self) -> Description:
+        """Return what the document says."""
         runtime = self._runtime
         extended = {**runtime.extended, "daprRuntimeVersion": RUNTIME_VERSION}
-        document = _Document(
+        actors = tuple(_TypeCount(each.kind, each.count) for each in runtime.actors.counts)
+        return Description(
             id=runtime.app_id,
             runtime_version=RUNTIME_VERSION,
             enabled_features=features(runtime.resources.configuration),
+            actors=actors,
             components=tuple(
                 _Component(
                     loaded.resource.name,
@@ -107,10 +127,9 @@ class MetadataBlock:
             subscriptions=_subscriptions(runtime.subscriptions),
             http_endpoints=tuple(map(_Named, runtime.http_endpoints)),
             app_connection_properties=_connection(runtime.options),
-            actor_runtime=_ActorRuntime(),
+            actor_runtime=_actor_runtime(actors, registered=runtime.actors.registered),
             resiliencies=tuple(map(_Named, runtime.resiliency.names)),
         )
-        return encode_go(document)
 
 
 def features(configuration: ConfigurationResource) -> tuple[str, ...]:
@@ -119,12 +138,20 @@ def features(configuration: ConfigurationResource) -> tuple[str, ...]:
     return tuple(sorted(name for name, enabled in stated.items() if enabled))
 
 
-def _subscriptions(subscriptions: Sequence[Wanted]) -> tuple[_Subscription, ...]:
+def _actor_runtime(actors: tuple[_TypeCount, ...], *, registered: bool) -> _ActorRuntime:
+    if not registered:
+        return _ActorRuntime("INITIALIZING")
+    return _ActorRuntime(
+        "RUNNING", actors or msgspec.UNSET, host_ready=True, placement="placement: connected"
+    )
+
+
+def _subscriptions(subscriptions: Sequence[Wanted]) -> tuple[NamedSubscription, ...]:
     return tuple(_subscription(wanted.document, wanted.origin) for wanted in subscriptions)
 
 
-def _subscription(item: Subscription, origin: str) -> _Subscription:
-    return _Subscription(
+def _subscription(item: Subscription, origin: str) -> NamedSubscription:
+    return NamedSubscription(
         pubsubname=item.pubsubname,
         topic=item.topic,
         metadata=dict(sorted(item.metadata.items())) if item.metadata else msgspec.UNSET,
@@ -141,7 +168,7 @@ def _rules(item: Subscription) -> Sequence[Rule]:
     return (*item.routes.rules, *default)
 
 
-def _connection(options: "RuntimeOptions") -> _AppConnection:
+def _connection(options: "RuntimeOptions") -> AppConnection:
     health = None
     if options.enable_app_health_check:
         health = _AppHealth(
@@ -150,7 +177,7 @@ def _connection(options: "RuntimeOptions") -> _AppConnection:
             go_duration(options.app_health_probe_timeout),
             options.app_health_threshold,
         )
-    return _AppConnection(
+    return AppConnection(
         port=options.app_port or 0,
         protocol=options.app_protocol,
         channel_address=options.app_channel_address,

@@ -76,6 +76,10 @@ class StateBlock:
         """Raise the fault of an unknown store's name; nothing else happens."""
         self._store(store)
 
+    def check(self, store: str, key: str) -> None:
+        """Raise the fault of an unknown store's name or of a key that cannot be."""
+        self._key(self._store(store), key)
+
     async def get(self, store: str, key: str) -> StoredValue | None:
         """Return what is stored under ``key``, None when there is nothing."""
         found = self._store(store)
@@ -96,23 +100,14 @@ class StateBlock:
         except ComponentError as error:
             raise faults.state_bulk_get(str(error)) from error
         pairs = list(zip(keys, values, strict=True))
-        if found.component.missing_last:
-            pairs.sort(key=lambda pair: pair[1] is None)
-        return pairs
+        return _missing_last(pairs) if found.component.missing_last else pairs
 
     async def save(self, store: str, changes: Sequence[StateChange]) -> None:
         """Do the writes: one as it is, several side by side and not as a transaction."""
         found = self._store(store)
         keys = [self._key(found, change.key) for change in changes]
         try:
-            writes = [
-                _write(found.component, key, change)
-                for key, change in zip(keys, changes, strict=True)
-            ]
-            if len(writes) == 1:
-                await found.component.write(writes[0])
-                return
-            await _write_all(found.component, writes)
+            await _write_all(found.component, keys, changes)
         except ComponentError as error:
             raise faults.state_save(store, _reason(error), _status(error)) from error
 
@@ -130,11 +125,7 @@ class StateBlock:
         found = self._store(store)
         keys = [self._key(found, change.key) for change in changes]
         try:
-            writes = [
-                _write(found.component, key, change)
-                for key, change in zip(keys, changes, strict=True)
-            ]
-            await _write_all(found.component, writes)
+            await _write_all(found.component, keys, changes)
         except ComponentError as error:
             raise faults.state_delete_many(store, _reason(error), _status(error)) from error
 
@@ -224,10 +215,27 @@ def expiry_text(expires: float) -> str:
     return datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def _write_all(component: StateStore, writes: Sequence[StateWrite]) -> None:
-    results = await asyncio.gather(
-        *(component.write(write) for write in writes), return_exceptions=True
-    )
+def _missing_last(
+    pairs: Sequence[tuple[str, StoredValue | None]],
+) -> list[tuple[str, StoredValue | None]]:
+    """Return what a query for several keys gives: each once by its key, then what is not there."""
+    found = {key: value for key, value in pairs if value is not None}
+    ordered = sorted(found.items(), key=lambda pair: pair[0].encode())
+    return [*ordered, *(pair for pair in pairs if pair[1] is None)]
+
+
+async def _write_all(
+    component: StateStore, keys: Sequence[str], changes: Sequence[StateChange]
+) -> None:
+    """Do the writes: a single one as it is, several side by side, each for itself."""
+
+    async def write(key: str, change: StateChange) -> None:
+        await component.write(_write(component, key, change))
+
+    if len(keys) == 1:
+        await write(keys[0], changes[0])
+        return
+    results = await asyncio.gather(*map(write, keys, changes), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     for failure in failures:
         if not isinstance(failure, ComponentError):
@@ -236,13 +244,24 @@ async def _write_all(component: StateStore, writes: Sequence[StateWrite]) -> Non
         raise _joined([failure for failure in failures if isinstance(failure, ComponentError)])
 
 
+class _MixedFailuresError(ComponentError):
+    """Some writes met another ETag, and others failed otherwise; ``status`` is the first ones'."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 def _joined(failures: Sequence[ComponentError]) -> ComponentError:
-    """Make one failure of several; a conflict decides what kind it is, and is named twice."""
+    """Make one failure of several; where all are about ETags, that is named twice."""
     text = "\n".join(_reason(failure) for failure in failures)
-    for kind in (EtagConflict, EtagInvalid):
-        if any(isinstance(failure, kind) for failure in failures):
-            return kind(text)
-    return ComponentError(text)
+    about_etags = [each for each in failures if isinstance(each, (EtagConflict, EtagInvalid))]
+    if not about_etags:
+        return ComponentError(text)
+    if len(about_etags) < len(failures):
+        return _MixedFailuresError(text, _status(about_etags[0]))
+    invalid = any(isinstance(each, EtagInvalid) for each in about_etags)
+    return EtagInvalid(text) if invalid else EtagConflict(text)
 
 
 def _write(component: StateStore, key: str, change: StateChange) -> StateWrite:
@@ -276,6 +295,8 @@ def _reason(error: ComponentError) -> str:
 
 
 def _status(error: ComponentError) -> int:
+    if isinstance(error, _MixedFailuresError):
+        return error.status
     if isinstance(error, EtagConflict):
         return 409
     return 400 if isinstance(error, EtagInvalid) else 500

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import stat
 from base64 import b64decode
@@ -61,15 +62,21 @@ class LocalStorageBinding:
     def _get(self, name: str) -> BindingAnswer:
         place = _Place(self._root, name)
         with place.folder() as folder, place.errors("error opening path"):
-            file = os.fdopen(os.open(place.last, _READ, dir_fd=folder), "rb")
-        with file, place.errors("error reading file"):
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            descriptor = os.open(place.last, _READ, dir_fd=folder)
+        try:
+            kind = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
                 raise ComponentError(f"error reading file {place.path}: not a regular file")
-            return BindingAnswer(file.read())
+            with place.errors("error reading file", "read"):  # which is what a folder ends in
+                return BindingAnswer(_content_of(descriptor))
+        finally:
+            os.close(descriptor)
 
     def _delete(self, name: str) -> BindingAnswer:
         place = _Place(self._root, name)
-        with place.folder() as folder, place.errors("error deleting file"):
+        with place.folder() as folder, place.errors("error deleting file", "remove"):
+            if not place.relative.parts:  # the root stays, whether or not something is in it
+                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
             if stat.S_ISDIR(os.lstat(place.last, dir_fd=folder).st_mode):
                 os.rmdir(place.last, dir_fd=folder)
             else:
@@ -78,6 +85,11 @@ class LocalStorageBinding:
 
     def _list(self, name: str) -> BindingAnswer:
         place = _Place(self._root, name)
+        with place.folder() as folder, place.errors("error getting stats for path", "stat"):
+            found = os.lstat(place.last, dir_fd=folder)
+        if not stat.S_ISDIR(found.st_mode):
+            text = "unable to list files as the file specified is not a directory"
+            raise ComponentError(f"{text}: {place.path}")
         with place.folder(whole=True):
             files = sorted(_walk(place.path))
         return BindingAnswer(encode_go([str(file) for file in files] or None))
@@ -118,14 +130,16 @@ class _Place:
             os.close(current)
 
     @contextlib.contextmanager
-    def errors(self, doing: str) -> Iterator[None]:
-        """Turn what the system refuses into the real binding's words."""
+    def errors(self, doing: str, call: str = "") -> Iterator[None]:
+        """Turn what the system refuses into the real binding's words; ``call`` is Go's name."""
         try:
             yield
-        except FileNotFoundError:
-            raise ComponentError(f"file not found: {self.path}") from None
         except OSError as error:
+            if not call and isinstance(error, FileNotFoundError):
+                raise ComponentError(f"file not found: {self.path}") from None
             reason = (error.strerror or "failed").lower()
+            if call:
+                reason = f"{call} {self.path}: {reason}"
             raise ComponentError(f"{doing} {self.path}: {reason}") from None
 
 
@@ -170,6 +184,11 @@ def _write_whole(folder: int, name: str, content: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part, dir_fd=folder)
         raise
+
+
+def _content_of(descriptor: int) -> bytes:
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read()
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from daprflow.sidecar.components.base import (
     StateWrite,
     StoredValue,
 )
-from daprflow.sidecar.components.ttl import parse_int, require_ttl
+from daprflow.sidecar.components.ttl import parse_int
 
 _SWEEP = 1024
 
@@ -41,7 +41,7 @@ class InMemoryState:
 
     def parse_ttl(self, text: str, /) -> int | None:
         """Read ``ttlInSeconds``; the error text is the real store's."""
-        return require_ttl(max(parse_int(text, "Atoi"), -1))
+        return max(parse_int(text, "Atoi"), 0) or None
 
     async def get(self, key: str, /) -> StoredValue | None:
         """Return the stored value, None when absent or expired."""
@@ -98,7 +98,7 @@ class InMemoryState:
         self._written += 1
         if not self._written % _SWEEP:
             self._sweep()
-        expires = self._clock.now() + write.ttl if write.ttl and write.ttl > 0 else None
+        expires = self._clock.now() + _go_seconds(write.ttl) if write.ttl else None
         self._items[write.key] = StoredValue(write.data, str(uuid4()), expires)
 
     def _sweep(self) -> None:
@@ -106,3 +106,9 @@ class InMemoryState:
         now = self._clock.now()
         for key in [k for k, v in self._items.items() if v.expires and v.expires <= now]:
             del self._items[key]
+
+
+def _go_seconds(ttl: int) -> float:
+    """Return a time to live as Go's 64 bits of nanoseconds have it: beyond 292 years it wraps."""
+    nanoseconds = ttl * 10**9
+    return ((nanoseconds + 2**63) % 2**64 - 2**63) / 1e9

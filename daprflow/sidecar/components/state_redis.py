@@ -99,7 +99,10 @@ class RedisState:
         except CommandRefused as error:
             raise _refusal(write, error) from error
         for command in commands[1:]:
-            await self._link.command(*command)
+            try:
+                await self._link.command(*command)
+            except CommandRefused as error:
+                raise _expiry_refusal(write, error) from error
 
     async def transact(self, writes: Sequence[StateWrite], /) -> None:
         """Do all writes with nothing in between; a refused one does not undo the others."""
@@ -147,6 +150,12 @@ def _refusal(write: StateWrite, error: CommandRefused) -> ComponentError:
     if write.etag or write.data is None:
         return EtagConflict(str(error))
     return ComponentError(f"failed to set key {write.key}: {error}")
+
+
+def _expiry_refusal(write: StateWrite, error: CommandRefused) -> ComponentError:
+    if write.ttl is not None and write.ttl <= 0:
+        return ComponentError(f"failed to persist key {write.key}: {error}")
+    return ComponentError(f"failed to set key {write.key} ttl: {error}")
 
 
 def _stored(fields: Any) -> StoredValue | None:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from daprflow.protocol import messages
 from daprflow.sidecar.blocks.pubsub_publish import NO_CONTEXT, Trace
+from daprflow.sidecar.grpc_api.baggage import echo_of
 
 if TYPE_CHECKING:
     import grpc
 
     from daprflow.sidecar.runtime import Runtime
+
+SERVICE = "/dapr.proto.runtime.v1.Dapr/"
+TOKEN = "dapr-api-token"  # noqa: S105 - the name of the metadata
 
 _parent = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -50,6 +54,12 @@ class GrpcCall:
         parent = self.metadata.get("traceparent", "")
         return Trace(parent) if _parent.fullmatch(parent) else NO_CONTEXT
 
+    async def send_headers(self, *pairs: tuple[str, str]) -> None:
+        """Send metadata before the answer, and the caller's baggage with it; once in a call."""
+        headers = (*pairs, *echo_of(self.context.invocation_metadata()))
+        if headers:
+            await self.context.send_initial_metadata(headers)
+
 
 class Shape(Enum):
     """Who sends how many messages."""
@@ -69,12 +79,14 @@ class Method:
         shape: who sends how many messages.
         whole: once begun it goes on to its end, though the client cancels: it changes something
             in more than one step.
+        headers: it calls `GrpcCall.send_headers` itself.
     """
 
     handler: Unary | ServerStream | BothStream
     request: type[messages.Message]
     shape: Shape = Shape.UNARY
     whole: bool = False
+    headers: bool = False
 
 
 def text_metadata(pairs: Any) -> Mapping[str, str]:

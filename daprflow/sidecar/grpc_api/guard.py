@@ -5,23 +5,28 @@ from typing import Any
 
 from daprflow.protocol import messages
 from daprflow.protocol.grpc_codes import Code
+from daprflow.sidecar.grpc_api.access import MethodAccess
+from daprflow.sidecar.grpc_api.call import TOKEN
 from daprflow.sidecar.grpc_api.status import Failure, failure
-
-TOKEN = "dapr-api-token"  # noqa: S105 - the name of the metadata
 
 
 class Guard:
-    """Refuses calls without the right token.
+    """Refuses calls of methods that are switched off, and calls without the right token.
 
     Args:
         api_token: what callers must send; None asks for nothing.
+        access: the methods that are served.
     """
 
-    def __init__(self, api_token: str | None) -> None:
+    def __init__(self, api_token: str | None, access: MethodAccess) -> None:
         self._token = None if api_token is None else api_token.encode()
+        self._access = access
 
-    def refusal(self, metadata: Any) -> Failure | None:
+    def refusal(self, method: str, metadata: Any) -> Failure | None:
         """Return how a call ends that may not come in; None lets it in."""
+        if not self._access.permits(method):
+            text = "requested endpoint is not available"
+            return http_failure(Code.UNIMPLEMENTED, "Not Implemented", 501, text)
         if self._token is None:
             return None
         sent = next((value for name, value in metadata or () if name == TOKEN), None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 
-from daprflow.protocol.faults import Fault
+from daprflow.protocol.fault import Fault
 from daprflow.sidecar.grpc_api.call import BothStream, GrpcCall, Method, ServerStream, Shape, Unary
 from daprflow.sidecar.grpc_api.status import Failure, failure_of, internal
 from daprflow.sidecar.resiliency.caller import waiting
@@ -28,7 +28,7 @@ def rpc_handler(name: str, method: Method, runtime: "Runtime") -> Any:
     """Return what the library calls for a method."""
     read = method.request.FromString
     if method.shape is Shape.UNARY:
-        served = Served(name, cast("Unary", method.handler), runtime, whole=method.whole)
+        served = Served(name, method, runtime)
         return grpc.unary_unary_rpc_method_handler(served.answer, read, _serialize)
     if method.shape is Shape.SERVER_STREAM:
         stream = ServedStream(name, runtime)
@@ -36,6 +36,7 @@ def rpc_handler(name: str, method: Method, runtime: "Runtime") -> Any:
 
         async def server_stream(request: Any, context: Context) -> None:
             call = GrpcCall(runtime, context)
+            await call.send_headers()
             await stream.run(start(call, request), context)
 
         return grpc.unary_stream_rpc_method_handler(server_stream, read, _serialize)
@@ -52,11 +53,12 @@ def rpc_handler(name: str, method: Method, runtime: "Runtime") -> Any:
 class Served:
     """A method with one message each way."""
 
-    def __init__(self, name: str, handler: Unary, runtime: "Runtime", *, whole: bool) -> None:
+    def __init__(self, name: str, method: Method, runtime: "Runtime") -> None:
         self._name = name
-        self._handler = handler
+        self._handler = cast("Unary", method.handler)
         self._runtime = runtime
-        self._whole = whole
+        self._whole = method.whole
+        self._headers = method.headers
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     async def answer(self, request: Any, context: Context) -> Any:
@@ -64,9 +66,12 @@ class Served:
         calls = self._runtime.calls  # a reload waits for those that were under way before it
         calls.begin()
         try:
+            call = GrpcCall(self._runtime, context)
+            if not self._headers:
+                await call.send_headers()
             if self._whole:
-                return await self._finish(request, context)
-            return await self._handler(GrpcCall(self._runtime, context), request)
+                return await self._finish(request, call)
+            return await self._handler(call, request)
         except Fault as fault:
             return await abort(context, failure_of(fault))
         except grpc.aio.AbortError:
@@ -77,10 +82,10 @@ class Served:
         finally:
             calls.end()
 
-    async def _finish(self, request: Any, context: Context) -> Any:
+    async def _finish(self, request: Any, call: GrpcCall) -> Any:
         """Answer a call that goes on to its end; pauses between attempts end with the client."""
         gone = asyncio.Event()
-        work = self._work(request, context, gone)
+        work = self._work(request, call, gone)
         task = asyncio.get_running_loop().create_task(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
@@ -91,8 +96,7 @@ class Served:
             task.add_done_callback(_noted)
             raise
 
-    async def _work(self, request: Any, context: Context, gone: asyncio.Event) -> Any:
-        call = GrpcCall(self._runtime, context)
+    async def _work(self, request: Any, call: GrpcCall, gone: asyncio.Event) -> Any:
         if not self._runtime.resiliency.names:
             return await self._handler(call, request)
 

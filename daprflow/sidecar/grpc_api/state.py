@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from daprflow.protocol import faults, messages
-from daprflow.protocol.gojson import GoJsonError, normalise
+from daprflow.protocol.gojson import GoJsonError, normalise_whole
 from daprflow.protocol.state import StateOptions
 from daprflow.sidecar.blocks.state import StateChange, expiry_text
 from daprflow.sidecar.grpc_api.call import GrpcCall, Method
@@ -40,7 +40,12 @@ async def _get_bulk(
 async def _save(call: GrpcCall, request: messages.SaveStateRequest) -> messages.Empty:
     block, store = call.runtime.state, request.store_name
     block.require(store)
-    changes = [_upsert(item) for item in request.states]
+    changes = []
+    for item in request.states:
+        if not item.key:
+            raise faults.state_key_missing()
+        block.check(store, item.key)
+        changes.append(_upsert(item))
     if changes:
         await block.save(store, changes)
     return messages.Empty()
@@ -67,7 +72,10 @@ async def _transact(
 ) -> messages.Empty:
     block, store = call.runtime.state, request.storeName
     block.require(store)
-    changes = [_operation(operation) for operation in request.operations]
+    changes = []
+    for operation in request.operations:
+        block.check(store, operation.request.key)
+        changes.append(_operation(operation))
     await block.transact(store, changes, call.trace)
     return messages.Empty()
 
@@ -85,12 +93,10 @@ async def _query(
 
 
 def _upsert(item: messages.StateItem) -> StateChange:
-    if not item.key:
-        raise faults.state_key_missing()
     value = item.value
     if item.metadata.get("contentType") == _JSON:
         try:
-            value = normalise(value, "value")
+            value = normalise_whole(value)
         except GoJsonError as error:
             raise faults.state_not_json(str(error)) from error
     return _change(item, value)

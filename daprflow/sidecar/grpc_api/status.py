@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from daprflow.protocol import details, messages
-from daprflow.protocol.faults import Fault
+from daprflow.protocol.fault import Fault
 from daprflow.protocol.grpc_codes import Code
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _DETAILS_KEY = "grpc-status-details-bin"
 _WITH_INFO = frozenset(
     {
+        "ERR_CONFIGURATION_GET",
+        "ERR_CONFIGURATION_STORE_NOT_CONFIGURED",
+        "ERR_CONFIGURATION_STORE_NOT_FOUND",
+        "ERR_CONFIGURATION_SUBSCRIBE",
         "ERR_INVOKE_OUTPUT_BINDING",
         "ERR_NOT_SUPPORTED_STATE_OPERATION",
         "ERR_STATE_BULK_DELETE",
@@ -43,6 +47,7 @@ class Failure:
 
 def failure_of(fault: Fault) -> Failure:
     """Return how a call ends with this fault: its code, its text and, if it is rich, details."""
+    fault = fault.over_grpc
     found = [_message(detail) for detail in fault.details]
     if fault.code in _WITH_INFO:
         found = [messages.ErrorInfo(reason=fault.code, domain="dapr.io")]
