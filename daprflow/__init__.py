@@ -1,10 +1,13 @@
 """Dapr services in Python as decorated functions."""
 
+from daprflow.actors import Actor, ActorInterface, Part, actor_method
+from daprflow.actors.defaults import ActorDefaults
 from daprflow.addresses import Endpoint, Job, Topic
 from daprflow.app import DaprFlow
 from daprflow.client import Client, Item, Store, SyncClient
 from daprflow.client.jobs import ScheduledJob
 from daprflow.errors import (
+    ActorError,
     AppDefinitionError,
     BulkPublishError,
     BulkStateError,
@@ -20,6 +23,7 @@ from daprflow.errors import (
     SecretNotFound,
     SidecarError,
     SidecarUnavailable,
+    StopReminder,
 )
 from daprflow.handlers.codecs import Codecs, ContentCodec, JsonCodec
 from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem, Entry
@@ -32,6 +36,10 @@ from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
 
 __all__ = [
+    "Actor",
+    "ActorDefaults",
+    "ActorError",
+    "ActorInterface",
     "AppDefinitionError",
     "Batch",
     "BindingEvent",
@@ -63,6 +71,7 @@ __all__ = [
     "Next",
     "NotFound",
     "Outcome",
+    "Part",
     "Path",
     "Query",
     "Retry",
@@ -72,8 +81,10 @@ __all__ = [
     "SidecarError",
     "SidecarUnavailable",
     "Status",
+    "StopReminder",
     "Store",
     "SyncClient",
     "Topic",
+    "actor_method",
     "trace_context",
 ]

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from daprflow.actors.defaults import NO_DEFAULTS, ActorDefaults
 from daprflow.client import Client
 from daprflow.client.feeding import ConfigurationFeed
 from daprflow.errors import AppDefinitionError
@@ -56,6 +57,7 @@ class DaprFlow(Router):
             deliveries are answered RETRY (events) or 503.
         max_body_size: bytes a request may have, as the runtime's ``--max-body-size``; 413 beyond.
         codecs: types and content types of the user's own, for handlers and the injected client.
+        actors: how the runtime treats the actors of this app.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class DaprFlow(Router):
         threads: int = 40,
         max_body_size: int = MAX_BODY_SIZE,
         codecs: Codecs = NO_CODECS,
+        actors: ActorDefaults = NO_DEFAULTS,
     ) -> None:
         from starlette.applications import Starlette  # noqa: PLC0415 - see above
 
@@ -82,6 +85,7 @@ class DaprFlow(Router):
         self.app_id = app_id
         self.settings = settings
         self.codecs = codecs
+        self.actor_defaults = actors
         self.source = calling_source()
         self._interceptors = tuple(interceptors)
         self._pool = HandlerPool(threads)
@@ -267,7 +271,7 @@ class DaprFlow(Router):
             stack.push_async_callback(self._close_client, client)
             self._pool.open()
             stack.callback(self._pool.close)
-            if blueprint.container.uses_client:
+            if blueprint.container.uses_client or blueprint.actors:
                 await client.prepare()
             await blueprint.container.open(stack, client)
             for warning in blueprint.warnings:
@@ -277,9 +281,27 @@ class DaprFlow(Router):
             stack.callback(setattr, self._gate, "is_open", False)  # noqa: FBT003 - setattr's value
             feed = self.feed.running(client, blueprint.configurations)
             await stack.enter_async_context(feed)
+            if blueprint.actors:
+                await stack.enter_async_context(self._hosting(blueprint, client, settings))
             if blueprint.jobs:
                 await stack.enter_async_context(self._keeping_jobs(blueprint, client))
             yield
+
+    @asynccontextmanager
+    async def _hosting(
+        self, blueprint: "Blueprint", client: Client, settings: Settings
+    ) -> AsyncIterator[None]:
+        """Host actors, in this process alone; at the end every one of them is deactivated."""
+        from daprflow.actors.alone import alone  # noqa: PLC0415 - see above
+
+        hosts = [each.type.host for each in blueprint.actors]
+        with alone(self.app_id, settings, None if self.settings is not None else os.environ):
+            for host in hosts:
+                host.open(client)
+            try:
+                yield
+            finally:
+                await asyncio.gather(*(host.close() for host in hosts))
 
     @asynccontextmanager
     async def _keeping_jobs(self, blueprint: "Blueprint", client: Client) -> AsyncIterator[None]:
@@ -324,7 +346,7 @@ class DaprFlow(Router):
         add, gate = self._table.add, self._gate
         encode = msgspec.json.encode
         started = self.feed.pushes.sidecar_started
-        config = asgi.static_endpoint(encode(AppConfig()), gate, started)
+        config = asgi.static_endpoint(encode(self._config(blueprint)), gate, started)
         subscriptions = [plan.subscription for plan in blueprint.topics]
         add("GET", "/dapr/config", config)
         told = asgi.handler_endpoint("configuration", "", self.feed.deliver, gate)
@@ -340,8 +362,8 @@ class DaprFlow(Router):
             if route.kind is Kind.TOPIC:
                 self._table.add_topic(route.path, endpoint)
                 continue
-            if route.kind is Kind.CONFIGURATION:
-                continue  # whatever is told of any item comes to the feed
+            if route.kind in (Kind.CONFIGURATION, Kind.ACTOR):
+                continue  # what is told of any item comes to the feed, and actors have one endpoint
             if route.kind is Kind.JOB:
                 self._table.add_job(route.path, endpoint)
                 continue
@@ -353,6 +375,26 @@ class DaprFlow(Router):
                 continue
             add("POST", path, endpoint)
             add("OPTIONS", path, discovered)
+
+        if blueprint.actors:
+            from daprflow.transports.actor_routes import actor_endpoint  # noqa: PLC0415 - see above
+
+            types = {each.shape.kind: each.call for each in blueprint.actors}
+            hosts = {each.shape.kind: each.type.host for each in blueprint.actors}
+            self._table.add_actors(
+                [f"/actors/{kind}" for kind in types],
+                actor_endpoint(types, hosts, gate, self._table.unknown),
+            )
+
+    def _config(self, blueprint: "Blueprint") -> AppConfig:
+        """Return what the runtime is told at start-up."""
+        if not blueprint.actors:
+            return AppConfig()
+        from daprflow.handlers.actors import app_config, is_reentrant  # noqa: PLC0415 - see above
+
+        for each in blueprint.actors:
+            each.type.host.is_reentrant = is_reentrant(each, self.actor_defaults)
+        return app_config(blueprint.actors, self.actor_defaults)
 
     def _readiness(self) -> tuple[int, bytes]:
         if self._gate.is_open:

@@ -12,9 +12,10 @@ DaprFlowError
     ├── EtagMismatch          somebody else wrote first
     ├── BulkPublishError      some of many events were not published
     ├── BulkStateError        some of many keys were not written
-    └── InvocationError       another app answered with an error status
+    ├── InvocationError       another app answered with an error status
+    └── ActorError            an actor's method failed, or could not be called
 
-Control flow, raised by handlers: Retry, Drop.
+Control flow, raised by handlers: Retry, Drop, StopReminder.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from daprflow.protocol.details import Detail, ErrorInfo
 
 __all__ = [
+    "ActorError",
     "AppDefinitionError",
     "BulkPublishError",
     "BulkStateError",
@@ -37,6 +39,7 @@ __all__ = [
     "SecretNotFound",
     "SidecarError",
     "SidecarUnavailable",
+    "StopReminder",
 ]
 
 
@@ -168,9 +171,40 @@ class InvocationError(SidecarError):
         super().__init__(message, code=code, status=status, hint=hint)
 
 
+class ActorError(SidecarError):
+    """An actor's method failed, or could not be called.
+
+    Attributes:
+        type: the class of the exception that the method raised, by name; empty where the call did
+            not get there, which ``code`` explains then.
+        message: the text of that exception.
+        body: what was answered, unchanged; other SDKs' actors have errors of their own form.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        type: str = "",  # noqa: A002 - the attribute's name
+        message: str = "",
+        body: bytes = b"",
+        status: int = 0,
+        code: str = "",
+        hint: str = "",
+    ) -> None:
+        self.type = type
+        self.message = message
+        self.body = body
+        super().__init__(text, status=status, code=code, hint=hint)
+
+
 class Retry(Exception):  # noqa: N818 - control flow, not an error
     """Raise it in a topic handler to have the event delivered again."""
 
 
 class Drop(Exception):  # noqa: N818 - control flow, not an error
     """Raise it in a topic handler to give the event up; its dead letter topic gets it, if any."""
+
+
+class StopReminder(Exception):  # noqa: N818 - control flow, not an error
+    """Raise it in the tick of a reminder or a timer to make it the last; the turn is saved."""

@@ -3,13 +3,17 @@
 from daprflow.client.bindings import BindingAnswer
 from daprflow.client.client import Client
 from daprflow.client.configuration import Configuration, LiveConfiguration
+from daprflow.client.event_message import EventMessage
 from daprflow.client.locks import HeldLock, Lock
+from daprflow.client.proxies import RawActor
 from daprflow.client.response import Response, StreamingResponse
 from daprflow.client.secrets import Secrets
 from daprflow.client.state import Item, Items, Records, Store
 from daprflow.client.state_search import Page, ascending, descending
 from daprflow.client.state_writes import Delete, Upsert
+from daprflow.client.subscription import Subscription
 from daprflow.client.sync import SyncClient
+from daprflow.client.sync_subscription import SyncEventMessage, SyncSubscription
 from daprflow.protocol.metadata import Metadata
 from daprflow.protocol.queries import AND, EQ, GT, GTE, IN, LT, LTE, NEQ, OR, Sorting
 
@@ -27,6 +31,7 @@ __all__ = [
     "Client",
     "Configuration",
     "Delete",
+    "EventMessage",
     "HeldLock",
     "Item",
     "Items",
@@ -34,13 +39,17 @@ __all__ = [
     "Lock",
     "Metadata",
     "Page",
+    "RawActor",
     "Records",
     "Response",
     "Secrets",
     "Sorting",
     "Store",
     "StreamingResponse",
+    "Subscription",
     "SyncClient",
+    "SyncEventMessage",
+    "SyncSubscription",
     "Upsert",
     "ascending",
     "descending",

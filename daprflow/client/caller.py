@@ -26,7 +26,11 @@ logger = logging.getLogger(__name__)
 
 # Loaded with the first invocation: it looks into signatures, which importing does not pay for.
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from daprflow.actors.actor import ActorInterface
     from daprflow.client.addressing import Call
+    from daprflow.client.proxies import Invoke
 
 T = TypeVar("T")
 
@@ -60,6 +64,7 @@ class Caller:
         self.options = CallOptions()
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
         self._calls: WeakKeyDictionary[Endpoint[Any, Any], Call] = WeakKeyDictionary()
+        self._actors: WeakKeyDictionary[type, Mapping[str, Invoke]] = WeakKeyDictionary()
 
     @property
     def opened(self) -> bool:
@@ -78,6 +83,7 @@ class Caller:
         other.codecs = self.codecs
         other._decoders = self._decoders
         other._calls = self._calls
+        other._actors = self._actors
         other.options = CallOptions(
             self.options.timeout if options.timeout is None else options.timeout,
             self.options.max_attempts if options.max_attempts is None else options.max_attempts,
@@ -153,6 +159,19 @@ class Caller:
             from daprflow.client.addressing import call_of  # noqa: PLC0415 - see above
 
             known = self._calls[endpoint] = call_of(endpoint)
+        return known
+
+    def actor_methods(self, kind: "type[ActorInterface]") -> "Mapping[str, Invoke]":
+        """Return how the methods of an actor's class are called, worked out once while it lives.
+
+        Raises:
+            TypeError: something in the class cannot be used.
+        """
+        known = self._actors.get(kind)
+        if known is None:
+            from daprflow.client.proxies import methods_of  # noqa: PLC0415 - see above
+
+            known = self._actors[kind] = methods_of(kind, self)
         return known
 
     def decode(self, body: bytes, payload: type[T], what: str) -> T:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, overload
 
 from daprflow.client import bindings, secrets
+from daprflow.client.acting import Acting
 from daprflow.client.bindings import BindingAnswer
 from daprflow.client.configuring import Configuring
 from daprflow.client.conversing import Conversing
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 
 class Client(
+    Acting,
     Publishing,
     Configuring,
     Conversing,

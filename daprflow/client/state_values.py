@@ -52,11 +52,20 @@ def decode(caller: Caller, body: bytes, payload: type[T], what: str) -> T:
     Raises:
         msgspec.ValidationError: it is not a ``payload``; the text holds no part of it.
     """
+    if payload in (bytes, str):
+        return plain(body, payload, what)
+    return caller.decode(body, payload, what)
+
+
+def plain(body: bytes, payload: type[T], what: str) -> T:
+    """Return what was read as bytes or text.
+
+    Raises:
+        msgspec.ValidationError: it is no text.
+    """
     if payload is bytes:
         return _bytes(body)  # type: ignore[return-value]  # T is bytes
-    if payload is str:
-        return _text(body, what)  # type: ignore[return-value]  # T is str
-    return caller.decode(body, payload, what)
+    return _text(body, what)  # type: ignore[return-value]  # T is str
 
 
 def checked(key: str) -> str:

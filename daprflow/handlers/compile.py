@@ -8,6 +8,7 @@ from urllib.parse import quote
 from daprflow.addresses import type_name
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers import configurations, requests, topics
+from daprflow.handlers.actors import ActorCompiler, HostedActor
 from daprflow.handlers.agreement import contradicts
 from daprflow.handlers.calling import Call, caller, taking_values
 from daprflow.handlers.codecs import NO_CODECS, Codecs
@@ -95,6 +96,7 @@ class Blueprint:
     warnings: tuple[str, ...]
     jobs: tuple[JobPlan, ...] = ()
     configurations: tuple[ConfigurationPlan, ...] = ()
+    actors: tuple[HostedActor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +149,16 @@ class _Compiler:
     def compile(self, registrations: Sequence[Registration]) -> Blueprint:
         sound = [each for each in registrations if self._has_sound_options(each)]
         providers = [each for each in sound if each.kind is Kind.PROVIDER]
-        handlers = [each for each in sound if each.kind is not Kind.PROVIDER]
+        actors = [each for each in sound if each.kind is Kind.ACTOR]
+        handlers = [each for each in sound if each.kind not in (Kind.PROVIDER, Kind.ACTOR)]
         self.problems += self._container.add_all(providers)
         found = [read for each in handlers if (read := self._read(each)) is not None]
         plans = self._topics(handlers, found)
         jobs = self._jobs(found)
         routes = self._routes(found, plans)
         self._check_collisions(routes)
+        hosted = self._actors(actors)
+        routes += [route for each in hosted for route in _actor_routes(each)]
         if self.problems:
             raise AppDefinitionError(self.problems)
         return Blueprint(
@@ -163,7 +168,14 @@ class _Compiler:
             tuple(_warnings(plans)),
             jobs,
             tuple(self._configurations),
+            hosted,
         )
+
+    def _actors(self, found: Sequence[Registration]) -> tuple[HostedActor, ...]:
+        compiler = ActorCompiler(self._container, self._pool, self._codecs, self._interceptors)
+        hosted = compiler.compile(found)
+        self.problems += compiler.problems
+        return hosted
 
     def _has_sound_options(self, registration: Registration) -> bool:
         """Report wrong options; those of a wrong type cannot be looked at any further."""
@@ -331,6 +343,22 @@ class _Compiler:
                 f"and so has {first.handler.registration.title}; rename one of them"
             )
         self.problems += _ambiguities(list(seen.values()))
+
+
+def _actor_routes(hosted: HostedActor) -> list[Route]:
+    """Return a route for each method, for people and tools: the app has one for all actors."""
+    kind, handler = hosted.shape.kind, Handler(hosted.registration, hosted.call)
+    return [
+        Route(
+            handler,
+            Kind.ACTOR,
+            f"/actors/{quote(kind, safe='')}/{{id}}/method/{quote(name, safe='')}",
+            f"{kind}/{name}",
+            ", ".join(type_name(each.type) for each in method.arguments),
+            "PUT",
+        )
+        for name, method in hosted.shape.methods.items()
+    ]
 
 
 def _ambiguities(routes: Sequence[Route]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from daprflow.addresses import type_name
 from daprflow.handlers.registration import (
+    ActorOptions,
     BindingOptions,
     ConfigurationOptions,
     CronOptions,
@@ -49,6 +50,8 @@ def mistyped(options: Options) -> str:
             problem = _mistyped_job(options)
         case ConfigurationOptions(store=store, keys=keys):
             problem = _wrong_names(store, keys)
+        case ActorOptions():
+            problem = _mistyped_actor(options)
         case ProviderOptions():
             pass
     return problem
@@ -74,7 +77,36 @@ def unusable(options: Options) -> str:
             problem = _name_problem(name) or _taken_problem(name) or _invoke_problem(options)
         case BindingOptions(name=name):
             problem = _name_problem(name)
+        case ActorOptions():
+            problem = _actor_problem(options)
     return problem
+
+
+def _mistyped_actor(options: ActorOptions) -> str:
+    checks: tuple[tuple[str, Any, Callable[[Any], bool], str], ...] = (
+        ("idle", options.idle, _is(timedelta), "a timedelta"),
+        ("drain", options.drain, _is(timedelta), "a timedelta"),
+        ("reentrant", options.reentrant, _is(bool), "True or False"),
+        ("max_depth", options.max_depth, _is_count, "a number"),
+    )
+    for name, value, fits, wanted in checks:
+        if value is not None and not fits(value):
+            return f"sets {name}={value!r}; it must be {wanted}"
+    return ""
+
+
+def _actor_problem(options: ActorOptions) -> str:
+    if options.idle is not None and options.idle < _SHORTEST:
+        return f"sets idle={options.idle}; it must be at least a millisecond"
+    if options.drain is not None and options.drain < timedelta():
+        return f"sets drain={options.drain}; it takes 0 or more"
+    if options.max_depth is None:
+        return ""
+    if options.reentrant is False:
+        return "sets 'max_depth' without 'reentrant'; a turn has one call then"
+    return (
+        "" if options.max_depth > 0 else f"sets max_depth={options.max_depth}; it takes 1 or more"
+    )
 
 
 def _mistyped_topic(options: TopicOptions) -> str:

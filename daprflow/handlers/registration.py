@@ -24,6 +24,7 @@ class Kind(StrEnum):
     INVOKE = "invoke"
     JOB = "job"
     CONFIGURATION = "configuration"
+    ACTOR = "actor"
     PROVIDER = "provider"
 
 
@@ -114,6 +115,22 @@ class ConfigurationOptions(_Options, frozen=True):
     default: Any = None
 
 
+class ActorOptions(_Options, frozen=True):
+    """How the runtime treats the actors of a class; None leaves it to the app's defaults.
+
+    Attributes:
+        idle: how long after its last call an actor stays in memory.
+        drain: how long a turn may go on when its actor has to move to another host.
+        reentrant: whether a call may come back to an actor in whose turn it began.
+        max_depth: how many calls may be in one turn.
+    """
+
+    idle: timedelta | None = None
+    drain: timedelta | None = None
+    reentrant: bool | None = None
+    max_depth: int | None = None
+
+
 class ProviderOptions(_Options, frozen=True):
     """How long what a provider makes is kept: ``app`` or ``call``."""
 
@@ -127,6 +144,7 @@ Options = (
     | InvokeOptions
     | JobOptions
     | ConfigurationOptions
+    | ActorOptions
     | ProviderOptions
 )
 
@@ -148,7 +166,8 @@ class Registration:
     @property
     def title(self) -> str:
         """How messages call it: kind, name and place."""
-        noun = "provider" if self.kind is Kind.PROVIDER else f"{self.kind} handler"
+        plain = self.kind in (Kind.PROVIDER, Kind.ACTOR)
+        noun = str(self.kind) if plain else f"{self.kind} handler"
         return f"{noun} '{self.name}' ({self.source})"
 
 

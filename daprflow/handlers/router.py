@@ -6,6 +6,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, over
 
 import msgspec
 
+from daprflow.actors.actor import Actor
 from daprflow.addresses import Endpoint, Job, Topic, type_name
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers.endpoint import OwnEndpoint
@@ -13,6 +14,7 @@ from daprflow.handlers.envelopes import Batch
 from daprflow.handlers.job_decorators import EmptyJobDecorator, JobDecorator
 from daprflow.handlers.own_job import OwnJob
 from daprflow.handlers.registration import (
+    ActorOptions,
     BindingOptions,
     ConfigurationOptions,
     CronOptions,
@@ -37,6 +39,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+A = TypeVar("A", bound=type[Actor[Any]])
 Ack = Awaitable[Status | None] | Status | None
 R = TypeVar("R", bound=Ack)
 
@@ -382,6 +385,42 @@ class Router:
         decorator = _JobDecorator(self, Kind.JOB, options, calling_source())
         self._decorators.append(decorator)
         return decorator
+
+    @overload
+    def actor(self, actor: A, /) -> A: ...
+    @overload
+    def actor(
+        self,
+        /,
+        *,
+        idle: timedelta | None = None,
+        drain: timedelta | None = None,
+        reentrant: bool | None = None,
+        max_depth: int | None = None,
+    ) -> Callable[[A], A]: ...
+    def actor(
+        self,
+        actor: Any = None,
+        /,
+        *,
+        idle: timedelta | None = None,
+        drain: timedelta | None = None,
+        reentrant: bool | None = None,
+        max_depth: int | None = None,
+    ) -> Any:
+        """Host a class of actors; ``client.actor(CartActor, "ann")`` calls one.
+
+        Args:
+            actor: the class, when the decorator stands without parentheses.
+            idle: how long after its last call an actor stays in memory; an hour where nobody says.
+            drain: how long a turn may go on when its actor has to move to another host.
+            reentrant: whether a call may come back to an actor in whose turn it began. It sees the
+                state as the turn left it; the outermost call saves.
+            max_depth: how many calls may be in one turn then; 32 where nobody says.
+        """
+        options = ActorOptions(idle, drain, reentrant, max_depth)
+        decorator = self._decorator(Kind.ACTOR, options, calling_source())
+        return decorator if actor is None else decorator(actor)
 
     @overload
     def provide(self, function: F, /) -> F: ...

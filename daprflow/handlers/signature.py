@@ -90,6 +90,24 @@ class Signature:
     parameters: tuple[Parameter, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A positional parameter of an actor's method; ``default`` is `MISSING` where there is none."""
+
+    name: str
+    type: Any
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSignature:
+    """What calling an actor's method takes and gives."""
+
+    arguments: tuple[Argument, ...]
+    injected: tuple[Injected, ...]
+    returns: Any
+
+
 class SignatureError(Exception):
     """A signature cannot be used; the text is the rest of a sentence about the function."""
 
@@ -192,6 +210,62 @@ def read_provider(function: Callable[..., Any], source: Source) -> Signature:
     if get_origin(made) is Annotated:
         made = get_args(made)[0]
     return Signature(None, tuple(_injected(p, hints) for p in parameters), made, calling)
+
+
+def read_method(function: Callable[..., Any], source: Source) -> MethodSignature:
+    """Read a method of an actor: what stands before ``*`` is sent, what comes after is injected.
+
+    Raises:
+        SignatureError: it takes something that cannot be given.
+    """
+    parameters, hints = _read(function, source)
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise SignatureError(f"takes '{parameter}'; name what it needs instead")
+    positional = [p for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY][1:]
+    for parameter in positional:
+        if parameter.name not in hints:
+            raise SignatureError(f"has the argument '{parameter.name}' without a type; annotate it")
+    arguments = tuple(Argument(p.name, hints[p.name], p.default) for p in positional)
+    keyword = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    injected = tuple(_injected(p, hints) for p in keyword)
+    returns = hints.get("return", Any)
+    return MethodSignature(arguments, injected, type(None) if returns is None else returns)
+
+
+def read_constructor(made: type, source: Source) -> tuple[Injected, ...]:
+    """Read what the constructor of an actor asks for.
+
+    Raises:
+        SignatureError: it takes something that cannot be given.
+    """
+    if made.__init__ is object.__init__:  # type: ignore[misc]  # it is only compared
+        return ()
+    parameters, hints = _read(made.__init__, source)  # type: ignore[misc]  # as above
+    for parameter in parameters[1:]:
+        if parameter.kind in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+            parameter.POSITIONAL_ONLY,
+        ):
+            raise SignatureError(
+                f"takes '{parameter}' in its constructor; name what it needs, without '/' or '*'"
+            )
+    return tuple(_injected(parameter, hints) for parameter in parameters[1:])
+
+
+def type_argument(made: type, generic: type) -> Any:
+    """Return the ``S`` of a class that derives from ``generic[S]``; `MISSING` where it has none."""
+    for base in getattr(made, "__orig_bases__", ()):
+        if get_origin(base) is generic:
+            return get_args(base)[0]
+    for base in getattr(made, "__orig_bases__", made.__bases__):
+        inner = get_origin(base) or base
+        if isinstance(inner, type) and issubclass(inner, generic) and inner is not generic:
+            found = type_argument(inner, generic)
+            names = getattr(inner, "__parameters__", ())
+            return dict(zip(names, get_args(base), strict=False)).get(found, found)
+    return MISSING
 
 
 def interceptor_problem(interceptor: Any) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from daprflow.handlers.compile import Route
 from daprflow.handlers.registration import (
+    ActorOptions,
     ConfigurationOptions,
     CronOptions,
     JobOptions,
@@ -18,7 +19,7 @@ class RouteInfo:
     """One handler as ``daprflow routes`` prints it.
 
     Attributes:
-        kind: "topic", "binding", "cron", "job", "configuration" or "invoke".
+        kind: "topic", "binding", "cron", "job", "configuration", "invoke" or "actor".
         method: the verb the sidecar uses.
         path: percent-encoded, as the sidecar calls it.
         name: the address inside its kind, such as "pubsub/orders".
@@ -80,6 +81,9 @@ def _options(options: Options) -> dict[str, str]:
         return {} if options.default is None else {"default": repr(options.default)}
     if isinstance(options, JobOptions):
         return {"schedule": options.schedule} if options.schedule else {}
+    if isinstance(options, ActorOptions):
+        said = {"idle": options.idle, "drain": options.drain, "reentrant": options.reentrant}
+        return {name: str(value) for name, value in said.items() if value is not None}
     if not isinstance(options, TopicOptions):
         return {}
     given = {

@@ -67,7 +67,7 @@ def failed(title: str, delivery: Delivery, error: BaseException) -> Outcome:
     Raises:
         CancelledError: ``error`` is one, and it is the request that was cancelled.
     """
-    if isinstance(error, CancelledError) and _is_being_cancelled():
+    if isinstance(error, CancelledError) and is_being_cancelled():
         raise error
     logger.error(
         "%s failed on '%s' (event %s, %d bytes)",
@@ -97,6 +97,7 @@ def event_id(delivery: Delivery) -> str:
         return "?"
 
 
-def _is_being_cancelled() -> bool:
+def is_being_cancelled() -> bool:
+    """Whether it is the running task itself that is cancelled."""
     task = current_task()
     return task is not None and task.cancelling() > 0

@@ -8,6 +8,8 @@ from daprflow.protocol.actors import ActorStateOperation, ReminderRequest, Timer
 from daprflow.protocol.http import JSON, Headers, HttpRequest
 from daprflow.protocol.operations import segment
 
+PREFIX = "/actors/"
+"""Below this an app's sidecar calls its actors."""
 EXPIRES_HEADER = "metadata.ttlexpiretime"
 """When a part of the state ends that has a time to live, in RFC 3339."""
 _JSON: Headers = (("content-type", JSON),)

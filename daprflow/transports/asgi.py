@@ -3,6 +3,7 @@
 import hmac
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote, unquote
@@ -18,13 +19,16 @@ from daprflow.transports.invoke_routes import Endpoint, InvokeRoutes
 
 logger = logging.getLogger(__name__)
 
-PREFIXES = ("/dapr/", "/job/", "/configuration/")
+PREFIXES = ("/dapr/", "/job/", "/configuration/", "/actors/")
 """Below these every path is ours, whoever hosts the app."""
 _ADVICE = {
     "/dapr/": "known topics: %s; restart the sidecar if routes changed",
     "/job/": "known jobs: %s; 'client.delete_job' ends one that is wanted no more",
     "/configuration/": "a sidecar posts changes there; routes of this app's own: %s",
+    "/actors/": "a sidecar calls the methods of actors there; types of this app: %s",
 }
+_ACTORS = PREFIXES[3]
+_ACTOR_METHODS = frozenset({"PUT", "DELETE"})
 _LISTED = 10
 _PATH_SHOWN = 200  # strangers choose it
 _TOKEN = b"dapr-api-token"
@@ -59,11 +63,14 @@ class Gate:
     is_open: bool = False
     told: set[int] = field(default_factory=set)
 
-    def refusal(self, scope: Scope, *, from_sidecar: bool) -> tuple[int, str] | None:
+    def refusal(
+        self, scope: Scope, *, from_sidecar: bool, relays: AbstractSet[bytes] = _CALLERS
+    ) -> tuple[int, str] | None:
         """Return status and reason to refuse a request; None lets it pass.
 
         ``from_sidecar`` marks a path that only the sidecar itself calls: a request relayed for
-        another app, which carries that app's id, could forge an event there.
+        another app, which carries that app's id in one of the headers ``relays``, could forge an
+        event there.
         """
         given = b""
         relayed = False
@@ -71,7 +78,7 @@ class Gate:
         for name, value in scope["headers"]:
             if name == _TOKEN:
                 given = value
-            elif name in _CALLERS:
+            elif name in relays:
                 relayed = True
             elif name == b"content-length":
                 length = value
@@ -108,6 +115,7 @@ class Table:
         self._by_segments: dict[tuple[str, ...], Endpoint] = {}
         self._paths: tuple[str, ...] = ()
         self._prefixes: dict[str, Endpoint] = {}
+        self._actors: Endpoint | None = None
         self._invoked = InvokeRoutes()
 
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
@@ -125,6 +133,11 @@ class Table:
     def add_prefix(self, prefix: str, endpoint: Endpoint) -> None:
         """Answer what is posted anywhere below ``prefix``, one of `PREFIXES`."""
         self._prefixes[prefix] = endpoint
+
+    def add_actors(self, types: Sequence[str], endpoint: Endpoint) -> None:
+        """Answer what a sidecar asks of actors; ``types`` are the paths of those there are."""
+        self._paths += tuple(types)
+        self._actors = endpoint
 
     def add_job(self, path: str, endpoint: Endpoint) -> None:
         """Answer a job's ticks on ``path``, percent-encoded."""
@@ -149,16 +162,16 @@ class Table:
         if not allowed or scope["method"] == "OPTIONS":
             return None
 
-        async def refuse(scope: Scope, _: Receive, send: Send) -> None:
+        async def answer(scope: Scope, _: Receive, send: Send) -> None:
             refused = self._gate.refusal(scope, from_sidecar=False)
             if refused is not None:
-                await _refuse(scope, send, self._gate, *refused)
+                await refuse(scope, send, self._gate, *refused)
                 return
             text = ", ".join(allowed)
             body = msgspec.json.encode(ErrorBody(f"this path takes {text}"))
             await _answer(send, 405, body, [_JSON_HEADER, (b"allow", text.encode())])
 
-        return refuse
+        return answer
 
     def find(self, scope: Scope) -> Endpoint | None:
         """Return the endpoint that answers, None where the request is not ours.
@@ -177,26 +190,28 @@ class Table:
         """Return what answers a path below a prefix of ours."""
         if not path.startswith(PREFIXES):
             return None
+        if self._actors is not None and path.startswith(_ACTORS) and method in _ACTOR_METHODS:
+            return self._actors
         if method == "POST":
             for prefix, endpoint in self._prefixes.items():
                 if path.startswith(prefix):
                     return endpoint
-        return self._unknown
+        return self.unknown
 
     async def _by_raw_path(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell apart names whose slashes make them look alike once decoded."""
         raw: bytes = scope.get("raw_path") or b""
-        found = self._by_segments.get(segments(raw.decode("latin-1")), self._unknown)
+        found = self._by_segments.get(segments(raw.decode("latin-1")), self.unknown)
         await found(scope, receive, send)
 
-    async def _unknown(self, scope: Scope, _: Receive, send: Send) -> None:
+    async def unknown(self, scope: Scope, _: Receive, send: Send) -> None:
         """Answer 500 below our prefixes: a sidecar takes 404 for "done".
 
         Of an event it means that it is dropped, of a job's tick that it is not tried again.
         """
         refused = self._gate.refusal(scope, from_sidecar=True)
         if refused is not None:
-            await _refuse(scope, send, self._gate, *refused)
+            await refuse(scope, send, self._gate, *refused)
             return
         prefix = f"/{scope['path'].split('/')[1]}/"
         paths = [path for path in self._paths if path.startswith(prefix)]
@@ -216,7 +231,7 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         refused = gate.refusal(scope, from_sidecar=from_sidecar)
         if refused is not None:
-            await _refuse(scope, send, gate, *refused)
+            await refuse(scope, send, gate, *refused)
             return
         message = await receive()
         body = message.get("body", b"")
@@ -224,7 +239,7 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
             try:
                 body = await _rest(message, receive, limit)
             except TooLarge:
-                await _refuse(scope, send, gate, *gate.too_large)
+                await refuse(scope, send, gate, *gate.too_large)
                 return
             except Disconnected:
                 return
@@ -238,7 +253,7 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": SUCCESS.body})
         else:
-            await _send(send, outcome)
+            await send_outcome(send, outcome)
 
     return endpoint
 
@@ -252,7 +267,7 @@ def static_endpoint(body: bytes, gate: Gate, asked: Callable[[], None] | None = 
     async def endpoint(scope: Scope, _: Receive, send: Send) -> None:
         refused = gate.refusal(scope, from_sidecar=True)
         if refused is not None:
-            await _refuse(scope, send, gate, *refused)
+            await refuse(scope, send, gate, *refused)
             return
         await _answer(send, 200, body, [_JSON_HEADER])
         if asked is not None:
@@ -271,7 +286,7 @@ def health_endpoint(check: Callable[[], tuple[int, bytes]]) -> Endpoint:
     return endpoint
 
 
-async def _refuse(scope: Scope, send: Send, gate: Gate, status: int, reason: str) -> None:
+async def refuse(scope: Scope, send: Send, gate: Gate, status: int, reason: str) -> None:
     """Answer why a request is refused; the log says it once, since strangers send these."""
     if gate.is_open and status not in gate.told:
         gate.told.add(status)
@@ -290,6 +305,20 @@ async def send_error(send: Send, status: int, message: str) -> None:
     if status == 413:  # noqa: PLR2004 - the status is the point
         headers.append((b"connection", b"close"))
     await _answer(send, status, msgspec.json.encode(ErrorBody(message)), headers)
+
+
+async def body_of(receive: Receive, limit: int) -> bytes:
+    """Return a request's body.
+
+    Raises:
+        TooLarge: it is longer than ``limit``.
+        Disconnected: the peer went away before it was complete.
+    """
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body") or len(body) > limit or message["type"] != "http.request":
+        return await _rest(message, receive, limit)
+    return body
 
 
 async def _rest(
@@ -313,7 +342,8 @@ async def _rest(
         current = await receive()
 
 
-async def _send(send: Send, outcome: Outcome) -> None:
+async def send_outcome(send: Send, outcome: Outcome) -> None:
+    """Answer what a handler made of a request."""
     headers = []
     if outcome.content_type:
         kind = outcome.content_type
