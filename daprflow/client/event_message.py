@@ -1,17 +1,14 @@
 """One event of a streaming subscription, and the verdict on it."""
 
-import logging
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from daprflow.errors import Drop, Retry
 from daprflow.handlers import trace
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -66,12 +63,7 @@ class EventMessage(Generic[T]):
             self._decide(status)
 
     async def __aenter__(self) -> Self:
-        event = self.event
-        pairs = (("traceparent", event.traceparent), ("tracestate", event.tracestate))
-        raw = [
-            (name.encode(), value.encode("latin-1", "replace")) for name, value in pairs if value
-        ]
-        self._token = trace.DELIVERED.set(raw)
+        self._token = trace.DELIVERED.set(trace_of(self.event))
         return self
 
     async def __aexit__(
@@ -83,9 +75,7 @@ class EventMessage(Generic[T]):
         if self._token is not None:
             trace.DELIVERED.reset(self._token)
             self._token = None
-        if isinstance(error, Drop):
-            logger.info("event '%s' is dropped", self.id)
-        self.decide(_verdict(error))
+        self.decide(verdict_of(error))
         return isinstance(error, Drop | Retry)
 
     def __repr__(self) -> str:
@@ -96,7 +86,14 @@ class EventMessage(Generic[T]):
             self._forget()
 
 
-def _verdict(error: BaseException | None) -> Status:
+def verdict_of(error: BaseException | None) -> Status:
+    """Return what the end of a block says about its event; ``error`` is what it raised."""
     if error is None:
         return Status.SUCCESS
     return Status.DROP if isinstance(error, Drop) else Status.RETRY
+
+
+def trace_of(event: CloudEvent[Any]) -> trace.RawHeaders:
+    """Return an event's trace context, as calls of a sidecar take it along."""
+    pairs = (("traceparent", event.traceparent), ("tracestate", event.tracestate))
+    return [(name.encode(), value.encode("latin-1", "replace")) for name, value in pairs if value]

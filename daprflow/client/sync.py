@@ -14,6 +14,8 @@ from daprflow.client.raw import RequestOptions
 from daprflow.client.response import Response
 from daprflow.client.secrets import Secrets
 from daprflow.client.state import Item, Store
+from daprflow.client.subscribing import SubscribeOptions
+from daprflow.client.sync_subscription import SyncSubscription
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.settings import Settings
 from daprflow.transports.base import Transport
@@ -96,6 +98,20 @@ class SyncClient:
     def publish(self, *event: Any, **options: Unpack[PublishOptions]) -> None:
         """As ``Client.publish``."""
         self.run(lambda client: client.publish(*event, **options))
+
+    @overload
+    def subscribe(
+        self, topic: Topic[T], /, **options: Unpack[SubscribeOptions]
+    ) -> SyncSubscription[T]: ...
+
+    @overload
+    def subscribe(
+        self, pubsub: str, topic: str, payload: type[T], /, **options: Unpack[SubscribeOptions]
+    ) -> SyncSubscription[T]: ...
+
+    def subscribe(self, *topic: Any, **options: Unpack[SubscribeOptions]) -> SyncSubscription[Any]:
+        """As ``Client.subscribe``; ``with`` and ``for`` without ``async``."""
+        return SyncSubscription(self._worker, self._client.subscribe(*topic, **options))
 
     @overload
     def invoke(self, endpoint: Endpoint[None, Out], data: None = None, /) -> Out: ...

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, Any, assert_type
 
+import grpc
 import msgspec
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -37,16 +38,19 @@ from daprflow import (
     Router,
     ScheduledJob,
     Status,
+    SyncClient,
     Topic,
 )
 from daprflow.client import (
     EQ,
     GT,
     Delete,
+    EventMessage,
     HeldLock,
     Items,
     Page,
     Records,
+    Subscription,
     Upsert,
     ascending,
 )
@@ -364,6 +368,34 @@ async def lock(client: Client) -> None:
     async with client.lock("lockstore", "r", expiry=wait, wait=wait, renew=True) as held:
         assert_type(held, HeldLock)
         assert_type(held.remaining, timedelta)
+
+
+async def subscription(client: Client) -> None:
+    async with client.subscribe(orders, dead_letter="dead", max_in_flight=8) as messages:
+        assert_type(messages, Subscription[Order])
+        async for message in messages:
+            assert_type(message, EventMessage[Order])
+            assert_type(message.data, Order)
+            assert_type(message.event, CloudEvent[Order])
+            async with message:
+                await message.ack()
+    async for text in client.subscribe("pubsub", "texts", str, raw=True, metadata={"a": "b"}):
+        assert_type(text.data, str)
+
+
+def blocking_subscription(client: SyncClient) -> None:
+    with client.subscribe(orders) as messages:
+        for message in messages:
+            assert_type(message.data, Order)
+            with message:
+                message.retry()
+
+
+async def through_grpc(client: Client) -> None:
+    channel = client.grpc_channel("greeter")
+    assert_type(channel, grpc.aio.Channel)
+    greet: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/g.Greeter/Greet")
+    assert_type(await greet(b"ann", timeout=5), bytes)
 
 
 async def in_a_test() -> None:

@@ -145,3 +145,15 @@ async def other_data(order: Order) -> None: ...
 
 @app.job("hourly", data=Order("o1", 1))  # refused: call-overload, untyped-decorator
 async def no_schedule(order: Order) -> None: ...
+
+
+async def wrong_subscriptions(client: Client) -> None:
+    client.subscribe("pubsub", "orders")  # refused: call-overload
+    client.subscribe(orders, dead_letter=True)  # refused: call-overload
+    client.subscribe(orders, timeout=1)  # refused: call-overload
+    with client.subscribe(orders):  # refused: attr-defined
+        pass
+    async for message in client.subscribe(orders):
+        receipt: Receipt = message.data  # refused: assignment
+        await message.nack()  # refused: attr-defined
+    client.grpc_channel()  # refused: call-arg

@@ -1,0 +1,118 @@
+"""Streaming subscriptions for code that cannot await."""
+
+import threading
+from collections.abc import Callable, Coroutine
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from daprflow.client.event_message import EventMessage, trace_of, verdict_of
+from daprflow.client.subscription import Subscription
+from daprflow.errors import Drop, Retry
+from daprflow.handlers import trace
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Worker(Protocol):
+    """An event loop in another thread."""
+
+    def run(self, make: Callable[[], Coroutine[Any, Any, R]], /) -> R:
+        """Run a coroutine there and wait for it."""
+        ...
+
+
+class SyncEventMessage(Generic[T]):
+    """An `EventMessage` whose verdicts are given without ``await``; ``with message:`` works, too.
+
+    Attributes:
+        id: the CloudEvent's.
+        data: the payload.
+        event: the payload in its envelope.
+    """
+
+    __slots__ = ("_message", "_token", "_worker", "data", "event", "id")
+
+    def __init__(self, worker: Worker, message: EventMessage[T]) -> None:
+        self._worker = worker
+        self._message = message
+        self._token: Token[trace.RawHeaders | None] | None = None
+        self.id = message.id
+        self.data = message.data
+        self.event = message.event
+
+    def ack(self) -> None:
+        """Say that the event is done."""
+        self._worker.run(self._message.ack)
+
+    def retry(self) -> None:
+        """Have the event delivered again, when and how often the broker decides."""
+        self._worker.run(self._message.retry)
+
+    def drop(self) -> None:
+        """Give the event up (to the dead letter topic, where one is named)."""
+        self._worker.run(self._message.drop)
+
+    def __enter__(self) -> Self:
+        self._token = trace.DELIVERED.set(trace_of(self.event))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if self._token is not None:
+            trace.DELIVERED.reset(self._token)
+            self._token = None
+        verdict = verdict_of(error)
+
+        async def decide() -> None:
+            self._message.decide(verdict)
+
+        self._worker.run(decide)
+        return isinstance(error, Drop | Retry)
+
+    def __repr__(self) -> str:
+        return f"SyncEventMessage({self.id!r})"
+
+
+class SyncSubscription(Generic[T]):
+    """The events of a topic as they come. Make it with ``client.subscribe(topic)``.
+
+    ``with client.subscribe(orders) as messages: for message in messages: ...``. It is as
+    `Subscription` is, with threads in the place of tasks.
+    """
+
+    def __init__(self, worker: Worker, subscription: Subscription[T]) -> None:
+        self._worker = worker
+        self._subscription = subscription
+
+    def __enter__(self) -> Self:
+        """Subscribe now; raises what `Subscription` raises."""
+        self._worker.run(self._subscription.__aenter__)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> SyncEventMessage[T]:
+        owner = threading.get_ident()
+        message = self._worker.run(lambda: self._subscription.next(owner))
+        if message is None:
+            raise StopIteration
+        return SyncEventMessage(self._worker, message)
+
+    def close(self) -> None:
+        """End the subscription: what has a verdict is told, the rest is delivered again."""
+        self._worker.run(self._subscription.close)

@@ -1,0 +1,230 @@
+"""``client.grpc_channel``: channels to apps, through the sidecar."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from daprflow.client import Client
+from daprflow.handlers.trace import trace_context
+from daprflow.settings import Settings, SettingsError
+from daprflow.testing.transport import InProcessTransport
+from tests.helpers.grpc_echo import LONG, Echo, EchoStub, serving
+from tests.helpers.small_sidecar import SmallSidecar
+from tests.helpers.timing import eventually
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def echo() -> Echo:
+    """What stands where the sidecar's gRPC API is."""
+    return Echo()
+
+
+@pytest.fixture
+async def port(echo: Echo) -> AsyncIterator[int]:
+    """The port of it."""
+    async with serving(echo) as port:
+        yield port
+
+
+def connected(port: int, sidecar: SmallSidecar | None = None, **settings: Any) -> Client:
+    """Return a client of a sidecar whose gRPC API is on that port."""
+    known = Settings(grpc_endpoint=f"127.0.0.1:{port}", **settings)
+    return Client(known, transport=InProcessTransport(sidecar or SmallSidecar()))
+
+
+async def both() -> AsyncIterator[bytes]:
+    """Give two requests."""
+    yield b"a"
+    yield b"b"
+
+
+async def test_every_kind_of_call_goes_to_the_app(echo: Echo, port: int) -> None:
+    """Unary calls and streams either way carry the app's id, the token and the trace."""
+    async with connected(port, api_token="secret") as client:
+        stub = EchoStub(client.grpc_channel("greeter"))
+        with trace_context(TRACE):
+            assert await stub.unary(b"ab") == b"ab"
+            assert [each async for each in stub.down(b"ab")] == [b"a", b"b"]
+            assert await stub.up(both()) == b"ab"
+            assert [each async for each in stub.both(both())] == [b"A", b"B"]
+    wanted = {"dapr-app-id": "greeter", "dapr-api-token": "secret", "traceparent": TRACE}
+    assert [wanted.items() <= each.items() for each in echo.metadata] == [True] * 4
+    assert all(each["user-agent"].startswith("daprflow") for each in echo.metadata)
+
+
+async def test_a_stream_can_be_written_and_read_by_turns(port: int) -> None:
+    """A call both ways works piece by piece, too."""
+    async with connected(port) as client:
+        call = EchoStub(client.grpc_channel("greeter")).both()
+        for each in (b"a", b"b"):
+            await call.write(each)
+            assert await call.read() == each.upper()
+        await call.done_writing()
+        assert await call.read() is grpc.aio.EOF
+
+
+async def test_metadata_of_the_caller_is_kept(echo: Echo, port: int) -> None:
+    """What a caller sends goes along; only the app's id and the token are the client's."""
+    async with connected(port) as client:
+        call = EchoStub(client.grpc_channel("greeter")).unary
+        mine = (("x-mine", "1"), ("traceparent", "mine"), ("dapr-app-id", "other"))
+        with trace_context(TRACE):
+            await call(b"a", metadata=mine)
+    sent = echo.metadata[0]
+    assert (sent["x-mine"], sent["traceparent"]) == ("1", "mine")
+    assert sent["dapr-app-id"] == "greeter"
+
+
+async def test_errors_and_trailers_are_those_of_grpc(port: int) -> None:
+    """What an app fails with comes whole, and so do the trailers of a success."""
+    async with connected(port) as client:
+        call = EchoStub(client.grpc_channel("greeter")).unary
+        good = call(b"a")
+        await good
+        assert dict(await good.trailing_metadata())["seen"] == "yes"
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call(b"fail")
+    error = raised.value
+    assert (error.code(), error.details()) == (grpc.StatusCode.NOT_FOUND, "none")
+    assert dict(error.trailing_metadata() or ())["why"] == "because"
+
+
+async def test_the_first_call_waits_for_the_sidecar(port: int) -> None:
+    """A client that was not opened waits in its first call, once for all calls."""
+    sidecar = SmallSidecar()
+    sidecar.healthy = False
+    client = connected(port, sidecar)
+    call = EchoStub(client.grpc_channel("greeter")).unary
+    calls = [asyncio.ensure_future(call(b"a")) for _ in range(3)]
+    await eventually(lambda: sidecar.health_checks > 1)
+    assert not any(each.done() for each in calls)
+    sidecar.healthy = True
+    assert await asyncio.gather(*calls) == [b"a"] * 3
+    await client.close()
+
+
+async def test_a_sidecar_that_does_not_come_is_unavailable(port: int) -> None:
+    """When none is ready in time the call fails as gRPC's calls do, within its own time."""
+    sidecar = SmallSidecar()
+    sidecar.healthy = False
+    client = connected(port, sidecar, health_timeout=0.2)
+    stub = EchoStub(client.grpc_channel("greeter"))
+    with pytest.raises(grpc.aio.AioRpcError, match="no sidecar became ready within") as raised:
+        await stub.unary(b"a")
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        _ = [each async for each in stub.down(b"a", timeout=0.02)]
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await client.close()
+
+
+async def test_a_call_has_its_own_time(echo: Echo, port: int) -> None:
+    """A call's ``timeout`` holds, the client's does not: the channel is gRPC's."""
+    echo.hold.clear()
+    async with connected(port) as client:
+        call = EchoStub(client.with_options(timeout=0.01).grpc_channel("greeter")).unary
+        long = asyncio.ensure_future(call(b"a"))
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call(b"b", timeout=0.05)
+        assert not long.done()
+        echo.hold.set()
+        assert await long == b"a"
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_channel_is_kept_and_closed_with_the_client(port: int) -> None:
+    """The same app has the same channel until somebody closes it, or the client."""
+    client = connected(port)
+    first = client.grpc_channel("a")
+    assert client.grpc_channel("a") is first
+    assert client.grpc_channel("b") is not first
+    await first.close()
+    again = client.grpc_channel("a")
+    assert await EchoStub(again).unary(b"a") == b"a"
+    await client.close()
+    assert again.get_state() is grpc.ChannelConnectivity.SHUTDOWN
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        client.grpc_channel("a")
+    async with client:
+        assert await EchoStub(client.grpc_channel("a")).unary(b"a") == b"a"
+
+
+async def test_closing_ends_calls_under_way(echo: Echo, port: int) -> None:
+    """A call that is under way when the client is closed is cancelled."""
+    echo.hold.clear()
+    async with connected(port) as client:
+        call = EchoStub(client.grpc_channel("greeter")).unary(b"a")
+        await eventually(lambda: len(echo.metadata) == 1)
+    assert await call.code() is grpc.StatusCode.CANCELLED
+
+
+@pytest.mark.parametrize(("allowed", "code"), [(0, "RESOURCE_EXHAUSTED"), (6 * 2**20, "OK")])
+async def test_messages_have_a_limit(echo: Echo, port: int, allowed: int, code: str) -> None:
+    """A message of more than four MiB is refused unless the settings allow more."""
+    echo.long = 5 * 2**20
+    async with connected(port, grpc_max_message_size=allowed) as client:
+        call = EchoStub(client.grpc_channel("greeter")).unary(LONG)
+        assert (await call.code()).name == code
+
+
+async def test_an_address_that_is_none_is_refused() -> None:
+    """The error names the variable and the forms that an address may have."""
+    client = Client(Settings(grpc_endpoint="ftp://x"), transport=InProcessTransport(SmallSidecar()))
+    with pytest.raises(SettingsError, match=r"DAPR_GRPC_ENDPOINT.*no scheme 'ftp'.*host:port"):
+        client.grpc_channel("a")
+
+
+async def test_an_app_id_is_needed() -> None:
+    """A channel to nobody is refused."""
+    with pytest.raises(ValueError, match="the app id is empty"):
+        Client().grpc_channel("")
+
+
+def test_a_channel_belongs_to_one_loop(port: int) -> None:
+    """A client with channels in one event loop refuses another one while they are open."""
+    client = connected(port)
+
+    async def open_one() -> None:
+        client.grpc_channel("a")
+
+    with asyncio.Runner() as first:
+        first.run(open_one())
+        with asyncio.Runner() as second, pytest.raises(RuntimeError, match="one client per loop"):
+            second.run(open_one())
+        first.run(client.close())
+
+
+QUIET = """
+import asyncio, os, sys
+from daprflow.client import Client
+from daprflow.settings import Settings
+async def main():
+    client = Client(Settings())
+    client.subscribe("pubsub", "orders", int)
+    assert not {"grpc", "dapr", "google.protobuf"} & set(sys.modules), "before it is needed"
+    client.grpc_channel("a")
+    assert "grpc" in sys.modules
+    print(os.environ["GRPC_VERBOSITY"])
+    await client.close()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "ERROR"), ("DEBUG", "DEBUG")])
+def test_grpc_is_loaded_late_and_quiet(given: str | None, found: str) -> None:
+    """The first channel imports the library, which is told to be quiet unless it was told."""
+    env = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    if given is not None:
+        env["GRPC_VERBOSITY"] = given
+    run = subprocess.run(
+        [sys.executable, "-c", QUIET], env=env, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (0, f"{found}\n"), run.stderr
