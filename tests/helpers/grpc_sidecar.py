@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from daprflow.protocol import messages
+from daprflow.sidecar.app.base import App
 from daprflow.sidecar.grpc_api.server import GrpcServer
 from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.resources import Resources
 from tests.helpers.sidecar import Components, InProcessSidecar, in_process_sidecar
 
 if TYPE_CHECKING:
@@ -43,10 +45,19 @@ async def grpc_sidecar(
     options: RuntimeOptions | None = None,
     data_dir: Path | None = None,
     connect: bool = True,
+    called: App | None = None,
+    files: Resources | None = None,
 ) -> AsyncIterator[GrpcSidecar]:
     """Start a sidecar in process, with its gRPC server on a free port."""
     async with in_process_sidecar(
-        root, components, app, options=options, data_dir=data_dir, connect=connect
+        root,
+        components,
+        app,
+        options=options,
+        data_dir=data_dir,
+        connect=connect,
+        called=called,
+        files=files,
     ) as inner:
         server = GrpcServer(inner.runtime)
         port = await server.start()
