@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.routing import BaseRoute
 
+    from daprflow.actors.hosting import TypeHost
     from daprflow.handlers.compile import Blueprint
     from daprflow.handlers.subscriptions import TopicPlan
     from daprflow.handlers.table import CronInfo, RouteInfo
@@ -169,6 +170,14 @@ class DaprFlow(Router):
 
         return describe(self._frozen().routes)
 
+    def actor_hosts(self) -> "tuple[TypeHost, ...]":
+        """Return what holds the actors of each type while the app runs.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+        """
+        return tuple(each.type.host for each in self._frozen().actors)
+
     def crons(self) -> "tuple[CronInfo, ...]":
         """Return the cron bindings that handlers are declared for.
 
@@ -282,19 +291,17 @@ class DaprFlow(Router):
             feed = self.feed.running(client, blueprint.configurations)
             await stack.enter_async_context(feed)
             if blueprint.actors:
-                await stack.enter_async_context(self._hosting(blueprint, client, settings))
+                await stack.enter_async_context(self._hosting(client, settings))
             if blueprint.jobs:
                 await stack.enter_async_context(self._keeping_jobs(blueprint, client))
             yield
 
     @asynccontextmanager
-    async def _hosting(
-        self, blueprint: "Blueprint", client: Client, settings: Settings
-    ) -> AsyncIterator[None]:
+    async def _hosting(self, client: Client, settings: Settings) -> AsyncIterator[None]:
         """Host actors, in this process alone; at the end every one of them is deactivated."""
         from daprflow.actors.alone import alone  # noqa: PLC0415 - see above
 
-        hosts = [each.type.host for each in blueprint.actors]
+        hosts = self.actor_hosts()
         with alone(self.app_id, settings, None if self.settings is not None else os.environ):
             for host in hosts:
                 host.open(client)

@@ -56,6 +56,7 @@ class ActorSidecar:
     """
 
     store: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    written_ttls: dict[tuple[str, str, str], str] = field(default_factory=dict)
     ttls: dict[tuple[str, str, str], str] = field(default_factory=dict)
     reminders: dict[tuple[str, str, str], ReminderRequest] = field(default_factory=dict)
     timers: dict[tuple[str, str, str], TimerRequest] = field(default_factory=dict)
@@ -184,6 +185,8 @@ class ActorSidecar:
                 self.store.pop(key, None)
             else:
                 self.store[key] = bytes(step.request.value)
+                if "ttlInSeconds" in step.request.metadata:
+                    self.written_ttls[key] = step.request.metadata["ttlInSeconds"]
         return NO_CONTENT
 
     def _reminder(self, request: HttpRequest, key: tuple[str, str, str]) -> HttpResponse:
