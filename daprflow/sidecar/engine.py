@@ -6,6 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from daprflow.sidecar.actors.placement import Placement
+from daprflow.sidecar.actors.reminders import REMINDERS, TABLE, Reminders
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import Component, ComponentContext, OnePerName
 from daprflow.sidecar.components.registry import COMPONENTS
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
 SHARED_KINDS = frozenset({"state", "pubsub", "lock", "configuration", "crypto"})
 """Kinds whose instances hold data that several apps see; the others belong to one app."""
+PATHS = {"state.sqlite": "connectionstring", "crypto.dapr.localstorage": "path"}
+"""Where shared components name a path, which means another one in another working folder."""
 
 
 class Work:
@@ -77,6 +83,7 @@ class _Identity:
     version: str
     metadata: tuple[tuple[str, str], ...]
     owner: str
+    place: str
 
 
 @dataclass(slots=True)
@@ -100,6 +107,8 @@ class Engine:
         runtimes: the sidecars of this run by app id; invocation between apps looks here.
         work: deliveries, binding events and ticks of jobs in flight.
         jobs: the jobs of all apps.
+        reminders: those of all actors.
+        placement: which app hosts which actors.
         database: the file of all that is durable and no component's own; None without a folder.
     """
 
@@ -114,6 +123,12 @@ class Engine:
         if self.database is not None:
             store = SqliteJobStore(EngineFile(self.database))
         self.jobs = JobScheduler(clock, self.work, store)
+        store = MemoryJobStore()
+        if self.database is not None:
+            store = SqliteJobStore(EngineFile(self.database), TABLE)
+        scheduler = JobScheduler(clock, self.work, store, REMINDERS)
+        self.reminders = Reminders(scheduler, self._remind)
+        self.placement = Placement(clock, self.reminders.hosted, self.reminders.gone)
         self._shared: dict[_Identity, _Shared] = {}
 
     async def acquire(
@@ -190,11 +205,17 @@ class Engine:
                     await component.close()
                 return
 
+    async def _remind(
+        self, kind: str, actor_id: str, name: str, data: msgspec.Raw | msgspec.UnsetType
+    ) -> None:
+        await self.placement.call(kind, actor_id, lambda host: host.remind(actor_id, name, data))
+
     async def close(self) -> None:
         """Close every runtime that is still open, then every component."""
         for runtime in list(self.runtimes.values()):
             await runtime.close(0.0)
         await self.jobs.close()
+        await self.reminders.close()
         remaining, self._shared = list(self._shared.values()), {}
         for shared in remaining:
             await shared.component.close()
@@ -211,4 +232,13 @@ def _identity(context: ComponentContext) -> _Identity:
         if kind != "pubsub":  # whose metadata `OnePerName` looks at
             metadata = ()
     owner = "" if kind in SHARED_KINDS else context.app_id
-    return _Identity(context.name, type_, version, metadata, owner)
+    return _Identity(context.name, type_, version, metadata, owner, _place(context))
+
+
+def _place(context: ComponentContext) -> str:
+    """Return the folder that tells components of equal definitions apart: paths start there."""
+    name = PATHS.get(context.type)
+    if name is None:
+        return ""
+    path = Path(context.metadata.get(name, "").strip().removeprefix("file:"))
+    return "" if path.is_absolute() else str(context.base_dir)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, cast
 
 from daprflow.protocol.documents import AppConfig, Subscription
 from daprflow.sidecar.access import api_access
+from daprflow.sidecar.actors.state import actor_store
 from daprflow.sidecar.app.base import App
 from daprflow.sidecar.app_health import AppHealth
 from daprflow.sidecar.app_start import wait_for_app
+from daprflow.sidecar.blocks.actors import ActorsBlock
 from daprflow.sidecar.blocks.bindings import BindingsBlock
 from daprflow.sidecar.blocks.configuration import ConfigurationBlock
 from daprflow.sidecar.blocks.conversation import ConversationBlock
@@ -85,6 +87,7 @@ class Runtime:
     invocation: InvocationBlock
     bindings: BindingsBlock
     jobs: JobsBlock
+    actors: ActorsBlock
     configuration: ConfigurationBlock
     locks: LocksBlock
     conversation: ConversationBlock
@@ -156,6 +159,7 @@ class Runtime:
             ComponentError: a component, or the file of the engine, cannot be opened.
         """
         await self.engine.jobs.open()
+        await self.engine.reminders.open()
         self.components = await self.loader.load(self.resources.components)
         self._put_pipelines(*self._pipelines())
         self.secrets = SecretsBlock(self)
@@ -164,6 +168,7 @@ class Runtime:
         self.pubsub = PubSubBlock(self)
         self.bindings = BindingsBlock(self)
         self.jobs = JobsBlock(self)
+        self.actors = ActorsBlock(self)
         self.configuration = ConfigurationBlock(self)
         self.locks = LocksBlock(self)
         self.conversation = ConversationBlock(self)
@@ -187,6 +192,7 @@ class Runtime:
         self.components = await self.loader.load((resource,))
         self.state = StateBlock(self)
         self.locks = LocksBlock(self)
+        await self.actors.renew()
         for loaded in self.components[known:]:
             if loaded.kind == "pubsub":
                 self.pubsub.admit(loaded)
@@ -239,6 +245,7 @@ class Runtime:
                 await self.loader.revert(exchange)
                 self.components, self.resources = self.loader.components, old
                 return (*exchange.problems, str(error))
+            await self.pubsub.streams.move()
             finished, self.calls = self.calls, Work()
             await self._within(finished.idle(), RETIRING)
             await self.loader.release(exchange.retired)
@@ -255,10 +262,13 @@ class Runtime:
         async with self._turn:
             self.components = self.loader.components
             pipelines = self._pipelines()
+            actor_store(self.components)  # refuses two of them
             before, self.resources = self.resources, resources
             if before.http_endpoints != resources.http_endpoints:
                 await self.invocation.renew()
             self._renew(exchange.kinds)
+            if "state" in exchange.kinds:
+                await self.actors.renew()
             if "middleware" in exchange.kinds:
                 self._put_pipelines(*pipelines)
             if "configuration" in exchange.kinds:
@@ -325,6 +335,7 @@ class Runtime:
         documents are read again, as the real runtime does after such a change.
         """
         self.resiliency.replace(resources)
+        await self.pubsub.streams.restart()
         if self._seen:
             await self.reconnect()
 
@@ -351,6 +362,7 @@ class Runtime:
             del self.engine.runtimes[self.app_id]
         if self.health.outbound_ready:
             await self.outbox.stop()
+            await self.actors.close()
             await self.configuration.close()
             await self.invocation.close()
         await self.loader.unload()
@@ -358,7 +370,7 @@ class Runtime:
 
     async def _end_deliveries(self, grace: float) -> None:
         """Stop deliveries; those that do not end in time lose their connection."""
-        stop = asyncio.get_running_loop().create_task(self.pause())
+        stop = asyncio.get_running_loop().create_task(self._end_events())
         _, pending = await asyncio.wait({stop}, timeout=grace)
         if pending:
             logger.warning(
@@ -369,6 +381,8 @@ class Runtime:
             )
         if self.app is not None:
             await self.app.close()
+        if pending and self.health.outbound_ready:
+            self.pubsub.streams.cut()
         if pending:
             _, pending = await asyncio.wait({stop}, timeout=CUT_OFF)
         if pending:
@@ -376,6 +390,13 @@ class Runtime:
             await asyncio.wait({stop})
         elif (error := stop.exception()) is not None:
             logger.error("stopping deliveries to '%s' failed", self.app_id, exc_info=error)
+
+    async def _end_events(self) -> None:
+        """Stop everything that takes events to somebody."""
+        if self.health.outbound_ready:
+            await asyncio.gather(self.pause(), self.pubsub.streams.close())
+        else:
+            await self.pause()
 
     # ---- the app --------------------------------------------------------------------------------
 
@@ -410,6 +431,7 @@ class Runtime:
             self.resiliency.start_deliveries()
             await self._subscribe(app)
             await self.bindings.start()
+            await self.actors.start()
             await self.jobs.start()
 
     async def _subscribe(self, app: App) -> None:
@@ -438,3 +460,4 @@ class Runtime:
             self.jobs.stop(),
         ]
         await asyncio.gather(*stops)
+        await self.actors.stop()  # what is under way until then may need them

@@ -25,6 +25,7 @@ from daprflow.testing.fakes import FakeApp
 from daprflow.testing.grpc_side import GrpcSide
 from daprflow.testing.ledger import Ledger
 from daprflow.testing.lifespan import RunningApp
+from daprflow.testing.peers import Peers
 from daprflow.testing.provisions import Items, ProvidingTransport, Secrets
 from daprflow.testing.settling import Settling
 from daprflow.testing.transport import SidecarTransport
@@ -67,6 +68,7 @@ class Stage:
     channel: AsgiChannel
     client: Client
     settling: Settling
+    peers: Peers
     app: "DaprFlow"
 
     async def settle(self) -> None:
@@ -74,10 +76,6 @@ class Stage:
         await self.settling.settle()
         await self.app.feed.pushes.settled()
         await self.settling.settle()
-
-    def join(self, app_id: str, fake: FakeApp) -> None:
-        """Let another app be found."""
-        _join(self.runtime.engine, app_id, fake)
 
 
 async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack) -> Stage:
@@ -90,8 +88,10 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     token = (app.settings or Settings.from_env(os.environ)).app_api_token or None
     resources = _resources(plan, Path(stack.enter_context(TemporaryDirectory())))
     engine = Engine(plan.clock, None, Path.cwd())
+    engine.placement.patience = 0.0  # nobody else comes, and the clock stands still
     stack.push_async_callback(engine.close)
-    stack.callback(engine.runtimes.clear)  # fakes were never opened; the app's is closed before
+    peers = Peers(engine)
+    stack.push_async_callback(peers.close)  # the app's own sidecar is closed before
     running = RunningApp(plan.host or app)
     channel = AsgiChannel(running, app_token=token)
     options = RuntimeOptions(app.app_id, app_port=1, app_token=token)
@@ -101,18 +101,21 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     runtime.pubsub.observer = plan.ledger
     await _fill(plan, runtime)
     for app_id, fake in fakes.items():
-        _join(engine, app_id, fake)
+        peers.join(app_id, fake)
     grpc = GrpcSide(runtime)
     stack.push_async_callback(grpc.stop)
     client = await stack.enter_async_context(_client(plan, runtime, grpc))
     _inject(stack, app, _client(plan, runtime, grpc))
+    for host in app.actor_hosts():
+        stack.callback(setattr, host, "now", host.now)
+        host.now = plan.clock.now
     await running.start()
     stack.push_async_callback(running.stop)
     stack.push_async_callback(_pause, runtime)
     settling = Settling(plan.clock, engine.work)
     await settling.run(runtime.connect())
     await app.jobs_scheduled()
-    stage = Stage(runtime, channel, client, settling, app)
+    stage = Stage(runtime, channel, client, settling, peers, app)
     await stage.settle()
     return stage
 
@@ -124,6 +127,9 @@ def _resources(plan: Plan, folder: Path) -> Resources:
     made = [*provisions.secret_stores(plan.secrets, folder), *provisions.crons(app.crons())]
     if path is None:
         made += provisions.brokers(each.subscription.pubsubname for each in app.topics())
+        if app.actor_hosts():
+            made.append(provisions.actor_store())
+            given = replace(given, configuration=provisions.WITH_STATE_TTL)
     names = {resource.name for resource in given.components}
     added = (resource for resource in made if resource.name not in names)
     return replace(given, components=(*given.components, *added))
@@ -152,11 +158,6 @@ def _inject(stack: AsyncExitStack, app: "DaprFlow", client: Client) -> None:
     app.client = client
     stack.callback(setattr, app, "client", before)
     stack.push_async_callback(client.close)
-
-
-def _join(engine: Engine, app_id: str, fake: FakeApp) -> None:
-    options = RuntimeOptions(app_id, app_port=1)
-    engine.runtimes[app_id] = Runtime(engine, options, Resources(), HttpApp(fake))
 
 
 async def _pause(runtime: Runtime) -> None:

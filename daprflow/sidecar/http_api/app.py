@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from daprflow.protocol import faults
-from daprflow.protocol.faults import Fault
+from daprflow.protocol.fault import Fault
 from daprflow.sidecar.http_api import (
+    actors,
     bindings,
     configuration,
     conversation,
@@ -53,6 +54,7 @@ Handler = Callable[[Call], Awaitable[Answer | None]]
 NO_CONTENT = 204
 VERSIONS = frozenset({b"v1.0", b"v1.0-alpha1", b"v1.0-alpha2", b"v1.0-beta1"})
 BLOCKS: Mapping[bytes, Handler] = {
+    b"actors": actors.handle,
     b"bindings": bindings.handle,
     b"configuration": configuration.handle,
     b"conversation": conversation.handle,

@@ -6,7 +6,6 @@ from daprflow.protocol import faults
 from daprflow.sidecar.http_api.call import Answer, Call, fault_answer
 
 BLOCKS: Mapping[bytes, str] = {
-    b"actors": "actors",
     b"workflows": "workflows",
 }
 _SHORTEST = 3

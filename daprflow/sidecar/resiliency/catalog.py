@@ -84,6 +84,13 @@ class Catalog:
             return self._named(target.policies, target.breakers)
         return self._default(("App",))
 
+    def actor(self, kind: str) -> PolicySpec:
+        """Return what applies to calls to actors of a type."""
+        target = self.actors.get(kind)
+        if target is not None:
+            return self._named(target.policies, target.breakers)
+        return self._default(("Actor",))
+
     def outbound(self, name: str, kind: str) -> PolicySpec:
         """Return what applies to calls on a component; ``kind`` is its block, such as "state"."""
         target = self.components.get(name)

@@ -56,6 +56,7 @@ class Resiliency:
         self._inbound = Pauses(clock, work)
         self._guards: WeakSet[_KnownGuard] = WeakSet()
         self._endpoints: Recent[Endpoints] = Recent(_APPS)
+        self._actors: Recent[Endpoints] = Recent(_APPS)
         self._breakers: dict[str, ComponentBreaker] = {}
         self.names: tuple[str, ...] = ()
         self._catalog = self._merged(resources)
@@ -82,6 +83,30 @@ class Resiliency:
     def targets_app(self, app_id: str) -> bool:
         """Tell whether a document names the app: then the built-in retries do not apply."""
         return app_id in self._catalog.apps
+
+    def actor(self, kind: str, actor_id: str) -> Policy | None:
+        """Return what applies to a call of an actor, its timeout aside; None where nothing does.
+
+        It goes around the wait for a turn; `actor_timeout` is for the turn itself.
+        """
+        if not self.names:
+            return None
+        spec = self._catalog.actor(kind)
+        if spec.retry is None and spec.breaker is None:
+            return None
+        breaker = None
+        if spec.breaker is not None:
+            breaker = self._actor_breaker(kind, actor_id, spec, spec.breaker)
+        name = f"calling actor '{kind}/{actor_id}'"
+        return Policy(name, self._clock, self._outbound, None, spec.retry, breaker)
+
+    def actor_timeout(self, kind: str) -> float | None:
+        """Return how many seconds a turn of an actor may take; None is no limit."""
+        return self._catalog.actor(kind).timeout if self.names else None
+
+    def targets_actor(self, kind: str) -> bool:
+        """Tell whether a document names the type: then no call waits for a host of it."""
+        return kind in self._catalog.actors
 
     def inbound(self, name: str, kind: str) -> Policy | None:
         """Return what applies to deliveries of a component; None where nothing does.
@@ -160,6 +185,16 @@ class Resiliency:
         breakers = self._endpoints.get(app_id, endpoints).breakers
         return breakers.get(key, lambda: Breaker(key, breaker, self._clock.now))
 
+    def _actor_breaker(
+        self, kind: str, actor_id: str, spec: PolicySpec, breaker: BreakerSpec
+    ) -> Breaker:
+        """Return the breaker of a type, or of one actor; without a target it is the type's."""
+        target = self._catalog.actors.get(kind)
+        one_for_all = target is None or target.scope == "type"
+        key = kind if one_for_all else f"{kind}-{actor_id}"
+        endpoints = self._actors.get(kind, lambda: Endpoints(spec, Recent(spec.breakers)))
+        return endpoints.breakers.get(key, lambda: Breaker(key, breaker, self._clock.now))
+
     def _component(
         self, what: str, name: str, kind: str, spec: PolicySpec, pauses: Pauses
     ) -> Policy | None:
@@ -182,6 +217,7 @@ class Resiliency:
         """Forget the breakers whose policy is another one now."""
         catalog = self._catalog
         self._endpoints.retain(lambda app_id, kept: kept.fits(catalog.app(app_id)))
+        self._actors.retain(lambda kind, kept: kept.fits(catalog.actor(kind)))
         self._breakers = {
             name: kept
             for name, kept in self._breakers.items()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from daprflow.protocol.documents import BulkSubscribe, Routes, Rule, Subscription
+from daprflow.sidecar.blocks.actors import ActorsBlock
 from daprflow.sidecar.blocks.metadata import MetadataBlock, go_duration
 from daprflow.sidecar.blocks.pubsub_wanted import Wanted
 from daprflow.sidecar.clock import VirtualClock
@@ -30,6 +31,7 @@ class Subscribed(Runtime):
 def document(root: Path, options: RuntimeOptions, *given: Subscription) -> dict[str, Any]:
     """Return the document of a sidecar."""
     runtime = Subscribed(Engine(VirtualClock(), None, root), options, Resources(), None)
+    runtime.actors = ActorsBlock(runtime)
     runtime.given = tuple(Wanted(each) for each in given)
     found: dict[str, Any] = json.loads(MetadataBlock(runtime).document())
     return found
@@ -44,7 +46,11 @@ def test_a_sidecar_without_anything(tmp_path: Path) -> None:
         "enabledFeatures": ["HotReload"],
         "extended": {"daprRuntimeVersion": "1.18.3"},
         "appConnectionProperties": {"protocol": "http", "channelAddress": "127.0.0.1"},
-        "actorRuntime": {"runtimeStatus": "DISABLED", "hostReady": True},
+        "actorRuntime": {
+            "runtimeStatus": "RUNNING",
+            "hostReady": True,
+            "placement": "placement: connected",
+        },
     }
 
 

@@ -214,7 +214,6 @@ async def test_other_scopes(api: Api) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "/v1.0/actors/T/1/method/m",
         "/v1.0/workflows/dapr/w/start",
         "/v1.0-beta1/workflows/dapr/i",
     ],

@@ -1,0 +1,270 @@
+"""One actor type on one host: its active actors, their turns and their ends."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+from uuid import uuid4
+
+import msgspec
+
+from daprflow.protocol.actors import REENTRANCY_ID
+from daprflow.sidecar.actors.host import (
+    ActorAnswer,
+    ActorCall,
+    ActorHost,
+    HostAway,
+    HostFailed,
+    TimerDue,
+)
+from daprflow.sidecar.actors.settings import TypeSettings
+from daprflow.sidecar.actors.turns import Halted, TurnCut, TurnLock
+from daprflow.sidecar.clock import Clock, Timer, sleep_until
+from daprflow.sidecar.resiliency.deadline import Deadline
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.engine import Work
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+UNWINDING = 1.0
+"""Seconds of real time that a call which was cut may take to notice."""
+
+
+class ActiveActor:
+    """An actor that has been called and not left.
+
+    Attributes:
+        idle_at: when it has had no turn for too long, by the engine's clock.
+    """
+
+    __slots__ = ("id", "idle_at", "lock")
+
+    def __init__(self, actor_id: str, limit: int | None, idle_at: float) -> None:
+        self.id = actor_id
+        self.idle_at = idle_at
+        self.lock = TurnLock(limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How an actor leaves.
+
+    Attributes:
+        drain: seconds that turns under way get.
+        leaving: whether its host leaves.
+        told: whether the app is told.
+    """
+
+    drain: float
+    leaving: bool
+    told: bool
+
+
+_IDLE = _End(0.0, leaving=False, told=True)
+
+
+class HostedType:
+    """The actors of one type that one host has.
+
+    Args:
+        kind: the type's name.
+        app_id: whose sidecar the host belongs to.
+        host: takes the calls.
+        settings: of this type.
+        clock: the engine's.
+        work: the engine's; the ends of actors count in it.
+        timeout: tells how many seconds a call may take; None is no limit.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        app_id: str,
+        host: ActorHost,
+        settings: TypeSettings,
+        *,
+        clock: Clock,
+        work: "Work",
+        timeout: Callable[[], float | None],
+    ) -> None:
+        self.kind = kind
+        self.app_id = app_id
+        self._host = host
+        self._settings = settings
+        self._clock = clock
+        self._work = work
+        self._timeout = timeout
+        self._active: OrderedDict[str, ActiveActor] = OrderedDict()
+        self._leaving: dict[str, asyncio.Future[None]] = {}
+        self._ends: set[asyncio.Task[None]] = set()
+        self._timer: Timer | None = None
+        self._closed = False
+
+    @property
+    def count(self) -> int:
+        """How many actors are active."""
+        return len(self._active)
+
+    def is_active(self, actor_id: str) -> bool:
+        """Whether an actor has been called and not left."""
+        return actor_id in self._active
+
+    # ---- calls ----------------------------------------------------------------------------------
+
+    async def invoke(self, actor_id: str, call: ActorCall) -> ActorAnswer:
+        """Call a method in a turn of its own, or in that in which it was asked for.
+
+        Raises:
+            HostFailed: it did not work.
+            StackTooDeep: the turn has too many calls in it.
+            Halted: the actor left, or its host, before the turn began.
+            TurnCut: it left in the course of the turn.
+        """
+        turn_id = call.reentrancy_id
+        headers = call.headers
+        if self._settings.depth is not None and not turn_id:
+            turn_id = str(uuid4())
+        if turn_id:
+            headers = (*headers, (REENTRANCY_ID, turn_id))
+        made = ActorCall(call.method, call.data, headers, call.query, turn_id)
+        return await self._turn(
+            actor_id, turn_id, lambda: self._host.invoke(self.kind, actor_id, made)
+        )
+
+    async def remind(self, actor_id: str, name: str, data: msgspec.Raw | msgspec.UnsetType) -> None:
+        """Deliver a tick of a reminder, in a turn that nothing can come back to."""
+        await self._turn(actor_id, "", lambda: self._host.remind(self.kind, actor_id, name, data))
+
+    async def fire(self, actor_id: str, timer: TimerDue) -> None:
+        """Deliver a tick of a timer, in a turn that nothing can come back to."""
+        await self._turn(actor_id, "", lambda: self._host.fire(self.kind, actor_id, timer))
+
+    async def _turn(self, actor_id: str, turn_id: str, operation: Callable[[], Awaitable[T]]) -> T:
+        actor = self._active.get(actor_id)
+        if actor is None:
+            actor = await self._activate(actor_id)
+
+        def begin() -> Coroutine[object, object, T]:
+            actor.idle_at = self._clock.now() + self._settings.idle
+            self._active.move_to_end(actor_id)
+            return self._limited(operation)
+
+        return await actor.lock.run(turn_id, begin)
+
+    async def _limited(self, operation: Callable[[], Awaitable[T]]) -> T:
+        timeout = self._timeout()
+        if timeout is None:
+            return await operation()
+        async with Deadline(self._clock, timeout):
+            return await operation()
+
+    async def _activate(self, actor_id: str) -> ActiveActor:
+        """Take an actor up; one that is just leaving has left before."""
+        while (leaving := self._leaving.get(actor_id)) is not None:
+            await asyncio.shield(leaving)
+        if self._closed:
+            raise Halted
+        known = self._active.get(actor_id)
+        if known is not None:
+            return known
+        idle_at = self._clock.now() + self._settings.idle
+        actor = self._active[actor_id] = ActiveActor(actor_id, self._settings.depth, idle_at)
+        self._arm()
+        return actor
+
+    # ---- ends -----------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """Look after idle actors when the first can be one."""
+        if self._timer is None and self._active and not self._closed:
+            first = next(iter(self._active.values()))
+            self._timer = self._clock.call_at(first.idle_at, self._end_idle)
+
+    def _end_idle(self) -> None:
+        self._timer = None
+        now = self._clock.now()
+        while self._active:
+            actor = next(iter(self._active.values()))
+            if actor.idle_at > now:
+                break
+            if actor.lock.busy:
+                logger.warning(
+                    "a turn of actor '%s/%s' takes longer than its idle timeout of %g s and is cut",
+                    self.kind,
+                    actor.id,
+                    self._settings.idle,
+                )
+            self._end(actor, _IDLE)
+        self._arm()
+
+    def _end(self, actor: ActiveActor, end: "_End") -> None:
+        """Have an actor leave; whoever calls it from now on finds another one."""
+        del self._active[actor.id]
+        loop = asyncio.get_running_loop()
+        self._leaving[actor.id] = loop.create_future()
+        actor.lock.halt()
+        self._work.begin()
+        task = loop.create_task(self._deactivate(actor, end))
+        self._ends.add(task)
+        task.add_done_callback(self._ends.discard)
+
+    async def _deactivate(self, actor: ActiveActor, end: "_End") -> None:
+        try:
+            if actor.lock.busy:
+                await self._stop(actor.lock, end)
+            if end.told:
+                await self._host.deactivate(self.kind, actor.id)
+        except HostAway as error:
+            logger.info("actor '%s/%s' has no host to leave: %s", self.kind, actor.id, error)
+        except HostFailed as error:
+            logger.error("deactivating actor '%s/%s' failed: %s", self.kind, actor.id, error)  # noqa: TRY400 - the text says it all
+        finally:
+            self._leaving.pop(actor.id).set_result(None)
+            self._work.end()
+
+    async def _stop(self, lock: TurnLock, end: "_End") -> None:
+        """Give what is under way its time, then cut it."""
+        ended = asyncio.ensure_future(lock.ended())
+        if end.drain > 0:
+            limit = self._clock.now() + end.drain
+            over = asyncio.ensure_future(sleep_until(self._clock, limit))
+            try:
+                await asyncio.wait({ended, over}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                over.cancel()
+        if not ended.done():
+            lock.cut(TurnCut(leaving=end.leaving))
+            await asyncio.wait({ended}, timeout=UNWINDING)
+            ended.cancel()
+
+    async def release(self, ids: Iterable[str] | None = None, *, at_once: bool = False) -> None:
+        """Have actors leave: those of ``ids``, or all, and then none comes any more.
+
+        Turns that are under way get the time that the settings give them.
+
+        Args:
+            ids: of actors; None means all.
+            at_once: without that time, and without a word to the app.
+        """
+        if ids is None:
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            ids = tuple(self._active)
+        drain = 0.0 if at_once else self._settings.drain
+        end = _End(drain, leaving=True, told=not at_once)
+        for actor_id in ids:
+            actor = self._active.get(actor_id)
+            if actor is not None:
+                self._end(actor, end)
+        if self._ends:
+            await asyncio.wait(tuple(self._ends))
+
+    def active_ids(self) -> tuple[str, ...]:
+        """Return the ids of all active actors."""
+        return tuple(self._active)

@@ -1,0 +1,172 @@
+"""Where actors are: every type that an app of the run hosts, and who has a given actor."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+from zlib import crc32
+
+from daprflow.sidecar.actors.hosted import HostedType
+from daprflow.sidecar.actors.turns import Halted
+from daprflow.sidecar.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+PATIENCE = 5.0
+"""Seconds of the real runtime's five retries."""
+
+
+class NoHost(Exception):  # noqa: N818 - named for what happened
+    """Nobody hosts the type; the text is the real runtime's."""
+
+    def __init__(self, kind: str, actor_id: str) -> None:
+        super().__init__(
+            "failed to lookup actor: api error: code = FailedPrecondition desc = "
+            f"did not find address for actor '{kind}/{actor_id}'"
+        )
+
+
+class Placement:
+    """The hosts of an engine by the types they have.
+
+    Of several hosts of one type each has a share of the ids. An actor whose id goes to a host that
+    came later leaves its old one first.
+
+    Args:
+        clock: the engine's.
+        hosted: called with a type when its first host came.
+        gone: called with a type when its last host begins to leave; ends when its ticks have.
+
+    Attributes:
+        patience: seconds that a call waits for somebody to host its type.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        hosted: Callable[[str], None],
+        gone: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.patience = PATIENCE
+        self._clock = clock
+        self._came = hosted
+        self._left = gone
+        self._types: dict[str, list[HostedType]] = {}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+
+    @property
+    def types(self) -> Mapping[str, tuple[str, ...]]:
+        """Every hosted type, and the apps that host it."""
+        return {kind: tuple(host.app_id for host in hosts) for kind, hosts in self._types.items()}
+
+    def find(self, kind: str, actor_id: str) -> HostedType | None:
+        """Return who has an actor, None where nobody hosts its type."""
+        hosts = self._types.get(kind)
+        if hosts is None:
+            return None
+        return hosts[0] if len(hosts) == 1 else max(hosts, key=lambda host: _weight(host, actor_id))
+
+    async def call(
+        self,
+        kind: str,
+        actor_id: str,
+        operation: Callable[[HostedType], Awaitable[T]],
+        patience: float = 0.0,
+    ) -> T:
+        """Do something with an actor, wherever it is.
+
+        Args:
+            kind: its type.
+            actor_id: its id.
+            operation: is given the host; done again with another where the actor left meanwhile.
+            patience: seconds to wait where there is no host.
+
+        Raises:
+            NoHost: there was none in that time.
+            Exception: what ``operation`` raises.
+        """
+        limit: float | None = None
+        while True:
+            host = self.find(kind, actor_id)
+            if host is not None:
+                try:
+                    return await operation(host)
+                except Halted:
+                    continue
+            limit = self._clock.now() + patience if limit is None else limit
+            if not await self._appears(kind, limit):
+                self._tell(kind, actor_id)
+                raise NoHost(kind, actor_id)
+
+    # ---- hosts ----------------------------------------------------------------------------------
+
+    async def register(self, host: HostedType) -> None:
+        """Let actors be called at a host; others of its type give up what is its share."""
+        hosts = self._types.setdefault(host.kind, [])
+        hosts.append(host)
+        if len(hosts) == 1:
+            self._came(host.kind)
+        for waiter in self._waiting.pop(host.kind, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+        for other in tuple(hosts[:-1]):
+            moved = [
+                actor_id
+                for actor_id in other.active_ids()
+                if self.find(host.kind, actor_id) is not other
+            ]
+            await other.release(moved)
+
+    async def unregister(self, host: HostedType, *, at_once: bool = False) -> None:
+        """Take a host away and have its actors leave.
+
+        Args:
+            host: as it was registered.
+            at_once: without time for turns under way, and without a word to the app.
+        """
+        hosts = self._types.get(host.kind, [])
+        if host in hosts:
+            hosts.remove(host)
+        if hosts:
+            await host.release(at_once=at_once)
+            return
+        self._types.pop(host.kind, None)
+        await asyncio.gather(host.release(at_once=at_once), self._left(host.kind))
+
+    async def _appears(self, kind: str, limit: float) -> bool:
+        """Wait for a host of a type until ``limit``."""
+        if self._clock.now() >= limit:
+            return False
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiting.setdefault(kind, set())
+        waiters.add(waiter)
+
+        def over() -> None:
+            if not waiter.done():
+                waiter.cancel()
+
+        timer = self._clock.call_at(limit, over)
+        try:
+            await asyncio.wait({waiter})
+        finally:
+            timer.cancel()
+            waiters.discard(waiter)
+            if not waiters and self._waiting.get(kind) is waiters:
+                del self._waiting[kind]
+        return kind in self._types
+
+    def _tell(self, kind: str, actor_id: str) -> None:
+        known = [f"'{name}' ({', '.join(apps)})" for name, apps in sorted(self.types.items())]
+        logger.warning(
+            "no app of this run hosts actor type '%s', which was called as '%s/%s'; hosted are: %s",
+            kind,
+            kind,
+            actor_id,
+            ", ".join(known) or "none",
+        )
+
+
+def _weight(host: HostedType, actor_id: str) -> int:
+    """Return how much a host is wanted for an actor: few ids move when hosts come and go."""
+    return crc32(f"{host.app_id}\n{actor_id}".encode())

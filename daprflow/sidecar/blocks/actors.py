@@ -1,0 +1,400 @@
+"""The actors building block: what one app asks of actors, and those that it hosts itself."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from daprflow.protocol import actor_faults as faults
+from daprflow.protocol.actor_names import name_problem
+from daprflow.protocol.actors import RESERVED, ReminderDescription, ReminderRequest, TimerRequest
+from daprflow.protocol.documents import AppConfig
+from daprflow.protocol.fault import Fault
+from daprflow.sidecar.actors.host import (
+    ActorAnswer,
+    ActorCall,
+    ActorHost,
+    ActorRaised,
+    HostFailed,
+    MethodMissing,
+    TimerDue,
+)
+from daprflow.sidecar.actors.hosted import HostedType
+from daprflow.sidecar.actors.http_host import HttpActorHost
+from daprflow.sidecar.actors.placement import NoHost
+from daprflow.sidecar.actors.reminders import ActorReminder, ReminderExists, ReminderRefused
+from daprflow.sidecar.actors.settings import SettingsRefused, settings_of
+from daprflow.sidecar.actors.state import (
+    ActorState,
+    OperationRefused,
+    StateChange,
+    actor_state,
+    actor_store,
+)
+from daprflow.sidecar.actors.timers import TimerRefused, Timers
+from daprflow.sidecar.actors.turns import StackTooDeep, TurnCut
+from daprflow.sidecar.components.base import ComponentError, StoredValue
+from daprflow.sidecar.resiliency.breaker import Refused
+from daprflow.sidecar.resiliency.deadline import TimedOut
+from daprflow.sidecar.resiliency.policy import LastingFailure, StoppedRetrying
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.channel.base import AppChannel
+    from daprflow.sidecar.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+TTL_FEATURE = "ActorStateTTL"
+
+
+@dataclass(frozen=True, slots=True)
+class TypeCount:
+    """How many actors of a type are active in the app."""
+
+    kind: str
+    count: int
+
+
+@dataclass(slots=True, eq=False)
+class Hosting:
+    """A host of this app, and its types that are hosted now: none while there is no store."""
+
+    host: ActorHost
+    config: AppConfig
+    types: dict[str, HostedType] = field(default_factory=dict)
+
+
+class ActorsBlock:
+    """Actors as one app sees them: it calls those of any app, and keeps state of its own.
+
+    Attributes:
+        registered: whether the app has said which types it hosts.
+        identity: the headers of a call that say who makes it.
+    """
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        engine = runtime.engine
+        self._placement = engine.placement
+        self._reminders = engine.reminders
+        self._timers = Timers(engine.clock, engine.work, self._fire)
+        self._own: Hosting | None = None
+        self._hostings: list[Hosting] = []
+        self.registered = runtime.app is None
+        self.identity = (
+            ("dapr-api-call", "true"),
+            ("dapr-caller-app-id", runtime.app_id),
+            ("dapr-caller-namespace", runtime.options.namespace),
+        )
+        self._state: ActorState | None = None
+        self._store = ""
+        self._take_store()
+
+    # ---- hosting --------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Host the types that the app's configuration names."""
+        if self._own is None and self._runtime.channel is not None:
+            host = HttpActorHost(self._channel)
+            self._own = await self.admit(host, self._runtime.config)
+
+    async def stop(self) -> None:
+        """Host them no more; turns under way get their time, unless the app is not healthy."""
+        own, self._own = self._own, None
+        if own is not None:
+            await self.dismiss(own, at_once=not self._runtime.app_healthy)
+
+    async def admit(self, host: ActorHost, config: AppConfig) -> Hosting:
+        """Host the types of a configuration with ``host``; `dismiss` ends that."""
+        hosting = Hosting(host, config)
+        self._hostings.append(hosting)
+        self.registered = True
+        if self._state is not None:
+            await self._register(hosting)
+        elif config.entities:
+            logger.warning(
+                "app '%s' hosts actors (%s), but no state store has actorStateStore: \"true\"; "
+                "they cannot be called until one has",
+                self._runtime.app_id,
+                ", ".join(config.entities),
+            )
+        return hosting
+
+    async def dismiss(self, hosting: Hosting, *, at_once: bool = False) -> None:
+        """Have the actors of a host leave.
+
+        Args:
+            hosting: as `admit` returned it.
+            at_once: without time for turns under way, and without a word to the app.
+        """
+        if hosting in self._hostings:
+            self._hostings.remove(hosting)
+        if hosting.config.entities:
+            self.registered = False
+        await self._unregister(hosting, at_once=at_once)
+
+    async def renew(self) -> None:
+        """Go on with the actor state store of the moment; without one no type is hosted.
+
+        Raises:
+            ComponentError: two stores say that they are for actors.
+        """
+        before = self._store
+        self._take_store()
+        if before and before != self._store:
+            for hosting in self._hostings:
+                await self._unregister(hosting)
+        if self._state is not None and before != self._store:
+            for hosting in self._hostings:
+                await self._register(hosting)
+
+    async def close(self) -> None:
+        """Forget every timer, and have the actors leave that are still there."""
+        await self._timers.close()
+        for hosting in tuple(self._hostings):
+            await self.dismiss(hosting, at_once=True)
+
+    @property
+    def counts(self) -> Sequence[TypeCount]:
+        """Every type that the app hosts, and how many actors of it are active."""
+        return [
+            TypeCount(kind, hosted.count)
+            for hosting in self._hostings
+            for kind, hosted in hosting.types.items()
+        ]
+
+    def _take_store(self) -> None:
+        runtime = self._runtime
+        loaded = actor_store(runtime.components)
+        features = dict(runtime.resources.configuration.features)
+        expiring = features.get(TTL_FEATURE, False)
+        self._state = actor_state(runtime.components, runtime.app_id, expiring=expiring)
+        self._store = "" if loaded is None else loaded.resource.name
+
+    async def _register(self, hosting: Hosting) -> None:
+        runtime, resiliency = self._runtime, self._runtime.resiliency
+        try:
+            settings = settings_of(hosting.config, runtime.app_id)
+        except SettingsRefused as error:
+            logger.warning("%s", error)
+            return
+        for kind, chosen in settings.items():
+            hosted = HostedType(
+                kind,
+                runtime.app_id,
+                hosting.host,
+                chosen,
+                clock=runtime.engine.clock,
+                work=runtime.engine.work,
+                timeout=partial(resiliency.actor_timeout, kind),
+            )
+            hosting.types[kind] = hosted
+            await self._placement.register(hosted)
+
+    async def _unregister(self, hosting: Hosting, *, at_once: bool = False) -> None:
+        types, hosting.types = hosting.types, {}
+        for hosted in types.values():
+            await self._placement.unregister(hosted, at_once=at_once)
+
+    def _channel(self) -> "AppChannel":
+        channel = self._runtime.channel
+        assert channel is not None  # noqa: S101 - `start` looked
+        return channel
+
+    def _hosted(self, kind: str) -> HostedType | None:
+        for hosting in self._hostings:
+            if kind in hosting.types:
+                return hosting.types[kind]
+        return None
+
+    # ---- calls ----------------------------------------------------------------------------------
+
+    async def invoke(self, kind: str, actor_id: str, call: ActorCall) -> ActorAnswer:
+        """Call a method of an actor of any app.
+
+        Raises:
+            ActorRaised: the actor itself says that it failed.
+            Fault: the call did not work.
+        """
+        resiliency = self._runtime.resiliency
+        policy = resiliency.actor(kind, actor_id)
+        patience = 0.0 if resiliency.targets_actor(kind) else self._placement.patience
+        attempt = partial(self._attempt, kind, actor_id, call, patience)
+        try:
+            if policy is None:
+                return await attempt()
+            return await policy.run(attempt)
+        except LastingFailure as ended:
+            raise _fault(ended.__cause__ or ended) from ended
+        except StoppedRetrying as ended:
+            cause = ended.__cause__ or ended
+            if isinstance(cause, ActorRaised):
+                raise cause from None
+            raise _fault(cause) from ended
+        except ActorRaised:
+            raise
+        except (HostFailed, NoHost, StackTooDeep, TurnCut, TimedOut, Refused) as error:
+            raise _fault(error) from error
+
+    async def _attempt(
+        self, kind: str, actor_id: str, call: ActorCall, patience: float
+    ) -> ActorAnswer:
+        try:
+            return await self._placement.call(
+                kind, actor_id, lambda host: host.invoke(actor_id, call), patience
+            )
+        except MethodMissing as error:
+            raise LastingFailure(str(error)) from error
+
+    async def _fire(self, kind: str, actor_id: str, timer: TimerDue) -> None:
+        await self._placement.call(kind, actor_id, lambda host: host.fire(actor_id, timer))
+
+    # ---- state ----------------------------------------------------------------------------------
+
+    async def get_state(self, kind: str, actor_id: str, key: str) -> StoredValue | None:
+        """Return what an actor keeps under ``key``, active or not; None when there is nothing.
+
+        Raises:
+            Fault: there is no store for it, or it refused.
+        """
+        _check_type(kind)
+        if self._state is None:
+            raise faults.no_store()
+        try:
+            return await self._state.get(kind, actor_id, key)
+        except ComponentError as error:
+            raise faults.state_get(str(error)) from error
+
+    async def transact(self, kind: str, actor_id: str, changes: Sequence[StateChange]) -> None:
+        """Change the state of an actor that is active here: every step or none.
+
+        Raises:
+            Fault: the actor is not active here, or the transaction was refused.
+        """
+        _check_type(kind)
+        hosted = self._hosted(kind)
+        if hosted is None or not hosted.is_active(actor_id):
+            raise faults.not_active()
+        if self._state is None:
+            raise faults.no_store()
+        try:
+            await self._state.transact(kind, actor_id, changes)
+        except (ComponentError, OperationRefused) as error:
+            raise faults.state_transaction(str(error)) from error
+
+    # ---- timers and reminders -------------------------------------------------------------------
+
+    def register_timer(self, kind: str, actor_id: str, name: str, request: TimerRequest) -> None:
+        """Keep a timer; its actor need not be active.
+
+        Raises:
+            Fault: it cannot be.
+        """
+        _check_type(kind)
+        _check_name(name)
+        if self._hosted(kind) is None:
+            text = f"can't create timer for actor {kind}||{actor_id}: actor type not registered"
+            raise faults.timer_create(text)
+        try:
+            self._timers.register(kind, actor_id, name, request)
+        except TimerRefused as error:
+            raise faults.timer_create(str(error)) from error
+
+    def unregister_timer(self, kind: str, actor_id: str, name: str) -> None:
+        """Forget a timer; a missing one is no error.
+
+        Raises:
+            Fault: the type belongs to the runtime.
+        """
+        _check_type(kind)
+        self._timers.remove(kind, actor_id, name)
+
+    async def register_reminder(
+        self, kind: str, actor_id: str, name: str, request: ReminderRequest
+    ) -> None:
+        """Keep a reminder; returns when it is safe.
+
+        Raises:
+            Fault: it cannot be, or is there already.
+        """
+        _check_type(kind)
+        _check_name(name)
+        self._check_hosted(kind)
+        try:
+            await self._reminders.register(kind, actor_id, name, request)
+        except ReminderExists:
+            raise faults.reminder_exists(name) from None
+        except (ReminderRefused, ComponentError) as error:
+            raise faults.reminder_create(str(error)) from error
+
+    async def unregister_reminder(self, kind: str, actor_id: str, name: str) -> None:
+        """Forget a reminder; a missing one is no error.
+
+        Raises:
+            Fault: the type is not hosted here, or the reminder could not be deleted.
+        """
+        _check_type(kind)
+        self._check_hosted(kind)
+        try:
+            await self._reminders.remove(kind, actor_id, name)
+        except ComponentError as error:
+            raise faults.reminder_delete(str(error)) from error
+
+    async def unregister_reminders(self, kind: str, actor_id: str | None = None) -> None:
+        """Forget the reminders of an actor, or of all actors of a type.
+
+        Raises:
+            Fault: the type is not hosted here, or a reminder could not be deleted.
+        """
+        _check_type(kind)
+        self._check_hosted(kind)
+        try:
+            await self._reminders.remove_all(kind, actor_id)
+        except ComponentError as error:
+            raise faults.reminder_delete(str(error)) from error
+
+    def reminder(self, kind: str, actor_id: str, name: str) -> ReminderDescription:
+        """Return a reminder as it was asked for.
+
+        Raises:
+            Fault: there is none of that name, or its type is not hosted here.
+        """
+        _check_type(kind)
+        self._check_hosted(kind)
+        found = self._reminders.find(kind, actor_id, name)
+        if found is None:
+            raise faults.reminder_not_found(name)
+        return found
+
+    def reminders(self, kind: str, actor_id: str | None = None) -> Sequence[ActorReminder]:
+        """Return the reminders of an actor, or of all actors of a type.
+
+        Raises:
+            Fault: the type is not hosted here.
+        """
+        _check_type(kind)
+        self._check_hosted(kind)
+        return self._reminders.of(kind, actor_id)
+
+    def _check_hosted(self, kind: str) -> None:
+        if self._hosted(kind) is None:
+            raise faults.not_hosted()
+
+
+def _check_type(kind: str) -> None:
+    if kind.startswith(RESERVED):
+        raise faults.reserved(kind)
+
+
+def _check_name(name: str) -> None:
+    if problem := name_problem(name):
+        raise faults.bad_request(problem)
+
+
+def _fault(error: BaseException) -> Fault:
+    if isinstance(error, NoHost):
+        return faults.NoActorHost(str(error))
+    if isinstance(error, StackTooDeep):
+        return faults.too_deep()
+    return faults.invoke(str(error))
