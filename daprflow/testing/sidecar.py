@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Self, TypeVar, Unpack, overload
 from urllib.parse import quote
 
+from daprflow.actors import ActorInterface
 from daprflow.addresses import Endpoint, Topic
-from daprflow.client import Client, Store, payload
+from daprflow.client import Client, RawActor, Store, payload
 from daprflow.client.publication import PublishOptions
 from daprflow.errors import InvocationError
 from daprflow.handlers.config_values import text_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 In = TypeVar("In")
 Out = TypeVar("Out")
+A = TypeVar("A", bound=ActorInterface)
 
 
 class TestSidecar:
@@ -47,7 +49,7 @@ class TestSidecar:
 
     State stores, brokers, configuration stores and lock stores that the app names are made when
     they are first used, unless ``resources_path`` says what there is. The app's crons are always
-    there, and so are the jobs that its handlers have schedules for.
+    there, and so are the jobs that its handlers have schedules for, and a store for its actors.
 
     Args:
         app: the app under test.
@@ -167,6 +169,17 @@ class TestSidecar:
         return status
 
     @overload
+    def actor(self, kind: type[A], actor_id: str, /) -> A: ...
+    @overload
+    def actor(self, kind: str, actor_id: str, /) -> RawActor: ...
+    def actor(self, kind: Any, actor_id: str, /) -> Any:
+        """Return an actor to call, as ``Client.actor``.
+
+        Its reminders and timers come with `advance`.
+        """
+        return self.client.actor(kind, actor_id)
+
+    @overload
     async def invoke(
         self, endpoint: Endpoint[None, Out], data: None = None, /, **parameters: object
     ) -> Out: ...
@@ -280,8 +293,21 @@ class TestSidecar:
         if fake is None:
             fake = self._fakes[handle.app_id] = FakeApp(handle.app_id, self._app.codecs)
             if self._running is not None:
-                self._running.join(handle.app_id, fake)
+                self._running.peers.join(handle.app_id, fake)
         fake.answer(handle, fn)
+
+    def grpc_app(self, app_id: str, port: int, /) -> None:
+        """Let another app be found that listens for gRPC on a port of this machine.
+
+        It is what ``client.grpc_channel(app_id)`` calls: a ``grpc.aio`` server that the test
+        started with its own servicers, on ``127.0.0.1``.
+
+        Raises:
+            ValueError: it is the app under test, which speaks HTTP.
+        """
+        if app_id == self._app.app_id:
+            raise ValueError(f"'{app_id}' is the app under test, which speaks HTTP")
+        self._stage.peers.join_grpc(app_id, port)
 
     # ---- refusals -------------------------------------------------------------------------------
 

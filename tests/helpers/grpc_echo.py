@@ -28,7 +28,7 @@ class Echo:
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Have a server answer the calls."""
-        handlers = {
+        handlers: dict[str, Any] = {
             "Unary": grpc.unary_unary_rpc_method_handler(self.unary),
             "Down": grpc.unary_stream_rpc_method_handler(self.down),
             "Up": grpc.stream_unary_rpc_method_handler(self.up),
