@@ -389,10 +389,18 @@ def lock_unlock(error: str) -> Fault:
 # ---- jobs ---------------------------------------------------------------------------------------
 
 
-def job(status: int, reason: str, message: str, app_id: str, namespace: str = "") -> Fault:
+def job(
+    status: int,
+    reason: str,
+    message: str,
+    app_id: str,
+    namespace: str = "",
+    *,
+    grpc: Code | None = None,
+) -> Fault:
     """Return the fault of a call about a job; ``reason`` is its code, too."""
     metadata = {"appID": app_id, **({"namespace": namespace} if namespace else {})}
-    return Fault(status, reason, message, ErrorInfo(metadata=metadata, reason=reason))
+    return Fault(status, reason, message, ErrorInfo(metadata=metadata, reason=reason), grpc=grpc)
 
 
 # ---- workflows ----------------------------------------------------------------------------------
@@ -451,6 +459,11 @@ def crypto_broken_off(error: str) -> Fault:
     return Fault(500, "ERROR", error)
 
 
+def bad_request(reason: str) -> Fault:
+    """Return the fault of a request that lacks something."""
+    return Fault(400, "ERR_BAD_REQUEST", f"invalid request: {reason}")
+
+
 def missing_header(name: str) -> Fault:
     """Return the fault of a request without a header it needs."""
-    return Fault(400, "ERR_BAD_REQUEST", f"invalid request: missing header '{name}'")
+    return bad_request(f"missing header '{name}'")

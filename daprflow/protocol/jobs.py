@@ -55,10 +55,22 @@ class JobFields(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel")
     failure_policy: FailurePolicy | None = None
 
 
+class PackedData(msgspec.Struct, frozen=True):
+    """Data that came over gRPC and is no JSON: the URL of its type, and its bytes."""
+
+    type: str
+    value: bytes
+
+
 class JobRequest(JobFields, frozen=True, omit_defaults=True, rename="camel"):
-    """The body of a call that schedules a job; ``data`` is any JSON, unset for none."""
+    """The body of a call that schedules a job; ``data`` is any JSON, unset for none.
+
+    Attributes:
+        packed: data that is no JSON, where it came over gRPC; no body of HTTP has it.
+    """
 
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    packed: PackedData | None = None
 
 
 class JobData(msgspec.Struct, frozen=True, rename={"type": "@type"}):
@@ -68,7 +80,7 @@ class JobData(msgspec.Struct, frozen=True, rename={"type": "@type"}):
     value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class JobDescription(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+class _Described(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """What the runtime tells of a job: everything as it was asked for, the policy filled in."""
 
     name: str = ""
@@ -76,8 +88,19 @@ class JobDescription(msgspec.Struct, frozen=True, omit_defaults=True, rename="ca
     repeats: Count | None = None
     due_time: str | None = None
     ttl: str | None = None
-    data: JobData | msgspec.UnsetType = msgspec.UNSET
     failure_policy: FailurePolicy | None = None
+
+
+class JobDescription(_Described, frozen=True, omit_defaults=True, rename="camel"):
+    """What the runtime tells of a job, as it is read."""
+
+    data: JobData | msgspec.UnsetType = msgspec.UNSET
+
+
+class ToldJob(_Described, frozen=True, omit_defaults=True, rename="camel"):
+    """What the runtime tells of a job, as it is written: data with the type that they are of."""
+
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _OnlyData(msgspec.Struct):

@@ -8,6 +8,7 @@ from dapr.proto.common.v1.common_pb2 import *  # noqa: F403 - all of them, by th
 from dapr.proto.runtime.v1 import *  # noqa: F403 - likewise
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.json_format import Error as JsonFormatError
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
@@ -22,6 +23,7 @@ __all__ = [
     "Empty",
     "ErrorInfo",
     "Help",
+    "JsonFormatError",
     "Message",
     "MessageToDict",
     "ParseDict",

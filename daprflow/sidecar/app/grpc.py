@@ -3,13 +3,12 @@
 import asyncio
 import logging
 
-import msgspec
-
 from daprflow.protocol import messages
 from daprflow.protocol.configuration import PREFIX
 from daprflow.protocol.documents import AppConfig, Subscription
 from daprflow.protocol.grpc_codes import Code
 from daprflow.protocol.http import JSON, StreamedRequest, StreamedResponse
+from daprflow.protocol.job_messages import data_of
 from daprflow.sidecar.app import grpc_invoke
 from daprflow.sidecar.app.base import BINDING_TIMEOUT, BindingReply, InputAddress, NotTaken
 from daprflow.sidecar.app.grpc_documents import read_subscriptions
@@ -185,9 +184,8 @@ def _job_event(job: StoredJob) -> messages.JobEventRequest:
         method=f"job/{job.name}",
         http_extension=messages.HTTPExtension(verb=messages.HTTPExtension.POST),
     )
-    data = job.job.data
-    if data is not msgspec.UNSET:
-        value = messages.ParseDict(msgspec.json.decode(data), messages.Value())
-        event.data.Pack(value)
-        event.content_type = event.data.type_url
+    data = data_of(job.job)
+    if data is not None:
+        event.data.CopyFrom(data)
+        event.content_type = data.type_url
     return event

@@ -16,6 +16,7 @@ from daprflow.protocol.http import (
     StreamedRequest,
     StreamedResponse,
 )
+from daprflow.protocol.jobs import VALUE_TYPE, JobRequest
 from daprflow.sidecar.app.base import BINDING_TIMEOUT, BindingReply, InputAddress, NotTaken
 from daprflow.sidecar.app.http_documents import read_config, read_subscriptions
 from daprflow.sidecar.app.http_postman import HttpPostman
@@ -129,8 +130,7 @@ class HttpApp:
         Raises:
             AppUnreachable: no answer came.
         """
-        data = job.job.data
-        body = b"" if data is msgspec.UNSET else bytes(data)
+        body = _job_body(job.job)
         path = f"/job/{quote(job.name, safe=_SAFE_IN_NAME)}"
         status = (await self._channel.send(HttpRequest("POST", path, _PLAIN, body))).status
         if status == _NOT_FOUND:
@@ -166,6 +166,13 @@ class HttpApp:
     async def close(self) -> None:
         """Give back every connection."""
         await self._bare.close()
+
+
+def _job_body(job: JobRequest) -> bytes:
+    """Return what is posted of a job's data: JSON, or the bare bytes of what is none."""
+    if job.packed is not None:
+        return b"" if job.packed.type == VALUE_TYPE else job.packed.value.strip()
+    return b"" if job.data is msgspec.UNSET else bytes(job.data)
 
 
 def _binding_headers(metadata: Mapping[str, str]) -> Headers:

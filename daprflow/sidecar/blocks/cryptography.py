@@ -1,5 +1,7 @@
 """The cryptography building block: documents sealed with keys the app never sees."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
 
 from daprflow.protocol import faults
@@ -11,6 +13,7 @@ from daprflow.sidecar.blocks.encrypted_document import (
     open_sealed,
     seal,
 )
+from daprflow.sidecar.blocks.encrypted_stream import open_parts, seal_parts
 from daprflow.sidecar.components.base import ComponentError, Crypto
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ class CryptographyBlock:
         """
         if not self._providers:
             raise faults.crypto_not_configured()
+        if not name:
+            raise faults.bad_request("missing component name")
         found = self._providers.get(name)
         if found is None:
             raise faults.crypto_not_found(name)
@@ -60,6 +65,38 @@ class CryptographyBlock:
             raise faults.crypto_broken_off(str(error)) from error
         except DocumentError as error:
             raise faults.crypto_failed(str(error)) from error
+
+    async def encrypt_stream(
+        self, provider: Crypto, parts: AsyncIterator[bytes], sealing: Sealing
+    ) -> AsyncIterator[bytes]:
+        """Yield the document that holds ``parts``, as they come.
+
+        Raises:
+            Fault: the key cannot be used, the options are wrong, or ``parts`` raised
+                `DocumentError`.
+        """
+        async with aclosing(seal_parts(parts, sealing, _told(provider.wrap))) as sealed:
+            try:
+                async for part in sealed:
+                    yield part
+            except DocumentError as error:
+                raise faults.crypto_failed(str(error)) from error
+
+    async def decrypt_stream(
+        self, provider: Crypto, parts: AsyncIterator[bytes], key_name: str
+    ) -> AsyncIterator[bytes]:
+        """Yield what the document in ``parts`` holds, as it comes.
+
+        Raises:
+            Fault: it is no document, was changed, or is of another key, or ``parts`` raised
+                `DocumentError`.
+        """
+        async with aclosing(open_parts(parts, _told(provider.unwrap), key_name)) as opened:
+            try:
+                async for part in opened:
+                    yield part
+            except DocumentError as error:
+                raise faults.crypto_failed(str(error)) from error
 
 
 def _told(operation: Wrap) -> Wrap:

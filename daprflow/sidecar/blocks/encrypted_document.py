@@ -73,7 +73,7 @@ class _WrittenManifest(_Manifest, frozen=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _FileKey:
+class FileKey:
     """The key of one document, and what is derived from it."""
 
     secret: bytes
@@ -81,21 +81,34 @@ class _FileKey:
     cipher: int
 
     def signature(self, message: bytes) -> bytes:
+        """Return the code that proves ``message`` to be the document's head."""
         key = _derived(self.secret, b"header", b"")
         return hmac.new(key, message, hashlib.sha256).digest()
 
     def aead(self) -> "AESGCM | ChaCha20Poly1305":
+        """Return what seals and opens the segments."""
         from cryptography.hazmat.primitives.ciphers import aead  # noqa: PLC0415 - an extra
 
         key = _derived(self.secret, b"payload", self.prefix)
         return aead.AESGCM(key) if self.cipher == CIPHERS["AES-GCM"] else aead.ChaCha20Poly1305(key)
 
     def nonce(self, number: int, *, last: bool) -> bytes:
+        """Return the nonce of a segment."""
         return self.prefix + number.to_bytes(4, "big") + (b"\1" if last else b"\0")
 
 
 async def seal(data: bytes, sealing: Sealing, wrap: Wrap) -> bytes:
     """Return the document that holds ``data``, made in a thread.
+
+    Raises:
+        DocumentError: the algorithm or the cipher is none, or ``wrap`` raised it.
+    """
+    key, head = await new_document(sealing, wrap)
+    return await asyncio.to_thread(_sealed, key, head, data)
+
+
+async def new_document(sealing: Sealing, wrap: Wrap) -> tuple[FileKey, bytes]:
+    """Return the key of a new document, and its head with the signature.
 
     Raises:
         DocumentError: the algorithm or the cipher is none, or ``wrap`` raised it.
@@ -108,7 +121,7 @@ async def seal(data: bytes, sealing: Sealing, wrap: Wrap) -> bytes:
     if cipher is None:
         text = f"option Cipher is not valid: cipher {sealing.cipher} is not supported"
         raise DocumentError(text)
-    key = _FileKey(secrets.token_bytes(KEY_SIZE), secrets.token_bytes(PREFIX_SIZE), cipher)
+    key = FileKey(secrets.token_bytes(KEY_SIZE), secrets.token_bytes(PREFIX_SIZE), cipher)
     try:
         wrapped = await wrap(key.secret, algorithm, sealing.key_name)
     except DocumentError as error:
@@ -121,16 +134,16 @@ async def seal(data: bytes, sealing: Sealing, wrap: Wrap) -> bytes:
         base64.b64encode(key.prefix).decode(),
     )
     head = SCHEME + b"\n" + msgspec.json.encode(manifest) + b"\n"
-    return await asyncio.to_thread(_sealed, key, head, data)
+    return key, b"".join((head, base64.b64encode(key.signature(head)), b"\n"))
 
 
-def _sealed(key: _FileKey, head: bytes, data: bytes) -> bytes:
+def _sealed(key: FileKey, head: bytes, data: bytes) -> bytes:
     aead = key.aead()
     segments = (
         aead.encrypt(key.nonce(number, last=last), part, None)
         for number, part, last in _segments(data, SEGMENT)
     )
-    return b"".join((head, base64.b64encode(key.signature(head)), b"\n", *segments))
+    return b"".join((head, *segments))
 
 
 async def open_sealed(document: bytes, unwrap: Wrap, key_name: str = "") -> bytes:
@@ -141,6 +154,21 @@ async def open_sealed(document: bytes, unwrap: Wrap, key_name: str = "") -> byte
         unwrap: takes the document's key out of its wrapping; whatever goes wrong there looks the
             same from outside as a document that was tampered with.
         key_name: the key to use, instead of the one the document names.
+
+    Raises:
+        DocumentError: it is no document, was changed, or is of another key.
+    """
+    key, body = await opened_head(document, unwrap, key_name)
+    return await asyncio.to_thread(_opened, key, body)
+
+
+async def opened_head(document: bytes, unwrap: Wrap, key_name: str) -> tuple[FileKey, bytes]:
+    """Return the key of a document, whose head proved to be sound, and what follows the head.
+
+    Args:
+        document: as much of it as its head takes, or more.
+        unwrap: as for `open_sealed`.
+        key_name: as for `open_sealed`.
 
     Raises:
         DocumentError: it is no document, was changed, or is of another key.
@@ -158,26 +186,35 @@ async def open_sealed(document: bytes, unwrap: Wrap, key_name: str = "") -> byte
         secret = b""
     if len(secret) != KEY_SIZE:
         secret = bytes(KEY_SIZE)  # the signature fails then; whether a key exists is not told
-    key = _FileKey(secret, prefix, read.cipher)
-    return await asyncio.to_thread(_opened, key, manifest, mac, body)
-
-
-def _opened(key: _FileKey, manifest: bytes, mac: bytes, body: bytes) -> bytes:
+    key = FileKey(secret, prefix, read.cipher)
     if not hmac.compare_digest(key.signature(SCHEME + b"\n" + manifest + b"\n"), mac):
         raise DocumentError("failed to validate the document's signature")
-    return b"".join(_opened_segments(key, body))
+    return key, body
 
 
-def _opened_segments(key: _FileKey, body: bytes) -> Iterator[bytes]:
+def _opened(key: FileKey, body: bytes) -> bytes:
+    aead = key.aead()
+    return b"".join(
+        opened_segment(aead, key.nonce(number, last=last), part, number)
+        for number, part, last in _segments(body, SEGMENT + TAG)
+    )
+
+
+def opened_segment(
+    aead: "AESGCM | ChaCha20Poly1305", nonce: bytes, part: bytes | memoryview, number: int
+) -> bytes:
+    """Return what one segment holds.
+
+    Raises:
+        SegmentError: it was changed.
+    """
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - an extra
 
-    aead = key.aead()
-    for number, part, last in _segments(body, SEGMENT + TAG):
-        try:
-            yield aead.decrypt(key.nonce(number, last=last), part, None)
-        except (InvalidTag, ValueError):
-            text = f"error processing segment {number}: failed to decrypt segment"
-            raise SegmentError(text) from None
+    try:
+        return aead.decrypt(nonce, part, None)
+    except (InvalidTag, ValueError):
+        text = f"error processing segment {number}: failed to decrypt segment"
+        raise SegmentError(text) from None
 
 
 def _segments(data: bytes, size: int) -> Iterator[tuple[int, memoryview, bool]]:
