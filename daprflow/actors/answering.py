@@ -122,7 +122,8 @@ class ActorType:
             logger.error("%s failed on '%s'", self.plan.title, call.name, exc_info=error)
         if call.tick:
             return refusal(500, f"tick failed: {type(error).__name__}", error)
-        body = msgspec.json.encode(ActorFailure(type(error).__name__, _text(error)))
+        kind = "InvalidArguments" if isinstance(error, Undecodable) else type(error).__name__
+        body = msgspec.json.encode(ActorFailure(kind, _text(error)))
         return Outcome(Status.SUCCESS, 200, body, JSON, _MARKED, error)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from daprflow.protocol.actor_escapes import escaped
 from daprflow.protocol.actors import ActorStateOperation, ReminderRequest, TimerRequest
 from daprflow.protocol.http import JSON, Headers, HttpRequest
 from daprflow.protocol.operations import segment
@@ -40,25 +41,25 @@ def transact(kind: str, actor_id: str, operations: Sequence[ActorStateOperation]
 
 def set_reminder(kind: str, actor_id: str, name: str, reminder: ReminderRequest) -> HttpRequest:
     """Return the request that sets a reminder."""
-    target = f"{_path(kind, actor_id)}/reminders/{segment(name)}"
+    target = f"{_path(kind, actor_id)}/reminders/{segment(escaped(name))}"
     return HttpRequest("PUT", target, _JSON, msgspec.json.encode(reminder))
 
 
 def delete_reminder(kind: str, actor_id: str, name: str) -> HttpRequest:
     """Return the request that deletes a reminder; a missing one is no error."""
-    return HttpRequest("DELETE", f"{_path(kind, actor_id)}/reminders/{segment(name)}")
+    return HttpRequest("DELETE", f"{_path(kind, actor_id)}/reminders/{segment(escaped(name))}")
 
 
 def set_timer(kind: str, actor_id: str, name: str, timer: TimerRequest) -> HttpRequest:
     """Return the request that sets a timer."""
-    target = f"{_path(kind, actor_id)}/timers/{segment(name)}"
+    target = f"{_path(kind, actor_id)}/timers/{segment(escaped(name))}"
     return HttpRequest("PUT", target, _JSON, msgspec.json.encode(timer))
 
 
 def delete_timer(kind: str, actor_id: str, name: str) -> HttpRequest:
     """Return the request that deletes a timer; a missing one is no error."""
-    return HttpRequest("DELETE", f"{_path(kind, actor_id)}/timers/{segment(name)}")
+    return HttpRequest("DELETE", f"{_path(kind, actor_id)}/timers/{segment(escaped(name))}")
 
 
 def _path(kind: str, actor_id: str) -> str:
-    return f"/v1.0/actors/{segment(kind)}/{segment(actor_id)}"
+    return f"/v1.0/actors/{segment(kind)}/{segment(escaped(actor_id))}"

@@ -9,6 +9,7 @@ import msgspec
 
 from daprflow.errors import DaprFlowError
 from daprflow.handlers.table import CronInfo
+from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, StreamedResponse
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 from daprflow.sidecar.resources import Resources, load_resources
@@ -32,6 +33,9 @@ MADE: Mapping[str, str] = {
 }
 """What is made for a call of a block, by the block's name in the path."""
 SOURCE = "the test kit"
+ACTOR_STORE = "statestore"
+WITH_STATE_TTL = ConfigurationResource(features=(("ActorStateTTL", True),))
+"""The configuration of a runtime that takes parts of actors' states with a time to live."""
 
 
 def from_files(path: Path, app_id: str) -> Resources:
@@ -66,6 +70,11 @@ def secret_stores(secrets: Secrets, folder: Path) -> list[ComponentResource]:
 def brokers(names: Iterable[str]) -> list[ComponentResource]:
     """Return a durable broker, in memory, for each name."""
     return [_component(name, BROKER, {}) for name in dict.fromkeys(names)]
+
+
+def actor_store() -> ComponentResource:
+    """Return the store, in memory, where actors' states are kept."""
+    return _component(ACTOR_STORE, STATE_STORE, {"actorStateStore": "true"})
 
 
 def configuration_stores(names: Iterable[str]) -> list[ComponentResource]:

@@ -176,7 +176,15 @@ class TestSidecar:
         """Return an actor to call, as ``Client.actor``.
 
         Its reminders and timers come with `advance`.
+
+        Raises:
+            LookupError: nobody hosts such actors.
         """
+        name = kind if isinstance(kind, str) else kind.actor_type
+        known = self._stage.runtime.engine.placement.types
+        if name not in known:
+            names = ", ".join(f"'{found}'" for found in known) or "none"
+            raise LookupError(f"nobody hosts actors of type '{name}'; there are {names}")
         return self.client.actor(kind, actor_id)
 
     @overload
