@@ -12,6 +12,7 @@ from daprflow.protocol.goscan import explain, explain_whole, first_value
 __all__ = [
     "GoJsonError",
     "canonical",
+    "compact",
     "decode_go",
     "encode_go",
     "format_float",
@@ -89,6 +90,14 @@ def normalise_whole(raw: bytes) -> bytes:
         if reason is not None:
             raise GoJsonError(reason) from None
     return normalise(raw)
+
+
+def compact(raw: bytes | msgspec.Raw) -> bytes:
+    """Return the JSON ``raw`` as Go's encoder writes what it was given as JSON.
+
+    Insignificant space is gone and ``<>&`` are escaped; nothing else changes.
+    """
+    return _escape(msgspec.json.format(bytes(raw), indent=-1))
 
 
 def canonical(raw: bytes | msgspec.Raw) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def answer_of(recorded: AppAnswer) -> Answer:
     if isinstance(value, str):
         text = value.encode()
         return Answer(recorded.status, text, "text/plain; charset=utf-8", recorded.headers)
-    body = bytes(recorded.body)
+    body = json.dumps(value).encode()  # with its spaces, which show where a body is quoted
     return Answer(recorded.status, body, "application/json; charset=utf-8", recorded.headers)
 
 
@@ -70,9 +71,13 @@ class RecordedApp:
             return json_answer(
                 {"statuses": [{"entryId": entry, "status": "SUCCESS"} for entry in entries]}
             )
-        known = call.path.startswith("/on-") or call.path == LEFT_OUT
+        if call.path.startswith("/actors/") and call.method == "PUT":
+            return json_answer({"seen": call.path})
+        known = call.path.startswith(("/on-", "/actors/")) or call.path == LEFT_OUT
         text = "text/plain; charset=utf-8"
-        return Answer(200 if known and call.method == "POST" else 404, content_type=text)
+        return Answer(
+            200 if known and call.method in {"POST", "DELETE"} else 404, content_type=text
+        )
 
 
 class Replay:

@@ -16,6 +16,7 @@ from tests.wire.normal import ANY_PORT, Normal, Normaliser, anonymous
 from tests.wire.replay import LEFT_OUT, Played
 from tests.wire.session import COMPONENTS, ON_REDIS, Session, play_session
 from tests.wire.transcript import (
+    ACTORS,
     FOLDER,
     JOBS,
     NOT_OFFERED,
@@ -31,8 +32,8 @@ REPLAYED = [step for step in STEPS if step.replayed]
 NOT_LOADED = frozenset() if os.environ.get(REDIS) else frozenset(ON_REDIS)
 """Components of the recording that need a server that is not there, or have a stand-in."""
 
-NOT_OFFERED_METADATA = ("actors", "actorRuntime", "scheduler")
-"""Parts of the metadata document about actors, and the address of a service that is not there."""
+NOT_OFFERED_METADATA = ("scheduler",)
+"""The address of a service that is not there."""
 
 OF_WORKFLOWS = "WorkflowsRemoteActivityReminder"
 """A feature of a building block not offered yet."""
@@ -146,15 +147,16 @@ def test_recordings_are_present() -> None:
     assert len(STEPS) == 303
     later = [step for step in STEPS if step.step.startswith(NOT_OFFERED)]
     jobs = [step for step in STEPS if step.step.startswith(JOBS)]
-    assert (len(REPLAYED), len(jobs), len(later)) == (235, 30, 38)
+    actors = [step for step in STEPS if step.step.startswith(ACTORS)]
+    assert (len(REPLAYED), len(jobs), len(actors), len(later)) == (235, 30, 28, 10)
 
 
-def test_only_actors_and_workflows_are_left_out() -> None:
-    """What is not replayed calls an API of actors or workflows, or looks at an actor otherwise."""
+def test_only_workflows_are_left_out() -> None:
+    """What is not replayed calls the API of workflows."""
     require_recordings()
     later = [step.request for step in STEPS if step.step.startswith(NOT_OFFERED)]
     paths = {request.path.split("/")[2] for request in later if request is not None}
-    assert paths == {"actors", "workflows", "metadata", "healthz", "state"}
+    assert paths == {"workflows"}
 
 
 @pytest.mark.parametrize(

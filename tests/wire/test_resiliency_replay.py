@@ -8,148 +8,46 @@ import asyncio
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daprflow.protocol.configuration_file import ConfigurationResource
-from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.protocol.http import HttpResponse
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.resources import load_resources
 from tests.helpers.recording import Call, RecordingApp
-from tests.helpers.sidecar import InProcessSidecar, in_process_sidecar
+from tests.helpers.sidecar import in_process_sidecar
+from tests.wire.driver import CONFIGURATION, Driver, Observed, TimedApp
 from tests.wire.normal import Normal, Normaliser
-from tests.wire.replay import RecordedApp, answer_of
-from tests.wire.transcript import FOLDER, AppCall, Before, Step, read_steps, require_recordings
+from tests.wire.replay import RecordedApp
+from tests.wire.transcript import FOLDER, AppCall, Step, read_steps, require_recordings
 
 STEPS = read_steps("http-resiliency.jsonl")
 INPUTS = FOLDER / "inputs" / "http-resiliency"
-CONFIGURATION = ConfigurationResource(features=(("ActorStateTTL", True),))
-"""What the recording's Configuration says beside tracing."""
-
-LEFT_OUT = ("startup", "actor ")
-"""Actors are not offered yet, and the start has a test of its own."""
-
-OF_ACTORS = "/actors/"
-NOT_OFFERED_METADATA = ("actors", "actorRuntime", "scheduler")
-"""Parts of the metadata document about actors, and the address of a service that is not there."""
+NOT_OFFERED_METADATA = ("scheduler",)
+"""The address of a service that is not there."""
 
 OF_WORKFLOWS = "WorkflowsRemoteActivityReminder"
 """A feature of a building block not offered yet."""
 
-REPLAYED = [number for number, step in enumerate(STEPS) if not step.step.startswith(LEFT_OUT)]
+REPLAYED = range(1, len(STEPS))
+"""All but the start, which has a test of its own."""
+
+LASTING = "/actors/Counter/c1/method/remind/rc"
+"""A reminder that no step deletes."""
+
 CALLERS = "0af7651916cd43dd8448eb211c80319c"
 """The trace that the recording's driver sent with some requests."""
 
 PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 EVENT_PARENT = re.compile(r'"(traceid|traceparent)":"(?:<trace>)?"')
-QUIET = 60
-"""Turns of the loop without a call on the app after which only time can bring one."""
-
 TOLERANCE = 0.06
 """Seconds by which the recording's attempts may be late."""
 
 pytestmark = pytest.mark.wire
-
-
-@dataclass(slots=True)
-class TimedApp:
-    """The recording's app, with the time of each call."""
-
-    clock: VirtualClock
-    recording: RecordingApp
-    times: list[float] = field(default_factory=list)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one request."""
-        self.times.append(self.clock.now())
-        await self.recording(scope, receive, send)
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What came of a step."""
-
-    response: HttpResponse
-    calls: tuple[Call, ...]
-    times: tuple[float, ...]
-
-
-class Driver:
-    """Plays steps: time moves when nothing else does."""
-
-    def __init__(self, sidecar: InProcessSidecar, app: TimedApp, folder: Path) -> None:
-        self._sidecar = sidecar
-        self._app = app
-        self._folder = folder
-
-    async def play(self, step: Step) -> Observed:
-        """Play one step with the time that it took."""
-        seen = len(self._app.recording.calls)
-        await self.prepare(step)
-        assert step.request is not None
-        body = step.request.body if isinstance(step.request.body, str) else ""
-        request = HttpRequest(
-            step.request.method,
-            step.request.path,
-            tuple(step.request.headers.items()),
-            body.encode(),
-        )
-        task = asyncio.create_task(self._sidecar.exchange.send(request))
-        await self._quiet()
-        while not task.done():
-            await self._step(self._sidecar.clock.due())
-        await self._pass(step.wait_s)
-        return Observed(
-            task.result(),
-            tuple(self._app.recording.calls[seen:]),
-            tuple(self._app.times[seen:]),
-        )
-
-    async def prepare(self, step: Step) -> None:
-        """Do what the recording did before the step."""
-        for before in step.before:
-            await self._do(before)
-
-    async def _do(self, before: Before) -> None:
-        for path, answer in before.app_answers.items():
-            if isinstance(answer, str):
-                self._app.recording.answers.pop(path, None)
-            else:
-                self._app.recording.answers[path] = answer_of(answer)
-        if before.file_written:
-            (self._folder / before.file_written).write_text(before.content, encoding="utf-8")
-        if before.file_removed:
-            (self._folder / before.file_removed).unlink()
-        if before.sleep_s:
-            found = replace(load_resources([self._folder], "app1"), configuration=CONFIGURATION)
-            reload = asyncio.create_task(self._sidecar.runtime.reload(found))
-            await self._pass(before.sleep_s)
-            assert await reload == ()
-
-    async def _pass(self, seconds: float) -> None:
-        clock = self._sidecar.clock
-        end = clock.now() + seconds
-        await self._quiet()
-        while (due := clock.due()) is not None and due <= end:
-            await self._step(due)
-        clock.move_to(end)
-        await self._quiet()
-
-    async def _step(self, due: float | None) -> None:
-        assert due is not None, "nothing is going to happen any more"
-        self._sidecar.clock.move_to(due)
-        await self._quiet()
-
-    async def _quiet(self) -> None:
-        quiet, seen = 0, -1
-        while quiet < QUIET:
-            await asyncio.sleep(0)
-            calls = len(self._app.recording.calls)
-            quiet, seen = (quiet + 1 if calls == seen else 0), calls
 
 
 async def play_all(root: Path) -> dict[int, Observed]:
@@ -167,11 +65,10 @@ async def play_all(root: Path) -> dict[int, Observed]:
         driver = Driver(sidecar, app, folder)
         started = Observed(HttpResponse(0, (), b""), tuple(app.recording.calls), tuple(app.times))
         played = {0: started}
-        for number, step in enumerate(STEPS):
-            if number in REPLAYED:
-                played[number] = await driver.play(step)
-            else:
-                await driver.prepare(step)  # later steps find the files that it changed
+        for number in REPLAYED:
+            played[number] = await driver.play(STEPS[number])
+        assert sidecar.runtime.shutdown_requested.is_set()
+        played[REPLAYED[-1]] = await driver.end(played[REPLAYED[-1]])
         return played
 
 
@@ -210,9 +107,20 @@ def outcome(status: int, headers: Any, body: str, calls: Sequence[Any]) -> Norma
     return Normal(status, answered, decoded, tuple(made))
 
 
+def is_left_over(step: Step, path: str) -> bool:
+    """Whether a call is a tick of the one reminder that goes on after its step."""
+    return path == LASTING and step.step != "actor reminder cancelled by header"
+
+
 def recorded_calls(step: Step) -> list[AppCall]:
-    """Return the calls of a step that are no actors'."""
-    return [call for call in step.app_calls if not call.path.startswith(OF_ACTORS)]
+    """Return the calls of a step, without those that an earlier one goes on to bring about."""
+    return [call for call in step.app_calls if not is_left_over(step, call.path)]
+
+
+def observed_calls(step: Step, observed: Observed) -> list[tuple[Call, float]]:
+    """Return the same of what was observed, with the time of each call."""
+    calls = zip(observed.calls, observed.times, strict=True)
+    return [(call, at) for call, at in calls if not is_left_over(step, call.path)]
 
 
 @pytest.mark.parametrize("number", REPLAYED, ids=[STEPS[number].step for number in REPLAYED])
@@ -225,7 +133,10 @@ def test_step(number: int, session: dict[int, Observed]) -> None:
         observed.response.status,
         observed.response.headers,
         observed.response.body.decode(),
-        [(call.method, call.target, call.headers, call.body.decode()) for call in observed.calls],
+        [
+            (call.method, call.target, call.headers, call.body.decode())
+            for call, _ in observed_calls(step, observed)
+        ],
     ) == outcome(
         recorded.status,
         recorded.headers,
@@ -236,16 +147,20 @@ def test_step(number: int, session: dict[int, Observed]) -> None:
 
 @pytest.mark.parametrize(
     "number",
-    [n for n in REPLAYED if len(recorded_calls(STEPS[n])) > 1 and not STEPS[n].before[-1].sleep_s]
-    if STEPS
-    else [],
+    [
+        number
+        for number in REPLAYED
+        if len(recorded_calls(STEPS[number])) > 1
+        and not any(before.sleep_s for before in STEPS[number].before)
+    ],
     ids=lambda number: STEPS[number].step,
 )
 def test_pauses_between_attempts(number: int, session: dict[int, Observed]) -> None:
     """Attempts come as far apart as those of the real runtime."""
     times = [call.t for call in recorded_calls(STEPS[number])]
     theirs = [later - earlier for earlier, later in pairwise(times)]
-    ours = [later - earlier for earlier, later in pairwise(session[number].times)]
+    made = observed_calls(STEPS[number], session[number])
+    ours = [later - earlier for (_, earlier), (_, later) in pairwise(made)]
     assert ours == pytest.approx(theirs, abs=TOLERANCE)
 
 
@@ -253,11 +168,7 @@ def test_what_is_replayed() -> None:
     """The recording holds the steps that this module replays."""
     require_recordings()
     assert len(STEPS) == 44
-    assert len(REPLAYED) == 21
-    left_out = [step for number, step in enumerate(STEPS) if number not in REPLAYED]
-    requests = [step.request for step in left_out if step.request is not None]
-    assert len(requests) == 22
-    assert {request.path.split("/")[2] for request in requests} == {"actors"}
+    assert len(REPLAYED) == 43
 
 
 def test_startup(session: dict[int, Observed]) -> None:

@@ -1,11 +1,12 @@
 """Whoever hosts actors: an app that is called, or one that holds a stream open."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
 from daprflow.protocol.http import Headers
+from daprflow.sidecar.identifiers import new_id
 
 NO_DATA = msgspec.UNSET
 
@@ -30,6 +31,7 @@ class ActorCall:
         headers: as they go to the host, without the reentrancy id; names in lower case.
         query: as it stands in a request line.
         reentrancy_id: of the turn that the call was made in; empty where none is known.
+        new_id: of the turn that it begins then, the same in each attempt.
     """
 
     method: str
@@ -37,6 +39,7 @@ class ActorCall:
     headers: Headers = ()
     query: str = ""
     reentrancy_id: str = ""
+    new_id: str = field(default_factory=new_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
-from uuid import uuid4
 
 import msgspec
 
@@ -127,10 +126,10 @@ class HostedType:
         turn_id = call.reentrancy_id
         headers = call.headers
         if self._settings.depth is not None and not turn_id:
-            turn_id = str(uuid4())
+            turn_id = call.new_id
         if turn_id:
             headers = (*headers, (REENTRANCY_ID, turn_id))
-        made = ActorCall(call.method, call.data, headers, call.query, turn_id)
+        made = replace(call, headers=headers, reentrancy_id=turn_id)
         return await self._turn(
             actor_id, turn_id, lambda: self._host.invoke(self.kind, actor_id, made)
         )

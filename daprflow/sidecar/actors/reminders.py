@@ -176,7 +176,6 @@ def _job(request: ReminderRequest) -> JobRequest:
     if not request.due_time and schedule is None:
         text = "job must have either a due time or a schedule"
         raise ReminderRefused(f"rpc error: code = Unknown desc = job failed validation: {text}")
-    data = request.data
     return JobRequest(
         schedule=schedule,
         repeats=repeats,
@@ -184,7 +183,7 @@ def _job(request: ReminderRequest) -> JobRequest:
         ttl=request.ttl or None,
         overwrite=request.overwrite is not False,
         failure_policy=request.failure_policy,
-        data=msgspec.UNSET if data is msgspec.UNSET else msgspec.Raw(bytes(data)),
+        data=request.data,
     )
 
 

@@ -14,7 +14,7 @@ from daprflow.protocol.actors import (
     ReminderRequest,
     TimerRequest,
 )
-from daprflow.protocol.gojson import GoJsonError, decode_go, encode_go, normalise
+from daprflow.protocol.gojson import GoJsonError, compact, decode_go, encode_go, normalise
 from daprflow.protocol.http import Headers
 from daprflow.sidecar.actors.host import ActorAnswer, ActorCall, ActorRaised
 from daprflow.sidecar.actors.state import TTL, StateChange
@@ -226,6 +226,7 @@ def _change(operation: ActorStateOperation, data: bytes) -> StateChange:
 
 async def _set_timer(call: Call) -> Answer:
     request = await _read(call, _timer, "api.CreateTimerRequest") or TimerRequest()
+    request = msgspec.structs.replace(request, data=_compact(request.data))
     block = call.runtime.actors
     block.register_timer(call.segment(2), call.segment(3), call.segment(5), request)
     return DONE
@@ -238,8 +239,9 @@ async def _delete_timer(call: Call) -> Answer:
 
 async def _set_reminder(call: Call) -> Answer:
     request = await _read(call, _reminder, "api.CreateReminderRequest") or ReminderRequest()
-    if request.failure_policy is not None:  # the real runtime reads one over gRPC alone
-        request = msgspec.structs.replace(request, failure_policy=None)
+    # The real runtime reads a failure policy over gRPC alone.
+    data = _compact(request.data)
+    request = msgspec.structs.replace(request, data=data, failure_policy=None)
     block = call.runtime.actors
     await block.register_reminder(call.segment(2), call.segment(3), call.segment(5), request)
     return DONE
@@ -262,6 +264,10 @@ async def _read(call: Call, decoder: msgspec.json.Decoder[T], go_type: str) -> T
         return decode_go(decoder, await call.body(faults.malformed_body), go_type)
     except GoJsonError as error:
         raise faults.malformed_body(str(error)) from None
+
+
+def _compact(data: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | msgspec.UnsetType:
+    return data if data is msgspec.UNSET else msgspec.Raw(compact(data))
 
 
 _NAMED: Mapping[tuple[bytes, str], Handler] = {
