@@ -14,7 +14,7 @@ from daprflow.cli.voice import complain, keep_standard_streams
 from daprflow.errors import DaprFlowError
 from daprflow.launcher.exits import Exit, LaunchError
 
-COMMANDS = ("run", "sidecar", "serve", "check", "routes", "publish", "invoke", "config")
+COMMANDS = ("run", "sidecar", "serve", "check", "routes", "publish", "invoke", "config", "shim")
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - the shape of a callback

@@ -52,9 +52,9 @@ def run(
             Exit.USAGE,
         )
     if command is not None:
-        _check_command(command)
+        check_command(command)
         if sidecar.app_id is None:
-            sidecar = replace(sidecar, app_id=_id_from(base))
+            sidecar = replace(sidecar, app_id=id_from(base))
     options = RunOptions(
         base=base,
         sidecar=sidecar,
@@ -70,7 +70,7 @@ def run(
     raise typer.Exit(run_loop(launch.run(invocation(context).started)))
 
 
-def _check_command(command: Sequence[str]) -> None:
+def check_command(command: Sequence[str]) -> None:
     """Refuse a command that cannot run before anything is started for it."""
     if not (command and command[0]):
         raise LaunchError("there is no command after '--'", Exit.NOT_FOUND)
@@ -85,6 +85,6 @@ def _check_command(command: Sequence[str]) -> None:
     )
 
 
-def _id_from(folder: Path) -> str:
+def id_from(folder: Path) -> str:
     """Return an id for a command without one: the folder's name, the same at every start."""
     return re.sub("[^a-z0-9-]+", "-", folder.name.lower()).strip("-") or "app"

@@ -23,7 +23,7 @@ def counted(number: int, noun: str) -> str:
 
 def complain(message: str) -> None:
     """Print an error, prefixed once."""
-    _put(sys.stderr, f"daprflow: {printable(message)}\n")
+    put(sys.stderr, f"daprflow: {printable(message)}\n")
 
 
 def keep_standard_streams() -> None:
@@ -35,7 +35,7 @@ def keep_standard_streams() -> None:
     sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
 
 
-def _put(stream: TextIO, text: str) -> None:
+def put(stream: TextIO, text: str) -> None:
     """Write at once; once nobody reads the stream any more, write to nowhere."""
     try:
         stream.write(text)
@@ -67,11 +67,11 @@ class ConsoleVoice:
 
     def say(self, line: str) -> None:
         """Print one line."""
-        _put(sys.stdout, f"daprflow: {printable(line)}\n")
+        put(sys.stdout, f"daprflow: {printable(line)}\n")
 
     def log(self, line: str) -> None:
         """Print a log line of another program."""
-        _put(sys.stderr, printable(line) + "\n")
+        put(sys.stderr, printable(line) + "\n")
 
     def warn(self, line: str) -> None:
         """Print one line on standard error."""

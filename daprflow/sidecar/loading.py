@@ -205,7 +205,7 @@ class Loader:
             app_id=self._options.app_id,
             clock=self._engine.clock,
             data_dir=self._engine.data_dir,
-            base_dir=self._engine.base_dir,
+            base_dir=self._options.base_dir or self._engine.base_dir,
             source=resource.source,
             siblings=self._engine,
             stands_in=stand_in is not None,

@@ -1,6 +1,7 @@
 """What one app's sidecar is started with."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 MIB = 1024 * 1024
 
@@ -18,6 +19,7 @@ class RuntimeOptions:
         read_buffer_size: bytes of all headers of one message, both directions.
         app_health_probe_interval: seconds.
         app_health_probe_timeout: seconds, at most the interval.
+        base_dir: what relative paths in component files are resolved against; None: the engine's.
         app_health_threshold: failed probes, since the app became healthy, that make it unhealthy.
     """
 
@@ -36,5 +38,6 @@ class RuntimeOptions:
     app_health_probe_interval: float = 5.0
     app_health_probe_timeout: float = 0.5
     app_health_threshold: int = 3
+    base_dir: Path | None = None
     log_level: str = "info"
     namespace: str = "default"

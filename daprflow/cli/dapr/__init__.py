@@ -1,0 +1,1 @@
+"""The program ``dapr`` that ``daprflow shim`` writes: the official command line, on daprflow."""
