@@ -41,7 +41,7 @@ def invocation_denied(app_id: str, caller: str, verb: str, operation: str) -> Fa
         f"fail to invoke, id: {app_id}, err: rpc error: code = PermissionDenied desc = access "
         f"control policy has denied access to id: {caller} operation: {operation} verb: {verb}"
     )
-    return Fault(403, "ERR_DIRECT_INVOKE", text)
+    return Fault(403, "ERR_DIRECT_INVOKE", text, grpc=Code.INTERNAL)
 
 
 def stream(text: str) -> Fault:

@@ -1,5 +1,6 @@
 """Calls of methods that are not Dapr's: they are for the app that the metadata name."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -135,6 +136,12 @@ class _Proxied:
                 error.code(), error.details() or "", pairs_of(error.trailing_metadata())
             )
             raise _Broken(failure) from error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # the caller left
+            gone = AppUnreachable("the call was ended on the way to the app")
+            raise _Broken(_unreached(gone)) from self._messages.failed
         finally:
             call.cancel()
         await self._begin(head)
