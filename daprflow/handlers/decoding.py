@@ -119,6 +119,8 @@ class EventDecoder:
             data = self._from_json(msgspec.Raw(content) if content else msgspec.UNSET)
         elif kind.startswith("text/") or kind == "application/xml":
             data = self._from_json(msgspec.Raw(_quoted(content)))
+        elif not content and kind not in ("", OCTET_STREAM):
+            raise Undecodable(f"a runtime passes no data of content type '{kind}' on over gRPC")
         else:
             data = self._from_bytes(content)
         return cloudevents.cloud_event(attributes, data)
