@@ -74,7 +74,7 @@ SIDECAR_FLAGS: Mapping[str, Any] = {
     ),
     "app_port": option(int | None, "app_port", "Port the app listens on.", **PORT),
     "app_channel_address": option(str, "app_channel_address", "Address the app listens on."),
-    "app_protocol": option(str, "app_protocol", "http; a real runtime takes more."),
+    "app_protocol": option(str, "app_protocol", "What the app speaks: http, https, grpc or grpcs."),
     "app_max_concurrency": option(
         int, "app_max_concurrency", "Calls on the app at one time; -1 means no limit."
     ),

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.resource_watch import ResourceWatch
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 from daprflow.protocol.configuration_file import ConfigurationResource
+from daprflow.sidecar.app.base import App
 from daprflow.sidecar.app.connect import make_app
 from daprflow.sidecar.channel.connect import ProtocolNotOffered
 from daprflow.sidecar.clock import SystemClock
@@ -220,7 +222,7 @@ class Embedded:
         options = runtime_options(self._options, app, self.http_port, self._tokens)
         options = replace(options, base_dir=self._base)
         try:
-            called = make_app(options)
+            called = await asyncio.to_thread(_called, options)
         except ProtocolNotOffered as error:
             raise LaunchError(str(error), Exit.SIDECAR_FAILED) from None
         runtime = Runtime(self._shared.engine, options, resources, called)
@@ -233,6 +235,12 @@ class Embedded:
                 raise LaunchError(str(error), Exit.SIDECAR_FAILED) from None
             raise
         return runtime
+
+
+def _called(options: RuntimeOptions) -> App | None:
+    """Return what is called; loading gRPC takes a while, where the app speaks it."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # its own lines say nothing to a user
+    return make_app(options)
 
 
 def runtime_options(

@@ -46,6 +46,21 @@ def runtime_home(options: RunOptions, env: Mapping[str, str]) -> Path:
     return Path(env.get("HOME") or "/nonexistent") / ".dapr"
 
 
+def require_suitable_protocol(options: RunOptions) -> None:
+    """Refuse an app protocol that an app of ours does not speak.
+
+    Raises:
+        LaunchError: there is a target, and the protocol is not ``http``.
+    """
+    protocol = options.sidecar.app_protocol
+    if options.target is not None and protocol != "http":
+        raise LaunchError(
+            f"--app-protocol {protocol} is for commands (daprflow run -- …): "
+            "a DaprFlow app is served over http",
+            Exit.USAGE,
+        )
+
+
 def choose(options: RunOptions, env: Mapping[str, str]) -> Chosen:
     """Decide which sidecar to take; never one from the working folder or a folder open to all.
 
@@ -111,6 +126,7 @@ class Launch:
         Raises:
             LaunchError: something outside stands in the way.
         """
+        require_suitable_protocol(self._options)
         try:
             chosen = choose(self._options, self._env)
             if self._options.choice is SidecarChoice.AUTO and (found := await self._found()):
