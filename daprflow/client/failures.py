@@ -5,8 +5,7 @@ import re
 from daprflow.client import hints
 from daprflow.client.releases import Feature
 from daprflow.errors import EtagMismatch, NotFound, SidecarError, SidecarUnavailable
-from daprflow.protocol import faults
-from daprflow.protocol.faults import FaultText
+from daprflow.protocol.fault import FaultText, decode
 from daprflow.protocol.http import HttpResponse
 from daprflow.transports.events import CallRefused
 
@@ -37,7 +36,7 @@ def of(response: HttpResponse) -> SidecarError:
 
     An unknown component is a 400, 401 or 404 of the runtime, by building block; the code tells.
     """
-    fault = faults.decode(response.status, response.body)
+    fault = decode(response.status, response.body)
     if not fault.code and _is_page(response):
         return garbage(response, "it is an HTML page")
     return of_fault(response.status, fault)
@@ -81,7 +80,7 @@ def _conflict(status: int, code: str, message: str) -> bool:
 
 def not_ready(address: str, response: HttpResponse) -> SidecarUnavailable:
     """Return the exception for a health answer that is not the good one."""
-    fault = faults.decode(response.status, response.body)
+    fault = decode(response.status, response.body)
     said = f"status {response.status} {fault.code}".rstrip()
     if _is_page(response):
         said += f" and an HTML page{_titled(response)}: no sidecar listens there"

@@ -8,7 +8,8 @@ from daprflow.client import payload
 from daprflow.client.caller import Caller
 from daprflow.client.failures import succeeded
 from daprflow.errors import InvocationError
-from daprflow.protocol import faults, operations
+from daprflow.protocol import operations
+from daprflow.protocol.fault import decode
 from daprflow.protocol.http import JSON, HttpResponse
 
 In = TypeVar("In")
@@ -67,7 +68,7 @@ def _answer(caller: Caller, endpoint: Endpoint[Any, Out], response: HttpResponse
 
 def _failure(endpoint: Endpoint[Any, Any], response: HttpResponse) -> InvocationError:
     """Return the error of an app, or of a sidecar that did not reach it."""
-    fault = faults.decode(response.status, response.body)
+    fault = decode(response.status, response.body)
     what = fault.message if fault.code else "see 'body' for what it said"
     return InvocationError(
         f"{_named(endpoint)} answered with status {response.status}: {what}",

@@ -14,8 +14,9 @@ from daprflow.client.caller import Caller
 from daprflow.client.payload import Payload
 from daprflow.errors import BulkPublishError, SidecarError
 from daprflow.handlers.codecs import NO_CODECS, Codecs
-from daprflow.protocol import faults, operations
+from daprflow.protocol import operations
 from daprflow.protocol.cloudevents import CloudEvent, write_envelope
+from daprflow.protocol.fault import failed_entries
 from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON
 from daprflow.protocol.operations import NO_METADATA, BulkPublishEntry
 
@@ -200,7 +201,7 @@ async def _publish_bulk(
     response = await caller.exchange(request, caller.block_timeout)
     if failures.succeeded(response):
         return {}
-    failed = faults.failed_entries(response.body)
+    failed = failed_entries(response.body)
     if not failed:
         raise await caller.failure(request, response)
     return {int(entry.entry_id): entry.error for entry in failed}

@@ -12,7 +12,7 @@ from daprflow.client.caller import Caller
 from daprflow.client.response import Response, StreamingResponse
 from daprflow.errors import InvocationError
 from daprflow.handlers.codecs import Codecs
-from daprflow.protocol import faults
+from daprflow.protocol.fault import decode
 from daprflow.protocol.http import Headers, HttpRequest, StreamedRequest
 from daprflow.protocol.operations import segment
 
@@ -111,7 +111,7 @@ async def stream(
 
 def failure(what: str, status: int, body: bytes) -> InvocationError:
     """Return the error of an app, or of a sidecar that did not reach it (then with a code)."""
-    fault = faults.decode(status, body)
+    fault = decode(status, body)
     said = fault.message if fault.code else "see 'body' for what it said"
     return InvocationError(
         f"{what} answered with status {status}: {said}",

@@ -5,17 +5,40 @@ from daprflow.protocol.fault import Fault
 from daprflow.protocol.grpc_codes import Code
 
 
-class NoActorHost(Fault):
-    """Nobody hosts the type; over gRPC the text stands without what HTTP puts before it."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        super().__init__(500, "ERR_ACTOR_INVOKE_METHOD", f"error invoke actor method: {text}")
-
-
 def bad_request(text: str) -> Fault:
     """Return the fault of a name that cannot be one."""
     return Fault(400, "ERR_BAD_REQUEST", f"invalid request: {text}")
+
+
+def bad_method(text: str) -> Fault:
+    """Return the fault of a method that cannot be one."""
+    plain = Fault(400, "ERR_BAD_REQUEST", f"invalid actor method: {text}")
+    return Fault(400, "ERR_BAD_REQUEST", f"invalid request: {text}", over_grpc=plain)
+
+
+def bad_actor(what: str, text: str) -> Fault:
+    """Return the fault of a type or an id that cannot be one; ``what`` is Dapr's word for it."""
+    text = f"invalid {what}: {text}"
+    plain = Fault(400, "ERR_BAD_REQUEST", text)
+    return Fault(400, "ERR_BAD_REQUEST", f"invalid request: {text}", over_grpc=plain)
+
+
+def needs_stream() -> Fault:
+    """Return the fault of a stream for actors beside an app that is called over HTTP."""
+    text = "actor callback streaming requires a gRPC app channel"
+    return Fault(400, "ERR_BAD_REQUEST", text, grpc=Code.FAILED_PRECONDITION)
+
+
+def needs_initial() -> Fault:
+    """Return the fault of a stream for actors that does not begin as it must."""
+    text = "first message must be SubscribeActorEventsRequestInitialAlpha1"
+    return Fault(400, "ERR_BAD_REQUEST", text)
+
+
+def unknown_operation(operation: str) -> Fault:
+    """Return the fault of a step of a transaction over gRPC that there is not."""
+    text = f"operation type {operation} not supported"
+    return Fault(500, "ERR_NOT_SUPPORTED_STATE_OPERATION", text, grpc=Code.UNIMPLEMENTED)
 
 
 def reserved(kind: str) -> Fault:
@@ -39,6 +62,13 @@ def no_store() -> Fault:
 def invoke(error: str) -> Fault:
     """Return the fault of a call that did not work."""
     return Fault(500, "ERR_ACTOR_INVOKE_METHOD", f"error invoke actor method: {error}")
+
+
+def no_host(text: str) -> Fault:
+    """Return the fault of a call for which there is no host."""
+    code = "ERR_ACTOR_INVOKE_METHOD"
+    plain = Fault(400, code, text, grpc=Code.FAILED_PRECONDITION)
+    return Fault(500, code, f"error invoke actor method: {text}", over_grpc=plain)
 
 
 def too_deep() -> Fault:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from daprflow.protocol.faults import FaultText
+from daprflow.protocol.fault import FaultText
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import msgspec
 
 from daprflow.protocol import details, messages
 from daprflow.protocol.details import Detail
-from daprflow.protocol.faults import FaultText
+from daprflow.protocol.fault import FaultText
 from daprflow.protocol.grpc_codes import Code, http_status
 from daprflow.transports.events import CallRefused
 

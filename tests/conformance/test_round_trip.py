@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from daprflow.protocol import configuration, conversation, jobs, locks, operations, queries
 from daprflow.protocol import state as states
 from daprflow.protocol.conversation import ConverseRequest
-from daprflow.protocol.faults import Fault
+from daprflow.protocol.fault import Fault
 from daprflow.protocol.gojson import normalise
 from daprflow.protocol.http import HttpRequest, StreamedRequest
 from daprflow.protocol.jobs import JobRequest

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from daprflow.protocol import faults
+from daprflow.protocol.fault import Fault
 from daprflow.protocol.gojson import GoJsonError, normalise_whole
 from daprflow.sidecar.app.base import App, BindingReply, InputAddress
 from daprflow.sidecar.channel.base import AppAway, AppUnreachable
@@ -153,7 +154,7 @@ class BindingsBlock:
             else:
                 for call in calls:
                     await call()
-        except faults.Fault as fault:
+        except Fault as fault:
             _log_output(name, fault)
 
 
@@ -168,11 +169,11 @@ def _passed_on(data: bytes) -> bytes:
 async def _logged(call: Awaitable[BindingAnswer], name: str) -> None:
     try:
         await call
-    except faults.Fault as fault:
+    except Fault as fault:
         _log_output(name, fault)
 
 
-def _log_output(name: str, fault: faults.Fault) -> None:
+def _log_output(name: str, fault: Fault) -> None:
     logger.error("binding '%s': what the app answered could not be passed on: %s", name, fault)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from daprflow.protocol import faults
 from daprflow.protocol.documents import Subscription
 from daprflow.protocol.expressions import ExpressionError
-from daprflow.protocol.faults import FailedEntry
+from daprflow.protocol.fault import FailedEntry
 from daprflow.protocol.gojson import GoJsonError
 from daprflow.sidecar.app.base import App
 from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_COUNT, DEFAULT_WAIT, BulkSubscription

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from daprflow.protocol import faults, messages
+from daprflow.protocol.fault import Fault
 from daprflow.protocol.grpc_codes import Code, code_of_answer
 from daprflow.protocol.http import Headers, StreamedRequest
 from daprflow.protocol.http_phrases import phrase_of
@@ -211,7 +212,7 @@ def _http_request(
     )
 
 
-def _unsuitable(caller: "Runtime", app_id: str, problem: str) -> faults.Fault:
+def _unsuitable(caller: "Runtime", app_id: str, problem: str) -> Fault:
     text = f"rpc error: code = InvalidArgument desc = {problem}"
     if not caller.invocation.is_own(app_id):
         text = f"rpc error: code = Internal desc = error invoking app channel: {text}"

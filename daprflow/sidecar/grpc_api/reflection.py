@@ -17,7 +17,8 @@ async def _describe(
     call: GrpcCall, requests: AsyncIterator[Any]
 ) -> AsyncIterator[messages.Message]:
     servicer = aio.ReflectionServicer((SERVICE.strip("/"), *_SERVICES))
-    async for answer in servicer.ServerReflectionInfo(requests, call.context):
+    described: Any = servicer.ServerReflectionInfo(requests, call.context)  # stubs take it wrong
+    async for answer in described:
         yield answer
 
 

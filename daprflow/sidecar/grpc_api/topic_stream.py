@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from daprflow.protocol import faults, messages
 from daprflow.protocol.deliveries import Status
+from daprflow.protocol.fault import Fault
 from daprflow.sidecar.app.postman import Reading, TopicEntry, Verdict
 from daprflow.sidecar.channel.base import AppAway
 from daprflow.sidecar.components.base import Message
@@ -40,7 +41,7 @@ class TopicStream:
         self._awaited: dict[str, deque[_Sent]] = {}
         self._news: asyncio.Future[None] | None = None
         self._closed = False
-        self._failure: faults.Fault | None = None
+        self._failure: Fault | None = None
 
     # ---- the broker's side ----------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class TopicStream:
             event_id[:64],
         )
 
-    def fail(self, fault: faults.Fault) -> None:
+    def fail(self, fault: Fault) -> None:
         """End the stream with ``fault``, unless it has another one already."""
         if self._failure is None:
             self._failure = fault

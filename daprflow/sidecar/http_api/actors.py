@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from daprflow.protocol import actor_faults, faults
-from daprflow.protocol.actor_names import method_problem, name_problem
+from daprflow.protocol.actor_names import plain_method
 from daprflow.protocol.actors import (
     REENTRANCY_ID,
     ActorStateOperation,
@@ -16,6 +16,7 @@ from daprflow.protocol.actors import (
 )
 from daprflow.protocol.gojson import GoJsonError, compact, decode_go, encode_go, normalise
 from daprflow.protocol.http import Headers
+from daprflow.sidecar.actors.headers import to_actor, to_caller
 from daprflow.sidecar.actors.host import ActorAnswer, ActorCall, ActorRaised
 from daprflow.sidecar.actors.state import TTL, StateChange
 from daprflow.sidecar.blocks.state import expiry_text
@@ -26,7 +27,6 @@ from daprflow.sidecar.http_api.call import (
     Call,
     ClientGone,
     HeaderPair,
-    clean,
     json_answer,
 )
 from daprflow.sidecar.http_api.trace import NO_PARENT, parent_of
@@ -37,21 +37,6 @@ Handler = Callable[[Call], Awaitable[Answer]]
 PATIENT = 0.25
 """Seconds after which a call is given up when its client leaves; most calls are over by then."""
 
-_ENDS_HERE = frozenset(
-    {
-        b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade",
-        b"http2-settings", b"te", b"trailer", b"proxy-authorization", b"proxy-authenticate",
-        b"host", b"content-length", b"destination-app-id", b"dapr-api-call",
-        b"dapr-caller-app-id", b"dapr-caller-namespace", b"traceparent", b"tracestate",
-        REENTRANCY_ID.encode(),
-    }
-)  # fmt: skip
-_KEPT_FROM_CALLERS = frozenset(
-    {
-        "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade",
-        "te", "trailer", "proxy-authorization", "proxy-authenticate", "content-length",
-    }
-)  # fmt: skip
 _ZERO_PARENT = ("traceparent", NO_PARENT.decode("ascii"))
 _WRITES = frozenset({"POST", "PUT"})
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
@@ -81,16 +66,10 @@ async def handle(call: Call) -> Answer | None:
 
 async def _invoke(call: Call) -> Answer:
     kind, actor_id = call.segment(2), call.segment(3)
-    for what, name in (("actorType", kind), ("actorId", actor_id)):
-        if problem := name_problem(name):
-            raise actor_faults.bad_request(f"invalid {what}: {problem}")
-    method = call.segment(5)
-    if problem := method_problem(method):
-        raise actor_faults.bad_request(problem)
     query: bytes = call.scope["query_string"]
     body = await call.body(lambda text: actor_faults.bad_request(f"failed to read body: {text}"))
     made = ActorCall(
-        clean(b"/" + method.encode()).decode().removeprefix("/"),
+        plain_method(call.segment(5)),
         body,
         _headers(call),
         query.decode("latin-1"),
@@ -106,18 +85,11 @@ async def _invoke(call: Call) -> Answer:
 def _headers(call: Call) -> Headers:
     """Return what goes to the host: the caller's headers, and who that is."""
     options = call.runtime.options
-    dropped = _ENDS_HERE
-    connection = call.headers.get(b"connection")
-    if connection is not None and b"-" in connection:  # it names more than how to go on
-        dropped |= {token.strip().lower() for token in connection.split(b",")}
-    secret = bool(options.api_token or options.app_token)
-    kept = [
+    headers = [
         (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
         for name, value in call.scope["headers"]
-        if name not in dropped
-        and not name.endswith(b"-bin")
-        and not (secret and name == b"dapr-api-token")
     ]
+    kept = to_actor(headers, secret=bool(options.api_token or options.app_token))
     parent, state = parent_of(call)
     kept.append(("traceparent", parent) if parent else _ZERO_PARENT)
     if state:
@@ -126,18 +98,13 @@ def _headers(call: Call) -> Headers:
 
 
 def _answer_headers(answer: ActorAnswer) -> tuple[HeaderPair, ...]:
-    dropped = _KEPT_FROM_CALLERS
-    typed = False
-    for name, value in answer.headers:
-        if name == "connection":
-            dropped |= {token.strip().lower() for token in value.split(",")}
-        typed = typed or name == "content-type"
-    pairs = tuple(
+    pairs = [
         (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in answer.headers
-        if name not in dropped
-    )
-    return pairs if typed else (*pairs, JSON_TYPE)
+        for name, value in to_caller(answer.headers)
+    ]
+    if all(name != b"content-type" for name, _ in pairs):
+        pairs.append(JSON_TYPE)
+    return tuple(pairs)
 
 
 async def _while_wanted(call: Call, work: Awaitable[T]) -> T:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
-from daprflow.protocol.faults import Fault
+from daprflow.protocol.fault import Fault
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime

@@ -1,6 +1,7 @@
 """``GET /v1.0/healthz`` and ``/v1.0/healthz/outbound``."""
 
 from daprflow.protocol import faults
+from daprflow.protocol.fault import Fault
 from daprflow.sidecar.http_api.call import Answer, Call, fault_answer
 
 _READY = Answer(traced=False)
@@ -24,6 +25,6 @@ async def handle(call: Call) -> Answer | None:
     return _READY
 
 
-def _untraced(fault: faults.Fault) -> Answer:
+def _untraced(fault: Fault) -> Answer:
     answer = fault_answer(fault)
     return Answer(answer.status, answer.body, answer.headers, traced=False)

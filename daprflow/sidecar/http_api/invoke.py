@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 from daprflow.protocol import faults
+from daprflow.protocol.fault import Fault
 from daprflow.protocol.http import Headers, StreamedRequest, StreamedResponse
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.http_api.call import (
@@ -68,7 +69,7 @@ async def handle(call: Call, send: Send) -> Answer | None:
         raise faults.direct_invoke(target.app_id, text)
     try:
         body = _Body(call, target.app_id)
-    except faults.Fault:
+    except Fault:
         await drain(call.receive, {"more_body": True})
         raise
     request = StreamedRequest(
@@ -85,7 +86,7 @@ async def handle(call: Call, send: Send) -> Answer | None:
             return await _guarded(call, target, request, body, send).run(policy)
     try:
         response = await call.runtime.invocation.invoke(target.app_id, request)
-    except faults.Fault:
+    except Fault:
         if body.failure is not None:
             raise body.failure from None
         raise
@@ -210,7 +211,7 @@ class _Body:
             return length
         return None if b"transfer-encoding" in headers else 0
 
-    def _too_large(self) -> faults.Fault:
+    def _too_large(self) -> Fault:
         limit = self._limit
         fault = faults.direct_invoke(
             self._app_id,

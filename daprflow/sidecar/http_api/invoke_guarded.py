@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from daprflow.protocol import faults
-from daprflow.protocol.faults import Fault
+from daprflow.protocol.fault import Fault
 from daprflow.protocol.http import StreamedRequest, StreamedResponse
 from daprflow.sidecar.blocks.replayed_body import ReplayedBody
 from daprflow.sidecar.channel.base import AppUnreachable

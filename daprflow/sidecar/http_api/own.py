@@ -7,7 +7,7 @@ import msgspec
 
 from daprflow.protocol import faults
 from daprflow.protocol.configuration import ConfigurationItem
-from daprflow.protocol.faults import Fault
+from daprflow.protocol.fault import Fault
 from daprflow.sidecar.components.base import ComponentError, EditableConfiguration
 from daprflow.sidecar.http_api.call import DONE, Answer, Call, json_answer
 from daprflow.sidecar.runtime import Runtime

@@ -5,6 +5,7 @@ from functools import partial
 import msgspec
 
 from daprflow.protocol import faults
+from daprflow.protocol.fault import BulkPublishFault
 from daprflow.protocol.gojson import GoJsonError, decode_go
 from daprflow.protocol.operations import BulkPublishEntry
 from daprflow.sidecar.blocks.pubsub_publish import read_entries
@@ -60,5 +61,5 @@ async def _publish_many(call: Call) -> Answer:
         tracestate=tracestate,
     )
     if failed:
-        raise faults.BulkPublishFault(failed)
+        raise BulkPublishFault(failed)
     return DONE

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from daprflow.protocol import faults
-from daprflow.protocol.details import OtherDetail
-from daprflow.protocol.faults import Fault, FaultText, decode
+from daprflow.protocol.details import Help, HelpLink, OtherDetail
+from daprflow.protocol.fault import BulkPublishFault, FailedEntry, Fault, FaultText, decode
 
 
 def test_the_plain_shape() -> None:
@@ -39,7 +39,7 @@ def test_every_detail() -> None:
 
 def test_help_has_links() -> None:
     """Help is written with the description and the address of each page."""
-    fault = Fault(500, "E", "m", faults.Help((faults.HelpLink("d", "u"),)))
+    fault = Fault(500, "E", "m", Help((HelpLink("d", "u"),)))
     assert json.loads(fault.encode())["details"][0]["links"] == [{"description": "d", "url": "u"}]
 
 
@@ -54,7 +54,7 @@ def test_pubsub_faults_name_topic_and_component() -> None:
 
 def test_a_bulk_publish_lists_what_failed() -> None:
     """A partly failed bulk publish has entries and a code, and no message."""
-    fault = faults.BulkPublishFault([faults.FailedEntry("a", "why")])
+    fault = BulkPublishFault([FailedEntry("a", "why")])
     assert fault.status == 500
     assert fault.encode() == (
         b'{"failedEntries":[{"entryId":"a","error":"why"}],'

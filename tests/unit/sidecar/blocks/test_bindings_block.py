@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from daprflow.protocol.faults import Fault
+from daprflow.protocol.fault import Fault
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, StreamedResponse
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 from daprflow.sidecar.app.base import BINDING_TIMEOUT

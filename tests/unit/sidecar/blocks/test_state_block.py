@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daprflow.protocol.faults import Fault
+from daprflow.protocol.fault import Fault
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 from daprflow.sidecar.blocks.state import StateChange, key_prefix
 from daprflow.sidecar.clock import VirtualClock
