@@ -44,7 +44,7 @@ from daprflow.protocol.goscan import explain, first_value
         (b"trux", "invalid character 'x' in literal true (expecting 'e')"),
         (b"nuLl", "invalid character 'L' in literal null (expecting 'l')"),
         (b"[01]", "invalid character '1' after array element"),
-        (b"[" * 10_001, "exceeded max depth"),
+        (b"[" * 10_001, "invalid character '[' exceeded max depth"),
     ],
 )
 def test_refused(document: bytes, text: str) -> None:
