@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from daprflow.client.subscription import Subscription
     from daprflow.transports.grpc import Channel
 
+NO_LOOP = (
+    "a gRPC channel is made in a running event loop, and here is none; ask for it in an 'async def'"
+)
 ANOTHER_LOOP = (
     "this client has gRPC channels in another event loop; close it there, or make one client per "
     "loop"
@@ -138,7 +141,10 @@ class Channels:
             ) from None
 
     def _stay_in_loop(self) -> None:
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(NO_LOOP) from None
         if self._loop is not loop and (self._apps or self._own is not None):
             raise RuntimeError(ANOTHER_LOOP)
         self._loop = loop

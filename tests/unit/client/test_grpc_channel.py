@@ -202,6 +202,13 @@ def test_a_channel_belongs_to_one_loop(port: int) -> None:
         first.run(client.close())
 
 
+def test_a_channel_needs_a_loop() -> None:
+    """A plain function, which runs in a thread, is told to be an ``async def``."""
+    client = Client(Settings(), transport=InProcessTransport(SmallSidecar()))
+    with pytest.raises(RuntimeError, match="ask for it in an 'async def'"):
+        client.grpc_channel("a")
+
+
 QUIET = """
 import asyncio, os, sys
 from daprflow.client import Client
