@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-from benchmarks import calls, delivery, imports, pending, publish, run, state, unary_grpc
+from benchmarks import actors, calls, delivery, imports, pending, publish, run, state, unary_grpc
 from benchmarks.processes import LOAD_CORE, ROOT, SERVER_CORE, BenchmarkError, load_agent
 from benchmarks.table import Figure, Section, show
 
@@ -29,6 +29,11 @@ def _state(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
 
 def _pending(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return pending.measure(rounds=8 if quick else 20, count=900)
+
+
+def _actors(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    with load_agent() as agent:
+        return actors.measure(agent, rounds=3 if quick else 10, seconds=0.6)
 
 
 def _calls(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
@@ -53,6 +58,7 @@ SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "state": _state,
     "pending": _pending,
     "calls": _calls,
+    "actors": _actors,
     "run": _run,
     "imports": _imports,
     "grpc": _grpc,

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import cycle
 from typing import cast
 
 from benchmarks.messages import Saturate, Saturated
@@ -96,18 +97,18 @@ async def saturate(order: Saturate) -> Saturated:
     """Keep every connection busy for the time ordered."""
     answers = failures = 0
     running = True
-    request = order.request
+    requests = cycle((order.request, *order.others))
 
     def answered(connection: Connection, good: bool) -> None:  # noqa: FBT001 - one fact
         nonlocal answers, failures
         answers += 1
         failures += not good
         if running:
-            connection.send(request)
+            connection.send(next(requests))
 
     connections = await connect(order.port, order.connections, answered)
     for connection in connections:
-        connection.send(request)
+        connection.send(next(requests))
     await asyncio.sleep(order.warm_up)
     answers, began = 0, time.perf_counter()
     await asyncio.sleep(order.seconds)

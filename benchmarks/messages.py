@@ -9,6 +9,7 @@ class Saturate(msgspec.Struct, tag=True, frozen=True):
     Attributes:
         request: the bytes of a whole HTTP request.
         seconds: how long the counting lasts; ``warm_up`` seconds before it do not count.
+        others: further requests, sent in turn with the first.
     """
 
     port: int
@@ -16,6 +17,7 @@ class Saturate(msgspec.Struct, tag=True, frozen=True):
     connections: int
     seconds: float
     warm_up: float = 0.2
+    others: tuple[bytes, ...] = ()
 
 
 class Saturated(msgspec.Struct, tag=True, frozen=True):
