@@ -42,8 +42,8 @@ REPLAYED = [
 NOT_LOADED = frozenset() if os.environ.get(REDIS) else frozenset(ON_REDIS)
 """Components of the recording that need a server that is not there, or have a stand-in."""
 
-NOT_OFFERED_METADATA = ("actor_runtime", "active_actors_count", "scheduler")
-"""Parts of the metadata about actors, and the address of a service that is not there."""
+NOT_OFFERED_METADATA = ("scheduler",)
+"""The address of a service that is not there."""
 
 OF_WORKFLOWS = "WorkflowsRemoteActivityReminder"
 """A feature of a building block not offered yet."""

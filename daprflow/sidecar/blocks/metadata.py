@@ -66,14 +66,16 @@ class AppConnection(_Shape, frozen=True):
     health: _AppHealth | None = None
 
 
-class _TypeCount(_Shape, frozen=True):
+class TypeCount(_Shape, frozen=True):
+    """How many actors of a type are active."""
+
     type: str
     count: int = 0
 
 
 class _ActorRuntime(msgspec.Struct, frozen=True, rename="camel"):
     runtime_status: str
-    active_actors: tuple[_TypeCount, ...] | msgspec.UnsetType = msgspec.UNSET
+    active_actors: tuple[TypeCount, ...] | msgspec.UnsetType = msgspec.UNSET
     host_ready: bool = False
     placement: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -84,7 +86,7 @@ class Description(_Shape, frozen=True):
     id: str
     runtime_version: str
     enabled_features: tuple[str, ...] = ()
-    actors: tuple[_TypeCount, ...] = ()
+    actors: tuple[TypeCount, ...] = ()
     components: tuple[_Component, ...] = ()
     extended: dict[str, str] = {}
     subscriptions: tuple[NamedSubscription, ...] = ()
@@ -108,7 +110,7 @@ class MetadataBlock:
         """Return what the document says."""
         runtime = self._runtime
         extended = {**runtime.extended, "daprRuntimeVersion": RUNTIME_VERSION}
-        actors = tuple(_TypeCount(each.kind, each.count) for each in runtime.actors.counts)
+        actors = tuple(TypeCount(each.kind, each.count) for each in runtime.actors.counts)
         return Description(
             id=runtime.app_id,
             runtime_version=RUNTIME_VERSION,
@@ -138,7 +140,7 @@ def features(configuration: ConfigurationResource) -> tuple[str, ...]:
     return tuple(sorted(name for name, enabled in stated.items() if enabled))
 
 
-def _actor_runtime(actors: tuple[_TypeCount, ...], *, registered: bool) -> _ActorRuntime:
+def _actor_runtime(actors: tuple[TypeCount, ...], *, registered: bool) -> _ActorRuntime:
     if not registered:
         return _ActorRuntime("INITIALIZING")
     return _ActorRuntime(
@@ -171,8 +173,9 @@ def _rules(item: Subscription) -> Sequence[Rule]:
 def _connection(options: "RuntimeOptions") -> AppConnection:
     health = None
     if options.enable_app_health_check:
+        over_grpc = options.app_protocol in {"grpc", "grpcs"}  # there it is a method, not a path
         health = _AppHealth(
-            options.app_health_check_path,
+            "" if over_grpc else options.app_health_check_path,
             go_duration(options.app_health_probe_interval),
             go_duration(options.app_health_probe_timeout),
             options.app_health_threshold,

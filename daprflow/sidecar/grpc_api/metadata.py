@@ -7,15 +7,23 @@ from daprflow.protocol import messages
 from daprflow.sidecar.grpc_api.call import GrpcCall, Method
 
 if TYPE_CHECKING:
-    from daprflow.sidecar.blocks.metadata import AppConnection, Description, NamedSubscription
+    from collections.abc import Iterable
+
+    from daprflow.sidecar.blocks.metadata import (
+        AppConnection,
+        Description,
+        NamedSubscription,
+        TypeCount,
+    )
 
 
 async def _get(
     call: GrpcCall, _request: messages.GetMetadataRequest
 ) -> messages.GetMetadataResponse:
     found = call.runtime.metadata.describe()
-    answer = messages.GetMetadataResponse(
+    return messages.GetMetadataResponse(
         id=found.id,
+        active_actors_count=_counts(found.actors),
         registered_components=_components(found),
         extended_metadata=found.extended,
         subscriptions=[_subscription(each) for each in found.subscriptions],
@@ -26,10 +34,9 @@ async def _get(
         runtime_version=found.runtime_version,
         enabled_features=found.enabled_features,
         resiliencies=[messages.MetadataResiliency(name=each.name) for each in found.resiliencies],
+        actor_runtime=_actor_runtime(found),
         workflows=messages.MetadataWorkflows(),
     )
-    _describe_actors(found, answer)
-    return answer
 
 
 async def _set(call: GrpcCall, request: messages.SetMetadataRequest) -> messages.Empty:
@@ -77,13 +84,20 @@ def _connection(app: "AppConnection") -> messages.AppConnectionProperties:
     )
 
 
-def _describe_actors(found: "Description", answer: messages.GetMetadataResponse) -> None:
+def _actor_runtime(found: "Description") -> messages.ActorRuntime | None:
     actors = found.actor_runtime
     if actors is None:
-        return
-    status = messages.ActorRuntime.ActorRuntimeStatus.Value(actors.runtime_status)
-    answer.actor_runtime.runtime_status = status
-    answer.actor_runtime.host_ready = actors.host_ready
+        return None
+    return messages.ActorRuntime(
+        runtime_status=messages.ActorRuntime.ActorRuntimeStatus.Value(actors.runtime_status),
+        active_actors=_counts(actors.active_actors or ()),
+        host_ready=actors.host_ready,
+        placement=actors.placement or "",
+    )
+
+
+def _counts(counts: "Iterable[TypeCount]") -> list[messages.ActiveActorsCount]:
+    return [messages.ActiveActorsCount(type=each.type, count=each.count) for each in counts]
 
 
 METHODS: Mapping[str, Method] = {
