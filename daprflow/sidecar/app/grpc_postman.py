@@ -137,11 +137,11 @@ class GrpcPostman:
 
     def _tell_lost(self, method: str, count: int) -> None:
         logger.warning(
-            "%d of the events on '%s/%s' got lost: the app has no method %s, and the runtime takes "
-            "that for an acknowledgement; implement it",
-            count,
+            "events on '%s/%s' got lost (%d): the app has no method %s, which counts as an "
+            "acknowledgement; implement it",
             self._pubsub,
             self._topic,
+            count,
             method,
         )
 
