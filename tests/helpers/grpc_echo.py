@@ -79,11 +79,14 @@ class EchoStub:
 
 
 @contextlib.asynccontextmanager
-async def serving(echo: Echo) -> AsyncIterator[int]:
-    """Serve on a free port."""
+async def serving(echo: Echo, pair: bytes | None = None) -> AsyncIterator[int]:
+    """Serve on a free port; with TLS where a key with its certificate is given."""
     server = grpc.aio.server(options=(("grpc.max_send_message_length", -1),))
     echo.add_to(server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    if pair is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(pair, pair)]))
     await server.start()
     try:
         yield port

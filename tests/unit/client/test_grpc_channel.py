@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -235,3 +236,31 @@ def test_grpc_is_loaded_late_and_quiet(given: str | None, found: str) -> None:
         [sys.executable, "-c", QUIET], env=env, capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stdout) == (0, f"{found}\n"), run.stderr
+
+
+CALL = """
+import asyncio, sys
+from daprflow.client import Client
+from daprflow.settings import Settings
+async def main():
+    settings = Settings(grpc_endpoint=sys.argv[1], health_timeout=0, http_endpoint=sys.argv[2])
+    client = Client(settings)
+    call = client.grpc_channel("a").unary_unary("/test.Echo/Unary")
+    print(await call(b"hello", timeout=20, wait_for_ready=True))
+    await client.close()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("form", ["https://localhost:{}", "localhost:{}?tls=true"])
+async def test_tls_is_used_when_it_is_asked_for(echo: Echo, form: str) -> None:
+    """Both forms of Dapr's SDKs encrypt, and verify with the roots that gRPC is given."""
+    pair = Path(__file__).parents[1] / "sidecar" / "channel" / "localhost.pem"
+    env = {**os.environ, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(pair)}
+    async with serving(echo, pair.read_bytes()) as port:
+        address, http = form.format(port), "http://127.0.0.1:1"
+        run = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", CALL, address, http), env=env, stdout=subprocess.PIPE
+        )
+        out, _ = await run.communicate()
+    assert (run.returncode, out) == (0, b"b'hello'\n")
