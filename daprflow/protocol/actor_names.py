@@ -23,6 +23,20 @@ def method_problem(method: str) -> str:
     return _control_problem("method", method)
 
 
+def plain_method(method: str) -> str:
+    """Return ``method`` without empty parts, dots and what leads out of it."""
+    if "/" not in method and method not in {".", ".."}:
+        return method
+    kept: list[str] = []
+    for part in method.split("/"):
+        if part == "..":
+            del kept[-1:]
+        elif part not in {"", "."}:
+            kept.append(part)
+    rooted = "/" if method.startswith("/") else ""
+    return rooted + "/".join(kept)
+
+
 def quoted(text: str) -> str:
     """Return ``text`` in quotes, with what cannot be seen escaped."""
     text = text.replace("\\", "\\\\").replace('"', '\\"')

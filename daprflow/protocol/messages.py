@@ -12,6 +12,7 @@ from google.protobuf.json_format import Error as JsonFormatError
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
+from google.protobuf.wrappers_pb2 import BytesValue
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, Help, ResourceInfo
 from google.rpc.status_pb2 import Status as RpcStatus
 
@@ -19,6 +20,7 @@ __all__ = [
     "NULL_VALUE",
     "AnyMessage",
     "BadRequest",
+    "BytesValue",
     "DecodeError",
     "Empty",
     "ErrorInfo",

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from daprflow.protocol import actor_faults as faults
-from daprflow.protocol.actor_names import name_problem
+from daprflow.protocol.actor_names import method_problem, name_problem
 from daprflow.protocol.actors import RESERVED, ReminderDescription, ReminderRequest, TimerRequest
 from daprflow.protocol.documents import AppConfig
 from daprflow.protocol.fault import Fault
@@ -32,6 +32,7 @@ from daprflow.sidecar.actors.state import (
     actor_state,
     actor_store,
 )
+from daprflow.sidecar.actors.stream_host import StreamHost
 from daprflow.sidecar.actors.timers import TimerRefused, Timers
 from daprflow.sidecar.actors.turns import StackTooDeep, TurnCut
 from daprflow.sidecar.components.base import ComponentError, StoredValue
@@ -80,6 +81,7 @@ class ActorsBlock:
         self._reminders = engine.reminders
         self._timers = Timers(engine.clock, engine.work, self._fire)
         self._own: Hosting | None = None
+        self._streams = StreamHost()
         self._hostings: list[Hosting] = []
         self.registered = runtime.app is None
         self.identity = (
@@ -104,6 +106,33 @@ class ActorsBlock:
         own, self._own = self._own, None
         if own is not None:
             await self.dismiss(own, at_once=not self._runtime.app_healthy)
+
+    async def join(self, line: ActorHost, config: AppConfig) -> Hosting:
+        """Host the types of a configuration through a stream of the app; `leave` ends that.
+
+        Raises:
+            Fault: the app is called over HTTP, and its actors with it.
+        """
+        self.check_streams()
+        self._streams.connect(line)
+        return await self.admit(self._streams, config)
+
+    def check_streams(self) -> None:
+        """Refuse streams beside an app that is called over HTTP.
+
+        Raises:
+            Fault: the app is.
+        """
+        if self._runtime.channel is not None:
+            raise faults.needs_stream()
+
+    async def leave(self, line: ActorHost, hosting: Hosting) -> None:
+        """Give a stream up; types that another one has, too, stay there."""
+        self._streams.disconnect(line)
+        await self.dismiss(hosting, at_once=not self._streams.connected)
+        if self._state is not None:
+            for other in self._hostings:
+                await self._register(other)
 
     async def admit(self, host: ActorHost, config: AppConfig) -> Hosting:
         """Host the types of a configuration with ``host``; `dismiss` ends that."""
@@ -130,7 +159,7 @@ class ActorsBlock:
         """
         if hosting in self._hostings:
             self._hostings.remove(hosting)
-        if hosting.config.entities:
+        if hosting.config.entities and not self._hostings:
             self.registered = False
         await self._unregister(hosting, at_once=at_once)
 
@@ -180,6 +209,8 @@ class ActorsBlock:
             logger.warning("%s", error)
             return
         for kind, chosen in settings.items():
+            if self._hosted(kind) is not None:
+                continue
             hosted = HostedType(
                 kind,
                 runtime.app_id,
@@ -211,12 +242,17 @@ class ActorsBlock:
     # ---- calls ----------------------------------------------------------------------------------
 
     async def invoke(self, kind: str, actor_id: str, call: ActorCall) -> ActorAnswer:
-        """Call a method of an actor of any app.
+        """Call a method of an actor of any app; paths in the method are made plain.
 
         Raises:
             ActorRaised: the actor itself says that it failed.
             Fault: the call did not work.
         """
+        for what, name in (("actorType", kind), ("actorId", actor_id)):
+            if problem := name_problem(name):
+                raise faults.bad_actor(what, problem)
+        if problem := method_problem(call.method):
+            raise faults.bad_method(problem)
         resiliency = self._runtime.resiliency
         policy = resiliency.actor(kind, actor_id)
         patience = 0.0 if resiliency.targets_actor(kind) else self._placement.patience
@@ -394,7 +430,7 @@ def _check_name(name: str) -> None:
 
 def _fault(error: BaseException) -> Fault:
     if isinstance(error, NoHost):
-        return faults.NoActorHost(str(error))
+        return faults.no_host(str(error))
     if isinstance(error, StackTooDeep):
         return faults.too_deep()
     return faults.invoke(str(error))

@@ -25,7 +25,7 @@ async def _schedule(
         due_time=asked.due_time if asked.HasField("due_time") else None,
         ttl=asked.ttl if asked.HasField("ttl") else None,
         overwrite=request.overwrite,
-        failure_policy=_policy(asked.failure_policy),
+        failure_policy=policy_of(asked.failure_policy),
     )
     if asked.HasField("data"):
         job = with_data(job, asked.data)
@@ -55,7 +55,8 @@ async def _list(
     return messages.ListJobsResponseAlpha1(jobs=[_told(each) for each in call.runtime.jobs.all()])
 
 
-def _policy(asked: messages.JobFailurePolicy) -> FailurePolicy | None:
+def policy_of(asked: messages.JobFailurePolicy) -> FailurePolicy | None:
+    """Return a failure policy as it is kept; None where none is named."""
     kind = asked.WhichOneof("policy")
     if kind is None:
         return None

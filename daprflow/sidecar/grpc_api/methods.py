@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from daprflow.sidecar.grpc_api import (
+    actors,
     bindings,
     configuration,
     conversation,
@@ -21,6 +22,7 @@ from daprflow.sidecar.grpc_api import (
 from daprflow.sidecar.grpc_api.call import Method
 
 METHODS: Mapping[str, Method] = {
+    **actors.METHODS,
     **bindings.METHODS,
     **configuration.METHODS,
     **conversation.METHODS,
