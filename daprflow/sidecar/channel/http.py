@@ -18,7 +18,8 @@ from daprflow.sidecar.channel.slots import Slots
 MAX_CONNECTIONS = 1024
 MAX_IDLE = 64
 IDLE_TIME = 4.0
-IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
+"""Verbs of calls that an app may get twice. A PUT is none: so it is told to do a turn of an actor."""
 CONNECT_TIMEOUT = 5.0
 BODY_LIMIT = 64 * 1024 * 1024
 
@@ -119,7 +120,7 @@ class HttpChannel:
 
     async def _carry(self, head: bytes, request: HttpRequest) -> HttpResponse:
         connection = self._pooled() or await self._connect()
-        again = not connection.fresh and request.method in IDEMPOTENT
+        again = not connection.fresh and request.method in REPEATABLE
         try:
             return await connection.send(head, request)
         except AppUnreachable:

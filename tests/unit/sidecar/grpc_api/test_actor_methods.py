@@ -246,7 +246,9 @@ async def test_ticks_and_the_end_of_an_actor_through_a_stream(bare: GrpcSidecar)
     settling = Settling(bare.inner.clock, bare.inner.engine.work)
     idle = {"actor_idle_timeout": timedelta(seconds=30)}
     async with host(bare, "Counter", **idle) as app:
-        key = {"actor_type": "Counter", "actor_id": "1", "due_time": "1s", "data": b"x"}
+        key: dict[str, Any] = {
+            "actor_type": "Counter", "actor_id": "1", "due_time": "1s", "data": b"x",
+        }  # fmt: skip
         await bare.stub.RegisterActorReminder(m.RegisterActorReminderRequest(**key, name="r"))
         passing = asyncio.create_task(settling.advance(timedelta(seconds=1)))
         request = await app.next("reminder_request")
