@@ -7,7 +7,18 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-from benchmarks import actors, calls, delivery, imports, pending, publish, run, state, unary_grpc
+from benchmarks import (
+    actors,
+    calls,
+    delivery,
+    imports,
+    pending,
+    publish,
+    run,
+    state,
+    streams,
+    unary_grpc,
+)
 from benchmarks.processes import LOAD_CORE, ROOT, SERVER_CORE, BenchmarkError, load_agent
 from benchmarks.table import Figure, Section, show
 
@@ -52,6 +63,11 @@ def _grpc(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return unary_grpc.measure(rounds=6 if quick else 20, seconds=0.4)
 
 
+def _streams(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    del quick
+    return streams.measure()
+
+
 SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "delivery": _delivery,
     "publish": _publish,
@@ -62,6 +78,7 @@ SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "run": _run,
     "imports": _imports,
     "grpc": _grpc,
+    "streams": _streams,
 }
 
 
