@@ -242,7 +242,7 @@ async def test_a_caller_that_left_finds_nothing_saved() -> None:
         assert await ann.show() == ["activated"]
 
 
-async def test_an_activation_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_activation_that_fails_is_tried_again() -> None:
     """When the state cannot be loaded, nothing is activated; the next call begins anew."""
     told: Log = []
     broken = HttpResponse(500, (), b'{"errorCode":"ERR_ACTOR_STATE_GET","message":"no store"}')

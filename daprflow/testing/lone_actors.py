@@ -1,0 +1,25 @@
+"""Actors that a test makes by itself: what they asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from daprflow.actors.actor import Actor, reminders_of, timers_of
+from daprflow.protocol.actors import ReminderRequest, TimerRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Reminders and timers by name, as the runtime would be asked for them; None deletes one."""
+
+    reminders: Mapping[str, ReminderRequest | None]
+    timers: Mapping[str, TimerRequest | None]
+
+
+def planned(actor: Actor[Any], /) -> Planned:
+    """Return the reminders and timers that an actor asked for which a test made by itself.
+
+    ``cart = CartActor(db=FakeDb())``, ``cart.state = Cart()``, ``await cart.add("tea")``: it needs
+    no runtime, and its turn never ends.
+    """
+    return Planned(reminders_of(actor), timers_of(actor))

@@ -1,0 +1,265 @@
+"""What freezing an app says of its actors: mistakes, routes, and what the runtime is told."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from daprflow import (
+    Actor,
+    ActorDefaults,
+    AppDefinitionError,
+    DaprFlow,
+    Part,
+    Router,
+    actor_method,
+)
+from daprflow.protocol.http import HttpRequest
+from tests.helpers.actor_stage import hosting
+
+
+class Needy(msgspec.Struct):
+    name: str
+
+
+class Db:
+    """Something injected."""
+
+
+class PlainActor(Actor[int]):
+    async def up(self, by: int) -> int:
+        self.state += by
+        return self.state
+
+
+class OtherActor(Actor[None]):
+    async def ping(self) -> None: ...
+
+
+def problems_of(*kinds: Any) -> str:
+    """What freezing an app with these classes complains about."""
+    app = DaprFlow("broken")
+    for kind in kinds:
+        app.actor(kind)
+    with pytest.raises(AppDefinitionError) as caught:
+        app.freeze()
+    return str(caught.value)
+
+
+def test_mistakes_are_told_together() -> None:  # noqa: C901 - it has one class per mistake
+    """Every mistake of every actor is reported at freeze, with the class and its line."""
+
+    class NoState(Actor):  # type: ignore[type-arg]  # the point
+        async def up(self) -> None: ...
+
+    class Required(Actor[Needy]):
+        async def up(self) -> None: ...
+
+    class Untyped(Actor[int]):
+        async def up(self, by) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001 - the point
+
+    class Several(Actor[int]):
+        async def up(self, *by: int) -> None: ...
+
+    class Injecting(Actor[int]):
+        async def up(self, db: Db) -> None: ...
+
+    class Unknown(Actor[int]):
+        def __init__(self, db: Db) -> None:
+            self.db = db
+
+    class Yielding(Actor[int]):
+        async def up(self) -> AsyncIterator[int]:
+            yield 1
+
+    class Named(Actor[int]):
+        @actor_method("same")
+        async def one(self) -> None: ...
+
+        @actor_method("same")
+        async def two(self) -> None: ...
+
+    class Hidden(Actor[int]):
+        @actor_method("Up")
+        async def _up(self) -> None: ...
+
+    class Twice(Actor[int]):
+        first = Part(list[int], key="same")
+        second = Part(list[int], key="same")
+
+    class Reserved(Actor[int], actor_type="dapr.internal.x"): ...
+
+    class Slashed(Actor[int], actor_type="a/b"): ...
+
+    text = problems_of(
+        NoState,
+        Required,
+        Untyped,
+        Several,
+        Injecting,
+        Unknown,
+        Yielding,
+        Named,
+        Hidden,
+        Twice,
+        Reserved,
+        Slashed,
+        Db,
+    )
+    for wanted in (
+        "13 problems",
+        "actor 'NoState' (tests.unit.actors.test_definitions:",
+        "does not say the type of its state; write 'class NoState(Actor[Cart])'",
+        "keeps 'Needy' under the key 'state', which cannot be made without arguments",
+        "has the method 'up', which has the argument 'by' without a type",
+        "has the method 'up', which takes '*by: int'",
+        "which takes 'db: Db', which no JSON fits",
+        "asks for 'db: Db', which nothing provides",
+        "has the method 'up', which yields",
+        "has two methods that are called 'same'",
+        "gives the private method '_up' a name to be called by",
+        "has two parts of its state under the key 'same'",
+        "those below 'dapr.internal.' are the runtime's",
+        'name contains forbidden character: "a/b"',
+        "is no class of actors",
+    ):
+        assert wanted in text
+
+
+def test_one_type_has_one_class() -> None:
+    """Two classes with one type are refused."""
+
+    class Another(Actor[int], actor_type="PlainActor"): ...
+
+    assert "has the type 'PlainActor', and so has actor 'PlainActor'" in problems_of(
+        PlainActor, Another
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"idle": 5}, "sets idle=5; it must be a timedelta"),
+        ({"idle": timedelta()}, "it must be at least a millisecond"),
+        ({"drain": timedelta(-1)}, "it takes 0 or more"),
+        ({"max_depth": 0}, "it takes 1 or more"),
+        ({"max_depth": 3, "reentrant": False}, "'max_depth' without 'reentrant'"),
+        ({"reentrant": "yes"}, "it must be True or False"),
+    ],
+)
+def test_options_are_checked(options: dict[str, Any], wanted: str) -> None:
+    """An option that cannot be is reported at freeze."""
+    app = DaprFlow("broken")
+    app.actor(**options)(PlainActor)
+    with pytest.raises(AppDefinitionError, match=wanted):
+        app.freeze()
+
+
+def test_a_decorator_without_a_class_is_told() -> None:
+    """A decorator that decorates nothing is reported."""
+    app = DaprFlow("broken")
+    app.actor(idle=timedelta(minutes=1))
+    with pytest.raises(AppDefinitionError, match=r"'app\.actor\(\.\.\.\)'.*decorates no function"):
+        app.freeze()
+
+
+async def test_the_runtime_is_told_every_setting() -> None:
+    """/dapr/config has the types and settings; a type's own entry repeats what holds for all."""
+    defaults = ActorDefaults(
+        idle=timedelta(hours=2),
+        drain=timedelta(seconds=30),
+        drain_rebalanced=False,
+        reentrant=True,
+        max_depth=8,
+        reminder_partitions=7,
+    )
+    app = DaprFlow("shop", actors=defaults)
+    app.actor(PlainActor)
+    app.actor(idle=timedelta(milliseconds=1500), reentrant=False)(OtherActor)
+    assert await told(app) == {
+        "entities": ["PlainActor", "OtherActor"],
+        "actorIdleTimeout": "7200s",
+        "drainOngoingCallTimeout": "30s",
+        "drainRebalancedActors": False,
+        "reentrancy": {"enabled": True, "maxStackDepth": 8},
+        "remindersStoragePartitions": 7,
+        "entitiesConfig": [
+            {
+                "entities": ["OtherActor"],
+                "actorIdleTimeout": "1.5s",
+                "drainOngoingCallTimeout": "30s",
+                "drainRebalancedActors": False,
+                "reentrancy": {},
+                "remindersStoragePartitions": 7,
+            }
+        ],
+    }
+
+
+async def test_nothing_is_told_that_nobody_said() -> None:
+    """Without options the runtime's own settings hold."""
+    app = DaprFlow("shop")
+    app.actor(PlainActor)
+    assert await told(app) == {"entities": ["PlainActor"]}
+
+
+async def told(app: DaprFlow) -> Any:
+    """What the runtime reads of an app."""
+    async with hosting(app) as stage:
+        answer = await stage.sidecar.to_app(HttpRequest("GET", "/dapr/config"))
+        return msgspec.json.decode(answer.body)
+
+
+async def test_routers_bring_actors_and_routes_are_listed() -> None:
+    """A router declares actors for the app that includes it; each method is a route."""
+    router = Router()
+    router.actor(idle=timedelta(minutes=5))(PlainActor)
+    app = DaprFlow("shop")
+    app.include(router)
+    (row,) = app.table()
+    assert (row.kind, row.method, row.path, row.name, row.handler, row.payload) == (
+        "actor",
+        "PUT",
+        "/actors/PlainActor/{id}/method/up",
+        "PlainActor/up",
+        "PlainActor",
+        "int",
+    )
+    assert row.options == {"idle": "0:05:00"}
+    async with hosting(app) as stage:
+        assert await stage.client.actor(PlainActor, "1").up(2) == 2
+
+
+async def test_methods_and_constructors_are_injected() -> None:
+    """What an actor needs comes into its constructor, or after '*' into a method, by type."""
+
+    class Served(Actor[None]):
+        def __init__(self, db: Db) -> None:
+            self.db = db
+
+        async def same(self, *, db: Db | None = None) -> bool:
+            return db is self.db
+
+    app = DaprFlow("shop")
+    app.actor(Served)
+    app.provide(Db)
+    async with hosting(app) as stage:
+        assert await stage.client.actor(Served, "1").same()
+
+
+async def test_interceptors_are_around_turns() -> None:
+    """An interceptor sees an actor's calls as deliveries, with their kind and name."""
+    seen = []
+
+    async def watching(delivery: Any, call: Any) -> Any:
+        outcome = await call(delivery)
+        seen.append((delivery.kind, delivery.name, outcome.body))
+        return outcome
+
+    app = DaprFlow("shop", interceptors=[watching])
+    app.actor(PlainActor)
+    async with hosting(app) as stage:
+        await stage.client.actor(PlainActor, "1").up(2)
+    assert seen == [("actor", "PlainActor/up", b"2")]
