@@ -20,11 +20,17 @@ MARK = "DAPRFLOW_TEST_MARK"
 class Run:
     """One process of the command; everything it starts carries a mark in its environment."""
 
-    def __init__(self, folder: Path, *words: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *words: str,
+        env: dict[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "daprflow"),
+    ) -> None:
         self.mark = uuid.uuid4().hex
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("DAPR", "APP_"))}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "daprflow", *words],
+            [*program, *words],
             cwd=folder,
             env={**clean, "HOME": str(folder), **(env or {}), MARK: self.mark},
             stdin=subprocess.DEVNULL,
