@@ -19,7 +19,7 @@ MAX_CONNECTIONS = 1024
 MAX_IDLE = 64
 IDLE_TIME = 4.0
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
-"""Verbs of calls that an app may get twice. A PUT is none: so it is told to do a turn of an actor."""
+"""Verbs of calls that an app may get twice: not PUT, by which an actor is told to do something."""
 CONNECT_TIMEOUT = 5.0
 BODY_LIMIT = 64 * 1024 * 1024
 
