@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from daprflow.protocol import messages
 from daprflow.protocol.http import HttpRequest
 from daprflow.protocol.resources import ComponentResource
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import Message, StateStore, StateWrite
+from tests.helpers.grpc_sidecar import grpc_sidecar
 from tests.helpers.recording import Answer, RecordingApp
 from tests.helpers.sidecar import Components, InProcessSidecar, in_process_sidecar, resources
 
@@ -285,3 +287,16 @@ async def test_an_outbox_moves_with_its_broker(tmp_path: Path) -> None:
         assert await sidecar.runtime.reload(resources(without)) == ()
         await transact(sidecar, ("upsert", json_item("b", 1)))
         assert len(seen.on(INTERNAL)) == 1
+
+
+async def test_bytes_that_come_over_grpc_are_published_as_they_are(tmp_path: Path) -> None:
+    """What is stored over gRPC need not be JSON, and is no JSON text in the event either."""
+    async with grpc_sidecar(tmp_path, components()) as sidecar:
+        seen = watched(sidecar.inner)
+        item = messages.StateItem(key="k", value=b"val1")
+        operation = messages.TransactionalStateOperation(operationType="upsert", request=item)
+        request = messages.ExecuteStateTransactionRequest(storeName="store", operations=[operation])
+        await sidecar.stub.ExecuteStateTransaction(request)
+        await sidecar.inner.until(lambda: bool(seen.on("orders")))
+        (event,) = seen.on("orders")
+        assert (event["data"], event["datacontenttype"]) == ("val1", "text/plain")

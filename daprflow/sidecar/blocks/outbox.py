@@ -160,8 +160,7 @@ class OutboxBlock:
     ) -> bytes:
         """Return the event as it goes to the internal topic; a change's metadata are attributes."""
         content_type = (published.metadata or {}).get("contentType", "")
-        data = published.data or b"null"
-        body = data if content_type.lower() == JSON else text_of(data).encode()
+        body = _body(published, content_type)
         now = rfc3339(int(self._clock.now()))
         stamp = Stamp(marker, self._runtime.app_id, outbox.inner, "", now, "", trace.tracestate)
         event = _event.decode(wrap(body, content_type, stamp))
@@ -170,6 +169,14 @@ class OutboxBlock:
             if name not in _KEPT:
                 event[name] = _raw(value)
         return normalise(msgspec.json.encode(event))
+
+
+def _body(published: "StateChange", content_type: str) -> bytes:
+    """Return the event's data: raw bytes as they are, JSON as its content type has it printed."""
+    if published.raw:
+        return published.data or b""
+    data = published.data or b"null"
+    return data if content_type.lower() == JSON else text_of(data).encode()
 
 
 class _Line:

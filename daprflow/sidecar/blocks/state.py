@@ -39,6 +39,7 @@ class StateChange(msgspec.Struct, frozen=True):
     Attributes:
         key: without any prefix.
         metadata: the item's own, with the request's merged over it.
+        raw: the data are bytes as the caller has them, and no JSON document.
     """
 
     key: str
@@ -46,6 +47,7 @@ class StateChange(msgspec.Struct, frozen=True):
     etag: str | None = None
     metadata: Mapping[str, str] | None = None
     options: StateOptions = _DEFAULTS
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

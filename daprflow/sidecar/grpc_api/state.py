@@ -113,7 +113,7 @@ def _operation(operation: messages.TransactionalStateOperation) -> StateChange:
 def _change(item: messages.StateItem, data: bytes | None) -> StateChange:
     etag = item.etag.value if item.HasField("etag") else None
     options = _options(item.options) if item.HasField("options") else _NO_OPTIONS
-    return StateChange(item.key, data, etag, item.metadata, options)
+    return StateChange(item.key, data, etag, item.metadata, options, raw=True)
 
 
 def _options(options: messages.StateOptions) -> StateOptions:
