@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import msgspec
@@ -28,13 +28,18 @@ from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
 from tests.helpers.keys import write_keys
 from tests.helpers.servers import REDIS, RedisServer, redis_server
 from tests.helpers.sidecar import Components
+from tests.helpers.topic_streams import within
 from tests.wire.normal import UUID
 from tests.wire.session import COMPONENTS, ON_REDIS, SECRETS, change_configuration, do_on_redis
 from tests.wire.transcript import FOLDER
 
+T = TypeVar("T")
+
 APP = "gapp"
 ANSWER = 10.0
 """Seconds within which a recorded answer has to come."""
+WAITS = "/InvokeActor"
+"""The method that looks for an actor's host for a while before it gives up."""
 CANCELLED = "CANCELLED_BY_CLIENT"
 
 BEFORE = {
@@ -160,7 +165,7 @@ class Player:
         call, _ = self._calls[event.call]
         answer: Any = grpc.aio.EOF
         with ended_already():
-            answer = await asyncio.wait_for(call.read(), ANSWER)
+            answer = await self._within(event, call.read())
         if answer is grpc.aio.EOF:
             outcome.responses.append("nothing")
             return
@@ -172,12 +177,18 @@ class Player:
         if event.method.endswith("/EncryptAlpha1"):
             self._sealed = _joined(self._sealed, value["payload"]["data"])
 
+    async def _within(self, event: Event, work: Awaitable[T]) -> T:
+        """Wait for ``work``; time passes only where the runtime waited, too."""
+        if event.method.endswith(WAITS):
+            return await within(self._sidecar, work)
+        return await asyncio.wait_for(work, ANSWER)
+
     async def _end(self, event: Event) -> dict[str, Any]:
         call, _ = self._calls[event.call]
         if event.value["code"] == CANCELLED:
             call.cancel()
             return {"code": CANCELLED}
-        code = await asyncio.wait_for(call.code(), ANSWER)
+        code = await self._within(event, call.code())
         if code is grpc.StatusCode.OK:
             trailers = [[name, value] for name, value in await call.trailing_metadata() or ()]
             return {"code": "OK", "trailers": trailers}

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 
+from daprflow.protocol import messages
 from daprflow.protocol.fault import Fault
+from daprflow.protocol.grpc_codes import Code
 from daprflow.sidecar.grpc_api.call import BothStream, GrpcCall, Method, ServerStream, Shape, Unary
-from daprflow.sidecar.grpc_api.status import Failure, failure_of, internal
+from daprflow.sidecar.grpc_api.status import STATUS_CODES, Failure, failure_of, internal
 from daprflow.sidecar.resiliency.caller import waiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, MutableMapping
 
     from daprflow.sidecar.runtime import Runtime
 
@@ -26,28 +28,35 @@ _serialize = methodcaller("SerializeToString")
 
 def rpc_handler(name: str, method: Method, runtime: "Runtime") -> Any:
     """Return what the library calls for a method."""
+    # Messages are read here and not in the library, which has its own words for broken ones.
     read = method.request.FromString
     if method.shape is Shape.UNARY:
         served = Served(name, method, runtime)
-        return grpc.unary_unary_rpc_method_handler(served.answer, read, _serialize)
+        return grpc.unary_unary_rpc_method_handler(served.answer, None, _serialize)
     if method.shape is Shape.SERVER_STREAM:
         stream = ServedStream(name, runtime)
         start = cast("ServerStream", method.handler)
 
-        async def server_stream(request: Any, context: Context) -> None:
+        async def server_stream(raw: bytes, context: Context) -> None:
             call = GrpcCall(runtime, context)
             await call.send_headers()
+            try:
+                request = read(raw)
+            except messages.DecodeError as error:
+                await abort(context, _unreadable("error unmarshalling request", error))
             await stream.run(start(call, request), context)
 
-        return grpc.unary_stream_rpc_method_handler(server_stream, read, _serialize)
+        return grpc.unary_stream_rpc_method_handler(server_stream, None, _serialize)
     both = ServedStream(name, runtime)
     begin = cast("BothStream", method.handler)
 
-    async def both_stream(requests: "AsyncIterator[Any]", context: Context) -> None:
+    async def both_stream(pieces: "AsyncIterator[bytes]", context: Context) -> None:
         call = GrpcCall(runtime, context)
+        await call.send_headers()
+        requests = _messages(pieces, read, context)
         await both.run(begin(call, requests), context)
 
-    return grpc.stream_stream_rpc_method_handler(both_stream, read, _serialize)
+    return grpc.stream_stream_rpc_method_handler(both_stream, None, _serialize)
 
 
 class Served:
@@ -55,13 +64,14 @@ class Served:
 
     def __init__(self, name: str, method: Method, runtime: "Runtime") -> None:
         self._name = name
+        self._read = method.request.FromString
         self._handler = cast("Unary", method.handler)
         self._runtime = runtime
         self._whole = method.whole
         self._headers = method.headers
         self._unfinished: set[asyncio.Task[Any]] = set()
 
-    async def answer(self, request: Any, context: Context) -> Any:
+    async def answer(self, raw: bytes, context: Context) -> Any:
         """Answer a call."""
         calls = self._runtime.calls  # a reload waits for those that were under way before it
         calls.begin()
@@ -69,11 +79,14 @@ class Served:
             call = GrpcCall(self._runtime, context)
             if not self._headers:
                 await call.send_headers()
+            request = self._read(raw)
             if self._whole:
                 return await self._finish(request, call)
             return await self._handler(call, request)
         except Fault as fault:
             return await abort(context, failure_of(fault))
+        except messages.DecodeError as error:
+            return await abort(context, _unreadable("error unmarshalling request", error))
         except grpc.aio.AbortError:
             raise
         except Exception:
@@ -135,6 +148,26 @@ class ServedStream:
 async def abort(context: Context, failed: Failure) -> None:
     """End a call with a failure."""
     await context.abort(failed.code, failed.text, failed.trailers)
+
+
+async def _messages(
+    pieces: "AsyncIterator[bytes]", read: "Callable[[bytes], Any]", context: Context
+) -> "AsyncIterator[Any]":
+    """Yield what a client sends; a broken message ends the call."""
+    async for piece in pieces:
+        try:
+            message = read(piece)
+        except messages.DecodeError as error:
+            await abort(context, _unreadable("failed to unmarshal the received message", error))
+        yield message
+
+
+def _unreadable(doing: str, error: messages.DecodeError) -> Failure:
+    """Return how a call ends whose message is none, in the words of the real runtime's library."""
+    text = "proto: cannot parse invalid wire-format data"
+    if "UTF-8" in str(error):
+        text = "string field contains invalid UTF-8"
+    return Failure(STATUS_CODES[Code.INTERNAL], f"grpc: {doing}: {text}")
 
 
 def _noted(task: asyncio.Task[Any]) -> None:
