@@ -60,7 +60,7 @@ class Channels:
 
         async def ready() -> None:
             try:
-                await self._ready(opened, "")
+                await self._ready(opened)
             except SidecarUnavailable as error:
                 raise grpc.unavailable(str(error)) from error
 
@@ -69,11 +69,12 @@ class Channels:
         self._apps[app_id] = opened
         return opened
 
-    async def to_sidecar(self, broker: str) -> "Channel":
+    async def to_sidecar(self, component: str, block: str) -> "Channel":
         """Return the channel of Dapr's own methods, once the sidecar is there.
 
         Args:
-            broker: the pub/sub component that is going to be used.
+            component: what is going to be used.
+            block: its building block, ``publish`` or ``state``.
 
         Raises:
             SidecarUnavailable: it was not ready within the settings' health timeout.
@@ -82,7 +83,7 @@ class Channels:
         self._stay_in_loop()
         if self._own is None or grpc.is_closed(self._own):
             self._own = grpc.open_channel(self._endpoint(), self._settings)
-        await self._ready(self._own, broker)
+        await self._ready(self._own, component, block)
         return self._own
 
     def keep(self, subscription: "Subscription[Any]") -> None:
@@ -100,7 +101,7 @@ class Channels:
         for channel in channels:
             await channel.close()
 
-    async def _ready(self, channel: "Channel", broker: str) -> None:
+    async def _ready(self, channel: "Channel", component: str = "", block: str = "") -> None:
         """Wait for the sidecar, and before the first call for its gRPC side, which starts later.
 
         Raises:
@@ -109,7 +110,7 @@ class Channels:
         if self._way.transport is None:
             await self._way.ready()
         if self._source is not None:
-            await self._source.start_grpc(broker)
+            await self._source.start_grpc(component, block)
         seconds = self._settings.health_timeout
         if self._reached or seconds <= 0:
             return

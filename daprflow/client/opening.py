@@ -55,6 +55,11 @@ class Opening:
         return self._channels
 
     @property
+    def has_grpc(self) -> bool:
+        """Whether calls may go over gRPC: not past a transport that somebody put in its place."""
+        return self._given is None or isinstance(self._given, GrpcSource)
+
+    @property
     def opened(self) -> bool:
         """Whether there is something to close."""
         return self.transport is not None or self._channels is not None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Generic, TypeVar
 
-from daprflow.client import state_many, state_search
+from daprflow.client import state_many, state_saving, state_search
 from daprflow.client.backoff import scattered
 from daprflow.client.caller import Caller
 from daprflow.client.state_many import Item, Items
@@ -18,7 +18,6 @@ from daprflow.client.state_writes import (
     Upsert,
     Write,
     item_of,
-    transaction_of,
 )
 from daprflow.errors import EtagMismatch
 from daprflow.protocol import state as calls
@@ -37,9 +36,9 @@ __all__ = ["Item", "Items", "Records", "Store"]
 class Store:
     """One state store, by its component's name. Make it with ``client.state(name)``.
 
-    Values are JSON. Bytes survive byte for byte: the runtime's HTTP API keeps JSON alone, so they
-    are written as a text with their base64 form, and read from it or, where another SDK wrote them
-    over gRPC, as they are.
+    Values are JSON. Bytes survive byte for byte and are what other SDKs read and write: as the
+    runtime's HTTP API keeps JSON alone, they go over gRPC. A client with a transport of your own,
+    which has no gRPC, writes them as a text with their base64 form and reads both forms.
     """
 
     def __init__(self, caller: Caller, name: str) -> None:
@@ -211,9 +210,7 @@ class Store:
             ValueError: a value cannot be written.
             SidecarError: the sidecar or the store refused, or has no transactions.
         """
-        await self._caller.call(
-            calls.transact(self._name, transaction_of(writes, metadata, self._caller.codecs))
-        )
+        await state_saving.transact(self._caller, self._name, writes, metadata)
 
     async def query(
         self,
@@ -300,7 +297,7 @@ class Store:
         return Records(self, payload, prefix)
 
     async def _save(self, write: Upsert) -> None:
-        await self._caller.call(calls.save(self._name, (item_of(write, self._caller.codecs),)))
+        await state_saving.save(self._caller, self._name, (write,))
 
 
 class Records(Generic[T]):

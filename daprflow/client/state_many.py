@@ -7,13 +7,12 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from daprflow.client import state_saving
 from daprflow.client.caller import Caller
 from daprflow.client.state_values import checked, decode
 from daprflow.client.state_writes import Delete, Upsert, Write, item_of
 from daprflow.errors import BulkStateError, SidecarError
-from daprflow.handlers.codecs import Codecs
 from daprflow.protocol import state as calls
-from daprflow.protocol.http import HttpRequest
 from daprflow.protocol.state import BulkGet, BulkGetItem
 
 T = TypeVar("T")
@@ -109,43 +108,43 @@ async def write(caller: Caller, store: str, writes: Sequence[Write]) -> None:
     Raises:
         BulkStateError: some were not done.
     """
-    items = [
-        item_of(each, caller.codecs) for each in writes
-    ]  # a wrong one is refused before any is sent
-    together = [
-        item
-        for each, item in zip(writes, items, strict=True)
-        if isinstance(each, Upsert) and not each.guarded
-    ]
-    requests = [
-        (each.key, _request(store, each, caller.codecs))
-        for each in writes
-        if isinstance(each, Delete) or each.guarded
-    ]
+    for each in writes:  # a wrong one is refused before any is sent
+        item_of(each, caller.codecs)
+    together = [each for each in writes if isinstance(each, Upsert) and not each.guarded]
+    alone = [each for each in writes if isinstance(each, Delete) or each.guarded]
     if together:
         try:
-            await caller.call(calls.save(store, tuple(together)))
+            await state_saving.save(caller, store, together)
         except SidecarError:
-            if len(together) == 1 and not requests:
+            if len(together) == 1 and not alone:
                 raise
-            requests += [(item.key, calls.save(store, (item,))) for item in together]
+            alone += together
 
-    async def send(numbered: tuple[str, HttpRequest]) -> None:
-        await caller.call(numbered[1])
+    async def send(write: Write) -> None:
+        if isinstance(write, Delete):
+            await caller.call(calls.delete(store, item_of(write, caller.codecs)))
+        else:
+            await state_saving.save(caller, store, (write,))
 
-    outcomes = await _each(requests, send)
-    failed: dict[str, SidecarError] = {}
-    for (key, _), outcome in zip(requests, outcomes, strict=True):
-        if isinstance(outcome, SidecarError):
-            failed[key] = outcome
-        elif isinstance(outcome, BaseException):
-            raise outcome
+    failed = _refusals(alone, await _each(alone, send))
     if failed:
         raise BulkStateError(
             f"{len(failed)} of {len(writes)} keys were not written in state store '{store}', "
             f"for one: {next(iter(failed.values()))}",
             failed,
         )
+
+
+def _refusals(
+    writes: Sequence[Write], outcomes: Sequence[BaseException | None]
+) -> dict[str, SidecarError]:
+    failed: dict[str, SidecarError] = {}
+    for each, outcome in zip(writes, outcomes, strict=True):
+        if isinstance(outcome, SidecarError):
+            failed[each.key] = outcome
+        elif outcome is not None:
+            raise outcome
+    return failed
 
 
 def as_deletes(keys: Iterable[str | Delete]) -> list[Write]:
@@ -163,13 +162,6 @@ def as_upserts(values: Mapping[str, object] | Iterable[Upsert]) -> list[Write]:
 def expiry(text: str) -> datetime | None:
     """Read ``ttlExpireTime``; empty means never."""
     return msgspec.convert(text, datetime) if text else None
-
-
-def _request(store: str, write: Write, codecs: Codecs) -> HttpRequest:
-    item = item_of(write, codecs)
-    if isinstance(write, Delete):
-        return calls.delete(store, item)
-    return calls.save(store, (item,))
 
 
 def _items(

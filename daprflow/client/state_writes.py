@@ -69,8 +69,8 @@ class Delete(_Key, frozen=True, kw_only=True):
 Write: TypeAlias = Upsert | Delete
 
 
-def item_of(write: Write, codecs: Codecs = NO_CODECS) -> StateItem:
-    """Return a write as it goes over the wire.
+def item_of(write: Write, codecs: Codecs = NO_CODECS, *, raw: bool = False) -> StateItem:
+    """Return a write as it goes over the wire; ``raw`` leaves bytes as they are, for gRPC.
 
     Raises:
         ValueError: the key is empty, the ttl is not above 0, or the value cannot be kept.
@@ -84,14 +84,23 @@ def item_of(write: Write, codecs: Codecs = NO_CODECS) -> StateItem:
     key = checked(write.key)
     if isinstance(write, Delete):
         return StateItem(key, _NULL, etag, metadata_with(write.metadata, None), chosen)
-    value = msgspec.Raw(encode(write.value, f"the value of key '{write.key}'", codecs))
-    return StateItem(key, value, etag, metadata_with(write.metadata, write.ttl), chosen)
+    if raw and isinstance(write.value, bytes | bytearray | memoryview):
+        value = bytes(write.value)
+    else:
+        value = encode(write.value, f"the value of key '{write.key}'", codecs)
+    return StateItem(
+        key, msgspec.Raw(value), etag, metadata_with(write.metadata, write.ttl), chosen
+    )
 
 
 def transaction_of(
-    writes: tuple[Write, ...], metadata: Mapping[str, str], codecs: Codecs = NO_CODECS
+    writes: tuple[Write, ...],
+    metadata: Mapping[str, str],
+    codecs: Codecs = NO_CODECS,
+    *,
+    raw: bool = False,
 ) -> StateTransaction:
-    """Return writes as one transaction.
+    """Return writes as one transaction; ``raw`` leaves bytes as they are, for gRPC.
 
     Raises:
         ValueError: one of them cannot be written.
@@ -101,7 +110,7 @@ def transaction_of(
         if isinstance(write, Delete):
             operations.append(StateOperation("delete", item_of(write, codecs)))
             continue
-        item = item_of(write, codecs)
+        item = item_of(write, codecs, raw=raw)
         if write.projection is not msgspec.UNSET:
             # Before the value it stands for: the runtime's loop over the operations leaves one out
             # after each projection, and with two in a row it would fail.

@@ -245,7 +245,7 @@ class Subscription(Generic[T]):
 
     async def _begin(self) -> "EventStream":
         channels = self._caller.way.channels
-        channel = await channels.to_sidecar(self._wanted.pubsub)
+        channel = await channels.to_sidecar(self._wanted.pubsub, "publish")
         from daprflow.transports.grpc_events import EventStream  # noqa: PLC0415 - needs gRPC
 
         stream = EventStream(channel, self._wanted, channels.token)

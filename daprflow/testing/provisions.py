@@ -128,10 +128,10 @@ class ProvidingTransport:
         """Return where the gRPC API is, or will be."""
         return self._transport.grpc_address()
 
-    async def start_grpc(self, broker: str, /) -> None:
-        """Return when the gRPC API listens, after making the broker that is named."""
-        await self._provide(broker, BROKER)
-        await self._transport.start_grpc(broker)
+    async def start_grpc(self, component: str, block: str, /) -> None:
+        """Return when the gRPC API listens, after making the component that is named."""
+        await self._provide(component, MADE.get(block, ""))
+        await self._transport.start_grpc(component, block)
 
     async def close(self) -> None:
         """Close the transport below."""

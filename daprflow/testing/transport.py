@@ -61,6 +61,6 @@ class SidecarTransport(InProcessTransport):
         """Return where the gRPC API is, or will be."""
         return self._grpc.address
 
-    async def start_grpc(self, _broker: str, /) -> None:
+    async def start_grpc(self, _component: str, _block: str, /) -> None:
         """Return when the gRPC API listens."""
         await self._grpc.start()

@@ -50,6 +50,11 @@ class GrpcSource(Protocol):
         """Return where it is, as ``DAPR_GRPC_ENDPOINT`` says it; it need not listen yet."""
         ...
 
-    async def start_grpc(self, broker: str, /) -> None:
-        """Return when it listens and, where ``broker`` is not empty, has that component."""
+    async def start_grpc(self, component: str, block: str, /) -> None:
+        """Return when it listens and, where ``component`` is not empty, has it.
+
+        Args:
+            component: what is going to be used.
+            block: its building block as paths name it: ``publish``, ``state``.
+        """
         ...

@@ -6,15 +6,14 @@ import sys
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
 
 from daprflow.client import Client
 from daprflow.settings import Settings
-from daprflow.sidecar.components.base import StateStore
-from tests.helpers.grpc_state import grpc_state
+from daprflow.sidecar.grpc_api.server import GrpcServer
 from tests.helpers.sidecar import Components, RunningSidecar, running_sidecar
 
 pytestmark = pytest.mark.sockets
@@ -47,7 +46,7 @@ OURS: tuple[tuple[object, bytes], ...] = (
     (42, b"42"),
     (-1.5, b"-1.5"),
     ([1, None, True], b"[1,null,true]"),
-    (b"\x00\xff", b'"data:application/octet-stream;base64,AP8="'),
+    (b"\x00\xff", b"\x00\xff"),
 )
 
 
@@ -74,9 +73,12 @@ async def test_state_goes_both_ways(tmp_path: Path) -> None:
     """Each reads what the other wrote: bytes, JSON, text and numbers, byte for byte."""
     components: Components = {STORE: ("state.sqlite", {"connectionString": "state.db"})}
     async with running_sidecar(tmp_path, components, app_id="app1", app_port=None) as sidecar:
-        store = cast("StateStore", sidecar.runtime.loaded("state")[STORE])
-        settings = Settings(http_endpoint=f"http://127.0.0.1:{sidecar.port}")
-        async with grpc_state(store, "app1") as port, Client(settings) as client:
+        server = GrpcServer(sidecar.runtime)
+        port = await server.start()
+        settings = Settings(
+            http_endpoint=f"http://127.0.0.1:{sidecar.port}", grpc_endpoint=f"127.0.0.1:{port}"
+        )
+        async with Client(settings) as client:
             ours = client.state(STORE)
             await ours.set_many({f"ours-{place}": value for place, (value, _) in enumerate(OURS)})
 
@@ -92,3 +94,4 @@ async def test_state_goes_both_ways(tmp_path: Path) -> None:
                 item = await ours.get(f"theirs-{place}", payload)
                 assert item is not None
                 assert item.value == value
+        await server.stop(0)

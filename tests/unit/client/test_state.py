@@ -95,7 +95,7 @@ async def test_pydantic_models_are_values_too(client: Client) -> None:
 
 
 async def test_bytes_come_back_as_bytes(client: Client) -> None:
-    """Bytes are kept as base64 text inside JSON, and decoded from it."""
+    """Past a transport of its own, bytes are kept as base64 text in JSON, and decoded from it."""
     store = client.state("store")
 
     await store.set("b", b"\x00\xff")
