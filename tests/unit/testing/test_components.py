@@ -14,7 +14,6 @@ from daprflow.errors import (
     DaprFlowError,
     NotFound,
     SecretNotFound,
-    SidecarError,
 )
 from daprflow.testing import TestSidecar
 
@@ -88,7 +87,7 @@ async def test_component_files_say_what_there_is(app: DaprFlow, tmp_path: Path) 
         await dapr.state("store").set("k", 1)
         with pytest.raises(NotFound):
             await dapr.state("statestore").set("k", 1)
-        with pytest.raises(SidecarError, match="ERR_PUBSUB_NOT_CONFIGURED"):
+        with pytest.raises(NotFound, match="ERR_PUBSUB_NOT_FOUND"):
             await dapr.client.publish("pubsub", "t", 1)
 
 
