@@ -14,6 +14,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 
 from daprflow import (
+    Actor,
+    ActorDefaults,
+    ActorInterface,
     Batch,
     BindingEvent,
     Client,
@@ -33,6 +36,7 @@ from daprflow import (
     JsonCodec,
     Next,
     Outcome,
+    Part,
     Path,
     Query,
     Router,
@@ -40,6 +44,7 @@ from daprflow import (
     Status,
     SyncClient,
     Topic,
+    actor_method,
 )
 from daprflow.client import (
     EQ,
@@ -49,6 +54,7 @@ from daprflow.client import (
     HeldLock,
     Items,
     Page,
+    RawActor,
     Records,
     Subscription,
     Upsert,
@@ -398,6 +404,64 @@ async def through_grpc(client: Client) -> None:
     assert_type(await greet(b"ann", timeout=5), bytes)
 
 
+class Cart(msgspec.Struct):
+    items: list[str] = []
+
+
+@app.actor(idle=timedelta(minutes=10), reentrant=True, max_depth=4)
+class CartActor(Actor[Cart]):
+    seen = Part(list[str], ttl=timedelta(hours=1))
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def add(self, sku: str, count: int = 1) -> int:
+        assert_type(self.state, Cart)
+        assert_type(self.seen, list[str])
+        assert_type(CartActor.seen, Part[list[str]])
+        self.state = Cart([*self.state.items, sku])
+        del self.seen
+        await self.remind(self.expire, "idle", due=timedelta(hours=1))
+        await self.remind(self.clear, every="PT1H", repeats=3, name="hourly", overwrite=False)
+        await self.set_timer(self.add, "tea", 2, every=timedelta(seconds=1), ttl=timedelta(hours=1))
+        await self.unremind(self.expire)
+        await self.unset_timer("add")
+        return len(self.state.items) * count
+
+    async def expire(self, reason: str) -> None:
+        self.state.items.clear()
+
+    @actor_method("ClearAll")
+    async def clear(self) -> None: ...
+
+
+@app.actor
+class CountActor(Actor[int]):
+    async def up(self) -> int:
+        self.state += 1
+        return self.state
+
+
+class Stock(ActorInterface, actor_type="StockActor"):
+    async def left(self, sku: str) -> int | None:
+        raise NotImplementedError
+
+
+async def actors(client: Client) -> None:
+    cart = client.actor(CartActor, "ann")
+    assert_type(cart, CartActor)
+    assert_type(await cart.add("tea"), int)
+    assert_type(await cart.add(sku="tea", count=2), int)
+    assert_type(await client.actor(Stock, "tea").left("tea"), int | None)
+    raw = client.actor("StockActor", "tea")
+    assert_type(raw, RawActor)
+    assert_type(await raw.invoke("left", "tea"), bytes)
+    assert_type(await raw.invoke("left", "tea", returns=int), int)
+
+
+DaprFlow("tuned", actors=ActorDefaults(idle=timedelta(hours=2), reentrant=True))
+
+
 async def in_a_test() -> None:
     async with TestSidecar(app, secrets={"vault": {"dsn": "x"}}) as dapr:
         dapr.fake(price, cheap)
@@ -405,6 +469,7 @@ async def in_a_test() -> None:
         assert_type(dapr.published(orders), list[Order])
         assert_type(await dapr.invoke(quote, Order("o1", 5)), int)
         assert_type(await dapr.invoke(total), int)
+        assert_type(await dapr.actor(CartActor, "ann").add("tea"), int)
         await dapr.advance(timedelta(days=2))
 
 

@@ -3,10 +3,12 @@
 from datetime import timedelta
 from typing import Annotated
 
-from daprflow import Batch, Client, CloudEvent, Codecs, DaprFlow, JsonCodec, Query
+from daprflow import Actor, Batch, Client, CloudEvent, Codecs, DaprFlow, JsonCodec, Query
 from daprflow.client import Upsert
 from daprflow.testing import TestSidecar
 from tests.typing.accepted import (
+    Cart,
+    CartActor,
     Money,
     Order,
     Receipt,
@@ -157,3 +159,35 @@ async def wrong_subscriptions(client: Client) -> None:
         receipt: Receipt = message.data  # refused: assignment
         await message.nack()  # refused: attr-defined
     client.grpc_channel()  # refused: call-arg
+
+
+async def wrong_actors(client: Client) -> None:
+    cart = client.actor(CartActor, "ann")
+    await cart.add(1)  # refused: arg-type
+    await cart.add()  # refused: call-arg
+    await cart.nothing()  # refused: attr-defined
+    print(await cart.add("tea") + "")  # refused: operator
+    client.actor(Cart, "ann")  # refused: type-var
+    client.actor(CartActor, 1)  # refused: call-overload
+    client.actor(CartActor)  # refused: call-overload
+
+
+class WrongActor(Actor[Cart]):
+    async def add(self, sku: str) -> None:
+        self.state = 5  # refused: assignment
+        self.state.nothing()  # refused: attr-defined
+        await self.remind(self.add, 1, due=timedelta(1))  # refused: arg-type
+        await self.remind(self.add, due=timedelta(1))  # refused: arg-type
+        await self.remind(self.add, "tea", due=5)  # refused: call-overload
+        await self.set_timer(self.add, "tea", overwrite=True)  # refused: call-overload
+        await self.remind(self.helper, due=timedelta(1))  # refused: arg-type
+
+    def helper(self) -> None: ...
+
+
+@app.actor(idle=5)  # refused: call-overload
+class WrongIdle(Actor[Cart]): ...
+
+
+@app.actor
+class NoActor: ...  # refused: type-var
