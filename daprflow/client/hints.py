@@ -44,9 +44,15 @@ def of(status: int, code: str, message: str) -> str:
         return _of_invocation(status, message)
     if code == "DAPR_SCHEDULER_SCHEDULE_JOB" and status == 409:  # noqa: PLR2004 - as above
         return "pass overwrite=True to replace it, or delete it first"
+    return _of_size(message) or _HINTS.get(code, "")
+
+
+def _of_size(message: str) -> str:
+    if "message larger than max" in message:
+        return "allow more with DAPR_GRPC_MAX_INBOUND_MESSAGE_SIZE_BYTES"
     if message.endswith("stream too large"):
         return "send less, or start the sidecar with a larger --max-body-size"
-    return _HINTS.get(code, "")
+    return ""
 
 
 def _of_binding(message: str) -> str:

@@ -427,6 +427,22 @@ async def test_no_grpc_side_is_an_error_in_time() -> None:
             await anext(client.subscribe(NUMBERS))
 
 
+@pytest.mark.parametrize("allowed", [0, 6 * 2**20])
+async def test_an_event_that_is_too_large_is_an_error(allowed: int) -> None:
+    """A message over the limit ends the loop with what to set; with more allowed it comes."""
+    large = b'"' + b"x" * 5 * 2**20 + b'"'
+    async with (
+        streaming(grpc_max_message_size=allowed) as running,
+        running.client.subscribe("pubsub", "orders", str) as messages,
+    ):
+        (await running.sidecar.stream()).send("a", large)
+        if allowed:
+            assert len((await anext(messages)).data) == 5 * 2**20
+        else:
+            with pytest.raises(SidecarError, match="DAPR_GRPC_MAX_INBOUND_MESSAGE_SIZE_BYTES"):
+                await anext(messages)
+
+
 # ---- payloads -----------------------------------------------------------------------------------
 
 
