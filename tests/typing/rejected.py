@@ -166,7 +166,7 @@ async def wrong_actors(client: Client) -> None:
     await cart.add(1)  # refused: arg-type
     await cart.add()  # refused: call-arg
     await cart.nothing()  # refused: attr-defined
-    print(await cart.add("tea") + "")  # refused: operator
+    await client.publish("pubsub", await cart.add("tea"), "x")  # refused: call-overload
     client.actor(Cart, "ann")  # refused: type-var
     client.actor(CartActor, 1)  # refused: call-overload
     client.actor(CartActor)  # refused: call-overload
