@@ -9,7 +9,7 @@ from daprflow.cli.dapr.run import FLAGS, refuse_what_is_missing, run_options
 from daprflow.launcher.folder import DataFolder, RunningApp, record
 from daprflow.launcher.options import RunOptions
 
-HOME = {"HOME": "/home/ann"}
+HOME = {"HOME": "/nowhere"}
 
 
 def options_of(folder: Path, *words: str) -> RunOptions:
@@ -73,9 +73,9 @@ def test_tls_of_the_app_is_its_protocol(tmp_path: Path) -> None:
 
 def test_resources_that_are_not_named_lie_where_dapr_is_installed(tmp_path: Path) -> None:
     """Without a folder of resources, that of the installation counts, not the working folder."""
-    assert options_of(tmp_path).resource_home == Path("/home/ann/.dapr")
-    named = options_of(tmp_path, "--runtime-path", "/opt/dapr")
-    assert named.resource_home == Path("/opt/dapr/.dapr")
+    assert options_of(tmp_path).resource_home == Path("/nowhere/.dapr")
+    named = options_of(tmp_path, "--runtime-path", "/elsewhere")
+    assert named.resource_home == Path("/elsewhere/.dapr")
 
 
 def test_an_app_without_an_id_is_called_like_its_folder(tmp_path: Path) -> None:
