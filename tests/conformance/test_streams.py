@@ -11,8 +11,10 @@ import pytest
 
 from daprflow.protocol import messages as m
 from daprflow.sidecar.blocks.pubsub_streams import CONCURRENCY, DRAIN
+from daprflow.sidecar.options import RuntimeOptions
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
 from tests.helpers.policies import policy_files, with_policies
+from tests.helpers.recording import Answer, RecordingApp
 from tests.helpers.servers import redis_server
 from tests.helpers.sidecar import Components, resources
 from tests.helpers.topic_streams import (
@@ -325,6 +327,29 @@ async def test_raw_payloads(durable: GrpcSidecar) -> None:
     assert (event.data, event.data_content_type) == (b"\x00raw", "application/octet-stream")
     assert set(event.extensions) == {"topic", "pubsubname", "traceid", "tracestate"}
     await client.judge(event)
+
+
+async def test_an_event_that_is_too_large(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An event beyond the limit on messages fails, and the stream goes on."""
+    options = RuntimeOptions("app1", max_body_size=4_000)
+    async with grpc_sidecar(tmp_path, IN_MEMORY, options=options) as sidecar:
+        client = await stream(sidecar)
+        large = b'"' + b"<" * 900 + b'"'  # each of which becomes six in JSON
+        await publish(sidecar, large, b'"1"', content_type="application/json")
+        assert await client.handle(1) == [b'"1"']
+        assert "trying to send message larger than max" in caplog.text
+
+
+async def test_the_apps_health_is_nothing_to_streams(tmp_path: Path) -> None:
+    """Events come on streams though the app is not healthy."""
+    app = RecordingApp(lambda _: Answer(500))
+    options = RuntimeOptions("app1", app_port=1, enable_app_health_check=True)
+    async with grpc_sidecar(tmp_path, IN_MEMORY, app, options=options) as sidecar:
+        client = await stream(sidecar)
+        await sidecar.inner.until(lambda: len(app.to("/healthz")) > 3)
+        await publish(sidecar, b"1")
+        assert await client.handle(1) == [b"1"]
+        assert not sidecar.inner.runtime.app_healthy
 
 
 # ---- what ends streams --------------------------------------------------------------------------

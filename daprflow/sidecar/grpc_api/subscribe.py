@@ -20,7 +20,8 @@ async def _subscribe(
     call: GrpcCall, requests: AsyncIterator[messages.SubscribeTopicEventsRequestAlpha1]
 ) -> AsyncIterator[messages.SubscribeTopicEventsResponseAlpha1]:
     document = _document(await anext(requests, None))
-    outlet = TopicStream(document.pubsubname, document.topic)
+    limit = call.runtime.options.max_body_size
+    outlet = TopicStream(document.pubsubname, document.topic, limit)
     streams = call.runtime.pubsub.streams
     stream = await streams.open(document, outlet)
     reader = asyncio.get_running_loop().create_task(_read(requests, outlet))
@@ -28,8 +29,7 @@ async def _subscribe(
         initial = messages.SubscribeTopicEventsResponseInitialAlpha1()
         yield messages.SubscribeTopicEventsResponseAlpha1(initial_response=initial)
         while True:
-            event = await outlet.next()
-            yield messages.SubscribeTopicEventsResponseAlpha1(event_message=event)
+            yield await outlet.next()
     finally:
         reader.cancel()
         await streams.leave(stream)

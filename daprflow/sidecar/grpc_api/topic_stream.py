@@ -19,12 +19,12 @@ CLOSED = "stream closed"
 
 
 class _Sent:
-    """An event, and the verdict on it that is awaited."""
+    """An event in its message, and the verdict on it that is awaited."""
 
-    __slots__ = ("event", "verdict")
+    __slots__ = ("message", "verdict")
 
-    def __init__(self, event: messages.TopicEventRequest) -> None:
-        self.event = event
+    def __init__(self, message: messages.SubscribeTopicEventsResponseAlpha1) -> None:
+        self.message = message
         self.verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 
 
@@ -32,11 +32,17 @@ class TopicStream:
     """Hands events to one client; a verdict belongs to the oldest event of its id.
 
     What waits to be written is bounded by how many events the broker hands over.
+
+    Args:
+        pubsub: name of the component.
+        topic: what is subscribed to.
+        limit: bytes of one message; negative means no limit.
     """
 
-    def __init__(self, pubsub: str, topic: str) -> None:
+    def __init__(self, pubsub: str, topic: str, limit: int) -> None:
         self._pubsub = pubsub
         self._topic = topic
+        self._limit = limit
         self._unsent: deque[_Sent] = deque()
         self._awaited: dict[str, deque[_Sent]] = {}
         self._news: asyncio.Future[None] | None = None
@@ -57,7 +63,11 @@ class TopicStream:
             event = topic_event(self._pubsub, self._topic, message, reading)
         except BadEnvelope as problem:
             return Verdict(Status.RETRY, str(problem))
-        sent = _Sent(event)
+        answer = messages.SubscribeTopicEventsResponseAlpha1(event_message=event)
+        if 0 <= self._limit < (size := answer.ByteSize()):  # sending it would end the stream
+            reason = f"trying to send message larger than max ({size} vs. {self._limit})"
+            return Verdict(Status.RETRY, reason)
+        sent = _Sent(answer)
         waiting = self._awaited.setdefault(event.id, deque())
         waiting.append(sent)
         self._unsent.append(sent)
@@ -108,7 +118,7 @@ class TopicStream:
             self._failure = fault
             self._tell()
 
-    async def next(self) -> messages.TopicEventRequest:
+    async def next(self) -> messages.SubscribeTopicEventsResponseAlpha1:
         """Wait for the next event; one whose verdict is not awaited any more is left out.
 
         Raises:
@@ -118,7 +128,7 @@ class TopicStream:
             while self._unsent:
                 sent = self._unsent.popleft()
                 if not sent.verdict.done():
-                    return sent.event
+                    return sent.message
             self._news = asyncio.get_running_loop().create_future()
             await self._news
         raise self._failure
@@ -128,7 +138,7 @@ class TopicStream:
             self._news.set_result(None)
 
     def _forget(self, sent: _Sent) -> None:
-        event_id = sent.event.id
+        event_id = sent.message.event_message.id
         waiting = self._awaited.get(event_id)
         if waiting is not None and sent in waiting:
             waiting.remove(sent)

@@ -185,3 +185,19 @@ def test_a_raw_message_is_wrapped_for_its_subscriber() -> None:
 def test_which_bodies_are_events_themselves(content_type: str, is_event: bool) -> None:  # noqa: FBT001 - a table's column
     """The media type decides, without its parameters."""
     assert is_cloud_event(content_type) is is_event
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"k": "v"}, {}),
+        ({"traceid": "", "tracestate": ""}, {"traceid": "", "tracestate": ""}),
+        ({"traceid": "t", "traceparent": "p"}, {"traceid": "p", "traceparent": "p"}),
+    ],
+)
+def test_a_raw_message_may_have_a_trace_context(
+    metadata: dict[str, str], expected: dict[str, str]
+) -> None:
+    """A trace context in the metadata of a raw message is in the event made up for it."""
+    made = msgspec.json.decode(synthesise(b"x", "i", "pubsub", "raw", metadata))
+    assert {name: value for name, value in made.items() if name.startswith("trace")} == expected

@@ -74,3 +74,23 @@ def test_a_rule_that_fails_is_not_a_no() -> None:
 def test_paths_are_cleaned(path: str, clean: str) -> None:
     """A route cannot leave the app's root; its query stays."""
     assert clean_path(path) == clean
+
+
+@pytest.mark.parametrize(
+    ("subscription", "only"),
+    [
+        (Subscription("p", "t"), ""),
+        (routed(default="rest"), "rest"),
+        (routed(Rule("a//../b", "")), "a//../b"),
+        (routed(Rule("/a", "true")), None),
+    ],
+)
+def test_paths_that_stay_as_they_are(subscription: Subscription, only: str | None) -> None:
+    """For gRPC apps no path is cleaned, and none at all is an empty one for every event."""
+    assert compile_routes(subscription, verbatim=True).only == only
+
+
+def test_no_path_is_added_to_rules() -> None:
+    """An event that no rule matches leads nowhere, verbatim or not."""
+    table = compile_routes(routed(Rule("a", 'event.type == "a"')), verbatim=True)
+    assert table.find({"type": "b"}) is None

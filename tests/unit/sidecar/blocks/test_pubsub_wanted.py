@@ -1,7 +1,9 @@
 """What an app subscribes to, when both it and files say so."""
 
+import pytest
+
 from daprflow.protocol.documents import Subscription
-from daprflow.sidecar.blocks.pubsub_wanted import Origin, Wanted, merged
+from daprflow.sidecar.blocks.pubsub_wanted import Origin, Wanted, merged, raw_of
 
 
 def to(route: str, topic: str = "t") -> Subscription:
@@ -27,3 +29,12 @@ def test_the_last_of_several_entries_of_the_app_counts() -> None:
         ("/b", "PROGRAMMATIC"),
         ("/x", "PROGRAMMATIC"),
     ]
+
+
+def test_whether_plain_bytes_are_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    """``rawPayload`` is a boolean; anything else is named, for no event can be delivered then."""
+    assert raw_of(Subscription("ps", "t")) == (False, "")
+    assert raw_of(Subscription("ps", "t", metadata={"rawPayload": "true"})) == (True, "")
+    reason = "rawPayload value must be a valid boolean: actual is 'maybe'"
+    assert raw_of(Subscription("ps", "t", metadata={"rawPayload": "maybe"})) == (False, reason)
+    assert f"no event of 'ps/t' can be delivered: {reason}" in caplog.text
