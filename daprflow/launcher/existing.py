@@ -36,7 +36,10 @@ class _Named(msgspec.Struct, frozen=True):
 
 
 async def find_sidecar(
-    app_id: str | None, env: Mapping[str, str], say: Callable[[str], None]
+    app_id: str | None,
+    env: Mapping[str, str],
+    say: Callable[[str], None],
+    patience: float = WAIT_SECONDS,
 ) -> Existing | None:
     """Return the sidecar that the environment names, if it answers for this very app.
 
@@ -47,6 +50,7 @@ async def find_sidecar(
         app_id: the id that the user asks for; None takes the environment's.
         env: of this process.
         say: prints one line.
+        patience: seconds that it may take to answer.
     """
     wanted = env.get("APP_ID", "")
     http_port, grpc_port = _port(env, "DAPR_HTTP_PORT"), _port(env, "DAPR_GRPC_PORT")
@@ -57,7 +61,7 @@ async def find_sidecar(
     told = False
     while (found := await asyncio.to_thread(_id_at, http_port, env)) is None:
         waited = clock.time() - began
-        if waited > WAIT_SECONDS:
+        if waited > patience:
             say(f"no sidecar answers on port {http_port}, which DAPR_HTTP_PORT names")
             return None
         if waited > QUIET_SECONDS and not told:
