@@ -24,6 +24,8 @@ def server_options(options: RuntimeOptions) -> Options:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", 10_000),
         ("grpc.keepalive_timeout_ms", 5_000),
+        ("grpc.http2.max_pings_without_data", 0),  # else a silent stream is pinged twice at most
+        ("grpc.http2.ping_timeout_ms", 5_000),  # it is what ends a silent peer, after 60 s else
         ("grpc.max_connection_idle_ms", 180_000),
         ("grpc.so_reuseport", 1),  # the launcher holds the port until it is taken here
     )
