@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from daprflow.protocol.actor_escapes import escaped
+from daprflow.protocol.actor_escapes import escaped, escaped_method
 from daprflow.protocol.actors import ActorStateOperation, ReminderRequest, TimerRequest
 from daprflow.protocol.http import JSON, Headers, HttpRequest
 from daprflow.protocol.operations import segment
@@ -25,7 +25,9 @@ class ActorFailure(msgspec.Struct, frozen=True):
 
 def call(kind: str, actor_id: str, method: str, body: bytes, headers: Headers = ()) -> HttpRequest:
     """Return the request that calls a method of an actor."""
-    return HttpRequest("PUT", f"{_path(kind, actor_id)}/method/{segment(method)}", headers, body)
+    return HttpRequest(
+        "PUT", f"{_path(kind, actor_id)}/method/{segment(escaped_method(method))}", headers, body
+    )
 
 
 def get_state(kind: str, actor_id: str, key: str) -> HttpRequest:

@@ -1,30 +1,29 @@
-"""Names that the runtime refuses for actors, in a form that it takes and an app takes back.
+"""Names that the runtime refuses or mangles for actors, in a form that reaches the app whole.
 
 Since 1.17 it refuses ``#``, ``?``, ``/``, a backslash and control characters in the ids of actors
-and in the names of reminders and timers. They travel as ``%2F`` and the like; other names stay as
-they are, so that other SDKs see the same ones.
+and in the names of reminders and timers. It also puts names into the path of its calls of the app
+as they are, so that ``%2F`` arrives there decoded. Sent as ``%2F``, a slash comes through; all
+other names but those with ``%`` stay as they are, so that other SDKs see the same ones.
 """
 
 import re
 
-_REFUSED = r"[#?/\\\x00-\x1f\x7f]"
-_ESCAPED = r"%(?:23|3F|2F|5C|25|2E|7F|[01][0-9A-F])"
+_NAME = r"[#%?/\\\x00-\x1f\x7f]"
+_METHOD = r"[#%?\\\x00-\x1f\x7f]"
 
 
 def escaped(name: str) -> str:
-    """Return a name as the runtime takes it."""
+    """Return the name of an actor, a reminder or a timer as the runtime takes it."""
     if name.isalnum():
         return name
     if name in {".", ".."}:
         return name.replace(".", "%2E")
-    return re.sub(f"{_REFUSED}|%(?=(?:23|3F|2F|5C|25|2E|7F|[01][0-9A-F]))", _escape, name)
+    return re.sub(_NAME, _escape, name)
 
 
-def unescaped(name: str) -> str:
-    """Return a name as it was given."""
-    if "%" not in name:
-        return name
-    return re.sub(_ESCAPED, lambda found: chr(int(found[0][1:], 16)), name)
+def escaped_method(name: str) -> str:
+    """Return the name of a method as the runtime takes it."""
+    return name if name.isidentifier() else re.sub(_METHOD, _escape, name)
 
 
 def _escape(found: re.Match[str]) -> str:

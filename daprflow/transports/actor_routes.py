@@ -13,7 +13,6 @@ from daprflow.handlers.handler import Next, Outcome
 from daprflow.handlers.trace import DELIVERED
 from daprflow.handlers.verdicts import DONE
 from daprflow.protocol.actor_calls import PREFIX
-from daprflow.protocol.actor_escapes import unescaped
 from daprflow.transports.asgi import Disconnected, Gate, TooLarge, body_of, refuse, send_outcome
 from daprflow.transports.invoke_routes import Endpoint
 
@@ -200,16 +199,16 @@ def parse(path: str, hosts: Mapping[str, Host]) -> Asked | None:
     for at, part in enumerate(rest):
         if part != _METHOD or not 0 < at < len(rest) - 1:
             continue
-        asked = _called(kind, unescaped("/".join(rest[:at])), rest[at + 1 :])
+        asked = _called(kind, "/".join(rest[:at]), rest[at + 1 :])
         if asked.tick or (kind in hosts and hosts[kind].knows(asked.method)):
             return asked
         found = found or asked
-    return found or Asked(kind, unescaped("/".join(rest)))
+    return found or Asked(kind, "/".join(rest))
 
 
 def _called(kind: str, actor_id: str, rest: list[str]) -> Asked:
     if len(rest) > 1 and rest[0] in (REMIND, TIMER):
-        return Asked(kind, actor_id, unescaped("/".join(rest[1:])), rest[0])
+        return Asked(kind, actor_id, "/".join(rest[1:]), rest[0])
     return Asked(kind, actor_id, "/".join(rest))
 
 

@@ -38,6 +38,11 @@ class _Wish(msgspec.Struct):
     callback: str = ""
 
 
+def bare(name: str) -> str:
+    """Return a name as a runtime puts it into the path of a call: as it is, escapes included."""
+    return quote(name, safe="%/")
+
+
 def _key(kind: str, actor_id: str, name: str) -> tuple[str, str, str]:
     return (kind, actor_id, name)
 
@@ -98,24 +103,24 @@ class ActorSidecar:
         headers: tuple[tuple[str, str], ...] = (),
     ) -> HttpResponse:
         """Send what a runtime sends for a call of a method."""
-        path = "/".join(quote(part, safe="") for part in (kind, actor_id, "method", method))
+        path = "/".join(bare(part) for part in (kind, actor_id, "method", method))
         return await self.to_app(HttpRequest("PUT", f"/actors/{path}", headers, body))
 
     async def tick(self, kind: str, actor_id: str, name: str) -> HttpResponse:
         """Send the tick of a reminder that was asked for."""
         wish = self.reminders[kind, actor_id, name]
         body = {"dueTime": "", "period": ""}
-        return await self._tick(kind, actor_id, f"remind/{quote(name, safe='')}", wish.data, body)
+        return await self._tick(kind, actor_id, f"remind/{bare(name)}", wish.data, body)
 
     async def timer(self, kind: str, actor_id: str, name: str) -> HttpResponse:
         """Send the tick of a timer that was asked for."""
         wish = self.timers[kind, actor_id, name]
         body = {"callback": wish.callback, "dueTime": wish.due_time, "period": wish.period}
-        return await self._tick(kind, actor_id, f"timer/{quote(name, safe='')}", wish.data, body)
+        return await self._tick(kind, actor_id, f"timer/{bare(name)}", wish.data, body)
 
     async def deactivate(self, kind: str, actor_id: str) -> HttpResponse:
         """Send the end of an actor's time in memory."""
-        path = f"/actors/{quote(kind, safe='')}/{quote(actor_id, safe='')}"
+        path = f"/actors/{bare(kind)}/{bare(actor_id)}"
         headers = (("content-type", "application/x-protobuf"),)
         return await self.to_app(HttpRequest("DELETE", path, headers))
 
@@ -134,7 +139,7 @@ class ActorSidecar:
     ) -> HttpResponse:
         if data is not msgspec.UNSET:
             body["data"] = data
-        target = f"/actors/{quote(kind, safe='')}/{quote(actor_id, safe='')}/method/{path}"
+        target = f"/actors/{bare(kind)}/{bare(actor_id)}/method/{path}"
         return await self.to_app(HttpRequest("PUT", target, (), msgspec.json.encode(body)))
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
