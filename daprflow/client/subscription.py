@@ -58,7 +58,7 @@ class Subscription(Generic[T]):
         self._turn = asyncio.Lock()
         self._undecided = 0
         self._freed = asyncio.Event()
-        self._last: tuple[ref[EventMessage[T]], object] | None = None
+        self._last: tuple[ref[EventMessage[T]], int] | None = None
         self._pauses: Iterator[float] | None = None
 
     async def __aenter__(self) -> Self:
@@ -87,16 +87,16 @@ class Subscription(Generic[T]):
         return self
 
     async def __anext__(self) -> EventMessage[T]:
-        message = await self.next(asyncio.current_task())
+        message = await self.next(id(asyncio.current_task()))
         if message is None:
             raise StopAsyncIteration
         return message
 
-    async def next(self, owner: object, /) -> EventMessage[T] | None:
+    async def next(self, owner: int, /) -> EventMessage[T] | None:
         """Return the next message, None when the subscription is closed, or its client.
 
         Args:
-            owner: who takes it; a task, for instance.
+            owner: a number of who takes it; the task itself would keep all this alive.
 
         Raises:
             SidecarError: the sidecar refused for good.
@@ -178,7 +178,7 @@ class Subscription(Generic[T]):
         self._undecided -= 1
         self._freed.set()
 
-    def _give_back(self, owner: object) -> None:
+    def _give_back(self, owner: int) -> None:
         """Have the last message delivered again when its taker goes on without a verdict.
 
         Only where one is handed out at a time: then nobody else can be at work on it.
@@ -187,7 +187,7 @@ class Subscription(Generic[T]):
             return
         found, taker = self._last
         message = found()
-        if message is not None and message.status is None and taker is owner:
+        if message is not None and message.status is None and taker == owner:
             _warn(self, message.id)
             message.decide(Status.RETRY)
 

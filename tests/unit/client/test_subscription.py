@@ -264,6 +264,26 @@ async def test_a_loop_without_a_block_ends_too(running: Streaming) -> None:
     assert stream.verdicts == [("a", SUCCESS)]
 
 
+async def test_a_taken_message_keeps_nothing_alive(running: Streaming) -> None:
+    """A subscription ends with its last user, and needs no garbage collector for that."""
+
+    async def one() -> None:
+        messages = running.client.subscribe(NUMBERS)
+        message = await asyncio.create_task(_next(messages))
+        await message.ack()
+
+    gc.disable()
+    try:
+        task = asyncio.create_task(one())
+        stream = await running.sidecar.stream()
+        stream.send("a")
+        await task
+        await eventually(lambda: stream.ended)
+    finally:
+        gc.enable()
+    assert stream.verdicts == [("a", SUCCESS)]
+
+
 async def test_closing_the_client_ends_its_subscriptions() -> None:
     """A loop over a subscription of a client that is closed comes to its end."""
     async with streaming() as running:
@@ -478,6 +498,10 @@ def test_something_must_be_allowed_in_flight() -> None:
 async def _fail(message: EventMessage[int], error: BaseException) -> None:
     async with message:
         raise error
+
+
+async def _next(messages: AsyncIterator[EventMessage[int]]) -> EventMessage[int]:
+    return await anext(messages)
 
 
 async def _ids(messages: AsyncIterator[EventMessage[int]]) -> list[str]:
