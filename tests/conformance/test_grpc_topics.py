@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from daprflow.protocol import messages as m
 from daprflow.protocol.http import HttpRequest
 from daprflow.sidecar.app.connect import make_app
 from daprflow.sidecar.options import RuntimeOptions
-from daprflow.sidecar.resources import Resources
+from daprflow.sidecar.resources import Resources, load_resources
 from tests.helpers.grpc_app import (
     ALPHA,
     SERVICE,
@@ -27,7 +28,7 @@ from tests.helpers.grpc_app import (
 )
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
 from tests.helpers.policies import with_policies
-from tests.helpers.sidecar import Components
+from tests.helpers.sidecar import Components, resources
 from tests.helpers.topic_streams import publish, within
 
 IN_MEMORY: Components = {"pubsub": ("pubsub.in-memory", {})}
@@ -40,6 +41,12 @@ EVENT, BULK, LIST = (
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NO_PARENT = "00-00000000000000000000000000000000-0000000000000000-00"
 DONE = always(m.TopicEventResponse())
+DECLARED = """
+apiVersion: dapr.io/v2alpha1
+kind: Subscription
+metadata: {name: TOPIC}
+spec: {pubsubname: pubsub, topic: TOPIC, routes: {default: from/a/file}}
+"""
 POLICY = """
   policies:
     retries:
@@ -427,6 +434,26 @@ async def test_a_rule_that_is_no_expression(
     async with running(tmp_path, ListTopicSubscriptions=found) as (sidecar, _):
         assert await listed(sidecar) == []
         assert "no subscription was started" in caplog.text
+
+
+async def test_a_subscription_of_a_file(tmp_path: Path) -> None:
+    """A Subscription resource is for gRPC apps, too; the app's own word goes before it."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for topic in ("orders", "both"):
+        (folder / f"{topic}.yaml").write_text(DECLARED.replace("TOPIC", topic), encoding="utf-8")
+    found = load_resources([folder])
+    files = dataclasses.replace(found, components=resources(IN_MEMORY).components)
+    async with running(
+        tmp_path, files=files, ListTopicSubscriptions=listing(wants("both")), OnTopicEvent=DONE
+    ) as (sidecar, app):
+        await publish(sidecar, b"1")
+        await publish(sidecar, b"2", topic="both")
+        calls = await seen(sidecar, app, 2)
+        assert [(call.request.topic, call.request.path) for call in calls] == [
+            ("orders", "from/a/file"),
+            ("both", ""),
+        ]
 
 
 async def test_deliveries_in_flight_end_with_the_sidecar(tmp_path: Path) -> None:
