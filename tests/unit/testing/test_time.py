@@ -11,7 +11,11 @@ from daprflow.app import DaprFlow
 from daprflow.client import Client
 from daprflow.handlers.envelopes import BindingEvent
 from daprflow.protocol.deliveries import Status
+from daprflow.sidecar.clock import VirtualClock
+from daprflow.sidecar.engine import Work
 from daprflow.testing import TestSidecar
+from daprflow.testing.settling import Settling
+from tests.helpers.timing import eventually
 
 
 class Order(msgspec.Struct):
@@ -125,3 +129,14 @@ async def test_an_unknown_binding_is_said(app: DaprFlow) -> None:
     async with TestSidecar(app) as dapr:
         with pytest.raises(LookupError, match="no handler of binding 'x'; it has 'orders-in'"):
             await dapr.trigger("x")
+
+
+async def test_a_long_wait_says_what_may_hold_it_up(caplog: pytest.LogCaptureFixture) -> None:
+    """A test that waits for a verdict which it would have to give itself is told so."""
+    work = Work()
+    work.begin()
+    waiting = asyncio.create_task(Settling(VirtualClock(), work, hint=0.0).settle())
+    await eventually(lambda: "publishes with 'dapr.client.publish'" in caplog.text)
+    assert "still waits for 1 deliveries or calls" in caplog.text
+    work.end()
+    await waiting
