@@ -92,8 +92,9 @@ class Guest:
             await self._leave()
 
     def tell(self, text: str) -> None:
-        """Pass a log line on, without waiting for it to arrive."""
-        self._line.put(Said(text))
+        """Pass a log line on, without waiting for it to arrive; `Welcome` goes before."""
+        if self._doors is not None:
+            self._line.put(Said(text))
 
     def hang_up(self) -> None:
         """End the connection; `attend` sees to the rest."""
