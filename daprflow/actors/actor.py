@@ -1,7 +1,7 @@
 """The base class of actors, and that of the interfaces of other teams' actors."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from daprflow.actors.memory import Memory, alone
 from daprflow.actors.part import Whole
@@ -63,9 +63,10 @@ class Actor(ActorInterface, Generic[S]):
     id: str = ""
     _memory: Memory
 
-    def __new__(cls, *given: Any, **named: Any) -> "Actor[S]":
+    def __new__(cls, *given: Any, **named: Any) -> Self:
         """Make an actor; one that a test makes by itself has an empty state in memory."""
-        del given, named
+        if (given or named) and cls.__init__ is object.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments")
         actor = super().__new__(cls)
         actor._memory = alone()
         return actor

@@ -127,7 +127,7 @@ class TypeHost:
                 return
             try:
                 if self.plan.deactivates and activation.actor is not None:
-                    await self._last_words(activation, activation.actor, actor_id)
+                    await self._last_words(activation, actor_id)
             finally:
                 self._drop(activation, actor_id)
 
@@ -177,13 +177,14 @@ class TypeHost:
             TURN.reset(token)
         return outcome
 
-    async def _last_words(self, activation: Activation, actor: "Actor[Any]", actor_id: str) -> None:
+    async def _last_words(self, activation: Activation, actor_id: str) -> None:
         """Call ``on_deactivate``; its actor is the runtime's no more, so nothing can be saved."""
         memory = activation.memory
         turn = Turn(memory, self._address(actor_id))
-        memory.turn = turn
         token = TURN.set(turn)
         try:
+            actor = await self._prepared(activation, actor_id)
+            memory.turn = turn
             await actor.on_deactivate()
             if turn.changed(memory.format.encode) or turn.reminders or turn.timers:
                 logger.error(

@@ -88,6 +88,11 @@ class ActorProxy:
         self._address = address
         self._methods = methods
 
+    @property
+    def id(self) -> str:
+        """The actor's id."""
+        return self._address.actor_id
+
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         invoke = self._methods.get(name)
         if invoke is None:

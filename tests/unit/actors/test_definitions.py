@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from fastapi import FastAPI
 
 from daprflow import (
     Actor,
@@ -17,6 +18,7 @@ from daprflow import (
     actor_method,
 )
 from daprflow.protocol.http import HttpRequest
+from daprflow.testing import TestSidecar
 from tests.helpers.actor_stage import hosting
 
 
@@ -263,3 +265,51 @@ async def test_interceptors_are_around_turns() -> None:
     async with hosting(app) as stage:
         await stage.client.actor(PlainActor, "1").up(2)
     assert seen == [("actor", "PlainActor/up", b"2")]
+
+
+async def test_parts_that_end_are_warned_of() -> None:
+    """A part with a time to live needs a feature that real runtimes have switched off."""
+
+    class Ending(Actor[None]):
+        login = Part(str, ttl=timedelta(minutes=1))
+
+    app = DaprFlow("shop")
+    app.actor(Ending)
+    (warning,) = app.warnings()
+    assert "'Ending.login'" in warning
+    assert "ActorStateTTL" in warning
+
+
+async def test_actors_live_in_another_application() -> None:
+    """Installed into FastAPI, actors are called as alone, and a catch-all does not hide them."""
+    app = DaprFlow("shop")
+    app.actor(PlainActor)
+    api = FastAPI()
+
+    @api.api_route("/{path:path}", methods=["GET", "PUT", "DELETE"])
+    async def everything(path: str) -> str:
+        return path
+
+    app.install(api)
+    async with TestSidecar(app, host=api) as dapr:
+        assert await dapr.actor(PlainActor, "1").up(2) == 2
+
+
+async def test_actors_ask_for_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FA-24, S-01: with a token set, calls, ticks and the end of an actor need it."""
+    monkeypatch.setenv("APP_API_TOKEN", "secret")
+    app = DaprFlow("shop")
+    app.actor(PlainActor)
+    async with hosting(app) as stage:
+        for method, path in (
+            ("PUT", "/method/up"),
+            ("PUT", "/method/remind/up"),
+            ("PUT", "/method/timer/up"),
+            ("DELETE", ""),
+        ):
+            target = f"/actors/PlainActor/1{path}"
+            refused = await stage.sidecar.to_app(HttpRequest(method, target, (), b"2"))
+            assert refused.status == 401
+            given = (("dapr-api-token", "secret"),)
+            passed = await stage.sidecar.to_app(HttpRequest(method, target, given, b"2"))
+            assert passed.status in (200, 500)

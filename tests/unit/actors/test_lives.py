@@ -1,6 +1,7 @@
 """The life of an actor: its turn, calls that come back, callers that leave, its end."""
 
 import asyncio
+import socket
 from typing import Any
 
 import msgspec
@@ -8,6 +9,8 @@ import pytest
 
 from daprflow import Actor, ActorError, Client, DaprFlow
 from daprflow.protocol.http import HttpResponse
+from daprflow.settings import Settings
+from daprflow.transports.server import HttpServer
 from tests.helpers.actor_stage import ActorSidecar, hosting
 from tests.helpers.timing import eventually
 
@@ -279,3 +282,55 @@ async def leaving(app: DaprFlow, method: str, gone: asyncio.Event, body: bytes =
         "headers": [],
     }
     await app(scope, receive, send)
+
+
+async def test_a_connection_that_breaks_ends_its_turn() -> None:
+    """Over a socket, too, a lost client cancels its turn, and the next call goes on."""
+    told: Log = []
+    app = live(told)
+    sidecar = ActorSidecar()
+    app.client = Client(Settings(), transport=sidecar)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = HttpServer(app, lifespan=True, websockets=False)
+    await server.start(listener)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = (
+            b"PUT /actors/LiveActor/ann/method/%b HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
+        )
+        writer.write(head % b"hang")
+        await eventually(lambda: "hanging" in told)
+        writer.close()
+        await eventually(lambda: "hung up" in told)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head % b"show")
+        assert b"200 OK" in await reader.readline()
+        answer = await reader.readuntil(b"]")
+        assert answer.endswith(b'["activated"]')
+        writer.close()
+    finally:
+        await server.stop(1.0)
+
+
+async def test_last_words_see_what_is_stored(caplog: pytest.LogCaptureFixture) -> None:
+    """on_deactivate reads the state as it is stored, and is told that it cannot change it."""
+
+    class Leaving(Actor[list[str]]):
+        async def add(self, text: str) -> None:
+            self.state.append(text)
+
+        async def on_deactivate(self) -> None:
+            self.state.append(f"left with {len(self.state)}")
+
+    app = DaprFlow("leaving")
+    app.actor(Leaving)
+    async with hosting(app) as stage:
+        await stage.client.actor(Leaving, "ann").add("one")
+        stage.sidecar.lose = lambda request: request.method == "PUT" and "/state" in request.target
+        with pytest.raises(ActorError):
+            await stage.client.actor(Leaving, "ann").add("two")
+        stage.sidecar.lose = lambda _: False
+        await stage.sidecar.deactivate("Leaving", "ann")
+        assert stage.sidecar.value("Leaving", "ann") == ["one", "two"]
+    assert "which nobody keeps" in caplog.text
