@@ -45,6 +45,9 @@ logger = logging.getLogger(__name__)
 RETIRING = 5.0
 """Seconds that calls under way may go on using components that a reload takes away."""
 
+AT_ONCE = 0.05
+"""Seconds that an end without any grace gives those with nothing under way."""
+
 CUT_OFF = 1.0
 """Seconds for deliveries to notice that their connection is gone."""
 
@@ -371,7 +374,7 @@ class Runtime:
     async def _end_deliveries(self, grace: float) -> None:
         """Stop deliveries; those that do not end in time lose their connection."""
         stop = asyncio.get_running_loop().create_task(self._end_events())
-        _, pending = await asyncio.wait({stop}, timeout=grace)
+        _, pending = await asyncio.wait({stop}, timeout=max(grace, AT_ONCE))
         if pending:
             logger.warning(
                 "deliveries to '%s' did not end within %g s; what a durable broker holds of them "
