@@ -352,7 +352,7 @@ class DaprFlow(Router):
         """Put every endpoint into the table."""
         add, gate = self._table.add, self._gate
         encode = msgspec.json.encode
-        started = self.feed.pushes.sidecar_started
+        started = self._sidecar_started
         config = asgi.static_endpoint(encode(self._config(blueprint)), gate, started)
         subscriptions = [plan.subscription for plan in blueprint.topics]
         add("GET", "/dapr/config", config)
@@ -392,6 +392,12 @@ class DaprFlow(Router):
                 [f"/actors/{kind}" for kind in types],
                 actor_endpoint(types, hosts, gate, self._table.unknown),
             )
+
+    def _sidecar_started(self) -> None:
+        """Ask anew for what a sidecar that was away may have missed."""
+        self.feed.pushes.sidecar_started()
+        for host in self.actor_hosts():
+            host.sidecar_started()
 
     def _config(self, blueprint: "Blueprint") -> AppConfig:
         """Return what the runtime is told at start-up."""

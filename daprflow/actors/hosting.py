@@ -46,15 +46,17 @@ class Activation:
         actor: None until it is activated.
         lock: held by its turn; calls wait in order.
         is_gone: whether it was deactivated while calls waited.
+        is_stale: whether somebody else may have changed its state.
     """
 
-    __slots__ = ("actor", "is_gone", "lock", "memory")
+    __slots__ = ("actor", "is_gone", "is_stale", "lock", "memory")
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
         self.actor: Actor[Any] | None = None
         self.lock = asyncio.Lock()
         self.is_gone = False
+        self.is_stale = False
 
 
 class TypeHost:
@@ -119,17 +121,21 @@ class TypeHost:
 
     async def deactivate(self, actor_id: str) -> None:
         """Let an actor go, after its turn; its id begins anew with the next call."""
-        activation = self._active.get(actor_id)
-        if activation is None:
+        while (activation := self._active.get(actor_id)) is not None:
+            async with activation.lock:
+                if activation.is_gone:
+                    continue  # somebody has called the actor anew since
+                try:
+                    if self.plan.deactivates and activation.actor is not None:
+                        await self._last_words(activation, actor_id)
+                finally:
+                    self._drop(activation, actor_id)
             return
-        async with activation.lock:
-            if activation.is_gone:
-                return
-            try:
-                if self.plan.deactivates and activation.actor is not None:
-                    await self._last_words(activation, actor_id)
-            finally:
-                self._drop(activation, actor_id)
+
+    def sidecar_started(self) -> None:
+        """Read every state again: while the sidecar was away, another host may have changed it."""
+        for activation in self._active.values():
+            activation.is_stale = True
 
     def _activation(self, actor_id: str) -> Activation:
         found = self._active.get(actor_id)
@@ -145,10 +151,12 @@ class TypeHost:
     async def _prepared(self, activation: Activation, actor_id: str) -> "Actor[Any]":
         """Load what is stored where that is not known, and activate an actor that is new."""
         memory, actor = activation.memory, activation.actor
-        if actor is not None and memory.stored is not None:
+        if actor is not None and memory.stored is not None and not activation.is_stale:
             memory.forget_expired(self.now())
             return actor
         try:
+            activation.is_stale = False
+            memory.stored = None
             memory.stored = await self.keeper.load(actor_id)
             if actor is None:
                 actor = self.plan.make()

@@ -2,13 +2,14 @@
 
 import asyncio
 import socket
+from itertools import chain
 from typing import Any
 
 import msgspec
 import pytest
 
 from daprflow import Actor, ActorError, Client, DaprFlow
-from daprflow.protocol.http import HttpResponse
+from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.settings import Settings
 from daprflow.transports.server import HttpServer
 from tests.helpers.actor_stage import ActorSidecar, hosting
@@ -334,3 +335,34 @@ async def test_last_words_see_what_is_stored(caplog: pytest.LogCaptureFixture) -
         await stage.sidecar.deactivate("Leaving", "ann")
         assert stage.sidecar.value("Leaving", "ann") == ["one", "two"]
     assert "which nobody keeps" in caplog.text
+
+
+async def test_a_sidecar_that_was_away_is_not_believed() -> None:
+    """After a sidecar's start every state is read again: another host may have had the actor."""
+    told: Log = []
+    async with hosting(live(told)) as stage:
+        ann = stage.client.actor(LiveActor, "ann")
+        await ann.slow("x", 0)
+        stage.sidecar.store["LiveActor", "ann", "state"] = b'{"log":["elsewhere"]}'
+        await stage.sidecar.to_app(HttpRequest("GET", "/dapr/config"))
+        assert await ann.slow("y", 0) == ["elsewhere", "y"]
+        assert stage.sidecar.value("LiveActor", "ann") == {"log": ["elsewhere", "y"]}
+
+
+async def test_lives_do_not_overlap() -> None:
+    """FA-27: however calls and ends are mixed, one instance lives at a time and no turn is lost."""
+    told: Log = []
+    async with hosting(live(told)) as stage:
+        ann = stage.client.actor(LiveActor, "ann")
+        app = stage.sidecar
+        turns = [
+            app.call("LiveActor", "ann", "slow", b'["t%d",%d]' % (n, n % 3)) for n in range(10)
+        ]
+        ends = [app.deactivate("LiveActor", "ann") for _ in range(10)]
+        await asyncio.gather(*chain(*zip(turns, ends, strict=True)))
+        lives = [line.split()[0] for line in told if "activate" in line]
+        assert len(lives) > 4
+        assert set(lives[::2]) == {"activate"}
+        assert set(lives[1::2]) == {"deactivate"}
+        done = [each for each in await ann.show() if each != "activated"]
+        assert sorted(done) == [f"t{number}" for number in range(10)]
