@@ -186,7 +186,9 @@ class GrpcChannel:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 while (state := channel.get_state(try_to_connect=True)) is not _READY:
-                    if state is _FAILED or self._closed:
+                    if self._closed:
+                        raise AppAway("the sidecar is shutting down")
+                    if state is _FAILED:
                         raise AppAway(f"the app does not accept connections on {self._address}")
                     await channel.wait_for_state_change(state)
         except TimeoutError:

@@ -111,27 +111,29 @@ async def _attempt(call: GrpcCall, app_id: str, message: messages.InvokeRequest)
     channel = None if callee.app is None else callee.app.grpc
     if channel is None:
         return await _over_http(call, app_id, message, pairs)
-    return await _over_grpc(call.runtime, callee, channel, message, pairs)
+    remote = callee is not call.runtime
+    if remote:
+        _check_access(call.runtime, callee, message)
+    called_app(callee, app_id, remote=remote)
+    sent = _sent(call.runtime, pairs)
+    if remote:
+        sent = (*sent, *block.caller(callee.app_id))
+    return await _over_grpc(channel, message, sent)
 
 
 # ---- apps that speak gRPC -----------------------------------------------------------------------
 
 
+def _check_access(caller: "Runtime", callee: "Runtime", message: messages.InvokeRequest) -> None:
+    verb = _VERBS.Name(message.http_extension.verb)
+    if not caller.invocation.may_call(callee, verb, message.method):
+        operation = message.method.removeprefix("/")
+        raise faults.invocation_denied(callee.app_id, caller.app_id, verb, operation)
+
+
 async def _over_grpc(
-    caller: "Runtime",
-    callee: "Runtime",
-    channel: "GrpcChannel",
-    message: messages.InvokeRequest,
-    pairs: Metadata,
+    channel: "GrpcChannel", message: messages.InvokeRequest, sent: Metadata
 ) -> _Outcome:
-    block, sent = caller.invocation, _sent(caller, pairs)
-    if callee is not caller:
-        verb = _VERBS.Name(message.http_extension.verb)
-        if not block.may_call(callee, verb, message.method):
-            operation = message.method.removeprefix("/")
-            raise faults.invocation_denied(callee.app_id, caller.app_id, verb, operation)
-        sent = (*sent, *block.caller(callee.app_id))
-    called_app(callee)
     try:
         answer = await grpc_invoke.invoke(channel, message, sent)
     except RpcFailed as failed:

@@ -153,6 +153,30 @@ async def test_closing_ends_calls_under_way() -> None:
             await ask(channel)
 
 
+async def test_closing_ends_an_attempt_to_connect() -> None:
+    """Whoever waits for something that accepts and says nothing is told, and does not hang."""
+    accepted, left = asyncio.Event(), asyncio.Event()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        left.set()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    channel = GrpcChannel("127.0.0.1", server.sockets[0].getsockname()[1])
+    calls = [asyncio.create_task(ask(channel)) for _ in range(3)]
+    await accepted.wait()
+    await channel.close()
+    for call in calls:
+        with pytest.raises(AppAway, match="shutting down"):
+            await call
+    await left.wait()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_no_more_calls_than_allowed_are_in_the_app() -> None:
     """Health checks pass the limit, and carry no token."""
     inside, most = 0, 0
