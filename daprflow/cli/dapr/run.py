@@ -48,6 +48,10 @@ FLAGS = (
     Flag("log-level", help=f"{', '.join(LEVELS)} or panic; info"),
     Flag("max-body-size", help="largest request body, such as 4Mi"),
     Flag("read-buffer-size", help="largest header block, such as 4Ki"),
+    Flag("dapr-http-max-request-size", Kind.NUMBER, help="the largest body in MiB, as it was"),
+    Flag(
+        "dapr-http-read-buffer-size", Kind.NUMBER, help="the largest header block in KiB, as it was"
+    ),
     Flag("enable-app-health-check", Kind.SWITCH, help="probe the app"),
     Flag("app-health-check-path", help="path to probe; /healthz"),
     Flag("app-health-probe-interval", Kind.NUMBER, help="seconds between probes; 5"),
@@ -178,8 +182,10 @@ def _sidecar_options(given: Given, data_dir: Path) -> SidecarOptions:
         resources_path=tuple(map(Path, folders)),
         config=(Path(given.text("config")),) if given.text("config") else (),
         log_level=level,
-        max_body_size=_size(given, "max-body-size", default.max_body_size),
-        read_buffer_size=_size(given, "read-buffer-size", default.read_buffer_size),
+        max_body_size=_size(given, "max-body-size", "dapr-http-max-request-size", 1024 * 1024)
+        or default.max_body_size,
+        read_buffer_size=_size(given, "read-buffer-size", "dapr-http-read-buffer-size", 1024)
+        or default.read_buffer_size,
         enable_app_health_check=given.on("enable-app-health-check"),
         app_health_check_path=given.text("app-health-check-path") or default.app_health_check_path,
         app_health_probe_interval=interval,
@@ -189,10 +195,14 @@ def _sidecar_options(given: Given, data_dir: Path) -> SidecarOptions:
     )
 
 
-def _size(given: Given, name: str, default: int) -> int:
+def _size(given: Given, name: str, old_name: str, unit: int) -> int | None:
+    """Return a number of bytes, from a flag or the one that was there before; None for neither."""
     text = given.text(name)
+    if not text:
+        number = given.number(old_name)
+        return None if number is None else number * unit
     try:
-        return quantity(text, name.replace("-", "_")) if text else default
+        return quantity(text, name.replace("-", "_"))
     except typer.BadParameter as error:
         raise FlagError(error.message) from None
 
