@@ -223,6 +223,7 @@ def _options(message_limit: int) -> tuple[tuple[str, int], ...]:
         ("grpc.keepalive_time_ms", _PING),
         ("grpc.keepalive_timeout_ms", _PONG),
         ("grpc.enable_http_proxy", 0),
+        ("grpc.min_reconnect_backoff_ms", int(CONNECT_TIMEOUT * 1000)),  # limits an attempt, too
         # One of its own: no pause is taken over from another channel to the same address.
         ("grpc.use_local_subchannel_pool", 1),
     )

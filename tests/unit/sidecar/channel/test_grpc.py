@@ -155,14 +155,14 @@ async def test_closing_ends_calls_under_way() -> None:
 
 async def test_closing_ends_an_attempt_to_connect() -> None:
     """Whoever waits for something that accepts and says nothing is told, and does not hang."""
-    accepted, left = asyncio.Event(), asyncio.Event()
+    accepted, over = asyncio.Event(), asyncio.Event()
+    served: set[asyncio.Task[None] | None] = set()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.add(asyncio.current_task())
         accepted.set()
-        with contextlib.suppress(ConnectionError):
-            await reader.read()
+        await over.wait()
         writer.close()
-        left.set()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     channel = GrpcChannel("127.0.0.1", server.sockets[0].getsockname()[1])
@@ -172,7 +172,8 @@ async def test_closing_ends_an_attempt_to_connect() -> None:
     for call in calls:
         with pytest.raises(AppAway, match="shutting down"):
             await call
-    await left.wait()
+    over.set()
+    await asyncio.gather(*(task for task in served if task is not None))
     server.close()
     await server.wait_closed()
 
