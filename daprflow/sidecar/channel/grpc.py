@@ -142,9 +142,11 @@ class GrpcChannel:
             raise self.failure(error) from error
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if self._closed and task is not None and not task.cancelling():
-                raise AppUnreachable("the sidecar is shutting down") from None
-            raise
+            if task is None or task.cancelling():
+                raise
+            # The library cancels the calls of a channel that is closed, not whoever made them.
+            lost = "the sidecar is shutting down" if self._closed else "the connection was given up"
+            raise AppUnreachable(lost) from None
         try:
             return RpcAnswer(answer.FromString(body), headers, trailers)
         except Exception as error:
