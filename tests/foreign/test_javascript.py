@@ -23,7 +23,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def modules() -> Path:
     """The folder ``node_modules`` with the SDK, fetched once."""
-    install = (NPM, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
+    quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier")
+    install = (NPM, "install", *quiet, "--ignore-scripts", "--fetch-retries=1")
     return fetched(SOURCE, ("package.json",), install) / "node_modules"
 
 
