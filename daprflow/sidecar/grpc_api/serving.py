@@ -44,6 +44,7 @@ def rpc_handler(name: str, method: Method, runtime: "Runtime") -> Any:
                 request = read(raw)
             except messages.DecodeError as error:
                 await abort(context, _unreadable("error unmarshalling request", error))
+                return
             await stream.run(start(call, request), context)
 
         return grpc.unary_stream_rpc_method_handler(server_stream, None, _serialize)
@@ -159,6 +160,7 @@ async def _messages(
             message = read(piece)
         except messages.DecodeError as error:
             await abort(context, _unreadable("failed to unmarshal the received message", error))
+            return
         yield message
 
 
