@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import msgspec
 
-from daprflow import Actor, ActorError, Client, DaprFlow, Part, StopReminder
+from daprflow import Actor, ActorError, Client, DaprFlow, Part, Retry, StopReminder
 
 app = DaprFlow("actor-app")
 
@@ -94,3 +94,39 @@ class PlainActor(Actor[None]):
     async def call_myself(self) -> None:
         """Wait for this very turn."""
         await self.client.actor(PlainActor, self.id).call_myself()
+
+
+@app.actor
+class HangingActor(Actor[list[str]]):
+    """Hangs when it is told to."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def hang(self) -> None:
+        """Change the state and never return."""
+        self.state.append("hang")
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.seen.append("hung up")
+
+    async def show(self) -> list[str]:
+        """Return the state, and what was seen of a turn that was cut."""
+        return self.state + self.seen
+
+
+@app.actor
+class FlakyActor(Actor[list[str]]):
+    """Asks for another try, twice."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    async def work(self) -> list[str]:
+        """Change the state with each try."""
+        self.tries += 1
+        self.state.append(f"try {self.tries}")
+        if self.tries < 3:
+            raise Retry
+        return self.state
