@@ -10,6 +10,7 @@ from daprflow.protocol import actor_faults, faults
 from daprflow.protocol.actor_names import plain_method
 from daprflow.protocol.actors import (
     REENTRANCY_ID,
+    RESERVED,
     ActorStateOperation,
     ReminderRequest,
     TimerRequest,
@@ -38,6 +39,7 @@ PATIENT = 0.25
 """Seconds after which a call is given up when its client leaves; most calls are over by then."""
 
 _ZERO_PARENT = ("traceparent", NO_PARENT.decode("ascii"))
+_RESERVED = RESERVED.encode()
 _WRITES = frozenset({"POST", "PUT"})
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 _SHORT, _LONG = 5, 6
@@ -49,14 +51,16 @@ _reminder = msgspec.json.Decoder(ReminderRequest | None)
 async def handle(call: Call) -> Answer | None:
     """Serve one call about an actor, None where no route fits."""
     segments = call.segments
-    if segments[0] != b"v1.0":
+    if segments[0] != b"v1.0" or len(segments) not in {_SHORT, _LONG}:
         return None
+    if segments[2].startswith(_RESERVED) and segments[4] != b"method":
+        raise actor_faults.reserved(call.segment(2))
     if len(segments) == _LONG:
         if segments[4] == b"method":
             return await _invoke(call) if call.method in _METHODS else None
         handler = _NAMED.get((segments[4], call.method))
         return None if handler is None else await handler(call)
-    if len(segments) == _SHORT and segments[4] == b"state" and call.method in _WRITES:
+    if segments[4] == b"state" and call.method in _WRITES:
         return await _transact(call)
     return None
 
