@@ -194,23 +194,6 @@ def app_config(hosted: Sequence[HostedActor], defaults: ActorDefaults) -> AppCon
     )
 
 
-def state_warnings(hosted: Sequence[HostedActor]) -> list[str]:
-    """Return what start-up warns of."""
-    ending = [
-        f"'{each.shape.kind}.{part.key}'"
-        for each in hosted
-        for part in each.shape.parts
-        if part.ttl is not None
-    ]
-    if not ending:
-        return []
-    text = (
-        f"the state of actors has parts with a time to live, {', '.join(ending)}: a runtime "
-        "refuses to save them unless the feature 'ActorStateTTL' is enabled in its configuration"
-    )
-    return [text]
-
-
 def is_reentrant(hosted: HostedActor, defaults: ActorDefaults) -> bool:
     """Tell whether a call may come back to an actor of a type in whose turn it began."""
     options = hosted.registration.options

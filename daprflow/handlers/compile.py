@@ -8,7 +8,7 @@ from urllib.parse import quote
 from daprflow.addresses import type_name
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers import configurations, requests, topics
-from daprflow.handlers.actors import ActorCompiler, HostedActor, state_warnings
+from daprflow.handlers.actors import ActorCompiler, HostedActor
 from daprflow.handlers.agreement import contradicts
 from daprflow.handlers.calling import Call, caller, taking_values
 from daprflow.handlers.codecs import NO_CODECS, Codecs
@@ -165,7 +165,7 @@ class _Compiler:
             tuple(routes),
             tuple(plans),
             self._container,
-            (*_warnings(plans), *state_warnings(hosted)),
+            tuple(_warnings(plans)),
             jobs,
             tuple(self._configurations),
             hosted,

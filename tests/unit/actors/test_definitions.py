@@ -267,19 +267,6 @@ async def test_interceptors_are_around_turns() -> None:
     assert seen == [("actor", "PlainActor/up", b"2")]
 
 
-async def test_parts_that_end_are_warned_of() -> None:
-    """A part with a time to live needs a feature that real runtimes have switched off."""
-
-    class Ending(Actor[None]):
-        login = Part(str, ttl=timedelta(minutes=1))
-
-    app = DaprFlow("shop")
-    app.actor(Ending)
-    (warning,) = app.warnings()
-    assert "'Ending.login'" in warning
-    assert "ActorStateTTL" in warning
-
-
 async def test_actors_live_in_another_application() -> None:
     """Installed into FastAPI, actors are called as alone, and a catch-all does not hide them."""
     app = DaprFlow("shop")
