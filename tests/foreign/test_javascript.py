@@ -24,7 +24,8 @@ pytestmark = [
 def modules() -> Path:
     """The folder ``node_modules`` with the SDK, fetched once."""
     quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier")
-    install = (NPM, "install", *quiet, "--ignore-scripts", "--fetch-retries=1")
+    bounded = ("--prefer-offline", "--fetch-retries=1")
+    install = (NPM, "install", *quiet, "--ignore-scripts", *bounded)
     return fetched(SOURCE, ("package.json",), install) / "node_modules"
 
 

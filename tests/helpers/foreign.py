@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 CACHE = Path(__file__).parents[2] / ".tox" / "foreign"
-SECONDS = 120.0
+SECONDS = 90.0
 
 
 def fetched(source: Path, files: Sequence[str], command: Sequence[str]) -> Path:
