@@ -9,6 +9,7 @@ import pydantic
 import pytest
 
 from daprflow import Actor, ActorError, DaprFlow, Part
+from daprflow.protocol.http import HttpResponse
 from tests.helpers.actor_stage import ActorSidecar, hosting
 
 
@@ -224,3 +225,19 @@ async def test_integers_the_runtime_would_round_are_refused() -> None:
         stage.sidecar.store["CountActor", "c", "state"] = b"%d" % 2**53
         with pytest.raises(ActorError, match="beyond"):
             await stage.client.actor(CountActor, "c").up()
+
+
+async def test_a_runtime_without_times_of_states_says_what_to_do() -> None:
+    """The real runtime keeps no time to live unless a feature is on; the error says how."""
+    text = (
+        b'{"errorCode":"ERR_ACTOR_STATE_TRANSACTION_SAVE","message":"ttlInSeconds is not supported '
+        b'without the \\"ActorStateTTL\\" feature enabled"}'
+    )
+    async with hosting(app_of(PartsActor)) as stage:
+        stage.sidecar.refuse = lambda request: (
+            HttpResponse(500, (), text)
+            if request.method == "PUT" and "/state" in request.target
+            else None
+        )
+        answer = await stage.sidecar.call("PartsActor", "ann", "log_in", b'"t1"')
+        assert b"features: [{name: ActorStateTTL, enabled: true}]" in answer.body
