@@ -434,7 +434,7 @@ class Runtime:
             self.resiliency.start_deliveries()
             await self._subscribe(app)
             await self.bindings.start()
-            await self.actors.start()
+            await self.actors.hosting.start()
             await self.jobs.start()
 
     async def _subscribe(self, app: App) -> None:
@@ -463,4 +463,4 @@ class Runtime:
             self.jobs.stop(),
         ]
         await asyncio.gather(*stops)
-        await self.actors.stop()  # what is under way until then may need them
+        await self.actors.hosting.stop()  # what is under way until then may need them
