@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from daprflow.actors.memory import Memory
@@ -104,19 +104,19 @@ class TypeHost:
             BaseException: what the work raised; the turn has left no trace then.
             StateError: the state could not be loaded or saved.
         """
-        reentrancy_id, chain = _origin(call)
+        origin = _origin(call)
         work = _whole(work, call)
         while True:
             activation = self._activation(call.actor_id)
             turn, actor = activation.memory.turn, activation.actor
-            if turn is not None and actor is not None and turn.takes(reentrancy_id):
+            if turn is not None and actor is not None and turn.takes(origin.reentrancy_id):
                 return await _joined(turn, actor, work)
             async with activation.lock:
                 if activation.is_gone:
                     continue
-                actor = await self._prepared(activation, call.actor_id)
-                turn = Turn(activation.memory, self._address(call.actor_id), reentrancy_id, chain)
-                turn.is_open = self.is_reentrant and reentrancy_id != ""
+                actor = await self._prepared(activation, call.actor_id, origin)
+                turn = Turn(activation.memory, self._address(call.actor_id), *origin)
+                turn.is_open = self.is_reentrant and origin.reentrancy_id != ""
                 return await self._within(turn, actor, work)
 
     async def deactivate(self, actor_id: str) -> None:
@@ -148,8 +148,13 @@ class TypeHost:
         if self._active.get(actor_id) is activation:
             del self._active[actor_id]
 
-    async def _prepared(self, activation: Activation, actor_id: str) -> "Actor[Any]":
-        """Load what is stored where that is not known, and activate an actor that is new."""
+    async def _prepared(
+        self, activation: Activation, actor_id: str, origin: "Origin"
+    ) -> "Actor[Any]":
+        """Load what is stored where that is not known, and activate an actor that is new.
+
+        No call comes back into the turn of an activation, so one that would is told.
+        """
         memory, actor = activation.memory, activation.actor
         if actor is not None and memory.stored is not None and not activation.is_stale:
             memory.forget_expired(self.now())
@@ -163,7 +168,8 @@ class TypeHost:
                 actor.id = actor_id
                 actor._memory = memory  # noqa: SLF001 - of the same package
                 if self.plan.activates:
-                    await self._within(Turn(memory, self._address(actor_id)), actor, _activating)
+                    turn = Turn(memory, self._address(actor_id), *origin)
+                    await self._within(turn, actor, _activating)
                 activation.actor = actor
         except BaseException:
             if activation.actor is None:
@@ -191,7 +197,7 @@ class TypeHost:
         turn = Turn(memory, self._address(actor_id))
         token = TURN.set(turn)
         try:
-            actor = await self._prepared(activation, actor_id)
+            actor = await self._prepared(activation, actor_id, Origin())
             memory.turn = turn
             await actor.on_deactivate()
             if turn.changed(memory.format.encode) or turn.reminders or turn.timers:
@@ -247,8 +253,15 @@ async def _joined(turn: Turn, actor: "Actor[Any]", work: Work) -> Outcome:
         TURN.reset(token)
 
 
-def _origin(call: ActorCall) -> tuple[str, tuple[str, ...]]:
-    """Return the reentrancy id of a call, and the turns that wait for it."""
+class Origin(NamedTuple):
+    """The reentrancy id of a call, and the turns that wait for it."""
+
+    reentrancy_id: str = ""
+    chain: tuple[str, ...] = ()
+
+
+def _origin(call: ActorCall) -> Origin:
+    """Return where a call comes from."""
     reentrancy_id, chain = "", b""
     for name, value in call.raw_headers:
         if name == _REENTRANCY_ID:
@@ -256,5 +269,6 @@ def _origin(call: ActorCall) -> tuple[str, tuple[str, ...]]:
         elif name == _CHAIN:
             chain = value
     if not chain:
-        return reentrancy_id, ()
-    return reentrancy_id, tuple(unquote(each) for each in chain.decode("latin-1").split(","))
+        return Origin(reentrancy_id)
+    names = chain.decode("latin-1").split(",")
+    return Origin(reentrancy_id, tuple(map(unquote, names)))

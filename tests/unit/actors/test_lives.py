@@ -366,3 +366,30 @@ async def test_lives_do_not_overlap() -> None:
         assert set(lives[1::2]) == {"deactivate"}
         done = [each for each in await ann.show() if each != "activated"]
         assert sorted(done) == [f"t{number}" for number in range(10)]
+
+
+@pytest.mark.parametrize("options", [{}, {"reentrant": True}])
+async def test_a_cycle_through_an_activation_is_told(options: dict[str, Any]) -> None:
+    """An actor that is called while it activates is told the cycle, whoever began it."""
+
+    class Waking(Actor[None]):
+        def __init__(self, client: Client) -> None:
+            self.client = client
+
+        async def on_activate(self) -> None:
+            if self.id == "second":
+                await self.client.actor(Waking, "first").ping()
+
+        async def ping(self) -> None: ...
+
+        async def wake(self, other: str) -> None:
+            await self.client.actor(Waking, other).ping()
+
+    app = DaprFlow("waking")
+    app.actor(**options)(Waking)
+    async with hosting(app, ActorSidecar(with_ids=True)) as stage:
+        if options:
+            await stage.client.actor(Waking, "first").wake("second")
+            return
+        with pytest.raises(ActorError, match="Waking/first → Waking/second → Waking/first"):
+            await stage.client.actor(Waking, "first").wake("second")
