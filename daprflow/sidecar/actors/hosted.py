@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+LONG_WAIT = 5.0
+"""Seconds in the queue of an actor after which the log says so."""
 UNWINDING = 1.0
 """Seconds of real time that a call which was cut may take to notice."""
 
@@ -38,13 +40,15 @@ class ActiveActor:
 
     Attributes:
         idle_at: when it has had no turn for too long, by the engine's clock.
+        doing: what its last turn is about.
     """
 
-    __slots__ = ("id", "idle_at", "lock")
+    __slots__ = ("doing", "id", "idle_at", "lock")
 
     def __init__(self, actor_id: str, limit: int | None, idle_at: float) -> None:
         self.id = actor_id
         self.idle_at = idle_at
+        self.doing = ""
         self.lock = TurnLock(limit)
 
 
@@ -131,18 +135,33 @@ class HostedType:
             headers = (*headers, (REENTRANCY_ID, turn_id))
         made = replace(call, headers=headers, reentrancy_id=turn_id)
         return await self._turn(
-            actor_id, turn_id, lambda: self._host.invoke(self.kind, actor_id, made)
+            actor_id,
+            turn_id,
+            call.method,
+            lambda: self._host.invoke(self.kind, actor_id, made),
         )
 
     async def remind(self, actor_id: str, name: str, data: msgspec.Raw | msgspec.UnsetType) -> None:
         """Deliver a tick of a reminder, in a turn that nothing can come back to."""
-        await self._turn(actor_id, "", lambda: self._host.remind(self.kind, actor_id, name, data))
+        await self._turn(
+            actor_id,
+            "",
+            f"remind/{name}",
+            lambda: self._host.remind(self.kind, actor_id, name, data),
+        )
 
     async def fire(self, actor_id: str, timer: TimerDue) -> None:
         """Deliver a tick of a timer, in a turn that nothing can come back to."""
-        await self._turn(actor_id, "", lambda: self._host.fire(self.kind, actor_id, timer))
+        await self._turn(
+            actor_id,
+            "",
+            f"timer/{timer.name}",
+            lambda: self._host.fire(self.kind, actor_id, timer),
+        )
 
-    async def _turn(self, actor_id: str, turn_id: str, operation: Callable[[], Awaitable[T]]) -> T:
+    async def _turn(
+        self, actor_id: str, turn_id: str, what: str, operation: Callable[[], Awaitable[T]]
+    ) -> T:
         actor = self._active.get(actor_id)
         if actor is None:
             actor = await self._activate(actor_id)
@@ -150,9 +169,33 @@ class HostedType:
         def begin() -> Coroutine[object, object, T]:
             actor.idle_at = self._clock.now() + self._settings.idle
             self._active.move_to_end(actor_id)
+            actor.doing = what
+            if watch is not None:
+                watch.cancel()
             return self._limited(operation)
 
-        return await actor.lock.run(turn_id, begin)
+        watch = self._watch(actor, what) if actor.lock.busy else None
+        try:
+            return await actor.lock.run(turn_id, begin)
+        finally:
+            if watch is not None:
+                watch.cancel()
+
+    def _watch(self, actor: ActiveActor, what: str) -> Timer:
+        """Say so when a call has waited long for its turn: it may wait for itself."""
+
+        def tell() -> None:
+            logger.warning(
+                "'%s' of actor '%s/%s' has waited %g s for the end of '%s'; an actor that calls "
+                "itself, also through others, waits for ever unless its type is reentrant",
+                what,
+                self.kind,
+                actor.id,
+                LONG_WAIT,
+                actor.doing,
+            )
+
+        return self._clock.call_at(self._clock.now() + LONG_WAIT, tell)
 
     async def _limited(self, operation: Callable[[], Awaitable[T]]) -> T:
         timeout = self._timeout()

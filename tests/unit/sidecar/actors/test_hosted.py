@@ -208,3 +208,29 @@ async def test_one_turn_at_a_time_among_hundreds() -> None:
     await asyncio.gather(*(bench.call(actor_id=str(number % 3)) for number in range(300)))
     assert bench.host.most == 1
     assert bench.hosted.count == 3
+
+
+async def test_a_long_wait_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A call that has waited for five seconds is named in the log, and what it waits for."""
+    bench = Bench(host=RecordingHost(gates={"slow": asyncio.Event()}))
+    slow = asyncio.create_task(bench.call("slow"))
+    await bench.rest()
+    waiting = asyncio.create_task(bench.call("quick"))
+    await bench.rest()
+    with caplog.at_level(logging.WARNING):
+        await bench.advance(5)
+    assert "'quick' of actor 'T/1' has waited 5 s for the end of 'slow'" in caplog.text
+    bench.host.gates["slow"].set()
+    await asyncio.gather(slow, waiting)
+
+
+async def test_a_short_wait_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither a call that had its turn in time nor one that took long itself is."""
+    bench = Bench(host=RecordingHost(gates={"slow": asyncio.Event()}))
+    quick, slow = asyncio.create_task(bench.call("m")), asyncio.create_task(bench.call("slow"))
+    await bench.rest()
+    with caplog.at_level(logging.WARNING):
+        await bench.advance(6)
+    assert caplog.text == ""
+    bench.host.gates["slow"].set()
+    await asyncio.gather(quick, slow)
