@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daprflow.sidecar.actors.turns import Halted, StackTooDeep, TurnCut, TurnLock
 
@@ -183,3 +186,50 @@ async def test_thousands_of_waiters_leave_nothing_behind() -> None:
     assert count == 2500
     assert not lock.busy
     await lock.run("", make)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 4)), min_size=1, max_size=25
+    ),
+    st.one_of(st.none(), st.integers(0, 20)),
+)
+@settings(deadline=None, max_examples=60)
+def test_no_two_turns_overlap(calls: list[tuple[int, bool, int]], halted_after: int | None) -> None:
+    """Whatever calls come, give up, or are halted in between: one turn at a time, and all end."""
+    asyncio.run(exercised(calls, halted_after))
+
+
+async def exercised(calls: list[tuple[int, bool, int]], halted_after: int | None) -> None:
+    """Make calls: how long each takes, whether it gives up, and when the next one comes."""
+    lock, running, most = TurnLock(None), 0, 0
+
+    async def work(length: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            for _ in range(length):
+                await asyncio.sleep(0)
+        finally:
+            running -= 1
+
+    made = []
+    for number, (length, leaves, pause) in enumerate(calls):
+        if number == halted_after:
+            lock.halt()
+        call = asyncio.create_task(lock.run("", partial(work, length)))
+        made.append(call)
+        for _ in range(pause):
+            await asyncio.sleep(0)
+        if leaves:
+            call.cancel()
+    done, pending = await asyncio.wait(made, timeout=5)
+    assert not pending
+    assert most <= 1
+    assert running == 0
+    assert not lock.busy
+    errors = [call.exception() for call in done if not call.cancelled()]
+    assert all(error is None or isinstance(error, Halted) for error in errors)
+    if halted_after is None or halted_after >= len(calls):
+        await lock.run("", partial(work, 1))
