@@ -159,6 +159,14 @@ async def test_an_error_passes_with_everything(tmp_path: Path, callee: str) -> N
     assert missing.code == "UNIMPLEMENTED"
 
 
+async def test_an_app_may_end_a_call_before_it_takes_anything(tmp_path: Path) -> None:
+    """However its end meets the message on its way: it is the app's status that counts."""
+    async with echoing() as app, callers(tmp_path, own=app) as made:
+        calls = (made["own"].pass_on(FAIL, ("dapr-app-id", "own")) for _ in range(200))
+        ends = await asyncio.gather(*calls)
+    assert {(end.code, end.text) for end in ends} == {("FAILED_PRECONDITION", "no")}
+
+
 async def test_a_stream_that_fails_in_its_middle_keeps_what_came_before(tmp_path: Path) -> None:
     """The messages until then arrive, then the error."""
 
