@@ -26,6 +26,7 @@ from tests.helpers.grpc_callers import (
     callers,
     ended,
     message,
+    settled,
 )
 from tests.helpers.policies import with_policies
 from tests.helpers.recording import RecordingApp
@@ -180,9 +181,10 @@ async def test_a_stream_that_fails_in_its_middle_keeps_what_came_before(tmp_path
             iter([b"a", b"b"]), metadata=(("dapr-app-id", "own"),)
         )
         assert await call.read() == b"a"
-        with pytest.raises(grpc.aio.AioRpcError) as failed:
+        with pytest.raises(grpc.aio.AioRpcError):
             await call.read()
-    assert failed.value.code() is grpc.StatusCode.DATA_LOSS
+        await settled(call)
+        assert await call.code() is grpc.StatusCode.DATA_LOSS
 
 
 async def test_a_caller_that_leaves_ends_the_call_in_the_app(tmp_path: Path) -> None:

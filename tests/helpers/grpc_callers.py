@@ -1,5 +1,6 @@
 """Apps that call each other over gRPC: a sidecar for each, in one engine."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -73,11 +74,23 @@ class Outcome:
         return info
 
 
+async def settled(call: Any) -> None:
+    """Wait for the status of the server: an error of the library's own may stand there before it.
+
+    It is the one of a message that could not be sent any more, because the server had ended.
+    """
+    for _ in range(400):
+        if await call.details() != "Internal error from Core":
+            return
+        await asyncio.sleep(0.005)
+
+
 async def ended(call: Any) -> Outcome:
     """Wait for the end of a call."""
     body = b""
     with contextlib.suppress(grpc.aio.AioRpcError):
         body = await call
+    await settled(call)
     head, trail = dict(await call.initial_metadata()), dict(await call.trailing_metadata() or ())
     code = (await call.code()).name
     return Outcome(code, await call.details(), body, head, trail, messages.InvokeResponse())
