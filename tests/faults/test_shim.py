@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -57,6 +58,15 @@ SHOW = """
 import json, os, signal
 print(json.dumps({**os.environ, "PID": os.getpid()}))
 signal.pause()
+"""
+STORE = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: store}
+spec:
+  type: state.redis
+  version: v1
+  metadata: [{name: redisHost, value: "127.0.0.1:PORT"}]
 """
 SECRETS = """
 apiVersion: dapr.io/v1alpha1
@@ -197,6 +207,20 @@ def test_a_sidecar_may_run_alone(dapr: Dapr) -> None:
         assert run.all_gone()
 
 
+def test_a_run_may_be_stopped_while_its_sidecar_starts(dapr: Dapr) -> None:
+    """A server that says nothing holds nobody: the app is never started, and nothing is left."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        write(dapr.folder, {"resources/store.yaml": STORE.replace("PORT", str(port))})
+        words = ("run", "--resources-path", "resources", "--", "echo", "started")
+        with dapr.start(*words) as run:
+            with silent.accept()[0]:  # the sidecar is about to open the component
+                run.send(signal.SIGTERM)
+                assert run.ended() == 128 + signal.SIGTERM
+            assert run.all_gone()
+    assert "== APP == started" not in run.text
+
+
 def test_relative_paths_in_resources_start_in_the_folder_of_the_run(dapr: Dapr) -> None:
     """Two runs of different folders that name a file alike have each its own."""
     found = []
@@ -230,7 +254,8 @@ def test_a_service_of_ours_uses_the_sidecar_of_dapr_run(dapr: Dapr) -> None:
             run.until("== APP == got {'id': 7}")
             run.send(signal.SIGTERM)
             run.ended()
-            assert run.all_gone()
+        assert ours.all_gone()  # with the process of the sidecars, which one of them has started
+        assert served.all_gone()
 
 
 def test_wrong_words_are_told_in_one_line(dapr: Dapr) -> None:
