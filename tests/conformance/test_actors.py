@@ -95,6 +95,12 @@ async def bench(
         yield Bench(inner, app, Settling(inner.clock, inner.engine.work))
 
 
+async def rest() -> None:
+    """Let everything go on that can."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
 def error(response: HttpResponse) -> tuple[int, str]:
     """Return status and code of an error."""
     return response.status, json.loads(response.body)["errorCode"]
@@ -202,7 +208,7 @@ async def test_a_pause_ends_actors_and_a_new_process_has_them_again(tmp_path: Pa
         }
         it.inner.engine.placement.patience = 5.0
         call = asyncio.create_task(it.ask("POST", "T/1/method/later"))
-        await asyncio.sleep(0.01)
+        await rest()
         assert not call.done()
         await it.inner.runtime.reconnect()
         assert (await call).status == 200
@@ -277,9 +283,9 @@ async def test_a_client_that_leaves_frees_the_turn(tmp_path: Path) -> None:
 
         it.inner.runtime.app = HttpApp(AsgiChannel(Slow()))
         slow = asyncio.create_task(it.ask("POST", "T/1/method/slow"))
-        await asyncio.sleep(0.01)
+        await rest()
         later = asyncio.create_task(it.ask("POST", "T/1/method/m"))
-        await asyncio.sleep(0.01)
+        await rest()
         assert not later.done()
         slow.cancel()
         assert (await later).status == 200
@@ -377,6 +383,54 @@ async def test_two_stores_for_actors_are_refused(tmp_path: Path) -> None:
         assert (await it.ask("POST", "T/1/method/m")).status == 200
 
 
+# ---- reminders ----------------------------------------------------------------------------------
+
+
+async def test_a_failure_policy_over_http_does_not_count(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it says, a failed tick is tried again three times, and the log tells of it."""
+    async with bench(tmp_path) as it:
+        it.app.answers["/actors/T/1/method/remind/r"] = Answer(404)
+        body = {"dueTime": "1s", "failurePolicy": {"drop": 7}}
+        assert (await it.ask("POST", "T/1/reminders/r", body)).status == 204
+        assert "reads one over gRPC alone" in caplog.text
+        await it.advance(20)
+        assert it.calls == ["PUT /actors/T/1/method/remind/r"] * 4
+
+
+async def test_a_reminder_that_is_there(tmp_path: Path) -> None:
+    """It is refused where it is not to be replaced; deleting it twice is fine."""
+    async with bench(tmp_path) as it:
+        body = {"dueTime": "1h", "overwrite": False}
+        assert (await it.ask("PUT", "T/1/reminders/r", body)).status == 204
+        refused = await it.ask("PUT", "T/1/reminders/r", body)
+        assert error(refused) == (409, "ERR_ACTOR_REMINDER_ALREADY_EXISTS")
+        for _ in range(2):
+            assert (await it.ask("DELETE", "T/1/reminders/r")).status == 204
+
+
+async def test_one_slow_actor_delays_no_reminder_of_others(tmp_path: Path) -> None:
+    """While a tick of one actor is under way, those of the others come in time."""
+    async with bench(tmp_path) as it:
+        held = asyncio.Event()
+
+        async def slow(scope: Any, receive: Any, send: Any) -> None:
+            if "/slow/" in scope["path"]:
+                await held.wait()
+            await it.app(scope, receive, send)
+
+        it.inner.runtime.app = HttpApp(AsgiChannel(slow))
+        for actor_id in ("slow", "a", "b"):
+            await it.ask("POST", f"T/{actor_id}/reminders/r", {"dueTime": "1s", "period": "1s"})
+        for _ in range(3):
+            it.inner.clock.move_to(it.inner.clock.now() + 1)
+            await rest()
+        assert it.calls.count("PUT /actors/T/a/method/remind/r") == 3
+        assert it.calls.count("PUT /actors/T/b/method/remind/r") == 3
+        held.set()
+
+
 # ---- policies -----------------------------------------------------------------------------------
 
 
@@ -398,7 +452,7 @@ async def test_failed_calls_are_tried_again(tmp_path: Path, status: int, attempt
     async with bench(tmp_path, files=policies(PolicyNames(retry="twice"))) as it:
         it.app.answers["/actors/T/1/method/m"] = Answer(status)
         call = asyncio.create_task(it.ask("POST", "T/1/method/m"))
-        await asyncio.sleep(0.01)
+        await rest()
         await it.advance(5)
         assert error(await call) == (500, "ERR_ACTOR_INVOKE_METHOD")
         assert len(it.calls) == attempts
