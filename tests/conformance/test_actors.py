@@ -490,3 +490,22 @@ async def test_reminders_come_after_a_restart(tmp_path: Path) -> None:
         await it.advance(10)
         assert len(it.calls) == 2
         assert (await it.ask("GET", "T/1/reminders/late")).status == 200
+
+
+async def test_a_bad_duration_hosts_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An app whose idle timeout cannot be read has no actors, and the log says why."""
+    config = {"entities": ["T"], "actorIdleTimeout": "PT1H"}
+    async with bench(tmp_path, config=config) as it:
+        assert error(await it.ask("POST", "T/1/method/m")) == (500, "ERR_ACTOR_INVOKE_METHOD")
+    assert "app 'app1' hosts no actors" in caplog.text
+
+
+async def test_types_of_the_next_process_count(tmp_path: Path) -> None:
+    """After the app was started anew it hosts what its configuration says then."""
+    async with bench(tmp_path) as it:
+        it.app.answers["/dapr/config"] = Answer(200, b'{"entities":["U"]}', "application/json")
+        await it.inner.runtime.reconnect()
+        assert (await it.ask("POST", "U/1/method/m")).status == 200
+        assert error(await it.ask("POST", "T/1/method/m")) == (500, "ERR_ACTOR_INVOKE_METHOD")
