@@ -128,12 +128,12 @@ class HostedType:
             TurnCut: it left in the course of the turn.
         """
         turn_id = call.reentrancy_id
-        headers = call.headers
         if self._settings.depth is not None and not turn_id:
             turn_id = call.new_id
+        made = call
         if turn_id:
-            headers = (*headers, (REENTRANCY_ID, turn_id))
-        made = replace(call, headers=headers, reentrancy_id=turn_id)
+            headers = (*call.headers, (REENTRANCY_ID, turn_id))
+            made = replace(call, headers=headers, reentrancy_id=turn_id)
         return await self._turn(
             actor_id,
             turn_id,
