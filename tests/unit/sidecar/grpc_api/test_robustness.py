@@ -94,6 +94,37 @@ async def test_metadata_that_are_too_large(tmp_path: Path) -> None:
         assert await sidecar.stub.GetState(asked, metadata=[("x", "y" * 8_000)])
 
 
+def head(path: bytes) -> bytes:
+    """Return the frames that begin a connection, and a call of a method of any name on it."""
+    fields = {
+        b":method": b"POST",
+        b":scheme": b"http",
+        b":path": path,
+        b":authority": b"localhost",
+        b"content-type": b"application/grpc",
+        b"te": b"trailers",
+    }
+    block = b"".join(
+        b"\0%c%s%c%s" % (len(name), name, len(value), value) for name, value in fields.items()
+    )
+    settings, headers = b"\0\0\0\4\0\0\0\0\0", b"\0\0%c\1\5\0\0\0\1" % len(block)
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + headers + block
+
+
+async def test_a_method_whose_name_is_no_text(
+    sidecar: GrpcSidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It breaks the library's server; another one takes its place on the same port, each time."""
+    asked = m.GetStateRequest(store_name="store", key="a")
+    for times in (1, 2):
+        _, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
+        writer.write(head(b"/dapr.proto.runtime.v1.Dapr/Get\xa9"))
+        await eventually(lambda: caplog.text.count("is started anew") == times)  # noqa: B023 - now
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{sidecar.port}") as channel:
+            await m.DaprStub(channel).GetState(asked)
+        writer.close()
+
+
 class Gate:
     """A store's write that waits until it is let through."""
 
