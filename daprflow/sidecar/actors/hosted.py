@@ -5,6 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -50,6 +51,18 @@ class ActiveActor:
         self.idle_at = idle_at
         self.doing = ""
         self.lock = TurnLock(limit)
+
+
+class Leave(Enum):
+    """How the actors of a host leave.
+
+    ``IN_TIME`` gives turns under way the time of their settings, ``AT_ONCE`` gives them none, and
+    ``SILENTLY`` tells the app nothing, either: it is not there to listen.
+    """
+
+    IN_TIME = auto()
+    AT_ONCE = auto()
+    SILENTLY = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,23 +296,16 @@ class HostedType:
             await asyncio.wait({ended}, timeout=UNWINDING)
             ended.cancel()
 
-    async def release(self, ids: Iterable[str] | None = None, *, at_once: bool = False) -> None:
-        """Have actors leave: those of ``ids``, or all, and then none comes any more.
-
-        Turns that are under way get the time that the settings give them.
-
-        Args:
-            ids: of actors; None means all.
-            at_once: without that time, and without a word to the app.
-        """
+    async def release(self, ids: Iterable[str] | None = None, how: Leave = Leave.IN_TIME) -> None:
+        """Have actors leave: those of ``ids``, or all, and then none comes any more."""
         if ids is None:
             self._closed = True
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
             ids = tuple(self._active)
-        drain = 0.0 if at_once else self._settings.drain
-        end = _End(drain, leaving=True, told=not at_once)
+        drain = self._settings.drain if how is Leave.IN_TIME else 0.0
+        end = _End(drain, leaving=True, told=how is not Leave.SILENTLY)
         for actor_id in ids:
             actor = self._active.get(actor_id)
             if actor is not None:

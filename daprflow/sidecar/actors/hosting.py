@@ -1,5 +1,6 @@
 """The actors that one app hosts: which types, on which host, as long as there is a store."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from daprflow.protocol import actor_faults as faults
 from daprflow.protocol.documents import AppConfig
 from daprflow.sidecar.actors.host import ActorHost
-from daprflow.sidecar.actors.hosted import HostedType
+from daprflow.sidecar.actors.hosted import HostedType, Leave
 from daprflow.sidecar.actors.http_host import HttpActorHost
 from daprflow.sidecar.actors.settings import SettingsRefused, settings_of
 from daprflow.sidecar.actors.stream_host import StreamHost
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
 
 logger = logging.getLogger(__name__)
+
+FAREWELL = 1.0
+"""Seconds of real time for the ends of actors that are still there when everything ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Hostings:
         """Host them no more; turns under way get their time, unless the app is not healthy."""
         own, self._own = self._own, None
         if own is not None:
-            await self._dismiss(own, at_once=not self._runtime.app_healthy)
+            await self._dismiss(own, Leave.IN_TIME if self._runtime.app_healthy else Leave.SILENTLY)
 
     def _channel(self) -> "AppChannel":
         channel = self._runtime.channel
@@ -112,7 +116,7 @@ class Hostings:
     async def leave(self, line: ActorHost, hosting: Hosting) -> None:
         """Give a stream up; types that another one has, too, stay there."""
         self._streams.disconnect(line)
-        await self._dismiss(hosting, at_once=not self._streams.connected)
+        await self._dismiss(hosting, Leave.IN_TIME if self._streams.connected else Leave.SILENTLY)
         await self._register_all()
 
     # ---- the store ------------------------------------------------------------------------------
@@ -121,7 +125,7 @@ class Hostings:
         """Have every actor leave: their state has no place, or is going to have another one."""
         self._suspended = True
         for hosting in self._hostings:
-            await self._unregister(hosting)
+            await self._unregister(hosting, Leave.IN_TIME)
 
     async def resume(self) -> None:
         """Host what is to be hosted, now that there is a place for its state."""
@@ -129,9 +133,10 @@ class Hostings:
         await self._register_all()
 
     async def close(self) -> None:
-        """Have the actors leave that are still there."""
-        for hosting in tuple(self._hostings):
-            await self._dismiss(hosting, at_once=True)
+        """Have the actors leave that are still there, at once; streams have a moment for it."""
+        left = [self._dismiss(each, Leave.AT_ONCE) for each in tuple(self._hostings)]
+        if left:
+            await asyncio.wait({asyncio.ensure_future(each) for each in left}, timeout=FAREWELL)
 
     # ---- parts ----------------------------------------------------------------------------------
 
@@ -149,12 +154,12 @@ class Hostings:
         await self._register_all()
         return hosting
 
-    async def _dismiss(self, hosting: Hosting, *, at_once: bool) -> None:
+    async def _dismiss(self, hosting: Hosting, how: Leave) -> None:
         if hosting in self._hostings:
             self._hostings.remove(hosting)
         if hosting.config.entities and not self._hostings:
             self.registered = False
-        await self._unregister(hosting, at_once=at_once)
+        await self._unregister(hosting, how)
 
     async def _register_all(self) -> None:
         for hosting in tuple(self._hostings):
@@ -183,7 +188,7 @@ class Hostings:
             hosting.types[kind] = hosted
             await self._placement.register(hosted)
 
-    async def _unregister(self, hosting: Hosting, *, at_once: bool = False) -> None:
+    async def _unregister(self, hosting: Hosting, how: Leave) -> None:
         types, hosting.types = hosting.types, {}
-        for hosted in types.values():
-            await self._placement.unregister(hosted, at_once=at_once)
+        leaving = (self._placement.unregister(hosted, how) for hosted in types.values())
+        await asyncio.gather(*leaving)

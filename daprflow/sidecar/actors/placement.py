@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 from zlib import crc32
 
-from daprflow.sidecar.actors.hosted import HostedType
+from daprflow.sidecar.actors.hosted import HostedType, Leave
 from daprflow.sidecar.actors.turns import Halted
 from daprflow.sidecar.clock import Clock
 
@@ -118,21 +118,21 @@ class Placement:
             ]
             await other.release(moved)
 
-    async def unregister(self, host: HostedType, *, at_once: bool = False) -> None:
+    async def unregister(self, host: HostedType, how: Leave = Leave.IN_TIME) -> None:
         """Take a host away and have its actors leave.
 
         Args:
             host: as it was registered.
-            at_once: without time for turns under way, and without a word to the app.
+            how: what turns under way and the app get of it.
         """
         hosts = self._types.get(host.kind, [])
         if host in hosts:
             hosts.remove(host)
         if hosts:
-            await host.release(at_once=at_once)
+            await host.release(how=how)
             return
         self._types.pop(host.kind, None)
-        await asyncio.gather(host.release(at_once=at_once), self._left(host.kind))
+        await asyncio.gather(host.release(how=how), self._left(host.kind))
 
     async def _appears(self, kind: str, limit: float) -> bool:
         """Wait for a host of a type until ``limit``."""

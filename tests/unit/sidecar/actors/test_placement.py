@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from daprflow.sidecar.actors.host import ActorCall
-from daprflow.sidecar.actors.hosted import HostedType
+from daprflow.sidecar.actors.hosted import HostedType, Leave
 from daprflow.sidecar.actors.placement import NoHost, Placement
 from daprflow.sidecar.actors.settings import TypeSettings
 from daprflow.sidecar.actors.turns import TurnCut
@@ -193,7 +193,7 @@ async def test_a_host_that_is_away_leaves_without_a_word(town: Town) -> None:
     await town.placement.register(hosted)
     slow = asyncio.create_task(town.call("1", "slow"))
     await rest()
-    await town.placement.unregister(hosted, at_once=True)
+    await town.placement.unregister(hosted, Leave.SILENTLY)
     with pytest.raises(TurnCut):
         await slow
     assert host.done == ["T/1/slow"]
