@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+STATE_TTL = "ActorStateTTL"
+"""The feature of a runtime that keeps parts of actors' states for a time."""
+
 MAX_BODY_SIZE = 4 * 1024 * 1024
 
 
@@ -177,6 +180,15 @@ class DaprFlow(Router):
             AppDefinitionError: with every problem of the definition.
         """
         return tuple(each.type.host for each in self._frozen().actors)
+
+    def features(self) -> tuple[str, ...]:
+        """Return the features of a runtime that a Configuration must switch on for the app.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+        """
+        parts = (part for host in self.actor_hosts() for part in host.plan.parts)
+        return (STATE_TTL,) if any(part.ttl is not None for part in parts) else ()
 
     def crons(self) -> "tuple[CronInfo, ...]":
         """Return the cron bindings that handlers are declared for.

@@ -7,7 +7,7 @@ import signal
 import socket
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -244,6 +244,7 @@ class Daprd:
     def _command(self, app: AppSpec, generated: Path) -> list[str]:
         options, (http, grpc, metrics) = self._options, self._ports
         folders = [*defaults.folders(options.resources_path, app.folder), generated]
+        configurations = options.config or self._write_configuration(app)
         flags: list[daprd_flags.Flag] = [
             ("app-id", app.app_id),
             ("app-port", app.app_port),
@@ -260,7 +261,7 @@ class Daprd:
             ("max-body-size", options.max_body_size),
             ("read-buffer-size", options.read_buffer_size),
             ("dapr-graceful-shutdown-seconds", int(options.grace)),
-            *(("config", file) for file in options.config),
+            *(("config", file) for file in configurations),
             *(("resources-path", folder) for folder in folders),
         ]
         if options.enable_app_health_check:
@@ -285,9 +286,8 @@ class Daprd:
 
     def _write_resources(self, app: AppSpec) -> Path:
         """Write what the user's folders do not have; the folder is private and goes with us."""
-        if self._resources is None:
-            self._resources = tempfile.TemporaryDirectory(prefix="daprflow-")
-        folder = Path(self._resources.name)
+        folder = self._own_folder() / "resources"
+        folder.mkdir(exist_ok=True)
         named = defaults.folders(self._options.resources_path, app.folder)
         self._generated = not named
         made = defaults.for_daprd(self._place.data_dir / "state.db") if self._generated else ()
@@ -297,6 +297,31 @@ class Daprd:
         for component in (*made, *declared):
             (folder / f"{component.name}.yaml").write_bytes(document(component))
         return folder
+
+    def _write_configuration(self, app: AppSpec) -> tuple[Path, ...]:
+        """Write what the app needs switched on, where no file of the user's says what is."""
+        if not app.features:
+            return ()
+        file = self._own_folder() / "configuration.yaml"
+        file.write_bytes(configuration_document(app.features))
+        return (file,)
+
+    def _own_folder(self) -> Path:
+        if self._resources is None:
+            self._resources = tempfile.TemporaryDirectory(prefix="daprflow-")
+        return Path(self._resources.name)
+
+
+def configuration_document(features: Sequence[str]) -> bytes:
+    """Return a Configuration document that switches features on; JSON is YAML."""
+    return msgspec.json.encode(
+        {
+            "apiVersion": "dapr.io/v1alpha1",
+            "kind": "Configuration",
+            "metadata": {"name": "daprflow"},
+            "spec": {"features": [{"name": name, "enabled": True} for name in features]},
+        }
+    )
 
 
 def document(component: ComponentResource) -> bytes:

@@ -284,6 +284,7 @@ class Supervisor:
             description.folder,
             description.crons,
             description.handlers,
+            description.features,
         )
 
     # ---- endings

@@ -300,3 +300,9 @@ async def test_actors_ask_for_the_token(monkeypatch: pytest.MonkeyPatch) -> None
             given = (("dapr-api-token", "secret"),)
             passed = await stage.sidecar.to_app(HttpRequest(method, target, given, b"2"))
             assert passed.status in (200, 500)
+
+
+def test_a_part_wants_what_makes_its_value() -> None:
+    """A default that is a value is refused where it stands: every actor would share it."""
+    with pytest.raises(TypeError, match="default=lambda"):
+        Part(str, default="")  # type: ignore[arg-type]  # what the test is about
