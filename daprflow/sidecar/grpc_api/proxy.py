@@ -11,7 +11,7 @@ from daprflow.sidecar.channel.grpc import pairs_of
 from daprflow.sidecar.channel.rpc import Metadata
 from daprflow.sidecar.grpc_api.passage import Impassable, Passage, find_passage
 from daprflow.sidecar.grpc_api.proxied_messages import NotReplayable, ProxiedMessages
-from daprflow.sidecar.grpc_api.serving import abort
+from daprflow.sidecar.grpc_api.serving import abort, client_left
 from daprflow.sidecar.grpc_api.status import STATUS_CODES, Failure
 from daprflow.sidecar.resiliency.breaker import Refused
 from daprflow.sidecar.resiliency.deadline import TimedOut
@@ -49,6 +49,8 @@ class Proxy:
                 await _Proxied(passage, requests, context).run(self._policy(passage))
             except Impassable as refused:
                 await abort(context, refused.failure)
+            except grpc.aio.InternalError:
+                raise client_left() from None
             finally:
                 calls.end()
 

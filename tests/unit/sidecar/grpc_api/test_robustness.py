@@ -10,6 +10,8 @@ import pytest
 
 from daprflow.protocol import messages as m
 from daprflow.sidecar.components.base import StateWrite
+from daprflow.sidecar.grpc_api.serving import abort
+from daprflow.sidecar.grpc_api.status import internal
 from daprflow.sidecar.options import RuntimeOptions
 from tests.helpers.grpc_calls import nothing_left, refusal
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
@@ -107,8 +109,8 @@ def head(path: bytes) -> bytes:
     block = b"".join(
         b"\0%c%s%c%s" % (len(name), name, len(value), value) for name, value in fields.items()
     )
-    settings, headers = b"\0\0\0\4\0\0\0\0\0", b"\0\0%c\1\5\0\0\0\1" % len(block)
-    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + headers + block
+    headers = b"\0\0%c\1\5\0\0\0\1" % len(block)
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" + headers + block
 
 
 async def test_a_method_whose_name_is_no_text(
@@ -123,6 +125,20 @@ async def test_a_method_whose_name_is_no_text(
         async with grpc.aio.insecure_channel(f"127.0.0.1:{sidecar.port}") as channel:
             await m.DaprStub(channel).GetState(asked)
         writer.close()
+
+
+class Left:
+    """A call's context at the moment when its client is gone and the library does not know yet."""
+
+    async def abort(self, *_status: object) -> None:
+        """Fail as the library does."""
+        raise grpc.aio.InternalError("execute_batch")
+
+
+async def test_a_client_that_leaves_before_it_is_refused() -> None:
+    """There is nobody to tell, and nothing to log: the call is over."""
+    with pytest.raises(asyncio.CancelledError):
+        await abort(Left(), internal())
 
 
 class Gate:
