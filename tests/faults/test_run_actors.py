@@ -18,6 +18,6 @@ def test_parts_that_expire_are_kept_without_a_configuration(tmp_path: Path) -> N
         assert finish(tmp_path, "invoke", "shop", "enter", '"ann"') == (0, '"ann"')
     with Run(tmp_path, "run", ".", "--config", "mine.yaml") as run:
         run.ready()
-        code, _ = finish(tmp_path, "invoke", "shop", "enter", '"ann"')
+        code, _ = finish(tmp_path, "invoke", "shop", "enter", '"bob"')
         assert code == 1
         run.until("ActorStateTTL")
