@@ -19,8 +19,10 @@ from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.http_probe import probe
 from daprflow.launcher.logfmt import retagged
 from daprflow.launcher.options import SidecarOptions, Tokens
+from daprflow.launcher.pipe_lines import pipe_lines
 from daprflow.launcher.process import GuardedProcess
 from daprflow.launcher.reservations import reserve
+from daprflow.launcher.services import PLACEMENT, SCHEDULER, address_of
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 from daprflow.protocol.resources import ComponentResource
 from daprflow.sidecar.resources import load_resources
@@ -82,6 +84,8 @@ class Daprd:
         self._version = ""
         self._release = daprd_flags.NEWEST
         self._generated = False
+        self._placement: str | None = None
+        self._scheduler: str | None = None
         self._restarting = False
         self._turn = asyncio.Lock()
         self._dead: asyncio.Event = asyncio.Event()
@@ -98,6 +102,9 @@ class Daprd:
         for listener in self._place.listeners:
             listener.close()
         self._release = await daprd_flags.release_of(self._place.program)
+        options = self._options
+        self._placement = await address_of(PLACEMENT, options.placement_host_address)
+        self._scheduler = await address_of(SCHEDULER, options.scheduler_host_address)
         await self._spawn(app)
         self._reload = DaprdReload(
             defaults.folders(self._options.resources_path, app.folder),
@@ -144,6 +151,7 @@ class Daprd:
                 "'pubsub' is pubsub.in-memory here: a failed event is lost; "
                 "name a durable broker in resources/ to keep it"
             )
+        notes += self._missing()
         return SidecarInfo(
             f"daprd {self._version}".strip(),
             self._reason,
@@ -152,6 +160,14 @@ class Daprd:
             data=str(self._place.data_dir) if self._generated else "as the resources say",
             notes=tuple(notes),
         )
+
+    def _missing(self) -> list[str]:
+        """Return a note for each service that is not there and that the app's handlers need."""
+        kinds = {row.kind for row in self._app.handlers} if self._app is not None else set()
+        there = ((PLACEMENT, self._placement), (SCHEDULER, self._scheduler))
+        return [
+            note for service, address in there if not address and (note := service.missing(kinds))
+        ]
 
     async def ended(self) -> LaunchError:
         """Wait until the process ends unasked."""
@@ -214,20 +230,14 @@ class Daprd:
 
     async def _follow(self, process: GuardedProcess, reading: int) -> None:
         """Pass its log lines on until it ends."""
-        reader = asyncio.StreamReader(limit=LINE_LIMIT)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
-        )
-        try:
-            while line := await _line(reader):
+        async with pipe_lines(reading, LINE_LIMIT) as lines:
+            async for line in lines:
                 text = line.decode(errors="replace").rstrip()
                 self._last.append(text)
                 if not self._version and (found := _VERSION.search(text)):
                     self._version = found[1]
                 self._say(retagged(text))
             await process.wait()
-        finally:
-            transport.close()
         if self._restarting:
             return
         if self._reload is not None and self._reload.blames_a_change():
@@ -261,6 +271,8 @@ class Daprd:
             ("max-body-size", options.max_body_size),
             ("read-buffer-size", options.read_buffer_size),
             ("dapr-graceful-shutdown-seconds", int(options.grace)),
+            (PLACEMENT.flag, self._placement),
+            (SCHEDULER.flag, self._scheduler),
             *(("config", file) for file in configurations),
             *(("resources-path", folder) for folder in folders),
         ]
@@ -340,13 +352,3 @@ def document(component: ComponentResource) -> bytes:
             },
         }
     )
-
-
-async def _line(reader: asyncio.StreamReader) -> bytes:
-    """Return the next line, what fits of an endless one, and nothing at the end."""
-    try:
-        return await reader.readuntil()
-    except asyncio.IncompleteReadError as error:
-        return error.partial
-    except asyncio.LimitOverrunError as error:
-        return await reader.readexactly(error.consumed)

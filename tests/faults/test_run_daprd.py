@@ -110,6 +110,21 @@ def test_a_runtime_gets_the_features_an_app_needs(runtime: Path, tmp_path: Path)
         assert "ActorStateTTL" not in run.text
 
 
+def test_a_runtime_is_told_of_its_services(runtime: Path) -> None:
+    """Those that are named are handed on; what the app's handlers need and lack is said."""
+    write(work(runtime), {"app.py": EXPIRING})
+    named = ("--placement-host-address", "placed", "--scheduler-host-address", "")
+    with Run(work(runtime), "run", ".", *named, env=home(runtime)) as run:
+        run.ready()
+        run.send(signal.SIGINT)
+        assert run.ended() == 0
+        text = " ".join(run.text.split())
+    assert "flag --placement-host-address=placed:50005" in text
+    assert "flag --scheduler-host-address" not in text
+    assert "no placement listens" not in text
+    assert "so jobs and reminders are not kept; start it with 'dapr init'" in text
+
+
 def test_an_older_runtime_gets_the_flags_it_knows(runtime: Path) -> None:
     """A flag that a release does not know would end it at once; it gets the older one or none."""
     env = {**home(runtime), "FAKE_DAPRD_VERSION": "1.13.6"}
