@@ -189,6 +189,23 @@ def resident_mib(pid: int) -> float:
     raise BenchmarkError(f"process {pid} has no resident memory")
 
 
+@contextmanager
+def grpc_sidecar(folder: Path, *flags: str) -> Iterator["Server"]:
+    """Start ``daprflow sidecar`` in ``folder``, without an app; the port is its gRPC API's."""
+    http, port = free_port(), free_port()
+    command = [
+        *(sys.executable, "-m", "daprflow", "sidecar", "--app-id", "bench"),
+        *("--dapr-http-port", str(http), "--dapr-grpc-port", str(port), *flags),
+    ]
+    child = Child(command, SERVER_CORE, folder, quiet=True)
+    child.start()
+    try:
+        wait_until_ready(http)
+        yield Server(child.pid, port)
+    finally:
+        child.stop()
+
+
 def free_port() -> int:
     """Return a port that nothing listens on at the moment."""
     with socket.socket() as probe:
