@@ -16,6 +16,7 @@ JAVA, JAVAC, MVN = (shutil.which(name) or "" for name in ("java", "javac", "mvn"
 
 pytestmark = [
     pytest.mark.sockets,
+    pytest.mark.timeout(300),  # what it needs may have to be fetched
     pytest.mark.skipif(not (JAVA and JAVAC and MVN), reason="needs a JDK and Maven"),
 ]
 

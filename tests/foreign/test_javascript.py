@@ -16,6 +16,7 @@ NPM = shutil.which("npm") or ""
 
 pytestmark = [
     pytest.mark.sockets,
+    pytest.mark.timeout(300),  # what it needs may have to be fetched
     pytest.mark.skipif(not (NODE and NPM), reason="needs node and npm"),
 ]
 
