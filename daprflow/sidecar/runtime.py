@@ -353,8 +353,11 @@ class Runtime:
         """
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._close(grace))
-        elif grace <= 0 and self.app is not None:
-            await self.app.close()
+        elif grace <= 0:
+            if self.app is not None:
+                await self.app.close()
+            if self.health.outbound_ready:
+                self.pubsub.streams.cut()
         await asyncio.shield(self._closing)
 
     async def _close(self, grace: float) -> None:
