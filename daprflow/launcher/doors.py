@@ -27,7 +27,7 @@ def take_doors(http_port: int | None, grpc_port: int | None) -> Doors:
     Raises:
         LaunchError: a wanted one is taken.
     """
-    http = ports.http_listener(http_port)
+    http = ports.http_listener(http_port, grpc_port)
     try:
         grpc = ports.grpc_listener(grpc_port)
     except BaseException:

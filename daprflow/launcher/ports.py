@@ -1,5 +1,6 @@
 """Ports: taking a wanted one, finding a free one, naming the owner of a taken one."""
 
+import contextlib
 import errno
 import socket
 from collections.abc import Collection, Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.options import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
-from daprflow.launcher.reservations import is_reserved
+from daprflow.launcher.reservations import is_reserved, reserve
 
 LOOPBACK = "127.0.0.1"
 SPARE = 2_000
@@ -74,6 +75,19 @@ def free_port(first: int) -> int:
     return port
 
 
+@contextlib.contextmanager
+def promised_port(avoid: Collection[int] = ()) -> Iterator[int]:
+    """Choose a free port that hardly anybody names, and promise it to a program of ours."""
+    with listen_from(ephemeral_start() - SPARE, avoid=avoid) as listener:
+        port: int = listener.getsockname()[1]
+        promise = reserve(port)
+    try:
+        yield port
+    finally:
+        if promise is not None:
+            promise.close()
+
+
 def _about_port(error: OSError, host: str) -> None:
     """Raise unless another port may do better."""
     if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
@@ -84,15 +98,19 @@ def _about_port(error: OSError, host: str) -> None:
         ) from None
 
 
-def http_listener(wanted: int | None) -> socket.socket:
+def http_listener(wanted: int | None, grpc_wanted: int | None = None) -> socket.socket:
     """Take the port of a sidecar's HTTP API, on loopback: the wanted one, else 3500 or the next.
+
+    Args:
+        wanted: the port; None for any.
+        grpc_wanted: the port that the gRPC API is going to take, which is left to it.
 
     Raises:
         LaunchError: it is taken.
     """
     if wanted is not None:
         return listen(wanted, flag="--dapr-http-port")
-    return listen_from(DEFAULT_HTTP_PORT)
+    return listen_from(DEFAULT_HTTP_PORT, avoid=() if grpc_wanted is None else (grpc_wanted,))
 
 
 def grpc_listener(wanted: int | None) -> socket.socket:

@@ -53,11 +53,13 @@ class Ears:
         output: takes each line that the app prints; None leaves the app our own streams.
         sidecar_up: told once the sidecar answers calls; the app may not yet.
         app_up: told the app's process id, before the banner.
+        stopping: told that a signal ends the run.
     """
 
     output: Callable[[str], None] | None = None
     sidecar_up: Callable[[AppSpec, SidecarInfo], None] = lambda _app, _info: None
     app_up: Callable[[int], None] = lambda _pid: None
+    stopping: Callable[[], None] = lambda: None
 
 
 class _Next(Enum):
@@ -382,6 +384,8 @@ class Supervisor:
     def _on_signal(self, number: signal.Signals) -> None:
         if self._stopping.is_set():
             self._hurry.set()
+        else:
+            self._plan.ears.stopping()
         self._signal = number
         self._stopping.set()
 

@@ -1,6 +1,7 @@
 """``dapr run``: an app and a sidecar for it, or a sidecar alone."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from daprflow.launcher.options import (
     SidecarChoice,
     SidecarOptions,
 )
-from daprflow.launcher.ports import free_port
+from daprflow.launcher.ports import free_port, promised_port
 from daprflow.launcher.supervisor import Ears
 
 PATIENCE = 24 * 3600.0
@@ -39,8 +40,8 @@ FLAGS = (
     Flag("app-channel-address", help="address the app listens on; 127.0.0.1"),
     Flag("app-max-concurrency", Kind.NUMBER, help="calls on the app at one time"),
     Flag("app-ssl", Kind.SWITCH, help="the app speaks TLS; better: --app-protocol https"),
-    Flag("dapr-http-port", Kind.NUMBER, "H", "port of the HTTP API; 3500 or the next"),
-    Flag("dapr-grpc-port", Kind.NUMBER, "G", "port of the gRPC API; 50001 or the next"),
+    Flag("dapr-http-port", Kind.NUMBER, "H", "port of the HTTP API; else a free one"),
+    Flag("dapr-grpc-port", Kind.NUMBER, "G", "port of the gRPC API; else a free one"),
     Flag("metrics-port", Kind.NUMBER, "M", "told to the app as DAPR_METRICS_PORT"),
     Flag("resources-path", Kind.LIST, help="folder of resource files; may be repeated"),
     Flag("components-path", short="d", help="the same, as it was called before"),
@@ -88,10 +89,28 @@ def run(words: Sequence[str], data_dir: Path) -> int:
     voice = DaprVoice(options.command, env.get("DAPR_API_TOKEN") or None)
     if not options.command:
         tell("WARNING: no application command found.")
-        return run_loop(_alone(options, env, voice, started))
-    check_command(options.command)
-    ears = Ears(app_line, voice.sidecar_up, voice.app_up)
-    return run_loop(Launch(options, env, voice, enter=enter_hub, ears=ears).run(started))
+    else:
+        check_command(options.command)
+    with contextlib.ExitStack() as promises:
+        options = _with_ports(options, promises)
+        if not options.command:
+            return voice.ended(run_loop(_alone(options, env, voice, started)))
+        ears = Ears(app_line, voice.sidecar_up, voice.app_up, voice.stopping)
+        launch = Launch(options, env, voice, enter=enter_hub, ears=ears)
+        return voice.ended(run_loop(launch.run(started)))
+
+
+def _with_ports(options: RunOptions, promises: contextlib.ExitStack) -> RunOptions:
+    """Give the sidecar ports of its own where none are named.
+
+    The usual ones are left to the runs that ask for them, and may come later.
+    """
+    sidecar = options.sidecar
+    given = (sidecar.app_port, sidecar.dapr_http_port, sidecar.dapr_grpc_port)
+    named = {port for port in given if port is not None}
+    http = sidecar.dapr_http_port or promises.enter_context(promised_port(named))
+    grpc = sidecar.dapr_grpc_port or promises.enter_context(promised_port({*named, http}))
+    return replace(options, sidecar=replace(sidecar, dapr_http_port=http, dapr_grpc_port=grpc))
 
 
 async def _alone(
