@@ -40,8 +40,8 @@ class ActorInterface:
 
     def __init_subclass__(cls, *, actor_type: str = "", **more: Any) -> None:
         super().__init_subclass__(**more)
-        if actor_type:
-            cls._actor_type = actor_type
+        if named := actor_type or str(vars(cls).get("actor_type", "")):
+            cls._actor_type = named
         cls.actor_type = cls._actor_type or cls.__name__
 
 

@@ -143,10 +143,16 @@ def _said(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """Return what an exception was raised with as text, never the repr of something."""
+    """Return what an exception was raised with as text, never the repr of something.
+
+    One whose ``__str__`` fails itself says nothing.
+    """
     arguments = error.args
     if len(arguments) == 1 and isinstance(arguments[0], str):
         return arguments[0]
     if type(error).__str__ not in (BaseException.__str__, KeyError.__str__):
-        return str(error)
+        try:
+            return str(error)
+        except Exception:  # noqa: BLE001 - a user's class raises what it likes
+            return ""
     return ", ".join(str(each) for each in arguments if isinstance(each, str | int | float))

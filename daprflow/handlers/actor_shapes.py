@@ -31,6 +31,8 @@ METHOD_FIELD = "daprflow.method"
 """Where the data of a reminder says its method, when the name is another."""
 _SHAPE = "_daprflow_shape"
 _BASES = (Actor, ActorInterface, object)
+_HOOKS = ("on_activate", "on_deactivate")
+_TAKEN = ("id", "state", "remind", "unremind", "set_timer", "unset_timer")
 
 
 class NamedTick(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -134,6 +136,8 @@ def shape_of(actor: type[ActorInterface], source: Source | None = None) -> Actor
 
 
 def _read(actor: type[ActorInterface], source: Source) -> ActorShape:
+    if issubclass(actor, Actor):
+        _check_base(actor)
     methods: dict[str, MethodShape] = {}
     for attribute, function in _functions(actor):
         name = str(getattr(function, NAME, attribute))
@@ -147,6 +151,22 @@ def _read(actor: type[ActorInterface], source: Source) -> ActorShape:
     state, parts = _state(actor)
     by_attribute = {each.attribute: each for each in methods.values()}
     return ActorShape(actor.actor_type, methods, by_attribute, parts, state)
+
+
+def _check_base(actor: type[Actor[Any]]) -> None:
+    """Refuse what would break the base class.
+
+    Raises:
+        SignatureError: something of it is replaced by another thing.
+    """
+    for name in _TAKEN:
+        if _defined(actor, name) is not vars(Actor)[name]:
+            raise SignatureError(f"defines '{name}', which is every actor's own; rename it")
+    for name in _HOOKS:
+        if calling_of(getattr(actor, name)) is not Calling.ASYNC:
+            raise SignatureError(
+                f"defines '{name}' without 'async'; write 'async def {name}(self)'"
+            )
 
 
 def _state(actor: type[ActorInterface]) -> tuple[Any, tuple[Part[Any], ...]]:

@@ -115,6 +115,9 @@ class ActorCompiler:
         actor: Any = registration.function
         if not (isinstance(actor, type) and issubclass(actor, Actor)):
             raise SignatureError("is no class of actors; write 'class CartActor(Actor[Cart])'")
+        if abstract := getattr(actor, "__abstractmethods__", ()):
+            names = ", ".join(f"'{name}'" for name in sorted(abstract))
+            raise SignatureError(f"leaves {names} abstract, so none can be made; define it")
         shape = shape_of(actor, registration.source)
         problems = [*_name_problems(shape), *self._type_problems(actor, shape)]
         self.problems += [f"{registration.title} {problem}" for problem in problems]

@@ -1,5 +1,6 @@
 """What freezing an app says of its actors: mistakes, routes, and what the runtime is told."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -128,6 +129,37 @@ def test_mistakes_are_told_together() -> None:  # noqa: C901 - it has one class 
         "is no class of actors",
     ):
         assert wanted in text
+
+
+def test_what_belongs_to_the_base_class() -> None:
+    """Its names are taken, its hooks are async, and a class that cannot be made is refused."""
+
+    class Reminding(Actor[int]):
+        async def remind(self, text: str) -> None: ...  # type: ignore[override]  # the point
+
+    class Waking(Actor[int]):
+        def on_activate(self) -> None: ...  # type: ignore[override]  # the point
+
+    class Abstract(Actor[int], ABC):
+        @abstractmethod
+        async def up(self) -> None: ...
+
+    text = problems_of(Reminding, Waking, Abstract)
+    assert "defines 'remind', which is every actor's own; rename it" in text
+    assert "defines 'on_activate' without 'async'; write 'async def on_activate(self)'" in text
+    assert "leaves 'up' abstract, so none can be made; define it" in text
+
+
+def test_a_type_in_the_body_of_a_class() -> None:
+    """It names the actors as the argument of the class does, for derived classes, too."""
+
+    class Cart(Actor[int]):
+        actor_type = "ShoppingCart"
+
+    class BigCart(Cart):
+        pass
+
+    assert (Cart.actor_type, BigCart.actor_type) == ("ShoppingCart", "ShoppingCart")
 
 
 def test_one_type_has_one_class() -> None:

@@ -18,6 +18,13 @@ class Cart(msgspec.Struct):
     items: list[str] = []
 
 
+class UntoldError(Exception):
+    """An error whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
 class CartActor(Actor[Cart]):
     async def add(self, sku: str, count: int = 1) -> int:
         self.state.items += [sku] * count
@@ -63,6 +70,10 @@ class CartActor(Actor[Cart]):
     async def unsendable(self) -> Any:
         self.state.items.append("unsendable")
         return object()
+
+    async def break_off(self) -> None:
+        self.state.items.append("broken")
+        raise UntoldError
 
     def helper(self) -> str:
         return "not remote"
@@ -125,6 +136,15 @@ async def test_a_failed_turn_leaves_no_trace() -> None:
         assert stage.sidecar.value("CartActor", "ann") == {"items": ["tea", "pot"]}
         assert not stage.sidecar.reminders
         assert not stage.sidecar.timers
+
+
+async def test_an_error_that_cannot_be_told() -> None:
+    """FA-12: one whose text cannot be made is the method's error still, with its type alone."""
+    async with hosting(shop()) as stage:
+        with pytest.raises(ActorError) as caught:
+            await cart(stage).break_off()
+        assert (caught.value.type, caught.value.message) == ("UntoldError", "")
+        assert await cart(stage).show() == []
 
 
 async def test_an_answer_that_cannot_be_sent_fails_its_turn() -> None:
