@@ -9,6 +9,7 @@ from daprflow.protocol.grpc_codes import Code
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.grpc import pairs_of
 from daprflow.sidecar.channel.rpc import Metadata
+from daprflow.sidecar.channel.rpc_ending import Ending
 from daprflow.sidecar.grpc_api.passage import Impassable, Passage, find_passage
 from daprflow.sidecar.grpc_api.proxied_messages import NotReplayable, ProxiedMessages
 from daprflow.sidecar.grpc_api.serving import abort, client_left
@@ -25,8 +26,6 @@ from daprflow.sidecar.resiliency.policy import (
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
 
-_NOT_SENT = "Internal error from Core"
-_LOOKS, _PAUSE = 100, 0.005
 _STREAM = "dapr-stream"
 _TRUE = frozenset({"y", "yes", "true", "t", "on", "1"})
 
@@ -130,16 +129,19 @@ class _Proxied:
             )
         except AppUnreachable as error:
             raise _Broken(_unreached(error)) from error
+        ending = Ending(call)
         head: Metadata = ()
         try:
             head = pairs_of(await call.initial_metadata())
             async for message in call:
                 await self._begin(head)
                 await context.write(message)
+            trailers = pairs_of(await call.trailing_metadata())
         except grpc.aio.AioRpcError as error:
-            failure = await _failure_in(call)
-            if failure is not None:
-                raise _Broken(failure) from error
+            ended = await ending.of(error)
+            if ended.code is not grpc.StatusCode.OK:
+                raise _Broken(Failure(ended.code, ended.text, ended.trailers)) from error
+            trailers = ended.trailers
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -149,28 +151,12 @@ class _Proxied:
         finally:
             call.cancel()
         await self._begin(head)
-        context.set_trailing_metadata(pairs_of(await call.trailing_metadata()))
+        context.set_trailing_metadata(trailers)
 
     async def _begin(self, head: Any) -> None:
         if not self._answered:
             self._answered = True
             await self._context.send_initial_metadata(head)
-
-
-async def _failure_in(call: Any) -> Failure | None:
-    """Return how the app ended a call; None where it succeeded after all.
-
-    An app may end a call before it has taken every message. For the one that could not be sent any
-    more the library reports an error of its own; the app's status follows it at once.
-    """
-    for _ in range(_LOOKS):
-        if await call.details() != _NOT_SENT:
-            break
-        await asyncio.sleep(_PAUSE)
-    code, text = await call.code(), await call.details() or ""
-    if code is grpc.StatusCode.OK:
-        return None
-    return Failure(code, text, pairs_of(await call.trailing_metadata()))
 
 
 def _unreached(error: AppUnreachable) -> Failure:
