@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 LONG_WAIT = 5.0
 """Seconds in the queue of an actor after which the log says so."""
+FAREWELLS = 64
+"""Actors of a leaving host that are told of their end at one time: as many as keep connections."""
 UNWINDING = 1.0
 """Seconds of real time that a call which was cut may take to notice."""
 
@@ -116,6 +118,9 @@ class HostedType:
         self._timeout = timeout
         self._active: OrderedDict[str, ActiveActor] = OrderedDict()
         self._leaving: dict[str, asyncio.Future[None]] = {}
+        self._draining: set[str] = set()
+        self._farewells = asyncio.Semaphore(FAREWELLS)
+        self._untold = 0
         self._ends: set[asyncio.Task[None]] = set()
         self._timer: Timer | None = None
         self._closed = False
@@ -126,8 +131,8 @@ class HostedType:
         return len(self._active)
 
     def is_active(self, actor_id: str) -> bool:
-        """Whether an actor has been called and not left."""
-        return actor_id in self._active
+        """Whether an actor has been called and not left; turns that it may end yet count."""
+        return actor_id in self._active or actor_id in self._draining
 
     # ---- calls ----------------------------------------------------------------------------------
 
@@ -270,16 +275,34 @@ class HostedType:
     async def _deactivate(self, actor: ActiveActor, end: "_End") -> None:
         try:
             if actor.lock.busy:
-                await self._stop(actor.lock, end)
+                self._draining.add(actor.id)
+                try:
+                    await self._stop(actor.lock, end)
+                finally:
+                    self._draining.discard(actor.id)
             if end.told:
-                await self._host.deactivate(self.kind, actor.id)
-        except HostAway as error:
-            logger.info("actor '%s/%s' has no host to leave: %s", self.kind, actor.id, error)
-        except HostFailed as error:
-            logger.error("deactivating actor '%s/%s' failed: %s", self.kind, actor.id, error)  # noqa: TRY400 - the text says it all
+                await self._tell(actor.id, end)
         finally:
             self._leaving.pop(actor.id).set_result(None)
             self._work.end()
+
+    async def _tell(self, actor_id: str, end: "_End") -> None:
+        """Tell an actor of its end, unless its host has gone before all were told."""
+        try:
+            if not end.leaving:
+                await self._host.deactivate(self.kind, actor_id)
+                return
+            async with self._farewells:
+                if self._untold:
+                    self._untold += 1
+                else:
+                    await self._host.deactivate(self.kind, actor_id)
+        except HostAway as error:
+            self._untold += end.leaving
+            level = logging.DEBUG if end.leaving else logging.INFO
+            logger.log(level, "actor '%s/%s' has no host to leave: %s", self.kind, actor_id, error)
+        except HostFailed as error:
+            logger.error("deactivating actor '%s/%s' failed: %s", self.kind, actor_id, error)  # noqa: TRY400 - the text says it all
 
     async def _stop(self, lock: TurnLock, end: "_End") -> None:
         """Give what is under way its time, then cut it."""
@@ -297,6 +320,11 @@ class HostedType:
             ended.cancel()
 
     async def release(self, ids: Iterable[str] | None = None, how: Leave = Leave.IN_TIME) -> None:
+        """Have actors leave, as `dismiss` does, and wait until they have."""
+        self.dismiss(ids, how)
+        await self.emptied()
+
+    def dismiss(self, ids: Iterable[str] | None = None, how: Leave = Leave.IN_TIME) -> None:
         """Have actors leave: those of ``ids``, or all, and then none comes any more."""
         if ids is None:
             self._closed = True
@@ -310,8 +338,23 @@ class HostedType:
             actor = self._active.get(actor_id)
             if actor is not None:
                 self._end(actor, end)
+
+    async def emptied(self) -> None:
+        """Wait until those have left that are leaving."""
         if self._ends:
             await asyncio.wait(tuple(self._ends))
+        untold, self._untold = self._untold, 0
+        if untold:
+            logger.info(
+                "app '%s' is away: actors of type '%s' were not told of their end (%d)",
+                self.app_id,
+                self.kind,
+                untold,
+            )
+
+    def leaving(self, actor_id: str) -> asyncio.Future[None] | None:
+        """Return what is done when an actor that is leaving has left."""
+        return self._leaving.get(actor_id)
 
     def active_ids(self) -> tuple[str, ...]:
         """Return the ids of all active actors."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -59,6 +59,7 @@ class Hostings:
         self._own: Hosting | None = None
         self._streams = StreamHost()
         self._hostings: list[Hosting] = []
+        self._draining: list[HostedType] = []
         self._suspended = suspended
         self.registered = runtime.app is None
 
@@ -71,12 +72,21 @@ class Hostings:
             for kind, hosted in hosting.types.items()
         ]
 
-    def find(self, kind: str) -> HostedType | None:
-        """Return a type that the app hosts."""
+    def hosts(self, kind: str) -> bool:
+        """Whether the app hosts a type, or has turns of it that may end yet."""
+        return any(self._of(kind))
+
+    def is_active(self, kind: str, actor_id: str) -> bool:
+        """Whether an actor is active in the app, or has a turn that may end yet."""
+        return any(hosted.is_active(actor_id) for hosted in self._of(kind))
+
+    def _of(self, kind: str) -> Iterator[HostedType]:
         for hosting in self._hostings:
             if kind in hosting.types:
-                return hosting.types[kind]
-        return None
+                yield hosting.types[kind]
+        for hosted in self._draining:
+            if hosted.kind == kind:
+                yield hosted
 
     # ---- an app that is called ------------------------------------------------------------------
 
@@ -174,7 +184,7 @@ class Hostings:
             logger.warning("%s", error)
             return
         for kind, chosen in settings.items():
-            if self.find(kind) is not None:
+            if any(kind in each.types for each in self._hostings):
                 continue
             hosted = HostedType(
                 kind,
@@ -189,6 +199,9 @@ class Hostings:
             await self._placement.register(hosted)
 
     async def _unregister(self, hosting: Hosting, how: Leave) -> None:
-        types, hosting.types = hosting.types, {}
-        leaving = (self._placement.unregister(hosted, how) for hosted in types.values())
-        await asyncio.gather(*leaving)
+        types, hosting.types = tuple(hosting.types.values()), {}
+        self._draining += types
+        try:
+            await asyncio.gather(*(self._placement.unregister(each, how) for each in types))
+        finally:
+            self._draining = [each for each in self._draining if each not in types]

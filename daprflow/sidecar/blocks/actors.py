@@ -159,8 +159,7 @@ class ActorsBlock:
             Fault: the actor is not active here, or the transaction was refused.
         """
         _check_type(kind)
-        hosted = self.hosting.find(kind)
-        if hosted is None or not hosted.is_active(actor_id):
+        if not self.hosting.is_active(kind, actor_id):
             raise faults.not_active()
         if self._state is None:
             raise faults.no_store()
@@ -179,7 +178,7 @@ class ActorsBlock:
         """
         _check_type(kind)
         _check_name(name)
-        if self.hosting.find(kind) is None:
+        if not self.hosting.hosts(kind):
             text = f"can't create timer for actor {kind}||{actor_id}: actor type not registered"
             raise faults.timer_create(text)
         try:
@@ -264,7 +263,7 @@ class ActorsBlock:
         return self._reminders.of(kind, actor_id)
 
     def _check_hosted(self, kind: str) -> None:
-        if self.hosting.find(kind) is None:
+        if not self.hosting.hosts(kind):
             raise faults.not_hosted()
 
 

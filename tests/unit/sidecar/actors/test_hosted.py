@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from daprflow.sidecar.actors.host import ActorAnswer, ActorCall, HostAway, HostFailed, TimerDue
-from daprflow.sidecar.actors.hosted import HostedType
+from daprflow.sidecar.actors.hosted import FAREWELLS, HostedType
 from daprflow.sidecar.actors.settings import TypeSettings
 from daprflow.sidecar.actors.turns import StackTooDeep, TurnCut
 from daprflow.sidecar.clock import VirtualClock
@@ -199,6 +199,66 @@ async def test_an_end_that_fails_is_an_end(
     assert [record.levelno for record in caplog.records] == [level]
     assert not bench.hosted.is_active("1")
     await bench.call()
+
+
+async def test_a_turn_under_way_may_save_when_its_host_leaves() -> None:
+    """Its actor counts as active until the turn is over, or its time is."""
+    bench = Bench(host=RecordingHost(gates={"slow": asyncio.Event()}))
+    slow = asyncio.create_task(bench.call("slow"))
+    await bench.call(actor_id="2")
+    leaving = asyncio.create_task(bench.hosted.release())
+    await bench.rest()
+    assert bench.hosted.is_active("1")
+    assert not bench.hosted.is_active("2")
+    bench.host.gates["slow"].set()
+    await asyncio.gather(slow, leaving)
+    assert not bench.hosted.is_active("1")
+
+
+async def test_thousands_of_actors_leave_at_once() -> None:
+    """Each is told of its end, but not more at one time than keep their connections."""
+
+    class Counting(RecordingHost):
+        under_way = highest = 0
+
+        async def deactivate(self, kind: str, actor_id: str) -> None:
+            self.under_way += 1
+            self.highest = max(self.highest, self.under_way)
+            await asyncio.sleep(0)
+            self.under_way -= 1
+            await super().deactivate(kind, actor_id)
+
+    host = Counting()
+    bench = Bench(host=host)
+    for number in range(2_000):
+        await bench.call(actor_id=str(number))
+    await bench.hosted.release()
+    assert sum(text.endswith(" ends") for text in host.done) == 2_000
+    assert host.highest == FAREWELLS
+
+
+async def test_actors_of_an_app_that_went_are_told_in_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The first call that does not reach it is the last one."""
+
+    class Gone(RecordingHost):
+        asked = 0
+
+        async def deactivate(self, kind: str, actor_id: str) -> None:
+            self.asked += 1
+            raise HostAway("gone")
+
+    host = Gone()
+    bench = Bench(host=host)
+    for number in range(500):
+        await bench.call(actor_id=str(number))
+    with caplog.at_level(logging.INFO):
+        await bench.hosted.release()
+    assert caplog.messages == [
+        "app 'a' is away: actors of type 'T' were not told of their end (500)"
+    ]
+    assert host.asked <= FAREWELLS
 
 
 async def test_one_turn_at_a_time_among_hundreds() -> None:

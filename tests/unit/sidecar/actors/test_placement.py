@@ -146,8 +146,27 @@ async def test_actors_move_to_a_host_that_comes(town: Town) -> None:
     assert {text.rpartition("/")[0] for text in new.done} == ended
 
 
+async def test_an_actor_is_never_at_two_hosts(town: Town) -> None:
+    """A call of one that moves waits for the end of its turn at the old host; others do not."""
+    old, new = RecordingHost(gates={"slow": asyncio.Event()}), RecordingHost()
+    await town.placement.register(town.hosted(old, settings=TypeSettings(drain=60)))
+    slow = [asyncio.create_task(town.call(str(number), "slow")) for number in range(20)]
+    await rest()
+    coming = asyncio.create_task(town.placement.register(town.hosted(new, "b")))
+    await rest()
+    calls = [asyncio.create_task(town.call(str(number))) for number in range(40)]
+    await rest()
+    began = {text.split("/")[1] for text in new.done}
+    assert began
+    assert began.isdisjoint(map(str, range(20)))
+    assert not coming.done()
+    old.gates["slow"].set()
+    await asyncio.gather(coming, *slow, *calls)
+    assert sum(text.endswith("/m") for text in (*old.done, *new.done)) == 40
+
+
 async def test_a_call_in_the_queue_of_a_host_that_leaves_goes_to_the_next(town: Town) -> None:
-    """A call that waited for its turn is made where the actor is then."""
+    """A call that waited for its turn is made where the actor is then, after its old turn."""
     old, new = RecordingHost(gates={"slow": asyncio.Event()}), RecordingHost()
     hosted = town.hosted(old, settings=TypeSettings(drain=60))
     await town.placement.register(hosted)
@@ -157,9 +176,11 @@ async def test_a_call_in_the_queue_of_a_host_that_leaves_goes_to_the_next(town: 
     leaving = asyncio.create_task(town.placement.unregister(hosted))
     await rest()
     await town.placement.register(town.hosted(new, "b"))
+    await rest()
+    assert new.done == []
+    old.gates["slow"].set()
     await waiting
     assert new.done == ["T/1/later"]
-    old.gates["slow"].set()
     await slow
     await leaving
     assert old.done == ["T/1/slow", "T/1 ends"]
