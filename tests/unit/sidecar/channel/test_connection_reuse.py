@@ -81,7 +81,7 @@ async def test_a_connection_the_app_gives_up_is_not_used_again(answer: bytes) ->
 
 async def test_a_connection_that_went_just_before_a_call_leaves_nothing_behind() -> None:
     """The call fails at once, and no error is left that nobody looks at."""
-    app = CountedApp(b"")
+    app = CountedApp(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
     server = await asyncio.start_server(app.serve, "127.0.0.1", 0)
     loop = asyncio.get_running_loop()
     unseen: list[object] = []
@@ -92,13 +92,13 @@ async def test_a_connection_that_went_just_before_a_call_leaves_nothing_behind()
         "127.0.0.1",
         server.sockets[0].getsockname()[1],
     )
-    while not app.ended:
-        await asyncio.sleep(0)
+    call = (b"GET / HTTP/1.1\r\n", HttpRequest("GET", "/"))
+    await connection.send(*call)
     connection.abort("it goes")
     with pytest.raises(AppUnreachable, match="closed"):
-        await connection.send(b"GET / HTTP/1.1\r\n", HttpRequest("GET", "/"))
+        await connection.send(*call)
     await asyncio.sleep(0)
-    assert released == [connection]
+    assert released == [connection, connection]
     server.close()
     await app.ended[0].wait()
     released.clear()
