@@ -346,7 +346,7 @@ class HostedType:
         untold, self._untold = self._untold, 0
         if untold:
             logger.info(
-                "app '%s' is away: actors of type '%s' were not told of their end (%d)",
+                "app '%s' cannot be reached: actors of type '%s' were not told of their end (%d)",
                 self.app_id,
                 self.kind,
                 untold,

@@ -256,7 +256,7 @@ async def test_actors_of_an_app_that_went_are_told_in_one_line(
     with caplog.at_level(logging.INFO):
         await bench.hosted.release()
     assert caplog.messages == [
-        "app 'a' is away: actors of type 'T' were not told of their end (500)"
+        "app 'a' cannot be reached: actors of type 'T' were not told of their end (500)"
     ]
     assert host.asked <= FAREWELLS
 
