@@ -119,7 +119,7 @@ class Guest:
                 "both with or both without --ephemeral, or name another folder with --data-dir",
                 Exit.DATA_FOLDER,
             )
-        return take_doors(join.dapr_http_port, join.dapr_grpc_port)
+        return take_doors(join.dapr_http_port, join.dapr_grpc_port, join.app_port)
 
     async def _answer(self, request: Request) -> None:
         try:

@@ -48,7 +48,9 @@ def listen(port: int, *, host: str = LOOPBACK, flag: str) -> socket.socket:
         ) from None
 
 
-def listen_from(first: int, *, host: str = LOOPBACK, avoid: Collection[int] = ()) -> socket.socket:
+def listen_from(
+    first: int, *, host: str = LOOPBACK, avoid: Collection[int | None] = ()
+) -> socket.socket:
     """Take ``first`` or the next free port below the ephemeral range.
 
     A listening socket holds the port from here on: nobody else can be given the same one.
@@ -98,30 +100,34 @@ def _about_port(error: OSError, host: str) -> None:
         ) from None
 
 
-def http_listener(wanted: int | None, grpc_wanted: int | None = None) -> socket.socket:
+def http_listener(wanted: int | None, *others: int | None) -> socket.socket:
     """Take the port of a sidecar's HTTP API, on loopback: the wanted one, else 3500 or the next.
 
     Args:
         wanted: the port; None for any.
-        grpc_wanted: the port that the gRPC API is going to take, which is left to it.
+        others: the ports that others are going to take, the app among them; None counts for none.
 
     Raises:
         LaunchError: it is taken.
     """
     if wanted is not None:
         return listen(wanted, flag="--dapr-http-port")
-    return listen_from(DEFAULT_HTTP_PORT, avoid=() if grpc_wanted is None else (grpc_wanted,))
+    return listen_from(DEFAULT_HTTP_PORT, avoid=others)
 
 
-def grpc_listener(wanted: int | None) -> socket.socket:
+def grpc_listener(wanted: int | None, *others: int | None) -> socket.socket:
     """Take the port of a sidecar's gRPC API, on loopback: the wanted one, else 50001 or the next.
+
+    Args:
+        wanted: the port; None for any.
+        others: the ports that others are going to take; None counts for none.
 
     Raises:
         LaunchError: it is taken.
     """
     if wanted is not None:
         return listen(wanted, flag="--dapr-grpc-port")
-    return listen_from(DEFAULT_GRPC_PORT)
+    return listen_from(DEFAULT_GRPC_PORT, avoid=others)
 
 
 def require_free(port: int, *, host: str = LOOPBACK, flag: str) -> None:

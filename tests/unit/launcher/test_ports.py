@@ -70,6 +70,15 @@ def test_the_http_api_leaves_the_grpc_api_the_port_that_it_wants() -> None:
         assert listener.getsockname()[1] != wanted
 
 
+def test_both_apis_leave_the_app_its_port() -> None:
+    """An app may listen on what would be the usual port of either API."""
+    for take in (ports.http_listener, ports.grpc_listener):
+        with take(None) as usual:
+            wanted = usual.getsockname()[1]
+        with take(None, None, wanted) as listener:
+            assert listener.getsockname()[1] != wanted
+
+
 def test_a_port_inside_the_ephemeral_range_falls_back_below_it() -> None:
     """The usual gRPC port lies inside; the next choice does not."""
     with (
