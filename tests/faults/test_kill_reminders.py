@@ -18,7 +18,7 @@ from tests.helpers.reminder_process import START, reminders_in
 @pytest.mark.sockets
 @pytest.mark.parametrize("count", [1, 300])
 async def test_accepted_reminders_survive_a_kill(tmp_path: Path, count: int) -> None:
-    """After SIGKILL every accepted one ticks as often as it should, and never before its time."""
+    """FA-30: after SIGKILL every accepted one ticks as often as it should, and never too soon."""
     accepted = await accepted_until_killed(tmp_path, count, reminder_process.__file__)
     clock, work = VirtualClock(START + 3), Work()
     ticks: Counter[int] = Counter()

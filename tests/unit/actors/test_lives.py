@@ -206,6 +206,28 @@ async def test_a_cycle_is_told(sidecar: ActorSidecar) -> None:
         assert await ann.show() == ["activated"]
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("dapr-reentrancy-id", "a-guess"),),
+        (("dapr-reentrancy-id", ""),),
+        (("dapr-reentrancy-id", "ÿ\x7f"), ("daprflow-turns", "%ff,,LiveActor%2Fann,%")),
+    ],
+)
+async def test_a_made_up_id_opens_no_turn(headers: tuple[tuple[str, str], ...]) -> None:
+    """FA-24: a call that claims to belong to a turn which does not know it waits as any other."""
+    told: Log = []
+    async with hosting(live(told, reentrant=True), ActorSidecar(with_ids=True)) as stage:
+        ann = stage.client.actor(LiveActor, "ann")
+        await ann.show()
+        first = asyncio.create_task(ann.slow("one", 50))
+        await eventually(lambda: "begin one" in told)
+        answer = await stage.sidecar.call("LiveActor", "ann", "slow", b'["two", 0]', headers)
+        assert answer.status == 200
+        await first
+        assert told[1:5] == ["begin one", "end one", "begin two", "end two"]
+
+
 async def test_state_ends_with_its_turn() -> None:
     """A task that outlives its turn cannot change the state any more."""
     told: Log = []

@@ -1,6 +1,7 @@
 """Turns: what is loaded, what is saved, and what a failed one leaves."""
 
 import asyncio
+import gzip
 from datetime import timedelta
 from typing import Any
 
@@ -230,6 +231,16 @@ async def test_a_failed_tick_is_told() -> None:
         answer = await stage.sidecar.tick("CartActor", "ann", "expire")
         assert answer.status == 500
         assert await cart(stage).show() == ["boom"]
+
+
+async def test_nothing_is_inflated() -> None:
+    """FA-22: a compressed body is taken as it came, so there is no bomb to go off."""
+    async with hosting(shop()) as stage:
+        body = gzip.compress(b'["' + b"x" * 10_000_000 + b'"]')
+        encoded = (("content-encoding", "gzip"), ("content-type", "application/json"))
+        answer = await stage.sidecar.call("CartActor", "ann", "add", body, encoded)
+        assert b"InvalidArguments" in answer.body
+        assert await cart(stage).show() == []
 
 
 @pytest.mark.parametrize(
