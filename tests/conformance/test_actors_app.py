@@ -137,6 +137,37 @@ async def test_reminders_and_timers_come(hosted: Hosted) -> None:
     assert await named.show() == ["tick r/1 |ñ"]
 
 
+SCHEDULED = {
+    "stopped timer": ["tick last 1"] * 2,
+    "counted": ["tick counted"] * 3,
+    "ended": ["tick ended"] * 3,
+    "at a time": ["tick at a time"],
+    "kept": ["tick kept"],
+    "removed": [],
+    "tried again": ["try 3 with 1 {'a': [2, None]}"],
+}
+
+
+async def test_schedules(hosted: Hosted) -> None:
+    """Reminders and timers come as often as was asked for, and a failed tick is tried again."""
+    for kind in SCHEDULED:
+        await hosted.ledger(kind).schedule(kind)
+    await hosted.ledger("kept").schedule("not replaced")
+    await hosted.ledger("removed").schedule("removal")
+    await hosted.wait(5)
+    assert {kind: await hosted.ledger(kind).show() for kind in SCHEDULED} == SCHEDULED
+
+
+async def test_a_part_that_expires(hosted: Hosted) -> None:
+    """What has a time to live is gone after it, and nothing else is."""
+    ann = hosted.ledger("visitor")
+    await ann.add("one")
+    await ann.enter("ann")
+    assert await ann.entered() == "ann"
+    await hosted.wait(3)
+    assert (await ann.entered(), await ann.show()) == ("", ["one"])
+
+
 async def test_what_nobody_hosts(hosted: Hosted) -> None:
     """An undeclared method is told at once, by name; a private one is as unknown as any."""
     for method in ("nothing", "_private", "state", "on_activate"):
