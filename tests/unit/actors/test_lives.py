@@ -183,6 +183,17 @@ async def test_a_call_that_came_back_and_failed_leaves_no_trace() -> None:
         }
 
 
+async def test_an_error_is_logged_whole_once(caplog: pytest.LogCaptureFixture) -> None:
+    """FA-09: the traceback is where it was raised; those who waited for that call name it."""
+    told: Log = []
+    async with hosting(live(told)) as stage:
+        with pytest.raises(ActorError, match="ActorError: method 'inner' of actor 'LiveActor/bob'"):
+            await stage.client.actor(LiveActor, "ann").back("bob", "no")
+    failed = [each for each in caplog.records if each.name == "daprflow.actors.answering"]
+    assert [each.exc_info is not None for each in failed] == [True, False]
+    assert failed[1].getMessage().endswith("of actor 'LiveActor/bob' failed: ValueError: no")
+
+
 async def test_calls_that_came_back_together_fail_together() -> None:
     """When one of several calls that are in a turn at once fails after a change, the turn fails."""
     told: Log = []
