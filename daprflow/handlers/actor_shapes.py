@@ -139,16 +139,24 @@ def _read(actor: type[ActorInterface], source: Source) -> ActorShape:
     if issubclass(actor, Actor):
         _check_base(actor)
     methods: dict[str, MethodShape] = {}
+    parts: tuple[Part[Any], ...] = ()
+    state, problems = None, list[str]()
     for attribute, function in _functions(actor):
         name = str(getattr(function, NAME, attribute))
         if name in methods:
-            raise SignatureError(f"has two methods that are called '{name}'; rename one")
+            problems.append(f"has two methods that are called '{name}'; rename one")
         try:
             signature = read_method(function, source)
         except SignatureError as error:
-            raise SignatureError(f"has the method '{attribute}', which {error}") from None
+            problems.append(f"has the method '{attribute}', which {error}")
+            continue
         methods[name] = MethodShape(attribute, name, function, signature)
-    state, parts = _state(actor)
+    try:
+        state, parts = _state(actor)
+    except SignatureError as error:
+        problems.append(str(error))
+    if problems:
+        raise SignatureError("; and ".join(problems))
     by_attribute = {each.attribute: each for each in methods.values()}
     return ActorShape(actor.actor_type, methods, by_attribute, parts, state)
 

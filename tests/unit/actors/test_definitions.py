@@ -131,6 +131,27 @@ def test_mistakes_are_told_together() -> None:  # noqa: C901 - it has one class 
         assert wanted in text
 
 
+def test_all_mistakes_of_one_class() -> None:
+    """What is wrong with several methods, the state and the constructor is told at once."""
+
+    class Shapeless(Actor):  # type: ignore[type-arg]  # the point
+        async def one(self, by) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001 - the point
+
+        async def two(self, *by: int) -> None: ...
+
+    class Wanting(Actor[int]):
+        def __init__(self, db: Db) -> None:
+            self.db = db
+
+        async def up(self, *, needy: Needy) -> None: ...
+
+    text = problems_of(Shapeless, Wanting)
+    for wanted in ("method 'one'", "method 'two'", "does not say the type of its state"):
+        assert wanted in text
+    for wanted in ("asks for 'db: Db'", "method 'up', which asks for 'needy: Needy'"):
+        assert wanted in text
+
+
 def test_what_belongs_to_the_base_class() -> None:
     """Its names are taken, its hooks are async, and a class that cannot be made is refused."""
 
