@@ -34,6 +34,9 @@ class AccountActor(Actor[Account]):
         self.state.notes.append(f"+{amount}")
         return self.state.balance
 
+    async def spoil(self) -> None:
+        self.state.balance = "five"  # type: ignore[assignment]  # what the test is about
+
 
 class ProfileActor(Actor[Profile]):
     async def rename(self, profile: Profile) -> Profile:
@@ -217,6 +220,16 @@ async def test_a_state_of_another_shape_is_told() -> None:
             await stage.client.actor(AccountActor, "a").pay(1)
         assert "secret" not in str(caught.value)
         assert sidecar.store["AccountActor", "a", "state"] == b'{"balance":"secret"}'
+
+
+async def test_a_state_that_no_turn_could_read_is_not_saved() -> None:
+    """A turn that leaves a value of another type fails, so that the next one can begin."""
+    async with hosting(app_of(AccountActor)) as stage:
+        actor = stage.client.actor(AccountActor, "a")
+        assert await actor.pay(5) == 5
+        with pytest.raises(ActorError, match=r"ValidationError.*\$\.balance"):
+            await actor.spoil()
+        assert await actor.pay(1) == 6
 
 
 async def test_integers_the_runtime_would_round_are_refused() -> None:
