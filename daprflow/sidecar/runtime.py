@@ -249,9 +249,10 @@ class Runtime:
                 self.components, self.resources = self.loader.components, old
                 return (*exchange.problems, str(error))
             await self.pubsub.streams.move()
-            finished, self.calls = self.calls, Work()
-            await self._within(finished.idle(), RETIRING)
-            await self.loader.release(exchange.retired)
+            if exchange.retired:  # else nothing waits: a call may be for an app that is away
+                finished, self.calls = self.calls, Work()
+                await self._within(finished.idle(), RETIRING)
+                await self.loader.release(exchange.retired)
             if old.resiliencies != resources.resiliencies:
                 await self.reload_resiliency(resources.resiliencies)
             return exchange.problems

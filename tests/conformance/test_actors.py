@@ -223,6 +223,36 @@ async def test_timers_outlive_a_pause(tmp_path: Path) -> None:
         assert it.calls == ["PUT /actors/T/1/method/timer/t"]
 
 
+async def test_a_tick_of_a_timer_waits_for_the_app(tmp_path: Path) -> None:
+    """One that is due while the app is started anew comes when it is back, as a call does."""
+    async with bench(tmp_path) as it:
+        await it.ask("POST", "T/1/timers/t", {"dueTime": "5s", "period": "R2/PT10S"})
+        it.inner.engine.placement.patience = 5.0
+        await it.inner.runtime.pause()
+        it.inner.clock.move_to(it.inner.clock.now() + 6)
+        await rest()
+        assert it.calls == []
+        await it.inner.runtime.reconnect()
+        await it.advance(8)
+        assert it.calls == ["PUT /actors/T/1/method/timer/t"]
+        await it.advance(1)
+        assert it.calls == ["PUT /actors/T/1/method/timer/t"] * 2
+
+
+async def test_a_call_that_waits_for_the_app_holds_no_reload_up(tmp_path: Path) -> None:
+    """The files are read anew before the app is back that the call is for."""
+    async with bench(tmp_path) as it:
+        runtime = it.inner.runtime
+        it.inner.engine.placement.patience = 5.0
+        await runtime.pause()
+        call = asyncio.create_task(it.ask("POST", "T/1/method/m"))
+        await rest()
+        assert await asyncio.wait_for(runtime.reload(runtime.resources), 5) == ()
+        assert not call.done()
+        await runtime.reconnect()
+        assert (await call).status == 200
+
+
 async def test_an_app_that_is_not_healthy_has_no_actors(tmp_path: Path) -> None:
     """Its actors leave without a word, and calls find no host until it is well again."""
     well = True

@@ -105,8 +105,7 @@ class ActorsBlock:
             raise faults.bad_method(problem)
         resiliency = self._runtime.resiliency
         policy = resiliency.actor(kind, actor_id)
-        patience = 0.0 if resiliency.targets_actor(kind) else self._placement.patience
-        attempt = partial(self._attempt, kind, actor_id, call, patience)
+        attempt = partial(self._attempt, kind, actor_id, call, self._patience(kind))
         try:
             if policy is None:
                 return await attempt()
@@ -134,7 +133,13 @@ class ActorsBlock:
             raise LastingFailure(str(error)) from error
 
     async def _fire(self, kind: str, actor_id: str, timer: TimerDue) -> None:
-        await self._placement.call(kind, actor_id, lambda host: host.fire(actor_id, timer))
+        await self._placement.call(
+            kind, actor_id, lambda host: host.fire(actor_id, timer), self._patience(kind)
+        )
+
+    def _patience(self, kind: str) -> float:
+        """Return how long to wait for a host; policies of the type say themselves what to do."""
+        return 0.0 if self._runtime.resiliency.targets_actor(kind) else self._placement.patience
 
     # ---- state ----------------------------------------------------------------------------------
 
