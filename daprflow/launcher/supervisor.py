@@ -17,6 +17,8 @@ from daprflow.launcher.report import AppFrozen
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HEAD_START = 0.25
+"""Seconds at most that the sidecar gets to end calls of the app before that is told to end."""
 KILL_GRACE = 1.0
 """What an app is given beyond the grace period, to leave by itself."""
 
@@ -329,7 +331,9 @@ class Supervisor:
 
     async def _drain(self, run: _Generation) -> None:
         pausing = asyncio.create_task(self._pause())
-        await asyncio.sleep(0)  # deliveries stop before the app hears of it
+        # Deliveries stop and actors hear of their end before the app, which then takes no calls.
+        first = {pausing, run.exited}
+        await asyncio.wait(first, timeout=HEAD_START, return_when=asyncio.FIRST_COMPLETED)
         if not run.exited.done():
             await self._stop(run.app)
         if not self._hurry.is_set():

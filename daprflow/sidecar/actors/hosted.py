@@ -283,6 +283,8 @@ class HostedType:
             if end.told:
                 await self._tell(actor.id, end)
         finally:
+            if actor.lock.busy:
+                actor.lock.cut(TurnCut(leaving=end.leaving))
             self._leaving.pop(actor.id).set_result(None)
             self._work.end()
 
@@ -340,9 +342,15 @@ class HostedType:
                 self._end(actor, end)
 
     async def emptied(self) -> None:
-        """Wait until those have left that are leaving."""
-        if self._ends:
-            await asyncio.wait(tuple(self._ends))
+        """Wait until those have left that are leaving; when it is cancelled they leave at once."""
+        ends = tuple(self._ends)
+        try:
+            if ends:
+                await asyncio.wait(ends)
+        except asyncio.CancelledError:
+            for task in ends:
+                task.cancel()
+            raise
         untold, self._untold = self._untold, 0
         if untold:
             logger.info(

@@ -237,6 +237,29 @@ async def test_thousands_of_actors_leave_at_once() -> None:
     assert host.highest == FAREWELLS
 
 
+async def test_a_release_that_is_given_up_leaves_nothing_behind() -> None:
+    """Turns under way are cut, and no actor is told of its end any more."""
+
+    class Hanging(RecordingHost):
+        async def deactivate(self, kind: str, actor_id: str) -> None:
+            await asyncio.get_running_loop().create_future()
+
+    host = Hanging(gates={"slow": asyncio.Event()})
+    bench = Bench(host=host)
+    slow = asyncio.create_task(bench.call("slow"))
+    await bench.call(actor_id="2")
+    leaving = asyncio.create_task(bench.hosted.release())
+    await bench.rest()
+    leaving.cancel()
+    await bench.rest()
+    assert leaving.cancelled()
+    with pytest.raises(TurnCut):
+        await slow
+    assert host.running == []
+    assert bench.work.count == 0
+    assert bench.hosted.leaving("2") is None
+
+
 async def test_actors_of_an_app_that_went_are_told_in_one_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
