@@ -69,7 +69,7 @@ class Guest:
         self._sidecar: Sidecar | None = None
         self._watch: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing: Sidecar | None = None
 
     async def attend(self) -> None:
         """Do what the guest asks until it is gone; then nothing of it is left here.
@@ -174,12 +174,14 @@ class Guest:
         await self._line.send(Ended(str(end), forced=isinstance(end, ForcedEnd)))
 
     async def _stop_working(self) -> None:
-        """End what is asked no longer; closing alone goes on to its end."""
+        """End what is asked no longer; closing alone goes on, to an end that comes at once."""
         work, self._work = self._work, None
         if work is None:
             return
-        if not self._closing:
+        if self._closing is None:
             work.cancel()
+        elif not work.done():
+            await self._closing.close(0.0)
         await asyncio.wait({work})
 
     async def _end_sidecar(self, grace: float) -> None:
@@ -187,7 +189,7 @@ class Guest:
         if self._watch is not None:
             self._watch.cancel()
         if sidecar is not None:
-            self._closing = True
+            self._closing = sidecar
             await sidecar.close(grace)
 
     async def _leave(self) -> None:
