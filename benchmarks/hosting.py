@@ -13,7 +13,7 @@ from benchmarks.reminding import KIND
 from benchmarks.table import Figure, Section, at_least, at_most
 
 CALLERS, IDS = 32, 50
-REMINDERS, LEAD, SPREAD = 10_000, 12.0, 10.0
+REMINDERS, LEAD, SPREAD = 10_000, 8.0, 10.0
 
 
 def measure(agent: Agent, *, rounds: int, seconds: float) -> Section:
