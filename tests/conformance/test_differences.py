@@ -9,6 +9,7 @@ from typing import cast
 import msgspec
 import pytest
 
+from daprflow import ActorError
 from daprflow.protocol.configuration_file import ConfigurationResource, PipelineHandler
 from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
@@ -22,6 +23,9 @@ from daprflow.sidecar.http_api.app import HttpApi
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
+from daprflow.testing import TestSidecar
+from tests.helpers.actor_app import LedgerActor
+from tests.helpers.actor_app import app as actor_app
 from tests.helpers.components import context
 from tests.helpers.http_client import RawClient
 from tests.helpers.recording import RecordingApp, serve
@@ -188,8 +192,8 @@ async def test_row_6_percent_signs_in_a_method(tmp_path: Path) -> None:
     assert app.calls[-1].target == "/a%2541"
 
 
-async def test_row_7_a_component_edited_for_the_worse(tmp_path: Path) -> None:
-    """An edited component that cannot be opened leaves the one in use where it is."""
+async def test_row_5_a_component_edited_for_the_worse(tmp_path: Path) -> None:
+    """Row 5: an edited component that cannot be opened leaves the one in use where it is."""
     async with in_process_sidecar(tmp_path, STORE) as sidecar:
         await sidecar.exchange.send(
             HttpRequest("POST", "/v1.0/state/store", JSON, b'[{"key":"a","value":1}]')
@@ -200,6 +204,15 @@ async def test_row_7_a_component_edited_for_the_worse(tmp_path: Path) -> None:
         assert "a.yaml:1" in problem
         answer = await sidecar.exchange.send(HttpRequest("GET", "/v1.0/state/store/a"))
         assert answer.body == b"1"
+
+
+async def test_row_7_a_call_that_came_back_too_deep() -> None:
+    """Row 7: an actor whose call went too deep answers the next one."""
+    async with TestSidecar(actor_app) as dapr:
+        deep = dapr.actor(LedgerActor, "deep")
+        with pytest.raises(ActorError, match="maximum stack depth exceeded"):
+            await deep.chain(6)
+        assert await deep.show() == []
 
 
 async def test_row_8_one_of_the_missed_ticks(tmp_path: Path) -> None:
