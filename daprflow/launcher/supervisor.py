@@ -17,7 +17,7 @@ from daprflow.launcher.report import AppFrozen
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-HEAD_START = 0.25
+HEAD_START = 0.5
 """Seconds at most that the sidecar gets to end calls of the app before that is told to end."""
 KILL_GRACE = 1.0
 """What an app is given beyond the grace period, to leave by itself."""
