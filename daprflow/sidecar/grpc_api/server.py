@@ -41,6 +41,7 @@ class GrpcServer:
         self._runtime = runtime
         self._server: grpc.aio.Server | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._replacing: asyncio.Task[None] | None = None
 
     async def start(self, port: int = 0) -> int:
         """Listen; ``port`` 0 takes a free one.
@@ -61,6 +62,8 @@ class GrpcServer:
         if watching is not None:
             watching.cancel()
             await asyncio.wait({watching})
+        if self._replacing is not None:  # the library's servers are left whole, or not at all
+            await self._replacing
         server, self._server = self._server, None
         if server is not None:
             await server.stop(grace)
@@ -87,12 +90,17 @@ class GrpcServer:
             except Exception as error:  # noqa: BLE001 - whatever it broke down of
                 name = type(error).__name__
                 logger.warning("the gRPC server broke down (%s) and is started anew", name)
-                try:
-                    await self._listen(port)
-                except OSError:
-                    logger.exception("the gRPC API cannot be served any more; HTTP goes on")
-                    self._server = None
-                await server.stop(LAST_CALLS)
+                replacing = self._replace(server, port)
+                self._replacing = asyncio.get_running_loop().create_task(replacing)
+                await asyncio.shield(self._replacing)
+
+    async def _replace(self, broken: grpc.aio.Server, port: int) -> None:
+        try:
+            await self._listen(port)
+        except OSError:
+            logger.exception("the gRPC API cannot be served any more; HTTP goes on")
+            self._server = None
+        await broken.stop(LAST_CALLS)
 
 
 class _Router(grpc.GenericRpcHandler):
