@@ -17,8 +17,8 @@ SECONDS = 90.0
 def fetched(source: Path, files: Sequence[str], command: Sequence[str]) -> Path:
     """Return a folder in which ``command`` was run beside copies of ``files``.
 
-    It stays for later runs of the tests, by what the files say. The test is skipped where the command cannot
-    do its work, as without a network.
+    It stays for later runs of the tests, by what the files say. The test is skipped where the
+    command cannot do its work, as without a network.
     """
     said = "".join((source / name).read_text(encoding="utf-8") for name in files)
     digest = hashlib.sha256("\0".join((said, *command[1:])).encode()).hexdigest()[:16]
