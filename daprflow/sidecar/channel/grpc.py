@@ -1,6 +1,7 @@
 """The app channel over gRPC."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
@@ -14,6 +15,8 @@ from daprflow.sidecar.channel.slots import Slots
 from daprflow.sidecar.channel.tls_relay import TlsRelay
 
 CONNECT_TIMEOUT = 5.0
+NOTICED = 0.1
+"""Seconds after an UNAVAILABLE for the connection to show that it broke."""
 CALLBACKS = "/dapr.proto.runtime.v1.AppCallback/"
 ALPHA_CALLBACKS = "/dapr.proto.runtime.v1.AppCallbackAlpha/"
 _HEALTH = "/dapr.proto.runtime.v1.AppCallbackHealthCheck/HealthCheck"
@@ -139,6 +142,7 @@ class GrpcChannel:
             headers = pairs_of(await call.initial_metadata())
             trailers = pairs_of(await call.trailing_metadata())
         except grpc.aio.AioRpcError as error:
+            await _noticed(channel, error)
             raise self.failure(error) from error
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -208,6 +212,19 @@ class GrpcChannel:
 
 _READY = grpc.ChannelConnectivity.READY
 _FAILED = grpc.ChannelConnectivity.TRANSIENT_FAILURE
+
+
+async def _noticed(channel: grpc.aio.Channel, error: grpc.aio.AioRpcError) -> None:
+    """Let a channel learn that its connection broke: the calls on it may hear of it before.
+
+    By the error alone nobody can tell that from an app which calls itself unavailable.
+    """
+    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(NOTICED):
+            while channel.get_state() is _READY:
+                await channel.wait_for_state_change(_READY)
 
 
 def pairs_of(metadata: Any) -> Metadata:
