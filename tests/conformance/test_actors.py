@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -342,7 +342,7 @@ async def test_the_key_layout_of_the_real_store(tmp_path: Path) -> None:
         assert (
             await it.ask("POST", "T/a||b/state", [upsert("k", {"b": 1, "a": 1.0})])
         ).status == 204
-        with sqlite3.connect(tmp_path / "s.db") as file:
+        with closing(sqlite3.connect(tmp_path / "s.db")) as file:
             rows = file.execute("SELECT key, value FROM state").fetchall()
         assert rows == [("app1||T||a||b||k", '{"a":1,"b":1}')]
 
