@@ -297,7 +297,8 @@ class Store:
         return Records(self, payload, prefix)
 
     async def _save(self, write: Upsert) -> None:
-        await state_saving.save(self._caller, self._name, (write,))
+        prepared = state_saving.prepare(self._caller, write)
+        await state_saving.save(self._caller, self._name, (prepared,))
 
 
 class Records(Generic[T]):

@@ -7,10 +7,10 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from daprflow.client import state_saving
 from daprflow.client.caller import Caller
+from daprflow.client.state_saving import Prepared, prepare, save
 from daprflow.client.state_values import checked, decode
-from daprflow.client.state_writes import Delete, Upsert, Write, item_of
+from daprflow.client.state_writes import Delete, Upsert, Write
 from daprflow.errors import BulkStateError, SidecarError
 from daprflow.protocol import state as calls
 from daprflow.protocol.state import BulkGet, BulkGetItem
@@ -108,25 +108,28 @@ async def write(caller: Caller, store: str, writes: Sequence[Write]) -> None:
     Raises:
         BulkStateError: some were not done.
     """
-    for each in writes:  # a wrong one is refused before any is sent
-        item_of(each, caller.codecs)
-    together = [each for each in writes if isinstance(each, Upsert) and not each.guarded]
-    alone = [each for each in writes if isinstance(each, Delete) or each.guarded]
+    # A wrong one is refused before any is sent.
+    prepared = [prepare(caller, each) for each in writes]
+    pairs = list(zip(writes, prepared, strict=True))
+    together = [pair for pair in pairs if isinstance(pair[0], Upsert) and not pair[0].guarded]
+    alone = [pair for pair in pairs if isinstance(pair[0], Delete) or pair[0].guarded]
     if together:
         try:
-            await state_saving.save(caller, store, together)
+            await save(caller, store, [ready for _, ready in together])
         except SidecarError:
             if len(together) == 1 and not alone:
                 raise
             alone += together
 
-    async def send(write: Write) -> None:
-        if isinstance(write, Delete):
-            await caller.call(calls.delete(store, item_of(write, caller.codecs)))
+    async def send(pair: tuple[Write, Prepared]) -> None:
+        each, ready = pair
+        if isinstance(each, Delete):
+            await caller.call(calls.delete(store, ready.item))
         else:
-            await state_saving.save(caller, store, (write,))
+            await save(caller, store, (ready,))
 
-    failed = _refusals(alone, await _each(alone, send))
+    outcomes = await _each(alone, send)
+    failed = _refusals([each for each, _ in alone], outcomes)
     if failed:
         raise BulkStateError(
             f"{len(failed)} of {len(writes)} keys were not written in state store '{store}', "

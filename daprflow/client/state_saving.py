@@ -1,37 +1,52 @@
 """How writes reach a state store: over HTTP, and over gRPC where bytes are among them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from daprflow.client import failures
 from daprflow.client.caller import Caller
-from daprflow.client.state_writes import Delete, Upsert, Write, item_of, transaction_of
+from daprflow.client.state_writes import Upsert, Write, item_of, transaction_of
 from daprflow.protocol import state as calls
+from daprflow.protocol.state import StateItem
 from daprflow.transports.events import CallRefused
 
 if TYPE_CHECKING:
     from daprflow.transports.grpc_state import Way
 
 
-async def save(caller: Caller, store: str, writes: Sequence[Upsert]) -> None:
+class Prepared(msgspec.Struct, frozen=True):
+    """A write as it will go; ``raw`` if it holds bytes, which take gRPC."""
+
+    item: StateItem
+    raw: bool = False
+
+
+def prepare(caller: Caller, write: Write) -> Prepared:
+    """Return a write as it will go, encoded once.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
+    raw = _is_raw(caller, write)
+    return Prepared(item_of(write, caller.codecs, raw=raw), raw)
+
+
+async def save(caller: Caller, store: str, writes: Sequence[Prepared]) -> None:
     """Write values, each for itself.
 
     Raises:
-        ValueError: a value cannot be written; nothing was.
         SidecarError: the sidecar or the store refused.
     """
-    raw = _is_raw(caller, writes)
-    items = tuple(item_of(write, caller.codecs, raw=raw) for write in writes)
-    if not raw:
+    items = tuple(write.item for write in writes)
+    if not any(write.raw for write in writes):
         await caller.call(calls.save(store, items))
         return
     way = await _way(caller, store)
     from daprflow.transports import grpc_state  # noqa: PLC0415 - loaded by now
 
-    try:
-        await grpc_state.save(way, store, items)
-    except CallRefused as error:
-        raise failures.of_call(error) from None
+    await _told(grpc_state.save(way, store, items))
 
 
 async def transact(
@@ -43,7 +58,7 @@ async def transact(
         ValueError: a value cannot be written; nothing was.
         SidecarError: the sidecar or the store refused.
     """
-    raw = _is_raw(caller, writes)
+    raw = any(_is_raw(caller, write) for write in writes)
     transaction = transaction_of(writes, metadata, caller.codecs, raw=raw)
     if not raw:
         await caller.call(calls.transact(store, transaction))
@@ -51,17 +66,23 @@ async def transact(
     way = await _way(caller, store)
     from daprflow.transports import grpc_state  # noqa: PLC0415 - loaded by now
 
+    await _told(grpc_state.transact(way, store, transaction))
+
+
+async def _told(call: Awaitable[None]) -> None:
+    """Make a call over gRPC; its refusal is the error that it is over HTTP."""
     try:
-        await grpc_state.transact(way, store, transaction)
+        await call
     except CallRefused as error:
         raise failures.of_call(error) from None
 
 
-def _is_raw(caller: Caller, writes: Sequence[Write]) -> bool:
-    """Tell whether bytes are among what is written, and there is a way for them."""
-    return caller.way.has_grpc and any(
-        not isinstance(write, Delete) and isinstance(write.value, bytes | bytearray | memoryview)
-        for write in writes
+def _is_raw(caller: Caller, write: Write) -> bool:
+    """Tell whether bytes are what is written, and there is a way for them."""
+    return (
+        isinstance(write, Upsert)
+        and isinstance(write.value, bytes | bytearray | memoryview)
+        and caller.way.has_grpc
     )
 
 

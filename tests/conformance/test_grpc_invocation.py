@@ -15,21 +15,9 @@ from tests.helpers.grpc_callers import (
     callers,
     message,
 )
-from tests.helpers.policies import with_policies
+from tests.helpers.policies import CALL_POLICIES, with_policies
 from tests.helpers.recording import Answer, RecordingApp
 from tests.helpers.timing import until
-
-RETRIES = """
-  policies:
-    retries:
-      again: {policy: constant, duration: 1s, maxRetries: 3}
-    circuitBreakers:
-      one: {maxRequests: 1, timeout: 30s, trip: consecutiveFailures > 1}
-  targets:
-    apps:
-      other: {retry: again}
-      fragile: {circuitBreaker: one, circuitBreakerScope: id}
-"""
 
 
 async def answer_all(request: messages.InvokeRequest, context: Any) -> messages.InvokeResponse:
@@ -221,7 +209,7 @@ async def test_a_policy_makes_an_invocation_again(tmp_path: Path) -> None:
             await context.abort(codes.pop(), "not yet")
         return messages.InvokeResponse(content_type="at last")
 
-    files = with_policies(tmp_path / "policies", {}, RETRIES)
+    files = with_policies(tmp_path / "policies", {}, CALL_POLICIES)
     async with (
         grpc_app(OnInvoke=answer) as app,
         callers(tmp_path, files, own=None, other=app) as made,

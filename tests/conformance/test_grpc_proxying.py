@@ -28,7 +28,7 @@ from tests.helpers.grpc_callers import (
     message,
     settled,
 )
-from tests.helpers.policies import with_policies
+from tests.helpers.policies import CALL_POLICIES, with_policies
 from tests.helpers.recording import RecordingApp
 from tests.helpers.timing import eventually, until
 
@@ -295,18 +295,6 @@ async def test_access_control_of_the_callee_is_asked(tmp_path: Path) -> None:
 
 # ---- policies -----------------------------------------------------------------------------------
 
-RETRIES = """
-  policies:
-    retries:
-      again: {policy: constant, duration: 1s, maxRetries: 3}
-    circuitBreakers:
-      one: {maxRequests: 1, timeout: 30s, trip: consecutiveFailures > 1}
-  targets:
-    apps:
-      other: {retry: again}
-      fragile: {circuitBreaker: one, circuitBreakerScope: id}
-"""
-
 
 @dataclass
 class Flaky:
@@ -327,7 +315,7 @@ class Flaky:
 
 async def test_a_policy_makes_a_call_again(tmp_path: Path) -> None:
     """The message is sent anew, and the caller sees the last answer only."""
-    files = with_policies(tmp_path / "policies", {}, RETRIES)
+    files = with_policies(tmp_path / "policies", {}, CALL_POLICIES)
     async with (
         streaming({ECHO: Flaky(2)}) as app,
         callers(tmp_path, files, own=None, other=app) as made,
@@ -341,7 +329,7 @@ async def test_a_policy_makes_a_call_again(tmp_path: Path) -> None:
 
 async def test_a_policy_does_not_make_a_stream_again(tmp_path: Path) -> None:
     """A call that is marked as a stream passes whatever comes of it; an unmarked one is refused."""
-    files = with_policies(tmp_path / "policies", {}, RETRIES)
+    files = with_policies(tmp_path / "policies", {}, CALL_POLICIES)
     async with (
         streaming({ECHO: Flaky(9)}) as app,
         callers(tmp_path, files, own=None, other=app) as made,
@@ -359,7 +347,7 @@ async def test_a_policy_does_not_make_a_stream_again(tmp_path: Path) -> None:
 
 async def test_a_breaker_stands_before_the_app(tmp_path: Path) -> None:
     """Open, it lets no call through, of neither way."""
-    files = with_policies(tmp_path / "policies", {}, RETRIES)
+    files = with_policies(tmp_path / "policies", {}, CALL_POLICIES)
     async with (
         grpc_app(OnInvoke=refusing(grpc.StatusCode.INTERNAL)) as app,
         callers(tmp_path, files, own=None, fragile=app) as made,

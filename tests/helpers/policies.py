@@ -8,6 +8,19 @@ from tests.helpers.sidecar import Components, resources
 
 HEAD = "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: res}\n"
 
+CALL_POLICIES = """
+  policies:
+    retries:
+      again: {policy: constant, duration: 1s, maxRetries: 3}
+    circuitBreakers:
+      one: {maxRequests: 1, timeout: 30s, trip: consecutiveFailures > 1}
+  targets:
+    apps:
+      other: {retry: again}
+      fragile: {circuitBreaker: one, circuitBreakerScope: id}
+"""
+"""Calls of 'other' are made again, those of 'fragile' stand behind a breaker."""
+
 
 def policy_files(folder: Path, *specs: str, app_id: str = "app1") -> Resources:
     """Write a Resiliency file for each spec, the YAML below ``spec:``, and read them."""
