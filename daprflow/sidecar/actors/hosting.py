@@ -60,6 +60,7 @@ class Hostings:
         self._streams = StreamHost()
         self._hostings: list[Hosting] = []
         self._draining: list[HostedType] = []
+        self._leaving: set[asyncio.Task[None]] = set()
         self._suspended = suspended
         self.registered = runtime.app is None
 
@@ -124,10 +125,17 @@ class Hostings:
         return await self._admit(self._streams, config)
 
     async def leave(self, line: ActorHost, hosting: Hosting) -> None:
-        """Give a stream up; types that another one has, too, stay there."""
+        """Give a stream up; types that another one has, too, stay there.
+
+        That goes on to its end where the caller does not wait for it any more: the call of a stream
+        may be cancelled a second time while it ends.
+        """
         self._streams.disconnect(line)
-        await self._dismiss(hosting, Leave.IN_TIME if self._streams.connected else Leave.SILENTLY)
-        await self._register_all()
+        how = Leave.IN_TIME if self._streams.connected else Leave.SILENTLY
+        leaving = asyncio.get_running_loop().create_task(self._hand_over(hosting, how))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        await asyncio.shield(leaving)
 
     # ---- the store ------------------------------------------------------------------------------
 
@@ -144,11 +152,16 @@ class Hostings:
 
     async def close(self) -> None:
         """Have the actors leave that are still there, at once; streams have a moment for it."""
-        left = [self._dismiss(each, Leave.AT_ONCE) for each in tuple(self._hostings)]
+        dismissed = [self._dismiss(each, Leave.AT_ONCE) for each in tuple(self._hostings)]
+        left = {*self._leaving, *map(asyncio.ensure_future, dismissed)}
         if left:
-            await asyncio.wait({asyncio.ensure_future(each) for each in left}, timeout=FAREWELL)
+            await asyncio.wait(left, timeout=FAREWELL)
 
     # ---- parts ----------------------------------------------------------------------------------
+
+    async def _hand_over(self, hosting: Hosting, how: Leave) -> None:
+        await self._dismiss(hosting, how)
+        await self._register_all()
 
     async def _admit(self, host: ActorHost, config: AppConfig) -> Hosting:
         hosting = Hosting(host, config)

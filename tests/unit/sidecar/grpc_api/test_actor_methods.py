@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from daprflow.protocol import messages as m
+from daprflow.protocol.documents import AppConfig
+from daprflow.sidecar.grpc_api.actor_line import ActorLine
 from daprflow.testing.settling import Settling
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
 from tests.helpers.recording import Answer, Call, RecordingApp
@@ -239,6 +241,18 @@ async def test_a_lost_stream_fails_its_calls_and_takes_its_types(bare: GrpcSidec
     assert "actor" in text
     await bare.inner.until(lambda: not bare.inner.engine.placement.types)
     assert (await refused(invoke(bare)))[0] is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_a_stream_leaves_though_its_end_is_cut_short(bare: GrpcSidecar) -> None:
+    """Who is cancelled while a stream ends does not keep its types hosted."""
+    hosts = bare.inner.runtime.actors.hosting
+    line = ActorLine()
+    hosting = await hosts.join(line, AppConfig(entities=("Counter",)))
+    leaving = asyncio.create_task(hosts.leave(line, hosting))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    await bare.inner.until(lambda: not bare.inner.engine.placement.types)
 
 
 async def test_ticks_and_the_end_of_an_actor_through_a_stream(bare: GrpcSidecar) -> None:
