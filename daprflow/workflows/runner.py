@@ -1,0 +1,149 @@
+"""The trampoline: drives a workflow's coroutines from one durable task to the next."""
+
+from collections import deque
+from collections.abc import Awaitable, Coroutine
+from typing import Any
+
+from daprflow.errors import WorkflowRuleError
+from daprflow.workflows.tasks import Fiber, Task
+from daprflow.workflows.trap import refuse_yield
+
+
+class Closing(BaseException):
+    """Raised by everything durable in a workflow that is being taken down."""
+
+
+class Restarted(BaseException):
+    """Ends the code of an execution that continues as a new one.
+
+    Attributes:
+        input: JSON text for the new one.
+        keep_events: whether it is given the unread events.
+    """
+
+    def __init__(self, input: str | None, keep_events: bool) -> None:  # noqa: A002, FBT001 - as named
+        self.input = input
+        self.keep_events = keep_events
+        super().__init__("the workflow begins anew")
+
+
+class Runner:
+    """Fibers and what is ready to go on, first come first served; no event loop is needed.
+
+    Attributes:
+        ready: fibers that can go on.
+        violation: the first rule that the workflow's code broke; None where it broke none.
+        restart: set when the code asked to begin anew; nothing goes on then.
+        closing: whether the code is being taken down.
+    """
+
+    __slots__ = ("_fibers", "closing", "ready", "restart", "violation")
+
+    def __init__(self) -> None:
+        self.ready: deque[Fiber] = deque()
+        self._fibers: set[Fiber] = set()
+        self.violation: WorkflowRuleError | None = None
+        self.restart: Restarted | None = None
+        self.closing = False
+
+    def start(self, coroutine: Coroutine[Any, Any, Any], about: str) -> Fiber:
+        """Have a coroutine run, after what is ready already."""
+        fiber = Fiber(self, coroutine, about)
+        self._fibers.add(fiber)
+        self.ready.append(fiber)
+        return fiber
+
+    def task_of(self, awaitable: Awaitable[Any]) -> Task[Any]:
+        """Return an awaitable as a task of this workflow.
+
+        Raises:
+            WorkflowRuleError: it is nothing durable.
+        """
+        if isinstance(awaitable, Task):
+            if awaitable.runner is not self:
+                raise self.violated(_FOREIGN)
+            return awaitable
+        if isinstance(awaitable, Coroutine):
+            return self.start(awaitable, getattr(awaitable, "__qualname__", "a branch"))
+        raise self.violated(refuse_yield(awaitable).args[0])
+
+    def drain(self) -> None:
+        """Go on until everything waits for something."""
+        ready = self.ready
+        while ready and self.restart is None:
+            self._step(ready.popleft())
+
+    def violated(self, text: str) -> WorkflowRuleError:
+        """Return the error of a broken rule; the first one is kept, even if code swallows it."""
+        error = WorkflowRuleError(text)
+        self.note(error)
+        return error
+
+    def note(self, error: WorkflowRuleError) -> None:
+        """Keep the first broken rule."""
+        if self.violation is None and not self.closing:
+            self.violation = error
+
+    def check_open(self) -> None:
+        """Refuse to go on with a workflow that is being taken down."""
+        if self.closing:
+            raise Closing
+
+    def close(self) -> None:
+        """Take every coroutine down, here and now; ``finally`` blocks run, and change nothing."""
+        self.closing = True
+        self.ready.clear()
+        fibers, self._fibers = self._fibers, set()
+        for fiber in fibers:
+            try:
+                fiber.coroutine.close()
+            except (Closing, Restarted):
+                pass
+            except Exception:  # noqa: BLE001, S110 - whatever code says that has no say any more
+                pass
+
+    def waiting(self) -> tuple[Fiber, ...]:
+        """Return the fibers that wait, and what each waits for."""
+        return tuple(each for each in self._fibers if each.parked is not None)
+
+    def _step(self, fiber: Fiber) -> None:
+        coroutine = fiber.coroutine
+        fiber.parked = None
+        try:
+            while True:
+                thrown = fiber.thrown
+                if thrown is None:
+                    yielded = coroutine.send(None)
+                else:
+                    fiber.thrown = None
+                    yielded = coroutine.throw(thrown)
+                if self.restart is not None:
+                    return
+                if isinstance(yielded, Task) and yielded.runner is self:
+                    if yielded.done:
+                        continue
+                    fiber.parked = yielded
+                    yielded.observe(fiber.wake)
+                    return
+                if isinstance(yielded, Task):
+                    fiber.thrown = self.violated(_FOREIGN)
+                else:
+                    fiber.thrown = self.violated(refuse_yield(yielded).args[0])
+        except StopIteration as ended:
+            self._fibers.discard(fiber)
+            fiber.settle(ended.value)
+        except (Restarted, Closing):
+            self._fibers.discard(fiber)
+        except WorkflowRuleError as error:
+            self.note(error)
+            self._fibers.discard(fiber)
+            fiber.fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever a workflow raises is its failure
+            self._fibers.discard(fiber)
+            fiber.fail(error)
+
+
+_FOREIGN = (
+    "a workflow cannot await a task of another workflow: each replays alone; start that workflow "
+    "as a child with ctx.start(...), or wait for an event of it with ctx.wait(...)"
+)
