@@ -2,11 +2,12 @@
 
 from daprflow.actors import Actor, ActorInterface, Part, actor_method
 from daprflow.actors.defaults import ActorDefaults
-from daprflow.addresses import Endpoint, Job, Topic
+from daprflow.addresses import Activity, Endpoint, ExternalEvent, Job, Topic, Workflow
 from daprflow.app import DaprFlow
 from daprflow.client import Client, Item, Store, SyncClient
 from daprflow.client.jobs import ScheduledJob
 from daprflow.errors import (
+    ActivityFailed,
     ActorError,
     AppDefinitionError,
     BulkPublishError,
@@ -18,12 +19,16 @@ from daprflow.errors import (
     LockLost,
     LockTaken,
     MissingExtra,
+    NonDeterminismError,
     NotFound,
     Retry,
     SecretNotFound,
     SidecarError,
     SidecarUnavailable,
     StopReminder,
+    WorkflowError,
+    WorkflowFailed,
+    WorkflowRuleError,
 )
 from daprflow.handlers.codecs import Codecs, ContentCodec, JsonCodec
 from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem, Entry
@@ -34,8 +39,11 @@ from daprflow.handlers.trace import trace_context
 from daprflow.policies import ConstantFailurePolicy, DropFailurePolicy
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
+from daprflow.workflows import RetryPolicy, Saga, Task, WorkflowContext
 
 __all__ = [
+    "Activity",
+    "ActivityFailed",
     "Actor",
     "ActorDefaults",
     "ActorError",
@@ -59,6 +67,7 @@ __all__ = [
     "Endpoint",
     "Entry",
     "EtagMismatch",
+    "ExternalEvent",
     "Header",
     "Interceptor",
     "InvocationError",
@@ -69,13 +78,16 @@ __all__ = [
     "LockTaken",
     "MissingExtra",
     "Next",
+    "NonDeterminismError",
     "NotFound",
     "Outcome",
     "Part",
     "Path",
     "Query",
     "Retry",
+    "RetryPolicy",
     "Router",
+    "Saga",
     "ScheduledJob",
     "SecretNotFound",
     "SidecarError",
@@ -84,7 +96,13 @@ __all__ = [
     "StopReminder",
     "Store",
     "SyncClient",
+    "Task",
     "Topic",
+    "Workflow",
+    "WorkflowContext",
+    "WorkflowError",
+    "WorkflowFailed",
+    "WorkflowRuleError",
     "actor_method",
     "trace_context",
 ]

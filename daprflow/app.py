@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from daprflow.handlers.compile import Blueprint
     from daprflow.handlers.subscriptions import TopicPlan
     from daprflow.handlers.table import CronInfo, RouteInfo
+    from daprflow.handlers.workflows import WorkerPlan
     from daprflow.transports.hosting import Host, Lifespan, Wrapped
 
 logger = logging.getLogger(__name__)
@@ -157,6 +158,8 @@ class DaprFlow(Router):
         self.seal()
         for endpoint in endpoints:
             endpoint.belong_to(self.app_id)
+        for handle in self.workflow_handles().handles:
+            handle.belong_to(self.app_id)
         self._blueprint = blueprint
         self._fill(blueprint)
 
@@ -177,6 +180,18 @@ class DaprFlow(Router):
             AppDefinitionError: with every problem of the definition.
         """
         return tuple(each.type.host for each in self._frozen().actors)
+
+    def work(self) -> "WorkerPlan":
+        """Return the app's workflows and activities.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+            RuntimeError: it has none.
+        """
+        work = self._frozen().work
+        if work is None:
+            raise RuntimeError(f"app '{self.app_id}' has no workflows and no activities")
+        return work
 
     def crons(self) -> "tuple[CronInfo, ...]":
         """Return the cron bindings that handlers are declared for.

@@ -97,7 +97,7 @@ class WorkflowError(DaprFlowError):
     """Base of every error of workflows."""
 
 
-class _Failed(WorkflowError):
+class _EndedError(WorkflowError):
     """Something that a workflow waited for failed."""
 
     def __init__(self, text: str, failure: Failure) -> None:
@@ -125,7 +125,7 @@ class _Failed(WorkflowError):
         return self.failure.cause
 
 
-class ActivityFailed(_Failed):  # noqa: N818 - named for what happened, as WorkflowFailed is
+class ActivityFailed(_EndedError):  # noqa: N818 - named for what happened, as WorkflowFailed is
     """An activity that a workflow called failed, and no retry was left.
 
     Attributes:
@@ -133,7 +133,7 @@ class ActivityFailed(_Failed):  # noqa: N818 - named for what happened, as Workf
     """
 
 
-class WorkflowFailed(_Failed):  # noqa: N818 - named for what happened, as architecture §2 fixes
+class WorkflowFailed(_EndedError):  # noqa: N818 - named for what happened, as architecture §2 has it
     """A workflow, or a child workflow, failed or was terminated.
 
     Attributes:

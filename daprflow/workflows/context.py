@@ -4,7 +4,6 @@ import random
 import uuid
 from collections.abc import Awaitable
 from datetime import datetime, timedelta
-from types import CodeType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
 from daprflow.addresses import Activity, ExternalEvent, Workflow
@@ -118,7 +117,9 @@ class WorkflowContext:
             ValueError: when awaited: its result does not fit the declared type.
             TypeError: the input has no JSON form.
         """
-        return self._call(activity, data, retry, calling_place())
+        execution = self._execution
+        execution.runner.check_open()
+        return execution.call(execution.values.callee(activity), data, retry, calling_place())
 
     @overload
     def start(
@@ -181,13 +182,8 @@ class WorkflowContext:
             TypeError: the input has no JSON form.
         """
         execution = self._open()
-        target = "" if workflow.app_id in ("", execution.app) else workflow.app_id
-        decode = execution.values.decoder(
-            workflow.returns, f"the result of workflow '{workflow.name}'"
-        )
-        task, child = execution.start(
-            workflow.name, target, data, decode, id, retry, calling_place()
-        )
+        callee = execution.values.callee(workflow)
+        task, child = execution.start(callee, data, retry, calling_place(), child=id)
         return child if detached else task
 
     def sleep(self, delay: timedelta | datetime, /) -> Task[None]:
@@ -316,15 +312,6 @@ class WorkflowContext:
         """Return a block that takes back what was done in it when it fails: see `Saga`."""
         self._open()
         return Saga(self)
-
-    def _call(
-        self, activity: Any, data: Any, retry: RetryPolicy | None, place: tuple[CodeType, int]
-    ) -> Task[Any]:
-        execution = self._open()
-        name = activity.name
-        target = "" if activity.app_id in ("", execution.app) else activity.app_id
-        decode = execution.values.result_decoder(activity)
-        return execution.call(name, target, data, decode, retry, place)
 
     def _open(self) -> "Execution":
         execution = self._execution

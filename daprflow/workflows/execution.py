@@ -22,7 +22,7 @@ from daprflow.workflows.plan import Workflows
 from daprflow.workflows.retry import RetryPolicy
 from daprflow.workflows.runner import Runner
 from daprflow.workflows.tasks import Task
-from daprflow.workflows.values import Decode, Values
+from daprflow.workflows.values import Callee, Decode, Values
 
 _NANOS = 1_000_000_000
 _MICRO = 1_000
@@ -116,46 +116,39 @@ class Execution:
         return self._number
 
     def call(
-        self,
-        name: str,
-        target: str,
-        value: Any,
-        decode: Decode,
-        retry: RetryPolicy | None,
-        place: Place | None,
+        self, callee: Callee, value: Any, retry: RetryPolicy | None, place: Place
     ) -> Task[Any]:
         """Schedule an activity.
 
         Raises:
             TypeError: the value cannot be kept.
         """
-        text = None if value is None else self.values.encode(value, f"the input of '{name}'")
+        text = None if value is None else self.values.encode(value, callee.input)
         number = self._number = self._number + 1
-        action = ScheduleTask(number, name, text, target)
-        task = self.tasks[number] = Called(self.runner, decode, action, retry)
+        action = ScheduleTask(number, callee.name, text, self._target(callee))
+        task = self.tasks[number] = Called(self.runner, callee.decode, action, retry)
         self.pending[number] = Pending(action, place, number)
         return task
 
     def start(
         self,
-        name: str,
-        target: str,
+        callee: Callee,
         value: Any,
-        decode: Decode,
-        child: str | None,
         retry: RetryPolicy | None,
-        place: Place | None,
+        place: Place,
+        *,
+        child: str | None,
     ) -> tuple[Task[Any], str]:
         """Start a child workflow; return its task and its instance id.
 
         Raises:
             TypeError: the value cannot be kept.
         """
-        text = None if value is None else self.values.encode(value, f"the input of '{name}'")
+        text = None if value is None else self.values.encode(value, callee.input)
         number = self.next_number()
         instance = child or f"{self.instance}:{number:04x}"
-        action = CreateChild(number, name, instance, text, target)
-        task = self.tasks[number] = Called(self.runner, decode, action, retry)
+        action = CreateChild(number, callee.name, instance, text, self._target(callee))
+        task = self.tasks[number] = Called(self.runner, callee.decode, action, retry)
         self.pending[number] = Pending(action, place, number)
         return task, instance
 
@@ -288,6 +281,9 @@ class Execution:
             if isinstance(each.action, ScheduleTask):
                 each.action.execution = execution_id(self.id, each.first)
         return tuple(each.action for each in self.pending.values())
+
+    def _target(self, callee: Callee) -> str:
+        return "" if callee.app_id == self.app else callee.app_id
 
     def _again(self, task: Called) -> None:
         number = self.next_number()

@@ -26,18 +26,32 @@ class WorkflowPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkflowVersions:
+    """The versions of one workflow.
+
+    Attributes:
+        default: what new instances run.
+        named: every version by its name; the one without a name is under "".
+    """
+
+    default: WorkflowPlan
+    named: Mapping[str, WorkflowPlan]
+
+    def find(self, version: str, *, begun: bool) -> WorkflowPlan | None:
+        """Return the version of an instance; None where there is none of that name.
+
+        Args:
+            version: what its history says; empty where it says none.
+            begun: whether it began before: without a version, it is older than all named ones.
+        """
+        if version:
+            return self.named.get(version)
+        return self.named.get("", self.default) if begun else self.default
+
+
+@dataclass(frozen=True, slots=True)
 class Workflows:
-    """Every workflow of an app: by name, and below that by version; "" is the default one."""
+    """Every workflow of an app, by name, and how their values travel."""
 
-    plans: Mapping[str, Mapping[str, WorkflowPlan]]
+    plans: Mapping[str, WorkflowVersions]
     values: Values
-    app_id: str = ""
-
-    def find(self, name: str, version: str) -> WorkflowPlan | None:
-        """Return the version of a workflow that runs; an empty one is the default."""
-        return self.plans.get(name, {}).get(version)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names, for messages."""
-        return tuple(self.plans)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from daprflow.errors import NonDeterminismError, WorkflowError
+import msgspec
+
+from daprflow.errors import NonDeterminismError
 from daprflow.protocol import history
 from daprflow.protocol.history import Event, Failure
 from daprflow.protocol.workflow_actions import (
-    CompleteWorkflow,
     CreateChild,
     CreateTimer,
     ScheduleTask,
@@ -70,7 +71,7 @@ class Replay:
         self._held: list[Event] = []
         self._stalled = False
         self._rerun = False
-        self._trap = TrapLoop(self.execution.runner.note)  # type: ignore[abstract]  # see there
+        self._trap = TrapLoop(self.execution.runner.note)  # type: ignore[abstract]  # it has every method
 
     def turn(self, past: Iterable[Event], new: Iterable[Event]) -> Turn:
         """Go through events that are history, then through new ones; return what is asked for."""
@@ -105,7 +106,7 @@ class Replay:
             execution.runner.close()
 
     def _feed(self, events: Iterable[Event]) -> None:
-        appliers = _APPLIERS
+        appliers = self._APPLIERS
         try:
             for event in events:
                 self.seen += 1
@@ -182,10 +183,11 @@ class Replay:
             return
         execution.app = event.app
         execution.id = event.execution
-        workflows = execution.workflows
-        plan = workflows.find(event.name, execution.version)
-        if plan is None and not execution.version:
-            plan = workflows.find(event.name, event.version) if event.version else None
+        versions = execution.workflows.plans.get(event.name)
+        plan = None
+        if versions is not None:
+            version = execution.version or event.version
+            plan = versions.find(version, begun=execution.replaying)
         if plan is None:
             self._not_found(event)
             return
@@ -206,7 +208,7 @@ class Replay:
         if event.name in workflows.plans:  # this worker lacks the version; another one may have it
             self._stalled = True
             return
-        known = ", ".join(f"'{each}'" for each in workflows.names) or "none"
+        known = ", ".join(f"'{each}'" for each in workflows.plans) or "none"
         text = f"no workflow is named '{event.name}' in app '{event.app}'; it has {known}"
         self.execution.end(Status.FAILED, failure=Failure(UNREGISTERED, text, final=True))
 
@@ -267,7 +269,7 @@ class Replay:
 
     def _check_input(self, event: Any, pending: Any) -> None:
         action = pending.action
-        if (event.input or None) != (action.input or None) and event.input is not None:
+        if not _same_json(event.input, action.input):
             raise NonDeterminismError(
                 f"history step {event.id} gave {described(action)} another input than this code "
                 f"gives it now{self._place(pending)}; an input must depend on nothing but the "
@@ -320,10 +322,33 @@ class Replay:
         held, self._held = self._held, []
         for event in held:
             if self.execution.ended is None:
-                _APPLIERS[type(event)](self, event)
+                self._APPLIERS[type(event)](self, event)
 
     def _terminate(self, event: history.ExecutionTerminated) -> None:
         self.execution.end(Status.TERMINATED, event.output)
+
+    _APPLIERS: ClassVar[Mapping[type, Callable[["Replay", Any], None]]] = {
+        history.WorkflowStarted: _workflow_started,
+        history.ExecutionStarted: _execution_started,
+        history.TaskScheduled: _task_scheduled,
+        history.TaskCompleted: _task_completed,
+        history.TaskFailed: _task_failed,
+        history.ChildCreated: _child_created,
+        history.ChildCompleted: _task_completed,
+        history.ChildFailed: _task_failed,
+        history.TimerCreated: _timer_created,
+        history.TimerFired: _timer_fired,
+        history.EventRaised: _event_raised,
+        history.ExecutionSuspended: _suspend,
+        history.ExecutionResumed: _resume,
+        history.ExecutionTerminated: _terminate,
+    }
+
+
+def _same_json(first: str | None, second: str | None) -> bool:
+    if (first or None) == (second or None):
+        return True
+    return bool(first and second and msgspec.json.decode(first) == msgspec.json.decode(second))
 
 
 def _is_endless(pending: Pending | None) -> bool:
@@ -343,21 +368,3 @@ _EVEN_SUSPENDED = frozenset(
         history.TimerCreated,
     }
 )
-_APPLIERS: Mapping[type, Callable[[Replay, Any], None]] = {
-    history.WorkflowStarted: Replay._workflow_started,
-    history.ExecutionStarted: Replay._execution_started,
-    history.TaskScheduled: Replay._task_scheduled,
-    history.TaskCompleted: Replay._task_completed,
-    history.TaskFailed: Replay._task_failed,
-    history.ChildCreated: Replay._child_created,
-    history.ChildCompleted: Replay._task_completed,
-    history.ChildFailed: Replay._task_failed,
-    history.TimerCreated: Replay._timer_created,
-    history.TimerFired: Replay._timer_fired,
-    history.EventRaised: Replay._event_raised,
-    history.ExecutionSuspended: Replay._suspend,
-    history.ExecutionResumed: Replay._resume,
-    history.ExecutionTerminated: Replay._terminate,
-}
-
-__all__ = ["UNREGISTERED", "CompleteWorkflow", "Replay", "Rules", "WorkflowError"]

@@ -107,40 +107,40 @@ class Runner:
         return tuple(each for each in self._fibers if each.parked is not None)
 
     def _step(self, fiber: Fiber) -> None:
+        """Drive a fiber to where it waits, or to its end."""
         coroutine = fiber.coroutine
         fiber.parked = None
+        thrown: BaseException | None = None
         try:
             while True:
-                thrown = fiber.thrown
-                if thrown is None:
-                    yielded = coroutine.send(None)
-                else:
-                    fiber.thrown = None
-                    yielded = coroutine.throw(thrown)
-                if self.restart is not None:
+                yielded = coroutine.send(None) if thrown is None else coroutine.throw(thrown)
+                if self.restart is not None or self._parked(fiber, yielded):
                     return
-                if isinstance(yielded, Task) and yielded.runner is self:
-                    if yielded.done:
-                        continue
-                    fiber.parked = yielded
-                    yielded.observe(fiber.wake)
-                    return
-                if isinstance(yielded, Task):
-                    fiber.thrown = self.violated(_FOREIGN)
-                else:
-                    fiber.thrown = self.violated(refuse_yield(yielded).args[0])
+                thrown = None
+                if not isinstance(yielded, Task):
+                    thrown = self.violated(refuse_yield(yielded).args[0])
+                elif yielded.runner is not self:
+                    thrown = self.violated(_FOREIGN)
         except StopIteration as ended:
             self._fibers.discard(fiber)
             fiber.settle(ended.value)
         except (Restarted, Closing):
             self._fibers.discard(fiber)
-        except WorkflowRuleError as error:
-            self.note(error)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a workflow raises is its failure
+            if isinstance(error, WorkflowRuleError):
+                self.note(error)
             self._fibers.discard(fiber)
             fiber.fail(error)
-        except Exception as error:  # noqa: BLE001 - whatever a workflow raises is its failure
-            self._fibers.discard(fiber)
-            fiber.fail(error)
+
+    def _parked(self, fiber: Fiber, yielded: object) -> bool:
+        """Have a fiber wait for what it yielded; false where that is done, or nothing durable."""
+        if not isinstance(yielded, Task) or yielded.runner is not self or yielded.done:
+            return False
+        fiber.parked = yielded
+        yielded.observe(fiber.wake)
+        return True
 
 
 _FOREIGN = (

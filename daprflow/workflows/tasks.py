@@ -115,12 +115,11 @@ class Task(Awaitable[T], Generic[T]):
 class Fiber(Task[Any]):
     """A coroutine that the runner drives; it is a task itself, done when the coroutine is."""
 
-    __slots__ = ("coroutine", "parked", "thrown", "wake")
+    __slots__ = ("coroutine", "parked", "wake")
 
     def __init__(self, runner: "Runner", coroutine: Coroutine[Any, Any, Any], about: str) -> None:
         super().__init__(runner, about)
         self.coroutine = coroutine
-        self.thrown: BaseException | None = None
         self.parked: Task[Any] | None = None
         ready = runner.ready
 

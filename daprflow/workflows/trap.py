@@ -47,11 +47,11 @@ class TrapLoop(asyncio.AbstractEventLoop):
             return object.__getattribute__(self, name)
         if name in _ANYHOW:  # what others look at before they do anything
             return lambda: name == "is_running"
-        self.__refuse(name)
+        return self.__refuse(name)
 
     def __hash__(self) -> int:
         """Be refused as a key, too: asyncio looks the current task up by its loop."""
-        self.__refuse("current_task")
+        return self.__refuse("current_task")
 
     def __eq__(self, other: object) -> bool:
         return self is other

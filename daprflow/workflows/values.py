@@ -1,26 +1,43 @@
 """The values that travel with a workflow: JSON text on the wire, declared types in the code."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import msgspec
 
-from daprflow.addresses import type_name
+from daprflow.addresses import Activity, Workflow, type_name
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 
 Decode = Callable[[str | None], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """An activity or a workflow as it is called.
+
+    Attributes:
+        app_id: empty for the own app.
+        input: what its input is called in messages.
+        decode: makes a value of its result.
+    """
+
+    name: str
+    app_id: str
+    input: str
+    decode: Decode
+
+
 class Values:
     """Encodes values and makes decoders, each once."""
 
-    __slots__ = ("_codecs", "_decoders", "_results")
+    __slots__ = ("_callees", "_codecs", "_decoders")
 
     def __init__(self, codecs: Codecs = NO_CODECS) -> None:
         self._codecs = codecs
         self._decoders: dict[Any, Decode] = {}
-        self._results: WeakKeyDictionary[Any, Decode] = WeakKeyDictionary()
+        self._callees: WeakKeyDictionary[Any, Callee] = WeakKeyDictionary()
 
     def encode(self, value: Any, what: str) -> str | None:
         """Return a value as JSON text; None is no text at all.
@@ -35,12 +52,15 @@ class Values:
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
             raise TypeError(f"{what} is {_article(value)}, which cannot be kept: {error}") from None
 
-    def result_decoder(self, activity: Any) -> Decode:
-        """Return what decodes the result of an activity."""
-        known = self._results.get(activity)
+    def callee(self, handle: Activity[Any, Any] | Workflow[Any, Any]) -> Callee:
+        """Return what calling an activity or a workflow needs, prepared once."""
+        known = self._callees.get(handle)
         if known is None:
-            what = f"the result of activity '{activity.name}'"
-            known = self._results[activity] = self.decoder(activity.returns, what)
+            noun = "activity" if isinstance(handle, Activity) else "workflow"
+            who = f"{noun} '{handle.name}'"
+            decode = self.decoder(handle.returns, f"the result of {who}")
+            known = Callee(handle.name, handle.app_id, f"the input of {who}", decode)
+            self._callees[handle] = known
         return known
 
     def decoder(self, wanted: Any, what: str) -> Decode:
