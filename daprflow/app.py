@@ -24,6 +24,7 @@ from daprflow.protocol.configuration import PREFIX
 from daprflow.protocol.documents import AppConfig
 from daprflow.settings import Settings
 from daprflow.transports import asgi
+from daprflow.workflows.options import DEFAULTS, WorkflowSettings
 
 # Starlette and the compiler are loaded with the first app and its freeze: a program that is only
 # a client, or shares handles, starts without them.
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from daprflow.handlers.table import CronInfo, RouteInfo
     from daprflow.handlers.workflows import WorkerPlan
     from daprflow.transports.hosting import Host, Lifespan, Wrapped
+    from daprflow.workflows.service import WorkService
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class DaprFlow(Router):
         max_body_size: bytes a request may have, as the runtime's ``--max-body-size``; 413 beyond.
         codecs: types and content types of the user's own, for handlers and the injected client.
         actors: how the runtime treats the actors of this app.
+        workflows: how the app works for its workflows.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class DaprFlow(Router):
         max_body_size: int = MAX_BODY_SIZE,
         codecs: Codecs = NO_CODECS,
         actors: ActorDefaults = NO_DEFAULTS,
+        workflows: WorkflowSettings = DEFAULTS,
     ) -> None:
         from starlette.applications import Starlette  # noqa: PLC0415 - see above
 
@@ -88,6 +92,7 @@ class DaprFlow(Router):
         self.settings = settings
         self.codecs = codecs
         self.actor_defaults = actors
+        self.workflow_settings = workflows
         self.source = calling_source()
         self._interceptors = tuple(interceptors)
         self._pool = HandlerPool(threads)
@@ -99,6 +104,7 @@ class DaprFlow(Router):
         self._own_client = False
         self._running = False
         self._keeping: asyncio.Task[None] | None = None
+        self._work: WorkService | None = None
         self.feed = ConfigurationFeed()
         self._direct = not middleware
         self._lifespan = self._live if lifespan is None else nested(self._live, lifespan)
@@ -307,6 +313,8 @@ class DaprFlow(Router):
             await stack.enter_async_context(feed)
             if blueprint.actors:
                 await stack.enter_async_context(self._hosting(client, settings))
+            if blueprint.work is not None:
+                await stack.enter_async_context(self._working(blueprint.work, client))
             if blueprint.jobs:
                 await stack.enter_async_context(self._keeping_jobs(blueprint, client))
             yield
@@ -326,6 +334,19 @@ class DaprFlow(Router):
                 await asyncio.gather(*(host.close() for host in hosts))
 
     @asynccontextmanager
+    async def _working(self, work: "WorkerPlan", client: Client) -> AsyncIterator[None]:
+        """Work for workflows beside everything else; at the end, what runs may end."""
+        from daprflow.workflows.service import WorkService  # noqa: PLC0415 - see above
+
+        service = WorkService(work, client.channels, self.workflow_settings)
+        self._work = service
+        try:
+            async with service:
+                yield
+        finally:
+            self._work = None
+
+    @asynccontextmanager
     async def _keeping_jobs(self, blueprint: "Blueprint", client: Client) -> AsyncIterator[None]:
         """Schedule jobs beside everything else: the sidecar may come after the app."""
         from daprflow.client import standing  # noqa: PLC0415 - see above
@@ -338,6 +359,11 @@ class DaprFlow(Router):
             self._keeping.cancel()
             await asyncio.wait({self._keeping})
             self._keeping = None
+
+    async def works(self) -> None:
+        """Wait until work for the app's workflows comes; at once where it has none."""
+        if self._work is not None:
+            await self._work.ready()
 
     async def jobs_scheduled(self) -> None:
         """Wait until the sidecar has the jobs that handlers have schedules for.
@@ -419,6 +445,8 @@ class DaprFlow(Router):
         return app_config(blueprint.actors, self.actor_defaults)
 
     def _readiness(self) -> tuple[int, bytes]:
+        if self._work is not None and not self._work.connected:
+            return 503, b'{"status":"waiting for work of workflows"}'
         if self._gate.is_open:
             return 200, b'{"status":"ready"}'
         return 503, b'{"status":"starting"}'

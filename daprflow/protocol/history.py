@@ -116,7 +116,7 @@ class ExecutionStarted(Event, tag="execution-started", kw_only=True):
 
 
 class ExecutionCompleted(Event, tag="execution-completed", kw_only=True):
-    """An execution ended; ``status`` is a number of `Status`."""
+    """An execution ended; ``status`` is a number of `WorkflowState`."""
 
     id: int = -1
     status: int = 0

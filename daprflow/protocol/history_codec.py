@@ -16,8 +16,8 @@ from daprflow.protocol.workflow_actions import (
     CreateTimer,
     Instance,
     ScheduleTask,
-    Status,
     Turn,
+    WorkflowState,
 )
 
 _NANOS = 1_000_000_000
@@ -117,7 +117,7 @@ def read_instance(message: Any) -> Instance:
         id=message.instanceId,
         name=message.name,
         version=message.version.value,
-        status=Status(message.workflowStatus),
+        status=WorkflowState(message.workflowStatus),
         input=_text(message, "input"),
         output=_text(message, "output"),
         custom_status=_text(message, "customStatus"),

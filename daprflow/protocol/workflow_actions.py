@@ -13,13 +13,13 @@ __all__ = [
     "CreateTimer",
     "Instance",
     "ScheduleTask",
-    "Status",
     "Turn",
     "VersionMissing",
+    "WorkflowState",
 ]
 
 
-class Status(IntEnum):
+class WorkflowState(IntEnum):
     """What a workflow instance does; the numbers are those of Dapr's messages."""
 
     RUNNING = 0
@@ -67,7 +67,7 @@ class CreateChild(_Action):
 class CompleteWorkflow(_Action):
     """End the execution; ``carried`` are the unread events that the next one begins with."""
 
-    status: Status
+    status: WorkflowState
     result: str | None = None
     failure: Failure | None = None
     carried: tuple[EventRaised, ...] = ()
@@ -102,7 +102,7 @@ class Instance(msgspec.Struct, frozen=True):
     id: str
     name: str = ""
     version: str = ""
-    status: Status = Status.PENDING
+    status: WorkflowState = WorkflowState.PENDING
     input: str | None = None
     output: str | None = None
     custom_status: str | None = None

@@ -14,7 +14,7 @@ from daprflow.protocol.workflow_actions import (
     CreateChild,
     CreateTimer,
     ScheduleTask,
-    Status,
+    WorkflowState,
 )
 from daprflow.workflows.failures import activity_failed, workflow_failed
 from daprflow.workflows.identity import execution_id
@@ -248,7 +248,7 @@ class Execution:
         return self._uuids
 
     def end(
-        self, status: Status, result: str | None = None, failure: Failure | None = None
+        self, status: WorkflowState, result: str | None = None, failure: Failure | None = None
     ) -> None:
         """End the execution; what was asked for in this turn is not done any more."""
         if self.ended is None:

@@ -13,9 +13,9 @@ from daprflow.protocol.workflow_actions import (
     CreateChild,
     CreateTimer,
     ScheduleTask,
-    Status,
     Turn,
     VersionMissing,
+    WorkflowState,
 )
 from daprflow.workflows.context import WorkflowContext
 from daprflow.workflows.execution import Execution, Pending, described
@@ -140,7 +140,7 @@ class Replay:
         if main is None or self.execution.ended is not None:
             return
         if runner.violation is not None:
-            self.execution.end(Status.FAILED, failure=failure_of(runner.violation))
+            self.execution.end(WorkflowState.FAILED, failure=failure_of(runner.violation))
         elif isinstance(runner.restart, Restarted):
             self._restart(runner.restart)
         elif main.done:
@@ -156,13 +156,13 @@ class Replay:
             except TypeError as unkept:
                 error = unkept
             else:
-                execution.end(Status.COMPLETED, text)
+                execution.end(WorkflowState.COMPLETED, text)
                 return
-        execution.end(Status.FAILED, failure=failure_of(error))
+        execution.end(WorkflowState.FAILED, failure=failure_of(error))
 
     def _restart(self, restart: Restarted) -> None:
         execution = self.execution
-        execution.end(Status.CONTINUED_AS_NEW, restart.input)
+        execution.end(WorkflowState.CONTINUED_AS_NEW, restart.input)
         if execution.ended is not None and restart.keep_events:
             execution.ended.carried = execution.unread()
 
@@ -198,7 +198,7 @@ class Replay:
         try:
             given = (plan.decode(event.input),) if plan.takes_input else ()
         except ValueError as error:
-            execution.end(Status.FAILED, failure=failure_of(error))
+            execution.end(WorkflowState.FAILED, failure=failure_of(error))
             return
         self._main = execution.runner.start(plan.function(context, *given), plan.title)
         self._run()
@@ -210,7 +210,7 @@ class Replay:
             return
         known = ", ".join(f"'{each}'" for each in workflows.plans) or "none"
         text = f"no workflow is named '{event.name}' in app '{event.app}'; it has {known}"
-        self.execution.end(Status.FAILED, failure=Failure(UNREGISTERED, text, final=True))
+        self.execution.end(WorkflowState.FAILED, failure=Failure(UNREGISTERED, text, final=True))
 
     def _task_scheduled(self, event: history.TaskScheduled) -> None:
         pending = self._confirm(event.id, ScheduleTask)
@@ -325,7 +325,7 @@ class Replay:
                 self._APPLIERS[type(event)](self, event)
 
     def _terminate(self, event: history.ExecutionTerminated) -> None:
-        self.execution.end(Status.TERMINATED, event.output)
+        self.execution.end(WorkflowState.TERMINATED, event.output)
 
     _APPLIERS: ClassVar[Mapping[type, Callable[["Replay", Any], None]]] = {
         history.WorkflowStarted: _workflow_started,

@@ -43,11 +43,21 @@ class TrapLoop(asyncio.AbstractEventLoop):
         self.__note = note
 
     def __getattribute__(self, name: str) -> Any:
-        if name.startswith(("__", "_TrapLoop__")):
+        if name.startswith(("__", "_TrapLoop__")) or name == "refuse_with":
             return object.__getattribute__(self, name)
         if name in _ANYHOW:  # what others look at before they do anything
             return lambda: name == "is_running"
         return self.__refuse(name)
+
+    def refuse_with(self, text: str) -> NoReturn:
+        """Raise the error of a broken rule.
+
+        Raises:
+            WorkflowRuleError: always.
+        """
+        error = WorkflowRuleError(text)
+        self.__note(error)
+        raise error
 
     def __hash__(self) -> int:
         """Be refused as a key, too: asyncio looks the current task up by its loop."""
@@ -58,12 +68,10 @@ class TrapLoop(asyncio.AbstractEventLoop):
 
     def __refuse(self, method: str) -> NoReturn:
         name = _asked_for(method)
-        error = WorkflowRuleError(
+        self.refuse_with(
             f"a workflow cannot use asyncio's '{name}': it would not be there after a restart; "
             f"{_INSTEAD.get(name, _INSTEAD.get(method, _DEFAULT))}"
         )
-        self.__note(error)
-        raise error
 
 
 def refuse_yield(yielded: object) -> WorkflowRuleError:
@@ -93,9 +101,17 @@ def trapped(loop: TrapLoop) -> Iterator[None]:
         asyncio._set_running_loop(running)  # noqa: SLF001 - likewise
 
 
-def in_workflow() -> bool:
-    """Tell whether a workflow's code runs now, in this thread."""
-    return isinstance(asyncio._get_running_loop(), TrapLoop)  # noqa: SLF001 - as above
+def refuse_in_workflow(what: str, instead: str) -> None:
+    """Refuse something while a workflow's code runs; do nothing at any other time.
+
+    Raises:
+        WorkflowRuleError: a workflow's code runs.
+    """
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - as above
+    if isinstance(loop, TrapLoop):
+        loop.refuse_with(
+            f"a workflow cannot use {what}: it would be done again on replay; {instead}"
+        )
 
 
 def _asked_for(method: str) -> str:
