@@ -59,3 +59,8 @@ def purge(instance_id: str, error: str) -> Fault:
         f"failed to purge workflow state: {error}"
     )
     return Fault(500, "ERR_PURGE_WORKFLOW", text)
+
+
+def body(error: str) -> Fault:
+    """Return the fault of an input or an event that cannot be read."""
+    return Fault(400, "ERR_BODY_READ", f"failed to read request body: {error}")

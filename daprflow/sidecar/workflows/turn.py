@@ -148,7 +148,7 @@ class _Advance:
             if step.restart is not None:
                 return step
         self._terminate()
-        return step
+        return self._step
 
     def _note_version(self) -> None:
         """Write down the version that ran, and of its patches those that are new."""
