@@ -1,11 +1,13 @@
 """The single calls of the task hub that the client makes, with errors in the client's terms."""
 
 import asyncio
+import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daprflow.client import failures
 from daprflow.client.caller import Caller
+from daprflow.client.opening import CLIENT_IN_WORKFLOW
 from daprflow.client.workflow_runs import is_missing, missing
 from daprflow.protocol.history import HistoryEvent
 from daprflow.protocol.workflow_actions import Instance
@@ -189,12 +191,13 @@ async def _messages() -> Any:
     Raises:
         WorkflowRuleError: a workflow's code asks.
     """
-    refuse_in_workflow("the client", "call an activity that uses it, with await ctx.call(...)")
+    refuse_in_workflow(*CLIENT_IN_WORKFLOW)
     module: ModuleType = await asyncio.to_thread(_load)
     return module
 
 
 def _load() -> "ModuleType":
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # before it is loaded
     from daprflow.protocol import workflow_messages  # noqa: PLC0415 - needs protobuf
 
     return workflow_messages

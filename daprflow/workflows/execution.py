@@ -100,7 +100,6 @@ class Execution:
         self.patches: dict[str, bool] = {}
         self.context: Any = None
         self.ended: CompleteWorkflow | None = None
-        self._number = 0
         self._uuids = 0
         self._buffered: dict[str, list[EventRaised]] = {}
         self._waiters: dict[str, list[Task[Any]]] = {}
@@ -112,8 +111,8 @@ class Execution:
 
     def next_number(self) -> int:
         """Return the number of the next action."""
-        self._number += 1
-        return self._number
+        self.runner.number += 1
+        return self.runner.number
 
     def call(
         self, callee: Callee, value: Any, retry: RetryPolicy | None, place: Place
@@ -124,7 +123,7 @@ class Execution:
             TypeError: the value cannot be kept.
         """
         text = None if value is None else self.values.encode(value, callee.input)
-        number = self._number = self._number + 1
+        number = self.next_number()
         action = ScheduleTask(number, callee.name, text, self._target(callee))
         task = self.tasks[number] = Called(self.runner, callee.decode, action, retry)
         self.pending[number] = Pending(action, place, number)
@@ -261,7 +260,7 @@ class Execution:
 
     def move_down(self, number: int) -> None:
         """Give every action after ``number`` the number before its own."""
-        self._number -= 1
+        self.runner.number -= 1
         for known in sorted(each for each in self.pending if each > number):
             pending = self.pending.pop(known)
             pending.action.id = known - 1

@@ -1,4 +1,4 @@
-"""Watching a workflow's code while it runs, in development and tests."""
+"""What looks at a workflow's code while it runs; in production nothing does."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager

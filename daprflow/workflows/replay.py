@@ -71,7 +71,7 @@ class Replay:
         self._held: list[Event] = []
         self._stalled = False
         self._rerun = False
-        self._trap = TrapLoop(self.execution.runner.note)  # type: ignore[abstract]  # it has every method
+        self._trap = TrapLoop(self.execution.runner.violated)  # type: ignore[abstract]  # it has every method
 
     def turn(self, past: Iterable[Event], new: Iterable[Event]) -> Turn:
         """Go through events that are history, then through new ones; return what is asked for."""

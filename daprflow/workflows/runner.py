@@ -1,10 +1,12 @@
 """The trampoline: drives a workflow's coroutines from one durable task to the next."""
 
+import sys
 from collections import deque
 from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 from daprflow.errors import WorkflowRuleError
+from daprflow.workflows.places import awaiting_place, user_place
 from daprflow.workflows.tasks import Fiber, Task
 from daprflow.workflows.trap import refuse_yield
 
@@ -35,9 +37,10 @@ class Runner:
         violation: the first rule that the workflow's code broke; None where it broke none.
         restart: set when the code asked to begin anew; nothing goes on then.
         closing: whether the code is being taken down.
+        number: of the newest action that was asked for.
     """
 
-    __slots__ = ("_fibers", "closing", "ready", "restart", "violation")
+    __slots__ = ("_fibers", "closing", "number", "ready", "restart", "violation")
 
     def __init__(self) -> None:
         self.ready: deque[Fiber] = deque()
@@ -45,6 +48,7 @@ class Runner:
         self.violation: WorkflowRuleError | None = None
         self.restart: Restarted | None = None
         self.closing = False
+        self.number = 0
 
     def start(self, coroutine: Coroutine[Any, Any, Any], about: str) -> Fiber:
         """Have a coroutine run, after what is ready already."""
@@ -65,7 +69,7 @@ class Runner:
             return awaitable
         if isinstance(awaitable, Coroutine):
             return self.start(awaitable, getattr(awaitable, "__qualname__", "a branch"))
-        raise self.violated(refuse_yield(awaitable).args[0])
+        raise self.violated(refuse_yield(awaitable))
 
     def drain(self) -> None:
         """Go on until everything waits for something."""
@@ -73,9 +77,11 @@ class Runner:
         while ready and self.restart is None:
             self._step(ready.popleft())
 
-    def violated(self, text: str) -> WorkflowRuleError:
+    def violated(self, text: str, place: str = "") -> WorkflowRuleError:
         """Return the error of a broken rule; the first one is kept, even if code swallows it."""
-        error = WorkflowRuleError(text)
+        place = place or user_place(sys._getframe(1))  # noqa: SLF001 - the caller's frame
+        step = f"step {self.number + 1}"
+        error = WorkflowRuleError(f"{text} ({place}, {step})" if place else f"{text} ({step})")
         self.note(error)
         return error
 
@@ -118,9 +124,9 @@ class Runner:
                     return
                 thrown = None
                 if not isinstance(yielded, Task):
-                    thrown = self.violated(refuse_yield(yielded).args[0])
+                    thrown = self.violated(refuse_yield(yielded), awaiting_place(coroutine))
                 elif yielded.runner is not self:
-                    thrown = self.violated(_FOREIGN)
+                    thrown = self.violated(_FOREIGN, awaiting_place(coroutine))
         except StopIteration as ended:
             self._fibers.discard(fiber)
             fiber.settle(ended.value)

@@ -1,6 +1,7 @@
 """The worker of a running app, from its start to its end."""
 
 import asyncio
+import os
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -77,9 +78,13 @@ class WorkService:
             await starting
 
     async def _start(self) -> None:
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # before it is loaded
         working: Any = await asyncio.to_thread(import_module, "daprflow.workflows.working")
         plan, settings = self._plan, self._settings
         rules = Rules(inputs=settings.watch)
+        if settings.watch:
+            watching: Any = await asyncio.to_thread(import_module, "daprflow.workflows.watching")
+            rules = Rules(watching.CallGuard(), inputs=True)
         kept = 0 if settings.replay else settings.kept
         instances = self._instances = working.Instances(plan.workflows, rules, kept)
         work = working.Working(instances, working.Activities(plan.activities), settings)

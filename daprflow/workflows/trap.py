@@ -36,11 +36,11 @@ class TrapLoop(asyncio.AbstractEventLoop):
     """Raises `WorkflowRuleError` whatever it is asked for.
 
     Args:
-        note: is told of each error, since a workflow's code may swallow it.
+        violated: makes the error of a broken rule, and keeps it: a workflow's code may swallow it.
     """
 
-    def __init__(self, note: Callable[[WorkflowRuleError], None]) -> None:
-        self.__note = note
+    def __init__(self, violated: Callable[[str], WorkflowRuleError]) -> None:
+        self.__violated = violated
 
     def __getattribute__(self, name: str) -> Any:
         if name.startswith(("__", "_TrapLoop__")) or name == "refuse_with":
@@ -55,9 +55,7 @@ class TrapLoop(asyncio.AbstractEventLoop):
         Raises:
             WorkflowRuleError: always.
         """
-        error = WorkflowRuleError(text)
-        self.__note(error)
-        raise error
+        raise self.__violated(text)
 
     def __hash__(self) -> int:
         """Be refused as a key, too: asyncio looks the current task up by its loop."""
@@ -74,10 +72,10 @@ class TrapLoop(asyncio.AbstractEventLoop):
         )
 
 
-def refuse_yield(yielded: object) -> WorkflowRuleError:
-    """Return what is thrown where a workflow awaited ``yielded``, which is nothing durable."""
+def refuse_yield(yielded: object) -> str:
+    """Return what to say where a workflow awaits ``yielded``, which is nothing durable."""
     if yielded is None:
-        return WorkflowRuleError(
+        return (
             "a workflow cannot use asyncio's 'sleep': it would not be there after a restart; "
             f"{_INSTEAD['sleep']}"
         )
@@ -85,7 +83,7 @@ def refuse_yield(yielded: object) -> WorkflowRuleError:
         kind = "a task or future of the app's event loop"
     else:
         kind = f"a '{type(yielded).__name__}'"
-    return WorkflowRuleError(
+    return (
         f"a workflow cannot await {kind}: nothing would bring it back after a restart; {_DEFAULT}"
     )
 
