@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import gc
+import warnings
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from dapr.ext.workflow import DaprWorkflowContext, WorkflowRuntime
@@ -12,19 +14,22 @@ HOST = "127.0.0.1"
 Context = DaprWorkflowContext
 
 
-def new_worker(port: int, **options: Any) -> WorkflowRuntime:
-    """Return a worker that has no programs yet."""
-    return WorkflowRuntime(host=HOST, port=str(port), **options)
-
-
 @contextlib.asynccontextmanager
-async def working(worker: WorkflowRuntime) -> AsyncIterator[None]:
-    """Run a worker, which has threads of its own."""
+async def working(
+    port: int, teach: Callable[[WorkflowRuntime], None], **options: Any
+) -> AsyncIterator[None]:
+    """Run a worker, which has threads of its own, with the programs that ``teach`` gives it."""
+    worker = WorkflowRuntime(host=HOST, port=str(port), **options)
+    teach(worker)
     await asyncio.to_thread(worker.start)
     try:
         yield
     finally:
         await asyncio.to_thread(worker.shutdown)
+        del worker
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()  # the SDK leaves the event loop of its thread open
 
 
 def new_client(port: int) -> DaprWorkflowClient:
