@@ -168,7 +168,7 @@ class Replay:
 
     def _workflow_started(self, event: history.WorkflowStarted) -> None:
         execution = self.execution
-        if execution.pending and execution.replaying and self.seen > 1:
+        if execution.pending and self.seen > 1:
             self._check_leftovers()
         execution.now = event.at
         self.mark, self.mark_at = event.at, self.seen - 1
