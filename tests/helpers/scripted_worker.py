@@ -53,6 +53,7 @@ class ScriptedWorker:
         self._app_id = app_id
         self._stream = stream
         self._host = hub.host(app_id)
+        self._ahead: list[wf.WorkItem] = []
         self._host.attach(stream)
 
     def leave(self) -> None:
@@ -61,6 +62,8 @@ class ScriptedWorker:
 
     async def take(self) -> wf.WorkItem:
         """Return the next item."""
+        if self._ahead:
+            return self._ahead.pop()
         data = await asyncio.wait_for(self._host.next(self._stream), PATIENCE)
         return wf.WorkItem.FromString(data)
 
@@ -78,13 +81,17 @@ class ScriptedWorker:
 
     async def nothing(self, rounds: int = 50) -> bool:
         """Tell whether there is nothing to do, after the engine had its time."""
+        if self._ahead:
+            return False
         taking = asyncio.create_task(self._host.next(self._stream))
         for _ in range(rounds):
             await asyncio.sleep(0.001)
-        found = not taking.done()
+            if taking.done():
+                self._ahead.append(wf.WorkItem.FromString(taking.result()))
+                return False
         taking.cancel()
         await asyncio.wait({taking})
-        return found
+        return True
 
     async def answer(self, item: wf.WorkItem, *actions: wf.WorkflowAction) -> None:
         """Answer a turn."""
