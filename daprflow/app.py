@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from daprflow.actors.hosting import TypeHost
+    from daprflow.errors import NonDeterminismError
     from daprflow.handlers.compile import Blueprint
     from daprflow.handlers.subscriptions import TopicPlan
     from daprflow.handlers.table import CronInfo, RouteInfo
@@ -364,6 +365,10 @@ class DaprFlow(Router):
         """Wait until work for the app's workflows comes; at once where it has none."""
         if self._work is not None:
             await self._work.ready()
+
+    def workflow_problem(self, instance: str, /) -> "NonDeterminismError | None":
+        """Return why a workflow instance could not go on in this app; None where it could."""
+        return None if self._work is None else self._work.problem(instance)
 
     async def jobs_scheduled(self) -> None:
         """Wait until the sidecar has the jobs that handlers have schedules for.

@@ -42,12 +42,13 @@ class TestRun(WorkflowRun[Out]):
         return await super().result(timeout)
 
     async def _unfinished(self, state: str) -> Exception:
+        problem = self._stage.app.workflow_problem(self.id)
+        if problem is not None:
+            return problem
         replay = Replay(self._stage.app.work().workflows, self.id)
         replay.turn(await self.history(), ())
         waits = ", ".join(replay.waits_for) or "nothing"
         replay.close()
-        if replay.problem is not None:
-            return replay.problem
         return UnfinishedWorkflow(
             f"workflow '{self._workflow.name}' ({self.id}) is {state} and has no result yet; it "
             f"waits for {waits}; move the clock with advance(), or send it an event"

@@ -3,11 +3,14 @@
 from collections import OrderedDict
 from typing import Any
 
+from daprflow.errors import NonDeterminismError
 from daprflow.protocol.history_codec import read_events
 from daprflow.protocol.workflow_actions import Turn
 from daprflow.workflows.plan import Workflows
 from daprflow.workflows.replay import Replay, Rules
 
+REMEMBERED = 1000
+"""Instances that could not go on, of which the reason is kept."""
 _NANOS = 1_000_000_000
 
 
@@ -25,6 +28,7 @@ class Instances:
         self._rules = rules
         self._limit = limit
         self._kept: OrderedDict[str, Replay] = OrderedDict()
+        self._problems: OrderedDict[str, NonDeterminismError] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -56,6 +60,10 @@ class Instances:
         except BaseException:
             replay.close()
             raise
+        if replay.problem is not None:
+            self._problems[instance] = replay.problem
+            while len(self._problems) > REMEMBERED:
+                self._problems.popitem(last=False)
         if replay.is_over or not self._limit:
             replay.close()
             return turn
@@ -64,10 +72,9 @@ class Instances:
             self._kept.popitem(last=False)[1].close()
         return turn
 
-    def waiting(self, instance: str) -> tuple[str, ...]:
-        """Return what a kept workflow waits for."""
-        known = self._kept.get(instance)
-        return () if known is None else known.waits_for
+    def problem(self, instance: str) -> NonDeterminismError | None:
+        """Return why an instance could not go on here, the last time; None where it could."""
+        return self._problems.get(instance)
 
     def close(self) -> None:
         """Give up all of them."""

@@ -110,7 +110,7 @@ class Replay:
         try:
             for event in events:
                 self.seen += 1
-                if self.execution.ended is not None:
+                if self.execution.ended is not None or self.problem is not None:
                     continue
                 apply = appliers.get(type(event))
                 if apply is None:

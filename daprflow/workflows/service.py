@@ -13,6 +13,7 @@ from daprflow.workflows.worker import Channels, Worker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from daprflow.errors import NonDeterminismError
     from daprflow.workflows.activities import Activity
     from daprflow.workflows.instances import Instances
     from daprflow.workflows.plan import Workflows
@@ -55,9 +56,9 @@ class WorkService:
         if self._worker is not None:
             await self._worker.connected.wait()
 
-    def waiting(self, instance: str) -> tuple[str, ...]:
-        """Return what a workflow waits for, as far as it is in memory."""
-        return () if self._instances is None else self._instances.waiting(instance)
+    def problem(self, instance: str) -> "NonDeterminismError | None":
+        """Return why an instance could not go on here, the last time; None where it could."""
+        return None if self._instances is None else self._instances.problem(instance)
 
     async def __aenter__(self) -> Self:
         self._starting = asyncio.create_task(self._start(), name="daprflow workflows start")
