@@ -78,8 +78,8 @@ class TimerOrigin(msgspec.Struct, frozen=True, omit_defaults=True):
     of: str = ""
 
 
-class Event(msgspec.Struct, tag_field="event", omit_defaults=True):
-    """What every event has."""
+class Event(msgspec.Struct, tag_field="event", omit_defaults=True, gc=False):
+    """What every event has. None refers to another one, so that nothing has to be collected."""
 
     at: int = 0
 

@@ -27,14 +27,22 @@ _LAST_NANO = 999_999_999
 _YEAR_ONE = -62135596800
 
 
-def read_events(messages: Iterable[Any]) -> list[HistoryEvent]:
-    """Return events as structs."""
-    readers = _READERS
+def read_events(messages: Iterable[Any], *, whole: bool = True) -> list[HistoryEvent]:
+    """Return events as structs.
+
+    Args:
+        messages: the events.
+        whole: whether they have what replaying does not look at: most times, and the inputs of
+            activities. It takes half as long without.
+    """
+    readers, timeless = (_READERS, frozenset()) if whole else (_LEAN_READERS, _TIMELESS)
     found: list[HistoryEvent] = []
     for message in messages:
         kind = message.WhichOneof("eventType")
-        stamp = message.timestamp
-        at = stamp.seconds * _NANOS + stamp.nanos
+        at = 0
+        if kind not in timeless:
+            stamp = message.timestamp
+            at = stamp.seconds * _NANOS + stamp.nanos
         read = readers.get(kind)
         found.append(
             history.OtherEvent(at, kind=kind or "")
@@ -255,6 +263,16 @@ def _task_scheduled(at: int, inner: Any, message: Any) -> HistoryEvent:
     )
 
 
+def _lean_task_scheduled(_: int, inner: Any, message: Any) -> HistoryEvent:
+    rerun = inner.HasField("rerunParentInstanceInfo")
+    return history.TaskScheduled(id=message.eventId, name=inner.name, rerun=rerun)
+
+
+def _lean_task_completed(_: int, inner: Any, __: Any) -> HistoryEvent:
+    result = inner.result.value  # empty where there is none, which decodes to the same
+    return history.TaskCompleted(scheduled=inner.taskScheduledId, result=result)
+
+
 def _task_completed(at: int, inner: Any, _: Any) -> HistoryEvent:
     result = inner.result.value if inner.HasField("result") else None
     return history.TaskCompleted(at, scheduled=inner.taskScheduledId, result=result)
@@ -317,6 +335,17 @@ def _event_raised(at: int, inner: Any, _: Any) -> HistoryEvent:
     return history.EventRaised(at, name=inner.name, input=_text(inner, "input"))
 
 
+_TIMELESS = frozenset(
+    {
+        "taskScheduled",
+        "taskCompleted",
+        "taskFailed",
+        "timerCreated",
+        "childWorkflowInstanceCreated",
+        "childWorkflowInstanceCompleted",
+        "childWorkflowInstanceFailed",
+    }
+)
 _READERS: Mapping[str | None, Callable[[int, Any, Any], HistoryEvent]] = {
     "workflowStarted": _workflow_started,
     "executionStarted": _execution_started,
@@ -334,4 +363,9 @@ _READERS: Mapping[str | None, Callable[[int, Any, Any], HistoryEvent]] = {
     "timerCreated": _timer_created,
     "timerFired": _timer_fired,
     "eventRaised": _event_raised,
+}
+_LEAN_READERS: Mapping[str | None, Callable[[int, Any, Any], HistoryEvent]] = {
+    **_READERS,
+    "taskScheduled": _lean_task_scheduled,
+    "taskCompleted": _lean_task_completed,
 }

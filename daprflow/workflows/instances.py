@@ -56,7 +56,7 @@ class Instances:
         """Let a workflow go through a turn, and keep it if there will be another one."""
         instance = replay.execution.instance
         try:
-            turn = replay.turn(read_events(past), read_events(new))
+            turn = replay.turn(read_events(past, whole=self._rules.inputs), read_events(new))
         except BaseException:
             replay.close()
             raise
