@@ -9,6 +9,7 @@ from daprflow.client import failures
 from daprflow.client.caller import Caller
 from daprflow.client.opening import CLIENT_IN_WORKFLOW
 from daprflow.client.workflow_runs import is_missing, missing
+from daprflow.handlers import trace
 from daprflow.protocol.history import HistoryEvent
 from daprflow.protocol.workflow_actions import Instance
 from daprflow.transports.events import CallRefused
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PAGE = 100
-_NANOS = 1_000_000_000
 
 
 class WorkflowCalls:
@@ -53,6 +53,13 @@ class WorkflowCalls:
             request.input.value = text
         if at is not None:
             request.scheduledStartTimestamp.FromDatetime(at)
+        traced = dict(trace.headers_of(trace.DELIVERED.get() or ()))
+        if "traceparent" in traced:
+            context = request.parentTraceContext
+            context.traceParent = traced["traceparent"]
+            context.spanID = traced["traceparent"].split("-")[2]
+            if "tracestate" in traced:
+                context.traceState.value = traced["tracestate"]
         answer = await self._call("StartInstance", request, pb.CreateInstanceResponse, instance)
         return str(answer.instanceId)
 
