@@ -74,7 +74,9 @@ class WorkflowsBlock:
 
     async def _hub(self) -> "WorkflowHub":
         hub = await self._runtime.engine.workflows()
-        self._host = hub.host(self._runtime.app_id)
+        if self._host is None:
+            self._host = hub.host(self._runtime.app_id)
+            self._host.settings = self._runtime.resources.configuration.workflow
         return hub
 
     # ---- Dapr's own API -------------------------------------------------------------------------

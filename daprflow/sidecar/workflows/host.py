@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from daprflow.protocol.configuration_file import WorkflowSettings
 from daprflow.sidecar.workflows.items import TaskItem, TurnItem
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 Item = TurnItem | TaskItem
 WARM_LIMIT = 100_000
 """Instances of which it is remembered how much a stream has; one left out is sent as a whole."""
-UNLIMITED = 0
 
 
 class StreamEnded(Exception):  # noqa: N818 - named for what happened
@@ -76,7 +76,11 @@ class Host:
         app_id: the app.
         work: counts what is to be done while there is somebody to do it.
         prepare: called with an item before it goes to a stream; False where it must not.
-        came: called when the first worker came, and when others replaced or joined it.
+        came: called when a worker came.
+
+    Attributes:
+        streams: those of the workers that are connected.
+        settings: how much they are given at one time, and how long their instances are kept.
     """
 
     def __init__(
@@ -88,8 +92,7 @@ class Host:
     ) -> None:
         self.app_id = app_id
         self.streams: list[WorkStream] = []
-        self.max_turns = UNLIMITED
-        self.max_tasks = UNLIMITED
+        self.settings = WorkflowSettings()
         self._work = work
         self._prepare = prepare
         self._came = came
@@ -162,7 +165,8 @@ class Host:
         stream, item.stream = item.stream, None
         if stream is not None:
             stream.held.discard(item)
-            limit = self.max_turns if item.is_turn else self.max_tasks
+            limits = self.settings
+            limit = limits.max_workflows if item.is_turn else limits.max_activities
             self._running[item.is_turn] -= 1
             if limit and self._running[item.is_turn] == limit - 1:
                 self._tell_one()
@@ -256,9 +260,10 @@ class Host:
     def _pick(self, stream: WorkStream) -> Item | None:
         """Return the oldest item that a stream may have, within the limits of the app."""
         queues: list[deque[TurnItem] | deque[TaskItem]] = []
-        if not self.max_turns or self._running[True] < self.max_turns:
+        limits = self.settings
+        if not limits.max_workflows or self._running[True] < limits.max_workflows:
             queues += (stream.own, self._turns)
-        if not self.max_tasks or self._running[False] < self.max_tasks:
+        if not limits.max_activities or self._running[False] < limits.max_activities:
             queues.append(self._tasks)
         first = min(
             (queue for queue in queues if queue), key=lambda queue: queue[0].order, default=None

@@ -76,8 +76,10 @@ class WorkflowHub:
             key = (ready.app_id, ready.instance_id)
             if ready.wake > now:
                 self.alarms.set(key, ready.wake)
-            else:
+            elif ready.wake:
                 self._ring(key)
+            else:
+                self._take_up(key)
 
     async def close(self) -> None:
         """End every stream, and close the store when all is written."""
@@ -192,8 +194,8 @@ class WorkflowHub:
             self.host(task.app_id).finish(task)
         instance.tasks.clear()
         host.forget(instance.row.instance_id)
-        if self._live.get(instance.key) is instance:
-            del self._live[instance.key]
+        if self._live.get(instance.key) in {instance, None}:
+            self._live.pop(instance.key, None)
             self.alarms.set(instance.key, None)
 
     # ---- what arrives ---------------------------------------------------------------------------
@@ -243,11 +245,12 @@ class WorkflowHub:
     def pump(self, instance: Instance) -> None:
         """Offer an instance's next turn, if there is something for it and none is under way."""
         if instance.turn is not None or instance.gone or instance.parked:
-            return
+            return  # what is due then arrives when that is over
         if instance.execution.completed is not None:
             if instance.is_idle:
                 self._live.pop(instance.key, None)
             return
+        instance.fire(self.clock.now())
         self._set_alarm(instance)
         if instance.inbox and instance.begins_at() <= self.clock.now():
             instance.turn = TurnItem(instance, self.tokens.next())
@@ -256,17 +259,32 @@ class WorkflowHub:
             self._evict()
 
     def _set_alarm(self, instance: Instance) -> None:
-        due = instance.begins_at() if instance.execution.started is None else instance.next_timer()
-        if instance.execution.completed is not None or (due or 0.0) <= 0.0:
-            due = None
-        self.alarms.set(instance.key, due)
+        if instance.execution.completed is None:
+            begun = instance.execution.started is not None
+            due = instance.next_timer() if begun else instance.begins_at()
+            self.alarms.set(instance.key, due or None)
 
     def _ring(self, key: Key) -> None:
-        """Take up an instance that has something to do."""
+        """Do what an instance waits for whose time has come: one that is over is forgotten."""
+        instance = self._take_up(key)
+        if instance is None or instance.execution.completed is None or instance.tasks:
+            return
+        logger.info("workflow '%s' was kept long enough and is forgotten", instance.row.instance_id)
+        self.purge([instance]).add_done_callback(partial(self._saved, instance))
+
+    def _take_up(self, key: Key) -> Instance | None:
         instance = self.find(*key)
         if instance is not None and instance.execution.completed is None:
-            instance.fire(self.clock.now())
             self.pump(instance)
+        return instance
+
+    def purge(self, instances: Sequence[Instance]) -> asyncio.Future[None]:
+        """Forget instances, and all that is kept of them."""
+        changes = Changes()
+        for instance in instances:
+            self.forget(instance)
+            changes.drop(instance.row.id)
+        return self.store.commit(changes)
 
     def _evict(self) -> None:
         """Take the instance out of memory that came first of those with nothing under way."""

@@ -35,6 +35,7 @@ class Instance:
         parked: it cannot go on until other workers come.
         saving: the last write about it that is not finished.
         roused: whether it is kept as one that has something to do at once.
+        kept_until: when it is to be forgotten, once it is over; None for never.
         gone: it was purged, or could not be written; nothing more is to happen with it.
     """
 
@@ -48,6 +49,7 @@ class Instance:
         self.parked = False
         self.saving: asyncio.Future[None] | None = None
         self.roused = True
+        self.kept_until: float | None = None
         self.gone = False
         self._steps: list[bytes] = []
         self._counts: list[int] = []
@@ -220,7 +222,7 @@ class Instance:
         if self.tasks:
             return 0.0
         if self.execution.completed is not None:
-            return None
+            return self.kept_until
         if self.inbox:
             return self.begins_at()
         return self.next_timer()

@@ -344,11 +344,7 @@ class Workflows:
             if not force and each.execution.completed is None:
                 stalled = each.execution.stalled is not None
                 raise WorkflowProblem(STALLED if stalled else NOT_COMPLETED)
-        changes = Changes()
-        for each in doomed:
-            self._hub.forget(each)
-            changes.drop(each.row.id)
-        await asyncio.shield(self._hub.store.commit(changes))
+        await asyncio.shield(self._hub.purge(doomed))
         return len(doomed)
 
     def _add_descendants(self, parent: Instance, found: list[Instance]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -149,6 +149,8 @@ class Steps:
             self._create(instance, creation, changes, effects)
         for message in step.messages:
             self._send(message, changes, effects)
+        if instance.execution.completed is not None:
+            instance.kept_until = self._kept_until(instance)
         wake = 0.0 if step.tasks else instance.wake()
         instance.roused = wake == 0.0
         changes.update(instance.row, wake)
@@ -157,6 +159,18 @@ class Steps:
         for task in old_tasks:
             self._hub.host(task.app_id).finish(task)
         return future
+
+    def _kept_until(self, instance: Instance) -> float | None:
+        """Return when an instance that is over now is to be forgotten."""
+        kept = self._hub.host(instance.row.app_id).settings.retention
+        by_status: Mapping[int, float | None] = {
+            wf.ORCHESTRATION_STATUS_COMPLETED: kept.completed,
+            wf.ORCHESTRATION_STATUS_FAILED: kept.failed,
+            wf.ORCHESTRATION_STATUS_TERMINATED: kept.terminated,
+        }
+        seconds = by_status.get(instance.status)
+        seconds = kept.any_terminal if seconds is None else seconds
+        return None if seconds is None else self._hub.clock.now() + seconds
 
     def _consume(self, instance: Instance, turn: "TurnItem", changes: Changes) -> None:
         taken = instance.take(turn.taken)
@@ -244,6 +258,7 @@ class Steps:
                 hub.pump(other)
             if instance.execution.completed is not None:
                 host.forget(instance.row.instance_id)
+                hub.alarms.set(instance.key, instance.kept_until)
             hub.tell(instance)
             hub.pump(instance)
         host.finish(turn)

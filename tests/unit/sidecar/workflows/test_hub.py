@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from daprflow.protocol import workflow_messages as wf
+from daprflow.protocol.configuration_file import WorkflowRetention, WorkflowSettings
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.workflows.problems import NoWorker, WorkflowProblem
 from tests.helpers.scripted_worker import (
@@ -169,6 +170,27 @@ async def test_a_finished_instance_leaves_nothing_to_do(stage: Stage, tmp_path: 
     assert await worker.nothing()
     assert await status(stage) == "COMPLETED"
     await stage.engine.close()
+
+
+async def test_a_timer_of_the_past_fires_at_once(stage: Stage) -> None:
+    """A timer that is due when it is made needs no time to pass."""
+    worker = stage.worker()
+    await start(stage)
+    await worker.answer(await worker.turn(), timer(1, START - 1), timer(2, START))
+    turn = await worker.turn()
+    assert [e.timerFired.timerId for e in turn.workflowRequest.newEvents[1:]] == [1, 2]
+
+
+async def test_a_timer_that_is_due_during_a_turn(stage: Stage) -> None:
+    """It is in the next turn."""
+    worker = stage.worker()
+    await start(stage)
+    await worker.answer(await worker.turn(), timer(1, START + 5))
+    await stage.workflows().raise_event("i1", "e", None)
+    turn = await worker.turn()
+    stage.clock.move_to(START + 6)
+    await worker.answer(turn)
+    assert kinds(await worker.turn())[1] == ["workflowStarted", "timerFired"]
 
 
 # ---- workers ------------------------------------------------------------------------------------
@@ -400,3 +422,47 @@ async def test_work_is_counted_while_a_worker_is_there(stage: Stage) -> None:
     await worker.answer(await worker.turn())
     await asyncio.sleep(0)
     assert work.count == 0
+
+
+# ---- settings -----------------------------------------------------------------------------------
+
+
+async def test_limits_of_what_runs_at_one_time(stage: Stage) -> None:
+    """No more turns and activities are given out than the app's configuration says."""
+    worker = stage.worker()
+    stage.hub.host("app1").settings = WorkflowSettings(max_workflows=2, max_activities=1)
+    for number in range(3):
+        await start(stage, f"i{number}")
+    first, second = await worker.turn(), await worker.turn()
+    assert await worker.nothing()
+    await worker.answer(first, task(1), task(2))
+    items = [await worker.take(), await worker.take()]
+    assert sorted(item.HasField("activityRequest") for item in items) == [False, True]
+    assert await worker.nothing()
+    for item in items:
+        if item.HasField("activityRequest"):
+            await worker.done(item)
+    assert (await worker.task()).activityRequest.taskId == 2
+    await worker.answer(second, end(1))
+    assert (await worker.turn()).workflowRequest.instanceId == "i0"
+
+
+async def test_what_is_over_is_kept_as_long_as_wanted(stage: Stage, tmp_path: Path) -> None:
+    """An instance is forgotten when its time is over, though the engine was closed meanwhile."""
+    worker = stage.worker()
+    retention = WorkflowRetention(any_terminal=60.0, failed=600.0)
+    stage.hub.host("app1").settings = WorkflowSettings(retention=retention)
+    for name in ("i1", "i2"):
+        await start(stage, name)
+        await worker.answer(await worker.turn(), end(1))
+    await start(stage, "i3")
+    failing = end(1)
+    failing.completeWorkflow.workflowStatus = wf.ORCHESTRATION_STATUS_FAILED
+    await worker.answer(await worker.turn(), failing)
+    stage = await reopened(stage, tmp_path)
+    stage.clock.move_to(START + 59)
+    assert await status(stage) == "COMPLETED"
+    stage.clock.move_to(START + 61)
+    stage = await reopened(stage, tmp_path)
+    assert [await status(stage, name) for name in ("i1", "i3")] == ["", "FAILED"]
+    await stage.engine.close()
