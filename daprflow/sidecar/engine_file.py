@@ -91,6 +91,7 @@ WORKFLOWS = (
         instance TEXT NOT NULL,
         generation INTEGER NOT NULL,
         custom TEXT,
+        received BLOB,
         wake REAL,
         UNIQUE (app, instance)
     )""",

@@ -148,12 +148,21 @@ class WorkflowHub:
                 self.begin_task(instance, scheduled)
         return instance
 
-    def admit(self, app_id: str, start: wf.HistoryEvent, changes: Changes) -> Instance:
-        """Make a new instance; it begins with `pump`, when ``changes`` are kept."""
+    def admit(
+        self, app_id: str, start: wf.HistoryEvent, changes: Changes, received: bytes | None = None
+    ) -> Instance:
+        """Make a new instance; it begins with `pump`, when ``changes`` are kept.
+
+        Args:
+            app_id: the app that runs it.
+            start: how it begins.
+            changes: what is kept together with it.
+            received: the history that is passed on to it.
+        """
         instance_id = start.executionStarted.workflowInstance.instanceId
         if not start.HasField("router"):
             start.router.sourceAppID = app_id
-        instance = Instance(Row(self.store.next_row(), app_id, instance_id, 0, None))
+        instance = Instance(Row(self.store.next_row(), app_id, instance_id, 0, None, received))
         key = self.store.next_key()
         instance.arrive(start, key)
         changes.insert(instance.row, instance.begins_at())
@@ -167,9 +176,10 @@ class WorkflowHub:
         instance_id: str,
         history: Sequence[wf.HistoryEvent],
         changes: Changes,
+        received: bytes | None,
     ) -> Instance:
         """Make an instance that begins with a history; it goes on when that is kept."""
-        instance = Instance(Row(self.store.next_row(), app_id, instance_id, 0, None))
+        instance = Instance(Row(self.store.next_row(), app_id, instance_id, 0, None, received))
         number, data = instance.grow(history)
         changes.insert(instance.row, 0.0)
         changes.append(instance.row.id, number, data)

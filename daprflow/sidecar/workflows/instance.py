@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from daprflow.protocol import workflow_messages as wf
-from daprflow.sidecar.workflows import events
+from daprflow.sidecar.workflows import events, propagation
 from daprflow.sidecar.workflows.alarms import Key
 from daprflow.sidecar.workflows.execution import NEVER, Execution
 from daprflow.sidecar.workflows.items import TaskItem, TurnItem
@@ -120,6 +120,15 @@ class Instance:
         for step in self._steps:
             yield from events.unframe(step)
 
+    def passed_on(self, event: wf.HistoryEvent) -> bytes | None:
+        """Return the history that goes with an activity or a child workflow; None for none."""
+        scope = propagation.scope_of(event)
+        if scope == propagation.NONE:
+            return None
+        row, known = self.row, propagation.until(self.history(), event.eventId)
+        made = propagation.propagated(row.app_id, row.instance_id, known, scope, row.received)
+        return made.SerializeToString()
+
     def restore(self, steps: Sequence[tuple[int, bytes]], inbox: Sequence[Arrival]) -> None:
         """Take in what was kept."""
         for number, data in steps:
@@ -143,9 +152,20 @@ class Instance:
         for event in happened:
             self.execution.apply(event)
 
-    def restart(self) -> None:
-        """Forget the history; the next execution begins."""
-        self.row = replace(self.row, generation=self.row.generation + 1)
+    def restart(self, last: Sequence[wf.HistoryEvent]) -> None:
+        """Forget the history; the next execution begins, and gets what this one got.
+
+        Args:
+            last: the events of the turn that ended this one.
+        """
+        row = self.row
+        received = row.received
+        if received is not None:
+            scope = wf.PropagatedHistory.FromString(received).scope
+            known = (*self.history(), *last)
+            made = propagation.propagated(row.app_id, row.instance_id, known, scope, received)
+            received = made.SerializeToString()
+        self.row = replace(row, generation=row.generation + 1, received=received)
         self.execution = Execution()
         self._steps.clear()
         self._counts.clear()

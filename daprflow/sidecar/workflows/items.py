@@ -60,6 +60,8 @@ class TurnItem:
         instance = self.instance
         known = stream.known(instance)
         request = wf.WorkflowRequest(instanceId=self.instance_id, newEvents=self.batch)
+        if instance.row.received is not None:
+            request.propagatedHistory.ParseFromString(instance.row.received)
         if known:
             request.cachedHistory.eventCount = known
         data = request.SerializeToString() + instance.past_since(known)
@@ -101,6 +103,9 @@ class TaskItem:
             request.input.CopyFrom(task.input)
         if task.HasField("parentTraceContext"):
             request.parentTraceContext.CopyFrom(task.parentTraceContext)
+        passed_on = self.instance.passed_on(self.scheduled)
+        if passed_on is not None:
+            request.propagatedHistory.ParseFromString(passed_on)
         return request
 
     def encode(self, _stream: "WorkStream") -> bytes:

@@ -12,7 +12,7 @@ from daprflow.protocol.workflows import WorkflowStatus
 from daprflow.sidecar.clock import sleep_until
 from daprflow.sidecar.workflows import events
 from daprflow.sidecar.workflows.description import TERMINAL, describe, status_of
-from daprflow.sidecar.workflows.fork import Wanted, fork
+from daprflow.sidecar.workflows.fork import Fork, Wanted, fork
 from daprflow.sidecar.workflows.instance import Instance
 from daprflow.sidecar.workflows.problems import NoInstance, NoWorker, WorkflowProblem
 from daprflow.sidecar.workflows.reuse import Occupied, taken_by
@@ -151,7 +151,7 @@ class Workflows:
         if self._hub.find(self._app_id, target) is not None:
             text = f"workflow '{target}' has already been created"
             raise WorkflowProblem(text, Code.ALREADY_EXISTS)
-        await self._adopt(target, made.history, made.again)
+        await self._adopt(target, made, found.row.received)
         return target
 
     def _source(self, instance_id: str) -> Instance:
@@ -166,18 +166,17 @@ class Workflows:
             raise WorkflowProblem(text, _INVALID)
         return found
 
-    async def _adopt(
-        self, target: str, history: Sequence[wf.HistoryEvent], again: Sequence[wf.HistoryEvent]
-    ) -> None:
+    async def _adopt(self, target: str, made: Fork, received: bytes | None) -> None:
         """Keep an instance that begins with a history, and do what has no result in it."""
-        hub, changes = self._hub, Changes()
-        instance = hub.adopt(self._app_id, target, history, changes)
+        hub, changes, again = self._hub, Changes(), made.again
+        instance = hub.adopt(self._app_id, target, made.history, changes, received)
         place = Place(self._app_id, target, hub.clock.now())
         children = [
             hub.admit(
                 event.router.targetAppID or self._app_id,
                 child_start(event, instance.start or wf.ExecutionStartedEvent(), place),
                 changes,
+                instance.passed_on(event),
             )
             for event in again
             if event.HasField("childWorkflowInstanceCreated")

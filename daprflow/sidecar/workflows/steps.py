@@ -184,7 +184,9 @@ class Steps:
         rest = instance.take(len(instance.inbox))
         changes.consume(waiting.key for waiting in rest if waiting.key is not None)
         changes.forget_history(instance.row.id)
-        instance.restart()
+        instance.restart(turn.batch)
+        if instance.row.received is not None:
+            changes.receive(instance.row)
         kept = [waiting.event for waiting in rest if _outlives(waiting)]
         for event in (*(step.restart or ()), *kept):
             self._hub.enter(instance, event, changes)
@@ -216,7 +218,8 @@ class Steps:
                 return
             hub.forget(found)
             changes.drop(found.row.id)
-        effects.begun.append(hub.admit(creation.app_id, creation.event, changes))
+        received = None if creation.created is None else parent.passed_on(creation.created)
+        effects.begun.append(hub.admit(creation.app_id, creation.event, changes, received))
 
     def _send(self, message: Outgoing, changes: Changes, effects: _Effects) -> None:
         """Let an event arrive at another instance, if that still waits for it."""

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from daprflow.sidecar.engine_file import EngineFile
@@ -21,13 +21,15 @@ class Row:
         id: names it among all there were; an id that is used again gets another one.
         generation: how often it continued as new.
         custom: its custom status, None where it has none.
+        received: the history that what started it passed on, encoded.
     """
 
     id: int
     app_id: str
     instance_id: str
     generation: int
-    custom: str | None
+    custom: str | None = None
+    received: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +60,20 @@ class Changes:
     def insert(self, row: Row, wake: float) -> None:
         """Keep a new instance."""
         sql = (
-            "INSERT INTO workflows (id, app, instance, generation, custom, wake) "
-            "VALUES (?, ?, ?, ?, ?, ?)"
+            "INSERT INTO workflows (id, app, instance, generation, custom, received, wake) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)"
         )
-        values = (row.id, row.app_id, row.instance_id, row.generation, row.custom, wake)
-        self._writes.append((sql, values))
+        self._writes.append((sql, (*astuple(row), wake)))
 
     def update(self, row: Row, wake: float | None) -> None:
         """Keep what changed of an instance; ``wake`` is None where it waits for others alone."""
         sql = "UPDATE workflows SET generation = ?, custom = ?, wake = ? WHERE id = ?"
         self._writes.append((sql, (row.generation, row.custom, wake, row.id)))
+
+    def receive(self, row: Row) -> None:
+        """Keep what history was passed on to an instance."""
+        sql = "UPDATE workflows SET received = ? WHERE id = ?"
+        self._writes.append((sql, (row.received, row.id)))
 
     def rouse(self, row_id: int) -> None:
         """Note that an instance has something to do."""
@@ -153,7 +159,7 @@ class WorkflowStore:
     def find(self, app_id: str, instance_id: str) -> Row | None:
         """Return what is kept of an instance."""
         sql = (
-            "SELECT id, app, instance, generation, custom FROM workflows "
+            "SELECT id, app, instance, generation, custom, received FROM workflows "
             "WHERE app = ? AND instance = ?"
         )
         with self._file.reading() as connection:

@@ -33,12 +33,14 @@ class Outgoing:
 
     Attributes:
         execution_id: the execution it is for; empty where any will do.
+        created: what the sender's history says of it, where it begins a child workflow.
     """
 
     app_id: str
     instance_id: str
     event: wf.HistoryEvent
     execution_id: str = ""
+    created: wf.HistoryEvent | None = None
 
 
 @dataclass(slots=True)
@@ -215,7 +217,7 @@ class _Advance:
         if self._start.HasField("parentTraceContext"):
             made.parentTraceContext.CopyFrom(self._start.parentTraceContext)
         begin = child_start(event, self._start, self._place)
-        self._create(begin, event.router.targetAppID)
+        self._create(begin, event.router.targetAppID, event)
         self._parted[child_id] = Child(child_id, event.router.targetAppID)
 
     def _create_detached(self, action: wf.WorkflowAction) -> None:
@@ -232,10 +234,12 @@ class _Advance:
         made.workflowInstance.executionId.value = asked.executionId.value or str(uuid4())
         self._create(begin, event.router.targetAppID)
 
-    def _create(self, begin: wf.HistoryEvent, target: str) -> None:
+    def _create(
+        self, begin: wf.HistoryEvent, target: str, created: wf.HistoryEvent | None = None
+    ) -> None:
         child_id = begin.executionStarted.workflowInstance.instanceId
         app_id = target or self._place.app_id
-        self._step.creations.append(Outgoing(app_id, child_id, begin))
+        self._step.creations.append(Outgoing(app_id, child_id, begin, created=created))
 
     def _complete(self, action: wf.WorkflowAction) -> None:
         if self._ended:

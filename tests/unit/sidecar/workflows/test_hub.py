@@ -466,3 +466,53 @@ async def test_what_is_over_is_kept_as_long_as_wanted(stage: Stage, tmp_path: Pa
     stage = await reopened(stage, tmp_path)
     assert [await status(stage, name) for name in ("i1", "i3")] == ["", "FAILED"]
     await stage.engine.close()
+
+
+# ---- histories that are passed on ---------------------------------------------------------------
+
+
+def names_in(chunk: wf.PropagatedHistoryChunk) -> list[str]:
+    """Name what a passed on piece of history tells of."""
+    found = (wf.HistoryEvent.FromString(raw) for raw in chunk.rawEvents)
+    return [event.WhichOneof("eventType") or "" for event in found]
+
+
+async def test_histories_are_passed_on(stage: Stage, tmp_path: Path) -> None:
+    """What is started gets its parent's history, and where wanted what the parent got itself."""
+    worker = stage.worker()
+    await start(stage)
+    first, second = task(1), child(2, "c1")
+    first.scheduleTask.historyPropagationScope = wf.HISTORY_PROPAGATION_SCOPE_OWN_HISTORY
+    second.createChildWorkflow.historyPropagationScope = wf.HISTORY_PROPAGATION_SCOPE_LINEAGE
+    await worker.answer(await worker.turn(), first, second)
+    stage = await reopened(stage, tmp_path)
+    worker = stage.worker()
+    items = [await worker.take(), await worker.take()]
+    (activity,) = [item for item in items if item.HasField("activityRequest")]
+    (turn,) = [item for item in items if item.HasField("workflowRequest")]
+    (chunk,) = activity.activityRequest.propagatedHistory.chunks
+    assert (chunk.appId, chunk.instanceId, chunk.workflowName) == ("app1", "i1", "w")
+    begun = ["workflowStarted", "executionStarted", "taskScheduled"]
+    assert names_in(chunk) == begun
+    (chunk,) = turn.workflowRequest.propagatedHistory.chunks
+    assert names_in(chunk) == [*begun, "childWorkflowInstanceCreated"]
+    third = task(1)
+    third.scheduleTask.historyPropagationScope = wf.HISTORY_PROPAGATION_SCOPE_LINEAGE
+    await worker.answer(turn, third)
+    chunks = (await worker.task()).activityRequest.propagatedHistory.chunks
+    assert [chunk.instanceId for chunk in chunks] == ["i1", "c1"]
+    await stage.engine.close()
+
+
+async def test_a_history_is_passed_on_to_the_next_execution(stage: Stage) -> None:
+    """An execution that continues as new hands on what it got, with its own history."""
+    worker = stage.worker()
+    await start(stage)
+    made = child(1, "c1")
+    made.createChildWorkflow.historyPropagationScope = wf.HISTORY_PROPAGATION_SCOPE_LINEAGE
+    await worker.answer(await worker.turn(), made)
+    await worker.answer(await worker.turn(), again(1))
+    turn = await worker.turn()
+    chunks = turn.workflowRequest.propagatedHistory.chunks
+    assert [chunk.instanceId for chunk in chunks] == ["i1", "c1"]
+    assert names_in(chunks[1]) == ["workflowStarted", "executionStarted"]
