@@ -110,7 +110,10 @@ class Replay:
         try:
             for event in events:
                 self.seen += 1
-                if self.execution.ended is not None or self.problem is not None:
+                if self.problem is not None:
+                    continue
+                if self.execution.ended is not None:
+                    self._check_ended(event)
                     continue
                 apply = appliers.get(type(event))
                 if apply is None:
@@ -216,7 +219,7 @@ class Replay:
         pending = self._confirm(event.id, ScheduleTask)
         self._rerun = self._rerun or event.rerun
         if pending is None or pending.action.name != event.name:
-            raise self._mismatch(event.id, f"activity '{event.name}'", pending)
+            raise self._mismatch(event.id, _was(event), pending)
         if self._rules.inputs and not event.rerun:
             self._check_input(event, pending)
 
@@ -224,7 +227,7 @@ class Replay:
         pending = self._confirm(event.id, CreateChild)
         self._rerun = self._rerun or event.rerun
         if pending is None or pending.action.name != event.name:
-            raise self._mismatch(event.id, f"workflow '{event.name}'", pending)
+            raise self._mismatch(event.id, _was(event), pending)
         if self._rules.inputs and not event.rerun:
             self._check_input(event, pending)
 
@@ -237,9 +240,7 @@ class Replay:
         if not endless and _is_endless(pending):
             self._drop_endless(event.id)
         if self._confirm(event.id, CreateTimer) is None:
-            of = event.origin.of if event.origin.kind == "event" else ""
-            was = f"a wait for event '{of}'" if of else "a timer"
-            raise self._mismatch(event.id, was, self.execution.pending.get(event.id))
+            raise self._mismatch(event.id, _was(event), self.execution.pending.get(event.id))
 
     def _confirm(self, number: int, kind: type) -> Any:
         """Take the action that history confirms; None where there is none of that kind."""
@@ -258,6 +259,13 @@ class Replay:
         del execution.pending[number]
         execution.timers.pop(number, None)
         execution.move_down(number)
+
+    def _check_ended(self, event: Event) -> None:
+        """Refuse a history that goes on where the code has ended."""
+        if not self.execution.replaying:
+            return
+        if isinstance(event, history.TaskScheduled | history.ChildCreated | history.TimerCreated):
+            raise self._mismatch(event.id, _was(event), None)
 
     def _check_leftovers(self) -> None:
         """Refuse actions that the history does not have, though it has the turn they belong to."""
@@ -343,6 +351,16 @@ class Replay:
         history.ExecutionResumed: _resume,
         history.ExecutionTerminated: _terminate,
     }
+
+
+def _was(event: history.TaskScheduled | history.ChildCreated | history.TimerCreated) -> str:
+    """Return what a step of the history is."""
+    if isinstance(event, history.TaskScheduled):
+        return f"activity '{event.name}'"
+    if isinstance(event, history.ChildCreated):
+        return f"workflow '{event.name}'"
+    is_wait = event.origin.kind == "event"
+    return f"a wait for event '{event.origin.of}'" if is_wait else "a timer"
 
 
 def _same_json(first: str | None, second: str | None) -> bool:
