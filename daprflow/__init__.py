@@ -6,6 +6,7 @@ from daprflow.addresses import Activity, Endpoint, ExternalEvent, Job, Topic, Wo
 from daprflow.app import DaprFlow
 from daprflow.client import Client, Item, Store, SyncClient
 from daprflow.client.jobs import ScheduledJob
+from daprflow.client.workflow_runs import WorkflowRun, WorkflowStatus
 from daprflow.errors import (
     ActivityFailed,
     ActorError,
@@ -33,13 +34,16 @@ from daprflow.errors import (
 from daprflow.handlers.codecs import Codecs, ContentCodec, JsonCodec
 from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem, Entry
 from daprflow.handlers.handler import Delivery, Interceptor, Next, Outcome
+from daprflow.handlers.own_workflows import OwnActivity, OwnActivityWithoutInput
 from daprflow.handlers.parameters import Header, Path, Query
 from daprflow.handlers.router import Router
 from daprflow.handlers.trace import trace_context
 from daprflow.policies import ConstantFailurePolicy, DropFailurePolicy
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
+from daprflow.protocol.workflow_actions import WorkflowState
 from daprflow.workflows import RetryPolicy, Saga, Task, WorkflowContext
+from daprflow.workflows.options import WorkflowSettings
 
 __all__ = [
     "Activity",
@@ -81,6 +85,8 @@ __all__ = [
     "NonDeterminismError",
     "NotFound",
     "Outcome",
+    "OwnActivity",
+    "OwnActivityWithoutInput",
     "Part",
     "Path",
     "Query",
@@ -103,6 +109,10 @@ __all__ = [
     "WorkflowError",
     "WorkflowFailed",
     "WorkflowRuleError",
+    "WorkflowRun",
+    "WorkflowSettings",
+    "WorkflowState",
+    "WorkflowStatus",
     "actor_method",
     "trace_context",
 ]

@@ -120,7 +120,7 @@ class WorkflowRun(Generic[Out]):
         """
         return await self._calls.history(self.id)
 
-    async def send(self, event: ExternalEvent[T], data: T, /) -> None:
+    async def send(self, event: ExternalEvent[T], /, data: T) -> None:
         """Give it an event; it is kept until the workflow waits for it.
 
         Raises:
