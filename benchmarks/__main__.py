@@ -11,6 +11,7 @@ from benchmarks import (
     actors,
     calls,
     delivery,
+    hosting,
     imports,
     pending,
     publish,
@@ -47,6 +48,11 @@ def _actors(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
         return actors.measure(agent, rounds=3 if quick else 10, seconds=0.6)
 
 
+def _hosting(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    with load_agent() as agent:
+        return hosting.measure(agent, rounds=3 if quick else 10, seconds=0.4)
+
+
 def _calls(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return calls.measure(rounds=4 if quick else 12, seconds=0.3)
 
@@ -75,6 +81,7 @@ SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "pending": _pending,
     "calls": _calls,
     "actors": _actors,
+    "hosting": _hosting,
     "run": _run,
     "imports": _imports,
     "grpc": _grpc,

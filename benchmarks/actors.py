@@ -80,24 +80,26 @@ def measure(agent: Agent, *, rounds: int, seconds: float) -> Section:
     """Call the counters of both apps in turn, then wake many of ours."""
     rates: dict[str, list[float]] = {name: [] for name in MODULES}
     costs: dict[str, list[float]] = {name: [] for name in MODULES}
+    sidecars: dict[str, list[float]] = {name: [] for name in MODULES}
     requests = _requests(IDS)
     with ExitStack() as stack:
         hosted = {name: stack.enter_context(_hosted(each)) for name, each in MODULES.items()}
         for number in range(rounds + 1):
             for name, each in hosted.items():
-                before = cpu_seconds(each.app.pid)
+                before = cpu_seconds(each.app.pid), cpu_seconds(each.sidecar.pid)
                 done = _rate(agent, each.sidecar.port, requests, seconds)
                 if number:  # the first round activates
                     rates[name].append(done.answers / done.seconds)
-                    spent = cpu_seconds(each.app.pid) - before
-                    costs[name].append(spent / (done.answers * (1 + 0.2 / seconds)))
+                    calls = done.answers * (1 + 0.2 / seconds)  # the warm-up's, too
+                    costs[name].append((cpu_seconds(each.app.pid) - before[0]) / calls)
+                    sidecars[name].append((cpu_seconds(each.sidecar.pid) - before[1]) / calls)
         mine = hosted[OURS]
         before_mib = resident_mib(mine.app.pid)
         _wake(agent, mine.sidecar.port)
         each_kib = (resident_mib(mine.app.pid) - before_mib) * 1024 / ACTIVE
     return Section(
         f"Actors that change their state, {CALLERS} callers, {IDS} ids",
-        list(_figures(rates, costs, each_kib)),
+        list(_figures(rates, costs, sidecars, each_kib)),
     )
 
 
@@ -110,10 +112,14 @@ def _wake(agent: Agent, port: int) -> None:
 
 
 def _figures(
-    rates: dict[str, list[float]], costs: dict[str, list[float]], each_kib: float
+    rates: dict[str, list[float]],
+    costs: dict[str, list[float]],
+    sidecars: dict[str, list[float]],
+    each_kib: float,
 ) -> Iterator[Figure]:
     for name, found in rates.items():
-        cost = f"{statistics.median(costs[name]) * 1e6:.0f} µs of the app's processor time each"
+        spent, beside = (statistics.median(each[name]) * 1e6 for each in (costs, sidecars))
+        cost = f"{spent:.0f} µs of the app's processor time each, {beside:.0f} of the sidecar's"
         yield Figure(name, statistics.median(found), "calls/s", None, cost)
     ratio = median_ratio(rates[OURS], rates[OFFICIAL])
     note = f"{median_ratio(costs[OFFICIAL], costs[OURS]):.2f} by the app's processor time"

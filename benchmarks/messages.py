@@ -69,10 +69,41 @@ class PublishedAlone(msgspec.Struct, tag=True, frozen=True):
     failures: int
 
 
+class Remind(msgspec.Struct, tag=True, frozen=True):
+    """Register ``count`` reminders, one for each actor, then wait until they ticked.
+
+    Attributes:
+        lead: seconds from the first registration to the first due time.
+        spread: seconds from the first due time to the last.
+    """
+
+    port: int
+    count: int
+    callers: int
+    lead: float
+    spread: float
+
+
+class Reminded(msgspec.Struct, tag=True, frozen=True):
+    """What became of reminders.
+
+    Attributes:
+        registered_seconds: until the last one was safe.
+        lateness: seconds from the due time to the first tick at the app, sorted.
+        ticks: all of them, repeated ones included.
+    """
+
+    registered_seconds: float
+    failures: int
+    lateness: tuple[float, ...]
+    ticks: int
+
+
 class Started(msgspec.Struct, tag=True, frozen=True):
-    """The port on which the load process plays the app that handles events."""
+    """The ports on which the load process plays an app: that handles events, that has actors."""
 
     sink_port: int
+    actor_port: int
 
 
 class Failed(msgspec.Struct, tag=True, frozen=True):
@@ -81,5 +112,5 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     reason: str
 
 
-Order = Saturate | PublishMany | PublishAlone
-Report = Saturated | PublishedMany | PublishedAlone | Started | Failed
+Order = Saturate | PublishMany | PublishAlone | Remind
+Report = Saturated | PublishedMany | PublishedAlone | Reminded | Started | Failed

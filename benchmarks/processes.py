@@ -146,10 +146,11 @@ class Server(msgspec.Struct, frozen=True):
 class Agent:
     """The load process as seen from the benchmark."""
 
-    def __init__(self, child: Child, sink_port: int) -> None:
+    def __init__(self, child: Child, started: Started) -> None:
         self._child = child
         self._reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
-        self.sink_port = sink_port
+        self.sink_port = started.sink_port
+        self.actor_port = started.actor_port
 
     def carry_out(self, order: Order) -> Report:
         """Carry out one order and return its report."""
@@ -167,7 +168,7 @@ def load_agent() -> Iterator[Agent]:
     child.start()
     try:
         started = msgspec.json.decode(child.read_line(), type=Started)
-        yield Agent(child, started.sink_port)
+        yield Agent(child, started)
     finally:
         child.stop()
 
@@ -187,6 +188,23 @@ def resident_mib(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise BenchmarkError(f"process {pid} has no resident memory")
+
+
+@contextmanager
+def grpc_sidecar(folder: Path, *flags: str) -> Iterator["Server"]:
+    """Start ``daprflow sidecar`` in ``folder``, without an app; the port is its gRPC API's."""
+    http, port = free_port(), free_port()
+    command = [
+        *(sys.executable, "-m", "daprflow", "sidecar", "--app-id", "bench"),
+        *("--dapr-http-port", str(http), "--dapr-grpc-port", str(port), *flags),
+    ]
+    child = Child(command, SERVER_CORE, folder, quiet=True)
+    child.start()
+    try:
+        wait_until_ready(http)
+        yield Server(child.pid, port)
+    finally:
+        child.stop()
 
 
 def free_port() -> int:

@@ -12,15 +12,16 @@ MARK = b'"data":{"id":'
 SUBSCRIPTION = b'[{"pubsubname":"pubsub","topic":"orders","route":"/on-order"}]'
 
 
-def _answer(status: str, body: bytes) -> bytes:
+def answer_bytes(status: str, body: bytes) -> bytes:
+    """Return a whole answer as it stands on the wire."""
     head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
     return head.encode() + b"content-length: %d\r\n\r\n%b" % (len(body), body)
 
 
-HANDLED = _answer("200 OK", b'{"status":"SUCCESS"}')
-SUBSCRIBED = _answer("200 OK", SUBSCRIPTION)
-CONFIGURED = _answer("200 OK", b"{}")
-UNKNOWN = _answer("404 Not Found", b"")
+HANDLED = answer_bytes("200 OK", b'{"status":"SUCCESS"}')
+SUBSCRIBED = answer_bytes("200 OK", SUBSCRIPTION)
+CONFIGURED = answer_bytes("200 OK", b"{}")
+UNKNOWN = answer_bytes("404 Not Found", b"")
 
 
 def event_number(request: bytes) -> int:
@@ -50,15 +51,16 @@ class Sink(asyncio.Protocol):
         self._buffer = buffer
 
     def _serve(self, request: bytes) -> None:
-        transport = self._transport
-        if transport is None:
-            return
+        if self._transport is not None:
+            self._transport.write(self.answer(request))
+
+    def answer(self, request: bytes) -> bytes:
+        """Return what is answered to a whole request."""
         if request.startswith(b"POST /on-order "):
             self._handled(event_number(request))
-            transport.write(HANDLED)
-        elif request.startswith(b"GET /dapr/subscribe "):
-            transport.write(SUBSCRIBED)
-        elif request.startswith(b"GET /dapr/config "):
-            transport.write(CONFIGURED)
-        else:
-            transport.write(UNKNOWN)
+            return HANDLED
+        if request.startswith(b"GET /dapr/subscribe "):
+            return SUBSCRIBED
+        if request.startswith(b"GET /dapr/config "):
+            return CONFIGURED
+        return UNKNOWN

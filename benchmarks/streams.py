@@ -1,11 +1,10 @@
 """Figure: what idle streaming subscriptions cost a sidecar in memory."""
 
 import asyncio
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,10 @@ from typing import Any
 import grpc
 
 from benchmarks.processes import (
-    SERVER_CORE,
     BenchmarkError,
-    Child,
     Server,
-    free_port,
+    grpc_sidecar,
     resident_mib,
-    wait_until_ready,
 )
 from benchmarks.table import Figure, Section, at_most
 from daprflow.protocol import messages as m
@@ -38,23 +34,6 @@ class Found:
     before: float
     after: float
     seconds: float
-
-
-@contextmanager
-def _sidecar(folder: Path) -> Iterator[Server]:
-    """Start ``daprflow sidecar`` with its own durable broker; the port is that of its gRPC API."""
-    http, port = free_port(), free_port()
-    command = [
-        *(sys.executable, "-m", "daprflow", "sidecar", "--app-id", "bench"),
-        *("--dapr-http-port", str(http), "--dapr-grpc-port", str(port)),
-    ]
-    child = Child(command, SERVER_CORE, folder, quiet=True)
-    child.start()
-    try:
-        wait_until_ready(http)
-        yield Server(child.pid, port)
-    finally:
-        child.stop()
 
 
 @asynccontextmanager
@@ -100,7 +79,7 @@ async def _measured(server: Server) -> Found:
 
 def measure() -> Section:
     """Open the streams, each on a topic of its own, on a sidecar in a folder of its own."""
-    with tempfile.TemporaryDirectory() as name, _sidecar(Path(name)) as server:
+    with tempfile.TemporaryDirectory() as name, grpc_sidecar(Path(name)) as server:
         found = asyncio.run(_measured(server))
     note = f"{found.before:.0f} MiB with {CONNECTIONS}, opened in {found.seconds:.1f} s"
     cost = Figure("memory", found.after - found.before, "MiB", at_most(60), note)

@@ -3,23 +3,18 @@
 import asyncio
 import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import grpc
 
 from benchmarks.processes import (
     LOAD_CORE,
-    SERVER_CORE,
-    Child,
     Server,
-    free_port,
+    grpc_sidecar,
     serving,
-    wait_until_ready,
 )
 from benchmarks.table import Figure, Section, at_least, median_ratio
 from daprflow.protocol import messages
@@ -32,25 +27,12 @@ _COMPONENT = (
 )
 
 
-@contextmanager
-def grpc_sidecar(folder: Path) -> Iterator[Server]:
-    """Start ``daprflow sidecar`` with one store; the port is that of its gRPC API."""
+def _sidecar(folder: Path) -> AbstractContextManager[Server]:
+    """Start one with one store, in memory."""
     resources = folder / "resources"
     resources.mkdir()
     (resources / "store.yaml").write_text(_COMPONENT)
-    http, port = free_port(), free_port()
-    command = [
-        *(sys.executable, "-m", "daprflow", "sidecar", "--app-id", "bench", "--ephemeral"),
-        *("--dapr-http-port", str(http), "--dapr-grpc-port", str(port)),
-        *("--resources-path", str(resources)),
-    ]
-    child = Child(command, SERVER_CORE, folder, quiet=True)
-    child.start()
-    try:
-        wait_until_ready(http)
-        yield Server(child.pid, port)
-    finally:
-        child.stop()
+    return grpc_sidecar(folder, "--ephemeral", "--resources-path", str(resources))
 
 
 def measure(*, rounds: int, seconds: float) -> Section:
@@ -61,7 +43,7 @@ def measure(*, rounds: int, seconds: float) -> Section:
     try:
         with (
             tempfile.TemporaryDirectory() as name,
-            grpc_sidecar(Path(name)) as ours,
+            _sidecar(Path(name)) as ours,
             serving("grpc_constant") as bare,
         ):
             rates = asyncio.run(_rates(ours.port, bare.port, rounds, seconds))

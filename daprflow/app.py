@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+STATE_TTL = "ActorStateTTL"
+"""The feature of a runtime that keeps parts of actors' states for a time."""
+
 MAX_BODY_SIZE = 4 * 1024 * 1024
 
 
@@ -199,6 +202,15 @@ class DaprFlow(Router):
         if work is None:
             raise RuntimeError(f"app '{self.app_id}' has no workflows and no activities")
         return work
+
+    def features(self) -> tuple[str, ...]:
+        """Return the features of a runtime that a Configuration must switch on for the app.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+        """
+        parts = (part for host in self.actor_hosts() for part in host.plan.parts)
+        return (STATE_TTL,) if any(part.ttl is not None for part in parts) else ()
 
     def crons(self) -> "tuple[CronInfo, ...]":
         """Return the cron bindings that handlers are declared for.
@@ -398,7 +410,7 @@ class DaprFlow(Router):
         """Put every endpoint into the table."""
         add, gate = self._table.add, self._gate
         encode = msgspec.json.encode
-        started = self.feed.pushes.sidecar_started
+        started = self._sidecar_started
         config = asgi.static_endpoint(encode(self._config(blueprint)), gate, started)
         subscriptions = [plan.subscription for plan in blueprint.topics]
         add("GET", "/dapr/config", config)
@@ -438,6 +450,12 @@ class DaprFlow(Router):
                 [f"/actors/{kind}" for kind in types],
                 actor_endpoint(types, hosts, gate, self._table.unknown),
             )
+
+    def _sidecar_started(self) -> None:
+        """Ask anew for what a sidecar that was away may have missed."""
+        self.feed.pushes.sidecar_started()
+        for host in self.actor_hosts():
+            host.sidecar_started()
 
     def _config(self, blueprint: "Blueprint") -> AppConfig:
         """Return what the runtime is told at start-up."""

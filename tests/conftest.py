@@ -5,8 +5,20 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.helpers.real_runtime import OPTION
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the folder of a real runtime, against which some tests are then run, too."""
+    parser.addoption(
+        OPTION,
+        metavar="PATH",
+        help="a folder whose .dapr/bin holds daprd, placement and scheduler",
+    )
+
 
 OURS = ("APP_", "DAPR_", "DAPRFLOW_")
 KEPT = "DAPRFLOW_TEST_"

@@ -1,7 +1,7 @@
 """The base class of actors, and that of the interfaces of other teams' actors."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from daprflow.actors.memory import Memory, alone
 from daprflow.actors.part import Whole
@@ -40,8 +40,8 @@ class ActorInterface:
 
     def __init_subclass__(cls, *, actor_type: str = "", **more: Any) -> None:
         super().__init_subclass__(**more)
-        if actor_type:
-            cls._actor_type = actor_type
+        if named := actor_type or str(vars(cls).get("actor_type", "")):
+            cls._actor_type = named
         cls.actor_type = cls._actor_type or cls.__name__
 
 
@@ -63,9 +63,10 @@ class Actor(ActorInterface, Generic[S]):
     id: str = ""
     _memory: Memory
 
-    def __new__(cls, *given: Any, **named: Any) -> "Actor[S]":
+    def __new__(cls, *given: Any, **named: Any) -> Self:
         """Make an actor; one that a test makes by itself has an empty state in memory."""
-        del given, named
+        if (given or named) and cls.__init__ is object.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments")
         actor = super().__new__(cls)
         actor._memory = alone()
         return actor

@@ -9,7 +9,7 @@ from daprflow.actors.hosting import CallerLost, TypeHost
 from daprflow.actors.plan import ActorCall, ActorPlan, HostedMethod
 from daprflow.actors.saving import StateError
 from daprflow.actors.turn import Turn
-from daprflow.errors import Retry, StopReminder
+from daprflow.errors import ActorError, Retry, StopReminder
 from daprflow.handlers.actor_shapes import METHOD_FIELD, NamedTick
 from daprflow.handlers.codecs import Codecs
 from daprflow.handlers.decoding import Undecodable
@@ -118,6 +118,10 @@ class ActorType:
     def _failed(self, call: ActorCall, error: BaseException) -> Outcome:
         if isinstance(error, Undecodable):
             logger.error("%s cannot take '%s': %s", self.plan.title, call.name, error)
+        elif (
+            isinstance(error, ActorError) and error.type
+        ):  # told with all of it where it was raised
+            logger.error("%s failed on '%s': %s", self.plan.title, call.name, error)
         else:
             logger.error("%s failed on '%s'", self.plan.title, call.name, exc_info=error)
         if call.tick:
@@ -143,10 +147,16 @@ def _said(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """Return what an exception was raised with as text, never the repr of something."""
+    """Return what an exception was raised with as text, never the repr of something.
+
+    One whose ``__str__`` fails itself says nothing.
+    """
     arguments = error.args
     if len(arguments) == 1 and isinstance(arguments[0], str):
         return arguments[0]
     if type(error).__str__ not in (BaseException.__str__, KeyError.__str__):
-        return str(error)
+        try:
+            return str(error)
+        except Exception:  # noqa: BLE001 - a user's class raises what it likes
+            return ""
     return ", ".join(str(each) for each in arguments if isinstance(each, str | int | float))

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from daprflow.actors.memory import Memory
@@ -46,15 +46,17 @@ class Activation:
         actor: None until it is activated.
         lock: held by its turn; calls wait in order.
         is_gone: whether it was deactivated while calls waited.
+        is_stale: whether somebody else may have changed its state.
     """
 
-    __slots__ = ("actor", "is_gone", "lock", "memory")
+    __slots__ = ("actor", "is_gone", "is_stale", "lock", "memory")
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
         self.actor: Actor[Any] | None = None
         self.lock = asyncio.Lock()
         self.is_gone = False
+        self.is_stale = False
 
 
 class TypeHost:
@@ -102,34 +104,38 @@ class TypeHost:
             BaseException: what the work raised; the turn has left no trace then.
             StateError: the state could not be loaded or saved.
         """
-        reentrancy_id, chain = _origin(call)
+        origin = _origin(call)
         work = _whole(work, call)
         while True:
             activation = self._activation(call.actor_id)
             turn, actor = activation.memory.turn, activation.actor
-            if turn is not None and actor is not None and turn.takes(reentrancy_id):
+            if turn is not None and actor is not None and turn.takes(origin.reentrancy_id):
                 return await _joined(turn, actor, work)
             async with activation.lock:
                 if activation.is_gone:
                     continue
-                actor = await self._prepared(activation, call.actor_id)
-                turn = Turn(activation.memory, self._address(call.actor_id), reentrancy_id, chain)
-                turn.is_open = self.is_reentrant and reentrancy_id != ""
+                actor = await self._prepared(activation, call.actor_id, origin)
+                turn = Turn(activation.memory, self._address(call.actor_id), *origin)
+                turn.is_open = self.is_reentrant and origin.reentrancy_id != ""
                 return await self._within(turn, actor, work)
 
     async def deactivate(self, actor_id: str) -> None:
         """Let an actor go, after its turn; its id begins anew with the next call."""
-        activation = self._active.get(actor_id)
-        if activation is None:
+        while (activation := self._active.get(actor_id)) is not None:
+            async with activation.lock:
+                if activation.is_gone:
+                    continue  # somebody has called the actor anew since
+                try:
+                    if self.plan.deactivates and activation.actor is not None:
+                        await self._last_words(activation, actor_id)
+                finally:
+                    self._drop(activation, actor_id)
             return
-        async with activation.lock:
-            if activation.is_gone:
-                return
-            try:
-                if self.plan.deactivates and activation.actor is not None:
-                    await self._last_words(activation, activation.actor, actor_id)
-            finally:
-                self._drop(activation, actor_id)
+
+    def sidecar_started(self) -> None:
+        """Read every state again: while the sidecar was away, another host may have changed it."""
+        for activation in self._active.values():
+            activation.is_stale = True
 
     def _activation(self, actor_id: str) -> Activation:
         found = self._active.get(actor_id)
@@ -142,20 +148,28 @@ class TypeHost:
         if self._active.get(actor_id) is activation:
             del self._active[actor_id]
 
-    async def _prepared(self, activation: Activation, actor_id: str) -> "Actor[Any]":
-        """Load what is stored where that is not known, and activate an actor that is new."""
+    async def _prepared(
+        self, activation: Activation, actor_id: str, origin: "Origin"
+    ) -> "Actor[Any]":
+        """Load what is stored where that is not known, and activate an actor that is new.
+
+        No call comes back into the turn of an activation, so one that would is told.
+        """
         memory, actor = activation.memory, activation.actor
-        if actor is not None and memory.stored is not None:
+        if actor is not None and memory.stored is not None and not activation.is_stale:
             memory.forget_expired(self.now())
             return actor
         try:
+            activation.is_stale = False
+            memory.stored = None
             memory.stored = await self.keeper.load(actor_id)
             if actor is None:
                 actor = self.plan.make()
                 actor.id = actor_id
                 actor._memory = memory  # noqa: SLF001 - of the same package
                 if self.plan.activates:
-                    await self._within(Turn(memory, self._address(actor_id)), actor, _activating)
+                    turn = Turn(memory, self._address(actor_id), *origin)
+                    await self._within(turn, actor, _activating)
                 activation.actor = actor
         except BaseException:
             if activation.actor is None:
@@ -177,13 +191,14 @@ class TypeHost:
             TURN.reset(token)
         return outcome
 
-    async def _last_words(self, activation: Activation, actor: "Actor[Any]", actor_id: str) -> None:
+    async def _last_words(self, activation: Activation, actor_id: str) -> None:
         """Call ``on_deactivate``; its actor is the runtime's no more, so nothing can be saved."""
         memory = activation.memory
         turn = Turn(memory, self._address(actor_id))
-        memory.turn = turn
         token = TURN.set(turn)
         try:
+            actor = await self._prepared(activation, actor_id, Origin())
+            memory.turn = turn
             await actor.on_deactivate()
             if turn.changed(memory.format.encode) or turn.reminders or turn.timers:
                 logger.error(
@@ -238,8 +253,15 @@ async def _joined(turn: Turn, actor: "Actor[Any]", work: Work) -> Outcome:
         TURN.reset(token)
 
 
-def _origin(call: ActorCall) -> tuple[str, tuple[str, ...]]:
-    """Return the reentrancy id of a call, and the turns that wait for it."""
+class Origin(NamedTuple):
+    """The reentrancy id of a call, and the turns that wait for it."""
+
+    reentrancy_id: str = ""
+    chain: tuple[str, ...] = ()
+
+
+def _origin(call: ActorCall) -> Origin:
+    """Return where a call comes from."""
     reentrancy_id, chain = "", b""
     for name, value in call.raw_headers:
         if name == _REENTRANCY_ID:
@@ -247,5 +269,6 @@ def _origin(call: ActorCall) -> tuple[str, tuple[str, ...]]:
         elif name == _CHAIN:
             chain = value
     if not chain:
-        return reentrancy_id, ()
-    return reentrancy_id, tuple(unquote(each) for each in chain.decode("latin-1").split(","))
+        return Origin(reentrancy_id)
+    names = chain.decode("latin-1").split(",")
+    return Origin(reentrancy_id, tuple(map(unquote, names)))

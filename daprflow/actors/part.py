@@ -40,6 +40,11 @@ class Part(Generic[T]):
     ) -> None:
         if ttl is not None and ttl <= timedelta():
             raise ValueError(f"a part's ttl is {ttl}; it must be longer than 0")
+        if default is not None and not callable(default):
+            raise TypeError(
+                f"a part's default is a value of type '{type(default).__name__}'; give what makes "
+                "one, such as 'default=lambda: ...'"
+            )
         self.kind = kind
         self.key = key
         self.ttl = ttl

@@ -58,10 +58,13 @@ class Keeper:
 
         Raises:
             StateError: the sidecar refused, or did not answer.
-            ValueError: a value cannot be kept.
+            ValueError: a value cannot be kept, or is not of its type.
         """
         memory = turn.memory
         changes = turn.changed(memory.format.encode)
+        for key, document in changes.items():
+            if document is not None:
+                memory.format.decode(key, document)  # else no later turn could begin
         if turn.reminders or turn.timers:
             await self._place(turn, actor_id)
         if changes:

@@ -39,6 +39,9 @@ class ReminderOptions(TimerOptions, total=False):
     overwrite: bool
 
 
+_OPTIONS = frozenset({"name", "due", "every", "repeats", "ttl", "overwrite"})
+
+
 class Times(TypedDict):
     """The same for the runtime."""
 
@@ -57,7 +60,11 @@ def times(options: TimerOptions, what: str, *, calendar: bool) -> Times:
 
     Raises:
         ValueError: it would never come, or the runtime could not read it.
+        TypeError: there is no such option.
     """
+    if unknown := options.keys() - _OPTIONS:
+        known = ", ".join(f"'{name}'" for name in sorted(_OPTIONS))
+        raise TypeError(f"a {what} has no option '{min(unknown)}'; it has {known}")
     due, every, ttl = options.get("due"), options.get("every"), options.get("ttl")
     repeats = options.get("repeats")
     if due is None and every is None:

@@ -91,6 +91,16 @@ SIDECAR_FLAGS: Mapping[str, Any] = {
     "log_level": option(str, "log_level", f"One of {', '.join(LEVELS)}.", callback=_level),
     "max_body_size": option(str, "max_body_size", "Largest request body, such as 4Mi."),
     "read_buffer_size": option(str, "read_buffer_size", "Largest header block, such as 4Ki."),
+    "placement_host_address": option(
+        str | None,
+        "placement_host_address",
+        "Where a real runtime's placement is; else 127.0.0.1:50005, if it listens there.",
+    ),
+    "scheduler_host_address": option(
+        str | None,
+        "scheduler_host_address",
+        "Where a real runtime's scheduler is; else 127.0.0.1:50006, if it listens there.",
+    ),
     "enable_app_health_check": option(
         bool, "enable_app_health_check", "Probe the app; pause delivery while it is unhealthy."
     ),

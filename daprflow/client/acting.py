@@ -3,7 +3,6 @@
 from typing import Any, TypeVar, overload
 
 from daprflow.actors.actor import ActorInterface
-from daprflow.client.actor_calls import ActorAddress
 from daprflow.client.base import BaseClient
 from daprflow.client.proxies import ActorProxy, RawActor
 
@@ -31,6 +30,8 @@ class Acting(BaseClient):
         Raises:
             TypeError: ``kind`` is something else, or cannot be used.
         """
+        from daprflow.client.actor_calls import ActorAddress  # noqa: PLC0415 - with the first actor
+
         if isinstance(kind, str):
             return RawActor(self._caller, ActorAddress(kind, actor_id))
         if not (isinstance(kind, type) and issubclass(kind, ActorInterface)):

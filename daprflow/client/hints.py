@@ -44,7 +44,7 @@ def of(status: int, code: str, message: str) -> str:
         return _of_invocation(status, message)
     if code == "DAPR_SCHEDULER_SCHEDULE_JOB" and status == 409:  # noqa: PLR2004 - as above
         return "pass overwrite=True to replace it, or delete it first"
-    return _of_size(message) or _HINTS.get(code, "")
+    return _of_size(message) or _of_state_ttl(message) or _HINTS.get(code, "")
 
 
 def _of_size(message: str) -> str:
@@ -53,6 +53,12 @@ def _of_size(message: str) -> str:
     if message.endswith("stream too large"):
         return "send less, or start the sidecar with a larger --max-body-size"
     return ""
+
+
+def _of_state_ttl(message: str) -> str:
+    if "ActorStateTTL" not in message:
+        return ""
+    return "the runtime's Configuration needs 'features: [{name: ActorStateTTL, enabled: true}]'"
 
 
 def _of_binding(message: str) -> str:

@@ -3,18 +3,18 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from daprflow.client import actor_calls
-from daprflow.client.actor_calls import ActorAddress, Body
 from daprflow.protocol.envelopes import OCTET_STREAM
 from daprflow.protocol.http import JSON
 
+# Loaded with the first call of an actor.
 if TYPE_CHECKING:
     from daprflow.actors.actor import ActorInterface
+    from daprflow.client.actor_calls import ActorAddress
     from daprflow.client.caller import Caller
 
 T = TypeVar("T")
 
-Invoke = Callable[["Caller", ActorAddress, tuple[Any, ...], Mapping[str, Any]], Awaitable[Any]]
+Invoke = Callable[["Caller", "ActorAddress", tuple[Any, ...], Mapping[str, Any]], Awaitable[Any]]
 """Calls one method of an actor."""
 
 
@@ -28,7 +28,7 @@ class RawActor:
 
     __slots__ = ("_address", "_caller")
 
-    def __init__(self, caller: "Caller", address: ActorAddress) -> None:
+    def __init__(self, caller: "Caller", address: "ActorAddress") -> None:
         self._caller = caller
         self._address = address
 
@@ -59,6 +59,9 @@ class RawActor:
             ActorError: the method failed, could not be called, or answered something else.
             SidecarUnavailable: no sidecar answered.
         """
+        from daprflow.client import actor_calls  # noqa: PLC0415 - see above
+        from daprflow.client.actor_calls import Body  # noqa: PLC0415 - see above
+
         codecs = self._caller.codecs
         match arguments:
             case ():
@@ -82,11 +85,16 @@ class ActorProxy:
     __slots__ = ("_address", "_caller", "_methods")
 
     def __init__(
-        self, caller: "Caller", address: ActorAddress, methods: Mapping[str, Invoke]
+        self, caller: "Caller", address: "ActorAddress", methods: Mapping[str, Invoke]
     ) -> None:
         self._caller = caller
         self._address = address
         self._methods = methods
+
+    @property
+    def id(self) -> str:
+        """The actor's id."""
+        return self._address.actor_id
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         invoke = self._methods.get(name)
@@ -113,6 +121,8 @@ def methods_of(kind: "type[ActorInterface]", caller: "Caller") -> Mapping[str, I
     Raises:
         TypeError: something in the class cannot be used.
     """
+    from daprflow.client import actor_calls  # noqa: PLC0415 - see above
+    from daprflow.client.actor_calls import Body  # noqa: PLC0415 - see above
     from daprflow.handlers.actor_arguments import Arguments  # noqa: PLC0415 - inspects, for callers of actors alone
     from daprflow.handlers.actor_shapes import MethodShape, shape_of  # noqa: PLC0415 - as above
     from daprflow.handlers.signature import SignatureError  # noqa: PLC0415 - as above
@@ -122,7 +132,7 @@ def methods_of(kind: "type[ActorInterface]", caller: "Caller") -> Mapping[str, I
         returns = method.signature.returns
 
         async def invoke(
-            by: "Caller", actor: ActorAddress, given: tuple[Any, ...], named: Mapping[str, Any]
+            by: "Caller", actor: "ActorAddress", given: tuple[Any, ...], named: Mapping[str, Any]
         ) -> Any:
             try:
                 values = declared.bound(given, named)

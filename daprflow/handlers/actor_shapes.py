@@ -31,6 +31,8 @@ METHOD_FIELD = "daprflow.method"
 """Where the data of a reminder says its method, when the name is another."""
 _SHAPE = "_daprflow_shape"
 _BASES = (Actor, ActorInterface, object)
+_HOOKS = ("on_activate", "on_deactivate")
+_TAKEN = ("id", "state", "remind", "unremind", "set_timer", "unset_timer")
 
 
 class NamedTick(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -134,19 +136,45 @@ def shape_of(actor: type[ActorInterface], source: Source | None = None) -> Actor
 
 
 def _read(actor: type[ActorInterface], source: Source) -> ActorShape:
+    if issubclass(actor, Actor):
+        _check_base(actor)
     methods: dict[str, MethodShape] = {}
+    parts: tuple[Part[Any], ...] = ()
+    state, problems = None, list[str]()
     for attribute, function in _functions(actor):
         name = str(getattr(function, NAME, attribute))
         if name in methods:
-            raise SignatureError(f"has two methods that are called '{name}'; rename one")
+            problems.append(f"has two methods that are called '{name}'; rename one")
         try:
             signature = read_method(function, source)
         except SignatureError as error:
-            raise SignatureError(f"has the method '{attribute}', which {error}") from None
+            problems.append(f"has the method '{attribute}', which {error}")
+            continue
         methods[name] = MethodShape(attribute, name, function, signature)
-    state, parts = _state(actor)
+    try:
+        state, parts = _state(actor)
+    except SignatureError as error:
+        problems.append(str(error))
+    if problems:
+        raise SignatureError("; and ".join(problems))
     by_attribute = {each.attribute: each for each in methods.values()}
     return ActorShape(actor.actor_type, methods, by_attribute, parts, state)
+
+
+def _check_base(actor: type[Actor[Any]]) -> None:
+    """Refuse what would break the base class.
+
+    Raises:
+        SignatureError: something of it is replaced by another thing.
+    """
+    for name in _TAKEN:
+        if _defined(actor, name) is not vars(Actor)[name]:
+            raise SignatureError(f"defines '{name}', which is every actor's own; rename it")
+    for name in _HOOKS:
+        if calling_of(getattr(actor, name)) is not Calling.ASYNC:
+            raise SignatureError(
+                f"defines '{name}' without 'async'; write 'async def {name}(self)'"
+            )
 
 
 def _state(actor: type[ActorInterface]) -> tuple[Any, tuple[Part[Any], ...]]:

@@ -22,7 +22,7 @@ from daprflow.handlers.codecs import Codecs
 from daprflow.handlers.handler import Interceptor, Next
 from daprflow.handlers.interception import intercepted
 from daprflow.handlers.pool import HandlerPool
-from daprflow.handlers.providers import Container
+from daprflow.handlers.providers import Container, Plan
 from daprflow.handlers.registration import ActorOptions, Registration
 from daprflow.handlers.signature import Calling, SignatureError, read_constructor
 from daprflow.protocol.actor_names import name_problem
@@ -115,17 +115,19 @@ class ActorCompiler:
         actor: Any = registration.function
         if not (isinstance(actor, type) and issubclass(actor, Actor)):
             raise SignatureError("is no class of actors; write 'class CartActor(Actor[Cart])'")
+        if abstract := getattr(actor, "__abstractmethods__", ()):
+            names = ", ".join(f"'{name}'" for name in sorted(abstract))
+            raise SignatureError(f"leaves {names} abstract, so none can be made; define it")
         shape = shape_of(actor, registration.source)
         problems = [*_name_problems(shape), *self._type_problems(actor, shape)]
         self.problems += [f"{registration.title} {problem}" for problem in problems]
-        injected = read_constructor(actor, registration.source)
-        plan = self._container.plan(injected, allow_call=False)
+        plan, methods = self._plans(actor, registration, shape)
         parts = shape.parts
         compiled = ActorPlan(
             kind=shape.kind,
             title=registration.title,
             make=_maker(actor, self._container.fixed(plan)),
-            methods={name: self._method(each) for name, each in shape.methods.items()},
+            methods=methods,
             parts=parts,
             format=StateFormat(shape.kind, parts if not problems else (), self._codecs),
             activates=actor.on_activate is not Actor.on_activate,
@@ -134,6 +136,29 @@ class ActorCompiler:
         hosted = ActorType(compiled, self._codecs)
         call = intercepted(hosted.answer, self._interceptors, None, registration.title)
         return HostedActor(registration, shape, hosted, call)
+
+    def _plans(
+        self, actor: type[Actor[Any]], registration: Registration, shape: ActorShape
+    ) -> tuple[Plan, dict[str, HostedMethod]]:
+        """Return what the constructor is given, and the methods.
+
+        Raises:
+            SignatureError: something is asked for that nothing provides; all of that is told.
+        """
+        plan, methods, problems = Plan(), dict[str, HostedMethod](), list[str]()
+        try:
+            injected = read_constructor(actor, registration.source)
+            plan = self._container.plan(injected, allow_call=False)
+        except SignatureError as error:
+            problems.append(str(error))
+        for name, method in shape.methods.items():
+            try:
+                methods[name] = self._method(method)
+            except SignatureError as error:
+                problems.append(str(error))
+        if problems:
+            raise SignatureError("; and ".join(problems))
+        return plan, methods
 
     def _method(self, method: MethodShape) -> HostedMethod:
         try:

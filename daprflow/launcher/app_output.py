@@ -1,8 +1,9 @@
 """What an app prints, line by line, for a run that marks it as the app's."""
 
-import asyncio
 import os
 from collections.abc import Callable
+
+from daprflow.launcher.pipe_lines import pipe_lines
 
 LONGEST = 64 * 1024
 """Bytes of a line that is printed whole; a longer one is cut in pieces."""
@@ -28,22 +29,6 @@ class AppOutput:
 
     async def relay(self) -> None:
         """Hand every line on until the app and all it started are gone."""
-        reader = asyncio.StreamReader(limit=LONGEST)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self._reading, "rb")
-        )
-        try:
-            while line := await _line(reader):
+        async with pipe_lines(self._reading, LONGEST) as lines:
+            async for line in lines:
                 self._put(line.decode(errors="replace").rstrip("\r\n"))
-        finally:
-            transport.close()
-
-
-async def _line(reader: asyncio.StreamReader) -> bytes:
-    """Return the next line, a piece of one that is too long, and nothing at the end."""
-    try:
-        return await reader.readuntil()
-    except asyncio.IncompleteReadError as error:
-        return error.partial
-    except asyncio.LimitOverrunError as error:
-        return await reader.readexactly(error.consumed)

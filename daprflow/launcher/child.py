@@ -70,6 +70,7 @@ def freeze(loaded: Loaded) -> AppFrozen:
             for row in app.table()
         ),
         crons=tuple(Cron(cron.name, cron.schedule) for cron in app.crons()),
+        features=app.features(),
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.sidecar.configuration_document import load_configuration
@@ -22,6 +24,14 @@ def read_configuration(files: Sequence[Path]) -> ConfigurationResource:
         return load_configuration(files, os.environ)
     except DocumentError as error:
         raise LaunchError(str(error), Exit.USAGE) from None
+
+
+def switched_on(
+    configuration: ConfigurationResource, features: Sequence[str]
+) -> ConfigurationResource:
+    """Return a configuration with further features of the runtime switched on."""
+    added = tuple((name, True) for name in features)
+    return msgspec.structs.replace(configuration, features=(*configuration.features, *added))
 
 
 def with_configuration(resources: Resources, configuration: ConfigurationResource) -> Resources:

@@ -7,7 +7,7 @@ import signal
 import socket
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,10 @@ from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.http_probe import probe
 from daprflow.launcher.logfmt import retagged
 from daprflow.launcher.options import SidecarOptions, Tokens
+from daprflow.launcher.pipe_lines import pipe_lines
 from daprflow.launcher.process import GuardedProcess
 from daprflow.launcher.reservations import reserve
+from daprflow.launcher.services import PLACEMENT, SCHEDULER, address_of
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 from daprflow.protocol.resources import ComponentResource
 from daprflow.sidecar.resources import load_resources
@@ -82,6 +84,8 @@ class Daprd:
         self._version = ""
         self._release = daprd_flags.NEWEST
         self._generated = False
+        self._placement: str | None = None
+        self._scheduler: str | None = None
         self._restarting = False
         self._turn = asyncio.Lock()
         self._dead: asyncio.Event = asyncio.Event()
@@ -98,6 +102,9 @@ class Daprd:
         for listener in self._place.listeners:
             listener.close()
         self._release = await daprd_flags.release_of(self._place.program)
+        options = self._options
+        self._placement = await address_of(PLACEMENT, options.placement_host_address)
+        self._scheduler = await address_of(SCHEDULER, options.scheduler_host_address)
         await self._spawn(app)
         self._reload = DaprdReload(
             defaults.folders(self._options.resources_path, app.folder),
@@ -144,6 +151,7 @@ class Daprd:
                 "'pubsub' is pubsub.in-memory here: a failed event is lost; "
                 "name a durable broker in resources/ to keep it"
             )
+        notes += self._missing()
         return SidecarInfo(
             f"daprd {self._version}".strip(),
             self._reason,
@@ -152,6 +160,14 @@ class Daprd:
             data=str(self._place.data_dir) if self._generated else "as the resources say",
             notes=tuple(notes),
         )
+
+    def _missing(self) -> list[str]:
+        """Return a note for each service that is not there and that the app's handlers need."""
+        kinds = {row.kind for row in self._app.handlers} if self._app is not None else set()
+        there = ((PLACEMENT, self._placement), (SCHEDULER, self._scheduler))
+        return [
+            note for service, address in there if not address and (note := service.missing(kinds))
+        ]
 
     async def ended(self) -> LaunchError:
         """Wait until the process ends unasked."""
@@ -214,20 +230,14 @@ class Daprd:
 
     async def _follow(self, process: GuardedProcess, reading: int) -> None:
         """Pass its log lines on until it ends."""
-        reader = asyncio.StreamReader(limit=LINE_LIMIT)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
-        )
-        try:
-            while line := await _line(reader):
+        async with pipe_lines(reading, LINE_LIMIT) as lines:
+            async for line in lines:
                 text = line.decode(errors="replace").rstrip()
                 self._last.append(text)
                 if not self._version and (found := _VERSION.search(text)):
                     self._version = found[1]
                 self._say(retagged(text))
             await process.wait()
-        finally:
-            transport.close()
         if self._restarting:
             return
         if self._reload is not None and self._reload.blames_a_change():
@@ -244,6 +254,7 @@ class Daprd:
     def _command(self, app: AppSpec, generated: Path) -> list[str]:
         options, (http, grpc, metrics) = self._options, self._ports
         folders = [*defaults.folders(options.resources_path, app.folder), generated]
+        configurations = options.config or self._write_configuration(app)
         flags: list[daprd_flags.Flag] = [
             ("app-id", app.app_id),
             ("app-port", app.app_port),
@@ -260,7 +271,9 @@ class Daprd:
             ("max-body-size", options.max_body_size),
             ("read-buffer-size", options.read_buffer_size),
             ("dapr-graceful-shutdown-seconds", int(options.grace)),
-            *(("config", file) for file in options.config),
+            (PLACEMENT.flag, self._placement),
+            (SCHEDULER.flag, self._scheduler),
+            *(("config", file) for file in configurations),
             *(("resources-path", folder) for folder in folders),
         ]
         if options.enable_app_health_check:
@@ -285,9 +298,8 @@ class Daprd:
 
     def _write_resources(self, app: AppSpec) -> Path:
         """Write what the user's folders do not have; the folder is private and goes with us."""
-        if self._resources is None:
-            self._resources = tempfile.TemporaryDirectory(prefix="daprflow-")
-        folder = Path(self._resources.name)
+        folder = self._own_folder() / "resources"
+        folder.mkdir(exist_ok=True)
         named = defaults.folders(self._options.resources_path, app.folder)
         self._generated = not named
         made = defaults.for_daprd(self._place.data_dir / "state.db") if self._generated else ()
@@ -297,6 +309,31 @@ class Daprd:
         for component in (*made, *declared):
             (folder / f"{component.name}.yaml").write_bytes(document(component))
         return folder
+
+    def _write_configuration(self, app: AppSpec) -> tuple[Path, ...]:
+        """Write what the app needs switched on, where no file of the user's says what is."""
+        if not app.features:
+            return ()
+        file = self._own_folder() / "configuration.yaml"
+        file.write_bytes(configuration_document(app.features))
+        return (file,)
+
+    def _own_folder(self) -> Path:
+        if self._resources is None:
+            self._resources = tempfile.TemporaryDirectory(prefix="daprflow-")
+        return Path(self._resources.name)
+
+
+def configuration_document(features: Sequence[str]) -> bytes:
+    """Return a Configuration document that switches features on; JSON is YAML."""
+    return msgspec.json.encode(
+        {
+            "apiVersion": "dapr.io/v1alpha1",
+            "kind": "Configuration",
+            "metadata": {"name": "daprflow"},
+            "spec": {"features": [{"name": name, "enabled": True} for name in features]},
+        }
+    )
 
 
 def document(component: ComponentResource) -> bytes:
@@ -315,13 +352,3 @@ def document(component: ComponentResource) -> bytes:
             },
         }
     )
-
-
-async def _line(reader: asyncio.StreamReader) -> bytes:
-    """Return the next line, what fits of an endless one, and nothing at the end."""
-    try:
-        return await reader.readuntil()
-    except asyncio.IncompleteReadError as error:
-        return error.partial
-    except asyncio.LimitOverrunError as error:
-        return await reader.readexactly(error.consumed)

@@ -20,6 +20,7 @@ SINCE: dict[str, Release] = {
     "max-body-size": (1, 14),
     "metrics-listen-address": (1, 14),
     "read-buffer-size": (1, 14),
+    "scheduler-host-address": (1, 14),
 }
 """Flags of ours that came after the oldest release, as its option parser shows them."""
 

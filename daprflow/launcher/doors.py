@@ -21,15 +21,20 @@ class Doors:
         self.grpc.close()
 
 
-def take_doors(http_port: int | None, grpc_port: int | None) -> Doors:
+def take_doors(http_port: int | None, grpc_port: int | None, app_port: int | None = None) -> Doors:
     """Take the ports on loopback: the wanted ones, else the usual or the next free ones.
+
+    Args:
+        http_port: wanted for the HTTP API.
+        grpc_port: wanted for the gRPC API.
+        app_port: left to the app.
 
     Raises:
         LaunchError: a wanted one is taken.
     """
-    http = ports.http_listener(http_port)
+    http = ports.http_listener(http_port, grpc_port, app_port)
     try:
-        grpc = ports.grpc_listener(grpc_port)
+        grpc = ports.grpc_listener(grpc_port, app_port)
     except BaseException:
         http.close()
         raise

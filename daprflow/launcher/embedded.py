@@ -8,7 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from daprflow.launcher import defaults
-from daprflow.launcher.configuration import read_configuration, with_configuration
+from daprflow.launcher.configuration import (
+    read_configuration,
+    switched_on,
+    with_configuration,
+)
 from daprflow.launcher.doors import Doors
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.grpc_door import GrpcDoor
@@ -195,7 +199,10 @@ class Embedded:
         if self._app is None:
             raise LaunchError("the sidecar was not started", Exit.SIDECAR_FAILED)
         resources = read_resources(self._options, self._shared.data_dir, self._app)
-        return with_configuration(resources, self._configuration)
+        configuration = self._configuration
+        if not self._options.config:  # a file of the user's says what there is
+            configuration = switched_on(configuration, self._app.features)
+        return with_configuration(resources, configuration)
 
     def _watch(self) -> None:
         """Follow the resource files, where the run has any."""

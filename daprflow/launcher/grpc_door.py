@@ -8,6 +8,7 @@ notices nothing.
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import socket
 from importlib import import_module
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+EARLY = 32
+"""Callers that are let in before gRPC is there; more of them wait at the port."""
 _CHUNK = 64 * 1024
 
 
@@ -43,7 +46,7 @@ class GrpcDoor:
     async def open(self, runtime: "Runtime") -> None:
         """Let callers in, and load gRPC meanwhile; returns at once."""
         self._listener.settimeout(0)
-        asyncio.get_running_loop().add_reader(self._listener, self._let_in)
+        asyncio.get_running_loop().add_reader(self._listener, self._let_early_in)
         self._starting = asyncio.create_task(self._start(runtime))
 
     async def close(self, grace: float) -> None:
@@ -70,10 +73,16 @@ class GrpcDoor:
         self._close_listener()
         self._ready.set()
 
-    def _let_in(self) -> None:
+    def _let_early_in(self) -> None:
+        """Take in who waits at the listener, but not too many: gRPC needs files to load."""
+        self._let_in(EARLY)
+        if len(self._relays) >= EARLY:
+            asyncio.get_running_loop().remove_reader(self._listener)
+
+    def _let_in(self, most: float = math.inf) -> None:
         """Take in whoever waits at the listener."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
+        with contextlib.suppress(OSError):  # nobody waits, or there are no more files to open
+            while len(self._relays) < most:
                 caller, _ = self._listener.accept()
                 caller.settimeout(0)
                 relay = asyncio.create_task(self._relay(caller))

@@ -69,7 +69,7 @@ class Guest:
         self._sidecar: Sidecar | None = None
         self._watch: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing: Sidecar | None = None
 
     async def attend(self) -> None:
         """Do what the guest asks until it is gone; then nothing of it is left here.
@@ -92,8 +92,9 @@ class Guest:
             await self._leave()
 
     def tell(self, text: str) -> None:
-        """Pass a log line on, without waiting for it to arrive."""
-        self._line.put(Said(text))
+        """Pass a log line on, without waiting for it to arrive; `Welcome` goes before."""
+        if self._doors is not None:
+            self._line.put(Said(text))
 
     def hang_up(self) -> None:
         """End the connection; `attend` sees to the rest."""
@@ -118,7 +119,7 @@ class Guest:
                 "both with or both without --ephemeral, or name another folder with --data-dir",
                 Exit.DATA_FOLDER,
             )
-        return take_doors(join.dapr_http_port, join.dapr_grpc_port)
+        return take_doors(join.dapr_http_port, join.dapr_grpc_port, join.app_port)
 
     async def _answer(self, request: Request) -> None:
         try:
@@ -173,12 +174,14 @@ class Guest:
         await self._line.send(Ended(str(end), forced=isinstance(end, ForcedEnd)))
 
     async def _stop_working(self) -> None:
-        """End what is asked no longer; closing alone goes on to its end."""
+        """End what is asked no longer; closing alone goes on, to an end that comes at once."""
         work, self._work = self._work, None
         if work is None:
             return
-        if not self._closing:
+        if self._closing is None:
             work.cancel()
+        elif not work.done():
+            await self._closing.close(0.0)
         await asyncio.wait({work})
 
     async def _end_sidecar(self, grace: float) -> None:
@@ -186,7 +189,7 @@ class Guest:
         if self._watch is not None:
             self._watch.cancel()
         if sidecar is not None:
-            self._closing = True
+            self._closing = sidecar
             await sidecar.close(grace)
 
     async def _leave(self) -> None:

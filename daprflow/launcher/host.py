@@ -66,7 +66,7 @@ class EngineHost:
             LaunchError: the port is taken.
         """
         options = self._options
-        self._doors = take_doors(options.dapr_http_port, options.dapr_grpc_port)
+        self._doors = take_doors(options.dapr_http_port, options.dapr_grpc_port, options.app_port)
         self.http_port, self.grpc_port = self._doors.http_port, self._doors.grpc_port
         await self.serve()
 

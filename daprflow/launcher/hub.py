@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from daprflow.launcher.exits import Exit, LaunchError
@@ -71,7 +72,7 @@ async def enter_hub(
 
 def start_hub(path: Path) -> None:
     """Start a hub; it is nobody's child when this returns."""
-    with (path / LOG).open("wb") as log:
+    with (path / LOG).open("ab") as log:
         subprocess.run(  # noqa: S603 - this very package
             [sys.executable, "-P", "-m", "daprflow.launcher.hub", str(path.resolve())],
             stdin=subprocess.DEVNULL,
@@ -82,11 +83,32 @@ def start_hub(path: Path) -> None:
         )
 
 
-class Hub:
-    """Hosts the engine of one data folder until nobody uses it any more."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a hub waits, in seconds: for its first run, and for another after the last one."""
 
-    def __init__(self, path: Path) -> None:
+    first: float = FIRST_SECONDS
+    empty: float = EMPTY_SECONDS
+
+
+class Hub:
+    """Hosts the engine of one data folder until nobody uses it any more.
+
+    Args:
+        path: the data folder.
+        begin: called once the folder is this hub's.
+        patience: how long it waits for runs.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        begin: Callable[[], None] = lambda: None,
+        patience: Patience = Patience(),
+    ) -> None:
         self._folder = DataFolder(path)
+        self._begin = begin
+        self._patience = patience
         self._host = EngineHost(self._folder, SidecarOptions(data_dir=path), path, self._note)
 
     async def run(self) -> int:
@@ -94,6 +116,7 @@ class Hub:
         self._folder.prepare()
         if not await self._lock():
             return Exit.OK  # somebody else was faster
+        self._begin()
         handler = Broadcast(self._host.broadcast)
         logging.getLogger().addHandler(handler)
         try:
@@ -105,14 +128,18 @@ class Hub:
         return Exit.OK
 
     async def _lock(self) -> bool:
+        """Take the folder, unless another hub has it: then runs join that one."""
         for _ in range(LOCK_ATTEMPTS):
             if self._folder.lock():
                 return True
+            found = self._folder.running()
+            if found is not None and found.control_port:
+                break
             await asyncio.sleep(PAUSE)
         return False
 
     async def _until_nobody_is_left(self) -> None:
-        patience = FIRST_SECONDS
+        patience = self._patience.first
         while True:
             try:
                 async with asyncio.timeout(patience):
@@ -121,7 +148,7 @@ class Hub:
                 if not self._host.visited:
                     return
             if not self._host.visited:
-                patience = EMPTY_SECONDS
+                patience = self._patience.empty
 
     @staticmethod
     def _note(line: str) -> None:
@@ -150,7 +177,13 @@ def main(arguments: Sequence[str]) -> int:
         os._exit(0)
     os.chdir(folder)  # the folder of the run that happened to come first stays free
     configure_logging("info")
-    return run_loop(Hub(Path(folder)).run())
+    return run_loop(Hub(Path(folder), _empty_log).run())
+
+
+def _empty_log() -> None:
+    """Drop what earlier hubs wrote: standard error is the log, and is appended to."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(sys.stderr.fileno(), 0)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ async def join(
     except OSError:
         return None
     line = Line(reader, writer, notices)
-    wanted = (options.dapr_http_port, options.dapr_grpc_port)
+    wanted = (options.dapr_http_port, options.dapr_grpc_port, options.app_port)
     await line.send(Join(host.token, options.ephemeral, *wanted))
     try:
         async with asyncio.timeout(WELCOME_SECONDS):

@@ -23,6 +23,7 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
     ephemeral: bool
     dapr_http_port: int | None = None
     dapr_grpc_port: int | None = None
+    app_port: int | None = None
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):

@@ -226,9 +226,10 @@ class Launch:
 
     def _real(self, reason: str, program: Path) -> "_Pieces":
         options = self._options.sidecar
-        http = self._hold(ports.http_listener(options.dapr_http_port))
-        grpc = self._hold(ports.grpc_listener(options.dapr_grpc_port))
-        metrics = self._hold(ports.listen_from(DEFAULT_METRICS_PORT))
+        app = options.app_port
+        http = self._hold(ports.http_listener(options.dapr_http_port, options.dapr_grpc_port, app))
+        grpc = self._hold(ports.grpc_listener(options.dapr_grpc_port, app))
+        metrics = self._hold(ports.listen_from(DEFAULT_METRICS_PORT, avoid=(app,)))
         taken = [s.getsockname()[1] for s in (http, grpc, metrics)]
         listener = self._app_listener(set(taken))
         tokens = Tokens(

@@ -4,6 +4,8 @@ import logging
 
 LEVELS = {"warn": logging.WARNING, "fatal": logging.CRITICAL}
 CHATTY = ("uvicorn", "uvicorn.error", "watchfiles", "asyncio", "aiohttp")
+QUOTING = "grpc._cython.cygrpc"
+"""Prints every metadata value that is no UTF-8, tokens among them."""
 
 
 def configure_logging(level: str) -> None:
@@ -15,3 +17,8 @@ def configure_logging(level: str) -> None:
     )
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    logging.getLogger(QUOTING).addFilter(_quotes_nothing)
+
+
+def _quotes_nothing(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Invalid encoding on")

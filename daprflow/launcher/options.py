@@ -31,6 +31,8 @@ class SidecarOptions:
         dapr_grpc_port: None takes 50001 or the next free one.
         metrics_port: the app is told of it.
         max_body_size: bytes; negative means no limit.
+        placement_host_address: for a real runtime; None takes the one of this machine, if it runs.
+        scheduler_host_address: the same.
         grace: seconds from a stop signal to the end.
         data_dir: where ``.daprflow`` lies or is made.
         ephemeral: keep everything in memory.
@@ -50,6 +52,8 @@ class SidecarOptions:
     log_level: str = "info"
     max_body_size: int = 4 * 1024 * 1024
     read_buffer_size: int = 4096
+    placement_host_address: str | None = None
+    scheduler_host_address: str | None = None
     enable_app_health_check: bool = False
     app_health_check_path: str = "/healthz"
     app_health_probe_interval: int = 5

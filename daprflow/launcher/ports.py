@@ -1,5 +1,6 @@
 """Ports: taking a wanted one, finding a free one, naming the owner of a taken one."""
 
+import contextlib
 import errno
 import socket
 from collections.abc import Collection, Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.options import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
-from daprflow.launcher.reservations import is_reserved
+from daprflow.launcher.reservations import is_reserved, reserve
 
 LOOPBACK = "127.0.0.1"
 SPARE = 2_000
@@ -47,7 +48,9 @@ def listen(port: int, *, host: str = LOOPBACK, flag: str) -> socket.socket:
         ) from None
 
 
-def listen_from(first: int, *, host: str = LOOPBACK, avoid: Collection[int] = ()) -> socket.socket:
+def listen_from(
+    first: int, *, host: str = LOOPBACK, avoid: Collection[int | None] = ()
+) -> socket.socket:
     """Take ``first`` or the next free port below the ephemeral range.
 
     A listening socket holds the port from here on: nobody else can be given the same one.
@@ -74,6 +77,19 @@ def free_port(first: int) -> int:
     return port
 
 
+@contextlib.contextmanager
+def promised_port(avoid: Collection[int] = ()) -> Iterator[int]:
+    """Choose a free port that hardly anybody names, and promise it to a program of ours."""
+    with listen_from(ephemeral_start() - SPARE, avoid=avoid) as listener:
+        port: int = listener.getsockname()[1]
+        promise = reserve(port)
+    try:
+        yield port
+    finally:
+        if promise is not None:
+            promise.close()
+
+
 def _about_port(error: OSError, host: str) -> None:
     """Raise unless another port may do better."""
     if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
@@ -84,26 +100,34 @@ def _about_port(error: OSError, host: str) -> None:
         ) from None
 
 
-def http_listener(wanted: int | None) -> socket.socket:
+def http_listener(wanted: int | None, *others: int | None) -> socket.socket:
     """Take the port of a sidecar's HTTP API, on loopback: the wanted one, else 3500 or the next.
+
+    Args:
+        wanted: the port; None for any.
+        others: the ports that others are going to take, the app among them; None counts for none.
 
     Raises:
         LaunchError: it is taken.
     """
     if wanted is not None:
         return listen(wanted, flag="--dapr-http-port")
-    return listen_from(DEFAULT_HTTP_PORT)
+    return listen_from(DEFAULT_HTTP_PORT, avoid=others)
 
 
-def grpc_listener(wanted: int | None) -> socket.socket:
+def grpc_listener(wanted: int | None, *others: int | None) -> socket.socket:
     """Take the port of a sidecar's gRPC API, on loopback: the wanted one, else 50001 or the next.
+
+    Args:
+        wanted: the port; None for any.
+        others: the ports that others are going to take; None counts for none.
 
     Raises:
         LaunchError: it is taken.
     """
     if wanted is not None:
         return listen(wanted, flag="--dapr-grpc-port")
-    return listen_from(DEFAULT_GRPC_PORT)
+    return listen_from(DEFAULT_GRPC_PORT, avoid=others)
 
 
 def require_free(port: int, *, host: str = LOOPBACK, flag: str) -> None:

@@ -29,12 +29,14 @@ class AppFrozen(msgspec.Struct, frozen=True, tag="frozen"):
 
     Attributes:
         folder: where the app's file lies; resources are looked for beside it.
+        features: those of the runtime that the app needs switched on.
     """
 
     app_id: str
     folder: str
     handlers: tuple[HandlerRow, ...] = ()
     crons: tuple[Cron, ...] = ()
+    features: tuple[str, ...] = ()
 
 
 class AppServing(msgspec.Struct, frozen=True, tag="serving"):

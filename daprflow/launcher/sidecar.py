@@ -18,6 +18,7 @@ class AppSpec:
         folder: where default resources are looked for.
         crons: schedules the app declares; each becomes a ``bindings.cron`` component.
         handlers: what it answers, for a target of ours.
+        features: what a Configuration must switch on for it.
     """
 
     app_id: str
@@ -25,6 +26,7 @@ class AppSpec:
     folder: str
     crons: tuple[Cron, ...] = ()
     handlers: tuple[HandlerRow, ...] = ()
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from daprflow.launcher.report import AppFrozen
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HEAD_START = 0.25
+"""Seconds at most that the sidecar gets to end calls of the app before that is told to end."""
 KILL_GRACE = 1.0
 """What an app is given beyond the grace period, to leave by itself."""
 
@@ -53,11 +55,13 @@ class Ears:
         output: takes each line that the app prints; None leaves the app our own streams.
         sidecar_up: told once the sidecar answers calls; the app may not yet.
         app_up: told the app's process id, before the banner.
+        stopping: told that a signal ends the run.
     """
 
     output: Callable[[str], None] | None = None
     sidecar_up: Callable[[AppSpec, SidecarInfo], None] = lambda _app, _info: None
     app_up: Callable[[int], None] = lambda _pid: None
+    stopping: Callable[[], None] = lambda: None
 
 
 class _Next(Enum):
@@ -284,6 +288,7 @@ class Supervisor:
             description.folder,
             description.crons,
             description.handlers,
+            description.features,
         )
 
     # ---- endings
@@ -326,7 +331,9 @@ class Supervisor:
 
     async def _drain(self, run: _Generation) -> None:
         pausing = asyncio.create_task(self._pause())
-        await asyncio.sleep(0)  # deliveries stop before the app hears of it
+        # Deliveries stop and actors hear of their end before the app, which then takes no calls.
+        first = {pausing, run.exited}
+        await asyncio.wait(first, timeout=HEAD_START, return_when=asyncio.FIRST_COMPLETED)
         if not run.exited.done():
             await self._stop(run.app)
         if not self._hurry.is_set():
@@ -381,6 +388,8 @@ class Supervisor:
     def _on_signal(self, number: signal.Signals) -> None:
         if self._stopping.is_set():
             self._hurry.set()
+        else:
+            self._plan.ears.stopping()
         self._signal = number
         self._stopping.set()
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from daprflow.protocol.gojson import GoJsonError, decode_go
+from daprflow.protocol.goscan import explain_whole
 
 Scalar: TypeAlias = str | float | bool | None
 _FEWEST = 2
@@ -126,6 +127,8 @@ def decode(body: bytes) -> Query:
     Raises:
         QueryError: it is none; the text is the runtime's.
     """
+    if (problem := explain_whole(body)) is not None:
+        raise QueryError(problem)
     try:
         document = decode_go(_documents, body, "query.QueryFields", "QueryFields") or _Document()
     except GoJsonError as error:

@@ -90,8 +90,6 @@ class AppHealth:
         if self.healthy and self._failures >= self._threshold:
             self.healthy = False
             logger.warning(
-                "the app is not healthy (%d failed probes of %s); deliveries wait",
-                self._failures,
-                self._target,
+                "the app is not healthy (%d failed probes); deliveries wait", self._failures
             )
             await self._on_unhealthy()

@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 RETIRING = 5.0
 """Seconds that calls under way may go on using components that a reload takes away."""
 
+AT_ONCE = 0.05
+"""Seconds that an end without any grace gives those with nothing under way."""
+
 CUT_OFF = 1.0
 """Seconds for deliveries to notice that their connection is gone."""
 
@@ -249,9 +252,10 @@ class Runtime:
                 self.components, self.resources = self.loader.components, old
                 return (*exchange.problems, str(error))
             await self.pubsub.streams.move()
-            finished, self.calls = self.calls, Work()
-            await self._within(finished.idle(), RETIRING)
-            await self.loader.release(exchange.retired)
+            if exchange.retired:  # else nothing waits: a call may be for an app that is away
+                finished, self.calls = self.calls, Work()
+                await self._within(finished.idle(), RETIRING)
+                await self.loader.release(exchange.retired)
             if old.resiliencies != resources.resiliencies:
                 await self.reload_resiliency(resources.resiliencies)
             return exchange.problems
@@ -353,8 +357,11 @@ class Runtime:
         """
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._close(grace))
-        elif grace <= 0 and self.app is not None:
-            await self.app.close()
+        elif grace <= 0:
+            if self.app is not None:
+                await self.app.close()
+            if self.health.outbound_ready:
+                self.pubsub.streams.cut()
         await asyncio.shield(self._closing)
 
     async def _close(self, grace: float) -> None:
@@ -375,7 +382,7 @@ class Runtime:
     async def _end_deliveries(self, grace: float) -> None:
         """Stop deliveries; those that do not end in time lose their connection."""
         stop = asyncio.get_running_loop().create_task(self._end_events())
-        _, pending = await asyncio.wait({stop}, timeout=grace)
+        _, pending = await asyncio.wait({stop}, timeout=max(grace, AT_ONCE))
         if pending:
             logger.warning(
                 "deliveries to '%s' did not end within %g s; what a durable broker holds of them "
@@ -435,7 +442,7 @@ class Runtime:
             self.resiliency.start_deliveries()
             await self._subscribe(app)
             await self.bindings.start()
-            await self.actors.start()
+            await self.actors.hosting.start()
             await self.jobs.start()
 
     async def _subscribe(self, app: App) -> None:
@@ -464,4 +471,4 @@ class Runtime:
             self.jobs.stop(),
         ]
         await asyncio.gather(*stops)
-        await self.actors.stop()  # what is under way until then may need them
+        await self.actors.hosting.stop()  # what is under way until then may need them

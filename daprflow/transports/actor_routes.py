@@ -191,7 +191,9 @@ def parse(path: str, hosts: Mapping[str, Host]) -> Asked | None:
     A runtime that does not encode the slashes of a name leaves open where it ends; then the first
     reading counts that names something.
     """
-    parts = [unquote(part) for part in path.removeprefix(PREFIX).split("/")]
+    parts = path.removeprefix(PREFIX).split("/")
+    if "%" in path:
+        parts = [unquote(part) for part in parts]
     kind, rest = parts[0], parts[1:]
     if not rest or not rest[0]:
         return None

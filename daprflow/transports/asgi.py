@@ -19,16 +19,17 @@ from daprflow.transports.invoke_routes import Endpoint, InvokeRoutes
 
 logger = logging.getLogger(__name__)
 
-PREFIXES = ("/dapr/", "/job/", "/configuration/", "/actors/")
+PREFIXES = ("/dapr/", "/job/", "/configuration/")
 """Below these every path is ours, whoever hosts the app."""
+_ACTORS = "/actors/"
+_ACTOR_METHODS = frozenset({"PUT", "DELETE"})
+"""What a sidecar uses below `_ACTORS`; the rest there may be anybody's."""
 _ADVICE = {
     "/dapr/": "known topics: %s; restart the sidecar if routes changed",
     "/job/": "known jobs: %s; 'client.delete_job' ends one that is wanted no more",
     "/configuration/": "a sidecar posts changes there; routes of this app's own: %s",
     "/actors/": "a sidecar calls the methods of actors there; types of this app: %s",
 }
-_ACTORS = PREFIXES[3]
-_ACTOR_METHODS = frozenset({"PUT", "DELETE"})
 _LISTED = 10
 _PATH_SHOWN = 200  # strangers choose it
 _TOKEN = b"dapr-api-token"
@@ -189,9 +190,8 @@ class Table:
     def _below(self, method: str, path: str) -> Endpoint | None:
         """Return what answers a path below a prefix of ours."""
         if not path.startswith(PREFIXES):
-            return None
-        if self._actors is not None and path.startswith(_ACTORS) and method in _ACTOR_METHODS:
-            return self._actors
+            is_actors = path.startswith(_ACTORS) and method in _ACTOR_METHODS
+            return self._actors if is_actors else None
         if method == "POST":
             for prefix, endpoint in self._prefixes.items():
                 if path.startswith(prefix):

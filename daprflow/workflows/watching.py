@@ -7,6 +7,7 @@ In development and tests alone. Nothing is patched: the interpreter says which f
 import _thread
 import asyncio
 import datetime as dt
+import gc
 import io
 import os
 import random
@@ -121,10 +122,17 @@ def _is_ours(frame: FrameType) -> bool:
         module = above.f_globals.get("__name__", "")
         if module == "daprflow.workflows.runner":
             return False
-        if module.startswith(_MAY):
+        if module.startswith(_MAY) or _is_collecting(above.f_code):
             return True
         above = above.f_back
     return True
+
+
+def _is_collecting(code: CodeType) -> bool:
+    """Whether code belongs to the collection of garbage, which comes at any time."""
+    if code.co_name == "__del__":
+        return True
+    return any(getattr(each, "__code__", None) is code for each in gc.callbacks)
 
 
 def _rules() -> _Rules:

@@ -15,6 +15,7 @@ from daprflow.sidecar.components.base import (
     EtagInvalid,
     StateStore,
     StateWrite,
+    StoredValue,
 )
 
 
@@ -107,6 +108,12 @@ class Store(Protocol):
         ...
 
 
+def _read(found: StoredValue | ComponentError | None) -> Read | None:
+    if isinstance(found, ComponentError):
+        raise found
+    return None if found is None else Read(found.data, found.etag, found.expires)
+
+
 class ComponentStore:
     """The component itself, without a sidecar around it."""
 
@@ -118,13 +125,12 @@ class ComponentStore:
     async def get(self, key: str) -> Read | None:
         """Read one value."""
         found = await self._component.get(key)
-        return None if found is None else Read(found.data, found.etag, found.expires)
+        return _read(found)
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Read | None]:
         """Read several values."""
         found = await self._component.get_many(keys)
-        values = [None if f is None else Read(f.data, f.etag, f.expires) for f in found]
-        return dict(zip(keys, values, strict=True))
+        return {key: _read(value) for key, value in zip(keys, found, strict=True)}
 
     async def write(self, item: Item) -> None:
         """Do one write."""

@@ -1,4 +1,4 @@
-"""Actors of an app behind the embedded sidecar: in one process, and over sockets."""
+"""Actors of an app: in one process with its sidecar, over sockets, and beside a real runtime."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,24 +13,32 @@ from daprflow.settings import Settings
 from daprflow.testing import TestSidecar
 from tests.helpers.actor_app import LedgerActor, PlainActor, app
 from tests.helpers.cli_run import Run
+from tests.helpers.real_runtime import home_of, services
 
+TOKEN = "token-of-this-test"
 APP = Path(__file__).parents[1] / "helpers" / "actor_app.py"
 NAMES = ("ann", "a|b", "a b.c", "ñ→", "a/b", "x?y#z", "100%", "..")
 
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A running app: how it is called, and how time passes."""
+    """A running app: how it is called, and how time passes.
+
+    Attributes:
+        frees_the_turn: whether an actor can be called again after a call that went too deep; the
+            real runtime 1.18.3 holds its turn for ever.
+    """
 
     client: Client
     wait: Callable[[float], Awaitable[None]]
+    frees_the_turn: bool = True
 
     def ledger(self, name: str) -> LedgerActor:
         """An actor."""
         return self.client.actor(LedgerActor, name)
 
 
-async def in_process(_: Path) -> AsyncIterator[Hosted]:
+async def in_process(_: pytest.FixtureRequest, __: Path) -> AsyncIterator[Hosted]:
     """The app in this process, on a clock that is moved."""
     async with TestSidecar(app) as dapr:
 
@@ -40,7 +48,7 @@ async def in_process(_: Path) -> AsyncIterator[Hosted]:
         yield Hosted(dapr.client, wait)
 
 
-async def over_sockets(folder: Path) -> AsyncIterator[Hosted]:
+async def over_sockets(_: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Hosted]:
     """The app and its sidecar as processes of ``daprflow run``."""
     with Run(folder, "run", str(APP), "--sidecar", "embedded", "--ephemeral") as run:
         run.ready()
@@ -49,13 +57,32 @@ async def over_sockets(folder: Path) -> AsyncIterator[Hosted]:
             yield Hosted(client, asyncio.sleep)
 
 
+async def on_the_real_runtime(
+    request: pytest.FixtureRequest, folder: Path
+) -> AsyncIterator[Hosted]:
+    """The app beside a real runtime, where ``--dapr-runtime`` names one."""
+    home = home_of(request.config)
+    with services(home, folder) as beside:
+        words = ("run", str(APP), "--sidecar", "daprd", *beside.flags)
+        env = {"DAPR_RUNTIME_PATH": str(home), "DAPR_API_TOKEN": TOKEN}
+        with Run(folder, *words, env=env) as run:
+            run.ready()
+            address = f"http://127.0.0.1:{run.port('HTTP')}"
+            async with Client(Settings(http_endpoint=address, api_token=TOKEN)) as client:
+                yield Hosted(client, asyncio.sleep, frees_the_turn=False)
+
+
 @pytest.fixture(
-    params=[in_process, pytest.param(over_sockets, marks=pytest.mark.sockets)],
-    ids=["in process", "sockets"],
+    params=[
+        in_process,
+        pytest.param(over_sockets, marks=pytest.mark.sockets),
+        pytest.param(on_the_real_runtime, marks=pytest.mark.sockets),
+    ],
+    ids=["in process", "sockets", "real runtime"],
 )
 async def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Hosted]:
     """The app behind a sidecar."""
-    async for each in request.param(tmp_path):
+    async for each in request.param(request, tmp_path):
         yield each
 
 
@@ -84,9 +111,11 @@ async def test_calls_come_back(hosted: Hosted) -> None:
     deep = hosted.ledger("deep")
     assert await deep.chain(3) == 3
     assert await deep.show() == ["depth 3", "depth 2", "depth 1", "depth 0"]
-    with pytest.raises(ActorError):
-        await deep.chain(6)
-    assert len(await deep.show()) == 4
+    deeper = hosted.ledger("deeper")
+    with pytest.raises(ActorError, match="maximum stack depth exceeded"):
+        await deeper.chain(6)
+    if hosted.frees_the_turn:
+        assert await deeper.show() == []
     assert await hosted.ledger("inner").caught() == ["before", "ValueError"]
 
 
@@ -106,6 +135,37 @@ async def test_reminders_and_timers_come(hosted: Hosted) -> None:
     assert await reminded.show() == ["planned", "tick last 2", "tick last 2"]
     assert await timed.show() == ["tick t/1 |ñ"] * 3
     assert await named.show() == ["tick r/1 |ñ"]
+
+
+SCHEDULED = {
+    "stopped timer": ["tick last 1"] * 2,
+    "counted": ["tick counted"] * 3,
+    "ended": ["tick ended"] * 3,
+    "at a time": ["tick at a time"],
+    "kept": ["tick kept"],
+    "removed": [],
+    "tried again": ["try 3 with 1 {'a': [2, None]}"],
+}
+
+
+async def test_schedules(hosted: Hosted) -> None:
+    """Reminders and timers come as often as was asked for, and a failed tick is tried again."""
+    for kind in SCHEDULED:
+        await hosted.ledger(kind).schedule(kind)
+    await hosted.ledger("kept").schedule("not replaced")
+    await hosted.ledger("removed").schedule("removal")
+    await hosted.wait(5)
+    assert {kind: await hosted.ledger(kind).show() for kind in SCHEDULED} == SCHEDULED
+
+
+async def test_a_part_that_expires(hosted: Hosted) -> None:
+    """What has a time to live is gone after it, and nothing else is."""
+    ann = hosted.ledger("visitor")
+    await ann.add("one")
+    await ann.enter("ann")
+    assert await ann.entered() == "ann"
+    await hosted.wait(3)
+    assert (await ann.entered(), await ann.show()) == ("", ["one"])
 
 
 async def test_what_nobody_hosts(hosted: Hosted) -> None:

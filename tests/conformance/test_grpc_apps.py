@@ -303,7 +303,7 @@ async def test_health_decides_on_deliveries(tmp_path: Path) -> None:
         await sidecar.until(lambda: not runtime.bindings.started)
         refused = await invoke(sidecar, "m")
     assert refused.status == 500
-    assert b"app is not in a healthy state" in refused.body
+    assert b"code = Internal desc = app is not in a healthy state" in refused.body
     assert "dapr-api-token" not in app.seen(f"{HEALTH}HealthCheck")[0].metadata
 
 

@@ -1,6 +1,6 @@
 """What the client encodes, the sidecar decodes to the same operation: each call it can make."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -27,7 +27,9 @@ from daprflow.protocol.state import (
     StateOptions,
     StateTransaction,
 )
+from daprflow.sidecar.blocks.pubsub_publish import BadEventError, NewEntry, read_entries
 from daprflow.sidecar.blocks.state import StateChange
+from daprflow.sidecar.http_api.trace import NO_PARENT
 from tests.helpers.sidecar import InProcessSidecar, in_process_sidecar
 
 BLOCKS = (
@@ -241,7 +243,16 @@ async def test_publish_many(
     """A bulk publish keeps each entry."""
     request = operations.publish_bulk(pubsub, topic, entries, metadata)
     name, arguments, _ = await bench.decoded(request)
-    assert (name, arguments) == ("publish_many", (pubsub, topic, tuple(entries), metadata))
+    assert (name, *arguments[:2], arguments[3]) == ("publish_many", pubsub, topic, metadata)
+    assert read(arguments[2]) == read(read_entries(entries))
+
+
+def read(entries: Iterable[NewEntry]) -> list[NewEntry] | str:
+    """Return the entries, or what is wrong with them."""
+    try:
+        return list(entries)
+    except BadEventError as error:
+        return str(error)
 
 
 @every
@@ -251,7 +262,7 @@ async def test_binding(
 ) -> None:
     """A binding call keeps operation, data and metadata."""
     request = operations.call_binding(name, BindingCall(operation, data, metadata))
-    wanted = (name, operation, normalise(data), metadata)
+    wanted = (name, operation, normalise(data), {**metadata, "traceparent": NO_PARENT.decode()})
     assert await bench.decoded(request) == ("invoke", wanted, {})
 
 

@@ -3,16 +3,21 @@
 import asyncio
 import contextlib
 import dataclasses
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from daprflow.protocol import messages as m
+from daprflow.protocol.http import HttpRequest
+from daprflow.sidecar.blocks.state import StateChange
 from daprflow.sidecar.clock import SystemClock, VirtualClock
 from daprflow.sidecar.components.base import ComponentError, EtagConflict, StateStore, StateWrite
 from daprflow.sidecar.components.registry import COMPONENTS
 from tests.helpers.components import context
+from tests.helpers.grpc_sidecar import grpc_sidecar
 from tests.helpers.servers import PostgresServer, RedisServer, postgres_server, redis_server
 
 
@@ -44,6 +49,35 @@ async def postgres() -> AsyncIterator[PostgresServer]:
     """Table names of our own on PostgreSQL."""
     async with postgres_server() as server:
         yield server
+
+
+async def test_of_several_keys_some_cannot_be_read(redis: RedisServer, tmp_path: Path) -> None:
+    """A bulk get says of each key by itself why it cannot be read; both APIs tell that."""
+    await redis.client.hset("app1||odd", "other", "1")
+    await redis.client.lpush("app1||list", "1")
+    components = {"store": ("state.redis", dict(redis.metadata))}
+    async with grpc_sidecar(tmp_path, components) as sidecar:
+        await sidecar.inner.runtime.state.save("store", [StateChange("good", b"1")])
+        keys = ["odd", "list", "good", "none"]
+        request = m.GetBulkStateRequest(store_name="store", keys=keys)
+        over_grpc = (await sidecar.stub.GetBulkState(request)).items
+        body = json.dumps({"keys": keys}).encode()
+        asked = HttpRequest("POST", "/v1.0/state/store/bulk", (), body)
+        over_http = json.loads((await sidecar.inner.exchange.send(asked)).body)
+    missing = "required hash field 'data' or 'version' was not found"
+    wrong = "WRONGTYPE Operation against a key holding the wrong kind of value"
+    assert [(i.key, i.data, i.error) for i in over_grpc] == [
+        ("odd", b"", missing),
+        ("list", b"", wrong),
+        ("good", b"1", ""),
+        ("none", b"", ""),
+    ]
+    assert over_http == [
+        {"key": "odd", "error": missing},
+        {"key": "list", "error": wrong},
+        {"key": "good", "data": 1, "etag": "1"},
+        {"key": "none"},
+    ]
 
 
 async def test_redis_layout(redis: RedisServer, tmp_path: Path) -> None:

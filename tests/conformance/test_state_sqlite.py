@@ -17,6 +17,7 @@ from daprflow.sidecar.components.base import (
     EtagConflict,
     StateStore,
     StateWrite,
+    StoredValue,
 )
 from daprflow.sidecar.components.registry import COMPONENTS
 from tests.helpers.components import context
@@ -80,7 +81,11 @@ async def test_a_table_of_the_real_one_is_used(tmp_path: Path) -> None:
         )
     async with opened(tmp_path) as store:
         values = await store.get_many(["json", "bytes", "old"])
-        assert [value and value.data for value in values] == [b"1", b"\xff\x00", None]
+        assert [isinstance(value, StoredValue) and value.data for value in values] == [
+            b"1",
+            b"\xff\x00",
+            False,
+        ]
         with pytest.raises(EtagConflict):
             await store.write(StateWrite("json", b"2", etag="other"))
         await store.write(StateWrite("json", b"2", etag="e1"))
@@ -201,7 +206,7 @@ async def outcome(
             except EtagConflict:
                 seen.append("conflict")
         values = await store.get_many(["a", "b", "c"])
-        seen.append([value and (value.data, value.expires) for value in values])
+        seen.append([isinstance(v, StoredValue) and (v.data, v.expires) for v in values])
     return seen
 
 

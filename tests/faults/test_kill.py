@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from daprflow.sidecar.clock import VirtualClock
-from daprflow.sidecar.components.base import Message, PubSub, StateStore
+from daprflow.sidecar.components.base import Message, PubSub, StateStore, StoredValue
 from daprflow.sidecar.components.registry import COMPONENTS
 from tests.helpers import outbox_process, writer_process
 from tests.helpers.timing import until
@@ -68,7 +68,7 @@ async def test_accepted_events_and_values_survive_a_kill(tmp_path: Path, count: 
     keys = sorted(accepted)
     values = await store.get_many([str(key) for key in keys])
     await store.close()
-    assert [value and int(value.data) for value in values] == keys
+    assert [isinstance(value, StoredValue) and int(value.data) for value in values] == keys
 
 
 class Published:

@@ -70,6 +70,61 @@ def test_an_installed_runtime_is_taken_and_kept_on_loopback(runtime: Path) -> No
     assert "\x1b" not in text
 
 
+EXPIRING = """
+from datetime import timedelta
+
+from daprflow import Actor, Client, DaprFlow, Part
+
+app = DaprFlow("shop")
+
+
+@app.actor
+class Visitor(Actor[int]):
+    session = Part(str, ttl=timedelta(minutes=5))
+
+    async def enter(self, name: str) -> str:
+        self.session = name
+        return self.session
+
+
+@app.invoke
+async def enter(name: str, *, client: Client) -> str:
+    return await client.actor(Visitor, "1").enter(name)
+"""
+
+
+def test_a_runtime_gets_the_features_an_app_needs(runtime: Path, tmp_path: Path) -> None:
+    """Parts of actors' states that expire are switched on, unless a configuration is named."""
+    write(work(runtime), {"app.py": EXPIRING})
+    with Run(work(runtime), "run", ".", env=home(runtime)) as run:
+        run.ready()
+        run.send(signal.SIGINT)
+        assert run.ended() == 0
+        assert '"features":[{"name":"ActorStateTTL","enabled":true}]' in run.text
+    write(tmp_path, {"mine.yaml": "kind: Configuration\nmetadata: {name: mine}\n"})
+    mine = ("--config", str(tmp_path / "mine.yaml"))
+    with Run(work(runtime), "run", ".", *mine, env=home(runtime)) as run:
+        run.ready()
+        run.send(signal.SIGINT)
+        assert run.ended() == 0
+        assert "ActorStateTTL" not in run.text
+
+
+def test_a_runtime_is_told_of_its_services(runtime: Path) -> None:
+    """Those that are named are handed on; what the app's handlers need and lack is said."""
+    write(work(runtime), {"app.py": EXPIRING})
+    named = ("--placement-host-address", "placed", "--scheduler-host-address", "")
+    with Run(work(runtime), "run", ".", *named, env=home(runtime)) as run:
+        run.ready()
+        run.send(signal.SIGINT)
+        assert run.ended() == 0
+        text = " ".join(run.text.split())
+    assert "flag --placement-host-address=placed:50005" in text
+    assert "flag --scheduler-host-address" not in text
+    assert "no placement listens" not in text
+    assert "so jobs and reminders are not kept; start it with 'dapr init'" in text
+
+
 def test_an_older_runtime_gets_the_flags_it_knows(runtime: Path) -> None:
     """A flag that a release does not know would end it at once; it gets the older one or none."""
     env = {**home(runtime), "FAKE_DAPRD_VERSION": "1.13.6"}

@@ -2,11 +2,13 @@
 
 import json
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
+from daprflow.launcher.exits import Exit
 from tests.helpers.cli_run import Run, finish, write
 from tests.helpers.own_ports import free_port
 
@@ -57,6 +59,15 @@ SHOW = """
 import json, os, signal
 print(json.dumps({**os.environ, "PID": os.getpid()}))
 signal.pause()
+"""
+STORE = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: store}
+spec:
+  type: state.redis
+  version: v1
+  metadata: [{name: redisHost, value: "127.0.0.1:PORT"}]
 """
 SECRETS = """
 apiVersion: dapr.io/v1alpha1
@@ -152,6 +163,7 @@ def test_a_run_ends_with_its_app_and_its_exit_code(dapr: Dapr) -> None:
     with dapr.start("run", "--app-id=script", "--", sys.executable, "publish.py") as run:
         assert run.ended() == 5
         assert run.all_gone()
+    assert "Exited App successfully" not in run.text
     marks = ("Starting Dapr with id script. HTTP Port: ", "dapr initialized. Status: Running.")
     shown = [line for line in run.lines if line.startswith((*marks, "You're up", "== APP =="))]
     assert [line[:20] for line in shown] == [
@@ -179,8 +191,9 @@ def test_the_app_finds_what_the_official_program_gives_it(dapr: Dapr) -> None:
         assert (listed["cliPid"], listed["appPid"]) == (run.process.pid, env["PID"])
         assert listed["command"].startswith(f"{sys.executable} -uc ")
         assert dapr.call("stop", "--app-id", "x") == (0, "app stopped successfully: x")
-        run.ended()
+        assert run.ended() == 0
         assert run.all_gone()
+    assert run.lines[-2:] == ["Exited App successfully", "Exited Dapr successfully"]
     code, text = dapr.call("stop", "x")
     assert (code, text) == (0, "failed to stop app id x: it does not run here")
     assert dapr.call("list") == (0, "No Dapr instances found.")
@@ -195,6 +208,35 @@ def test_a_sidecar_may_run_alone(dapr: Dapr) -> None:
         run.send(signal.SIGINT)
         assert run.ended() == 0
         assert run.all_gone()
+    assert run.lines[-1] == "Exited Dapr successfully"
+
+
+def test_usual_ports_are_left_to_runs_that_name_them(dapr: Dapr) -> None:
+    """A run without ports takes neither 3500 nor what a flag of its own names for another API."""
+    port = str(free_port())
+    words = ("run", "-a", "x", "--dapr-grpc-port", port, "--", sys.executable, "-uc", SHOW)
+    with dapr.start(*words) as run:
+        env = json.loads(run.until("== APP == {").removeprefix("== APP == "))
+        assert env["DAPR_GRPC_PORT"] == port
+        assert env["DAPR_HTTP_PORT"] not in {"3500", port}
+        code, _ = dapr.call("run", "-a", "y", "--dapr-http-port", port, "--", "true")
+        assert code == Exit.PORT_TAKEN
+        run.send(signal.SIGTERM)
+        assert run.ended() == 0
+
+
+def test_a_run_may_be_stopped_while_its_sidecar_starts(dapr: Dapr) -> None:
+    """A server that says nothing holds nobody: the app is never started, and nothing is left."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        write(dapr.folder, {"resources/store.yaml": STORE.replace("PORT", str(port))})
+        words = ("run", "--resources-path", "resources", "--", "echo", "started")
+        with dapr.start(*words) as run:
+            with silent.accept()[0]:  # the sidecar is about to open the component
+                run.send(signal.SIGTERM)
+                assert run.ended() == 0
+            assert run.all_gone()
+    assert "== APP == started" not in run.text
 
 
 def test_relative_paths_in_resources_start_in_the_folder_of_the_run(dapr: Dapr) -> None:
@@ -230,7 +272,8 @@ def test_a_service_of_ours_uses_the_sidecar_of_dapr_run(dapr: Dapr) -> None:
             run.until("== APP == got {'id': 7}")
             run.send(signal.SIGTERM)
             run.ended()
-            assert run.all_gone()
+        assert ours.all_gone()  # with the process of the sidecars, which one of them has started
+        assert served.all_gone()
 
 
 def test_wrong_words_are_told_in_one_line(dapr: Dapr) -> None:

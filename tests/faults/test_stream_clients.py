@@ -57,3 +57,20 @@ async def test_what_a_killed_client_had_comes_to_another(tmp_path: Path) -> None
         assert (event.id, event.data) == (event_id, b"held")
         await client.judge(event)
         await within(sidecar, sidecar.inner.engine.work.idle())
+
+
+@pytest.mark.sockets
+async def test_a_close_in_a_hurry_waits_for_no_verdict(tmp_path: Path) -> None:
+    """A second Ctrl-C ends at once what the first one gave the clients of streams time for."""
+    broker: Components = {"pubsub": ("pubsub.daprflow", {})}
+    async with grpc_sidecar(tmp_path, broker, data_dir=tmp_path) as sidecar:
+        client = await stream(sidecar)
+        await publish(sidecar, b"held")
+        await client.next()
+        patient = asyncio.create_task(sidecar.inner.runtime.close(3600.0))
+        await sidecar.inner.until(lambda: not sidecar.inner.runtime.health.ready)
+        patient.cancel()
+        await asyncio.wait({patient})
+        async with asyncio.timeout(WITHIN):
+            await sidecar.inner.runtime.close(0.0)
+        assert await client.ended() == ("UNKNOWN", "stream closed")

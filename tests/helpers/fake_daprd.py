@@ -48,6 +48,8 @@ def main(words: list[str]) -> None:
         if word.startswith("--resources-path="):
             for file in sorted(Path(word.partition("=")[2]).iterdir()):
                 tell("resource", file.name, file.read_text(encoding="utf-8"))
+        if word.startswith("--config="):
+            tell("configuration", Path(word.partition("=")[2]).read_text(encoding="utf-8"))
     tell("tokens", bool(os.environ["DAPR_API_TOKEN"]), bool(os.environ["APP_API_TOKEN"]))
     tell("subscriptions", subscriptions(int(flags["app-port"])))
     address = ("127.0.0.1", int(flags["dapr-http-port"]))

@@ -170,7 +170,7 @@ async def wrong_subscriptions(client: Client) -> None:
     with client.subscribe(orders):  # refused: attr-defined
         pass
     async for message in client.subscribe(orders):
-        receipt: Receipt = message.data  # refused: assignment
+        _receipt: Receipt = message.data  # refused: assignment
         await message.nack()  # refused: attr-defined
     client.grpc_channel()  # refused: call-arg
 

@@ -1,6 +1,7 @@
 """``dapr run``: an app and a sidecar for it, or a sidecar alone."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from daprflow.launcher.options import (
     SidecarChoice,
     SidecarOptions,
 )
-from daprflow.launcher.ports import free_port
+from daprflow.launcher.ports import free_port, promised_port
 from daprflow.launcher.supervisor import Ears
 
 PATIENCE = 24 * 3600.0
@@ -39,8 +40,8 @@ FLAGS = (
     Flag("app-channel-address", help="address the app listens on; 127.0.0.1"),
     Flag("app-max-concurrency", Kind.NUMBER, help="calls on the app at one time"),
     Flag("app-ssl", Kind.SWITCH, help="the app speaks TLS; better: --app-protocol https"),
-    Flag("dapr-http-port", Kind.NUMBER, "H", "port of the HTTP API; 3500 or the next"),
-    Flag("dapr-grpc-port", Kind.NUMBER, "G", "port of the gRPC API; 50001 or the next"),
+    Flag("dapr-http-port", Kind.NUMBER, "H", "port of the HTTP API; else a free one"),
+    Flag("dapr-grpc-port", Kind.NUMBER, "G", "port of the gRPC API; else a free one"),
     Flag("metrics-port", Kind.NUMBER, "M", "told to the app as DAPR_METRICS_PORT"),
     Flag("resources-path", Kind.LIST, help="folder of resource files; may be repeated"),
     Flag("components-path", short="d", help="the same, as it was called before"),
@@ -48,6 +49,10 @@ FLAGS = (
     Flag("log-level", help=f"{', '.join(LEVELS)} or panic; info"),
     Flag("max-body-size", help="largest request body, such as 4Mi"),
     Flag("read-buffer-size", help="largest header block, such as 4Ki"),
+    Flag("dapr-http-max-request-size", Kind.NUMBER, help="the largest body in MiB, as it was"),
+    Flag(
+        "dapr-http-read-buffer-size", Kind.NUMBER, help="the largest header block in KiB, as it was"
+    ),
     Flag("enable-app-health-check", Kind.SWITCH, help="probe the app"),
     Flag("app-health-check-path", help="path to probe; /healthz"),
     Flag("app-health-probe-interval", Kind.NUMBER, help="seconds between probes; 5"),
@@ -84,10 +89,28 @@ def run(words: Sequence[str], data_dir: Path) -> int:
     voice = DaprVoice(options.command, env.get("DAPR_API_TOKEN") or None)
     if not options.command:
         tell("WARNING: no application command found.")
-        return run_loop(_alone(options, env, voice, started))
-    check_command(options.command)
-    ears = Ears(app_line, voice.sidecar_up, voice.app_up)
-    return run_loop(Launch(options, env, voice, enter=enter_hub, ears=ears).run(started))
+    else:
+        check_command(options.command)
+    with contextlib.ExitStack() as promises:
+        options = _with_ports(options, promises)
+        if not options.command:
+            return voice.ended(run_loop(_alone(options, env, voice, started)))
+        ears = Ears(app_line, voice.sidecar_up, voice.app_up, voice.stopping)
+        launch = Launch(options, env, voice, enter=enter_hub, ears=ears)
+        return voice.ended(run_loop(launch.run(started)))
+
+
+def _with_ports(options: RunOptions, promises: contextlib.ExitStack) -> RunOptions:
+    """Give the sidecar ports of its own where none are named.
+
+    The usual ones are left to the runs that ask for them, and may come later.
+    """
+    sidecar = options.sidecar
+    given = (sidecar.app_port, sidecar.dapr_http_port, sidecar.dapr_grpc_port)
+    named = {port for port in given if port is not None}
+    http = sidecar.dapr_http_port or promises.enter_context(promised_port(named))
+    grpc = sidecar.dapr_grpc_port or promises.enter_context(promised_port({*named, http}))
+    return replace(options, sidecar=replace(sidecar, dapr_http_port=http, dapr_grpc_port=grpc))
 
 
 async def _alone(
@@ -178,8 +201,10 @@ def _sidecar_options(given: Given, data_dir: Path) -> SidecarOptions:
         resources_path=tuple(map(Path, folders)),
         config=(Path(given.text("config")),) if given.text("config") else (),
         log_level=level,
-        max_body_size=_size(given, "max-body-size", default.max_body_size),
-        read_buffer_size=_size(given, "read-buffer-size", default.read_buffer_size),
+        max_body_size=_size(given, "max-body-size", "dapr-http-max-request-size", 1024 * 1024)
+        or default.max_body_size,
+        read_buffer_size=_size(given, "read-buffer-size", "dapr-http-read-buffer-size", 1024)
+        or default.read_buffer_size,
         enable_app_health_check=given.on("enable-app-health-check"),
         app_health_check_path=given.text("app-health-check-path") or default.app_health_check_path,
         app_health_probe_interval=interval,
@@ -189,10 +214,14 @@ def _sidecar_options(given: Given, data_dir: Path) -> SidecarOptions:
     )
 
 
-def _size(given: Given, name: str, default: int) -> int:
+def _size(given: Given, name: str, old_name: str, unit: int) -> int | None:
+    """Return a number of bytes, from a flag or the one that was there before; None for neither."""
     text = given.text(name)
+    if not text:
+        number = given.number(old_name)
+        return None if number is None else number * unit
     try:
-        return quantity(text, name.replace("-", "_")) if text else default
+        return quantity(text, name.replace("-", "_"))
     except typer.BadParameter as error:
         raise FlagError(error.message) from None
 

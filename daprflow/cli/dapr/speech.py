@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from daprflow.cli.calls import TEXT, Place, call
 from daprflow.cli.voice import printable, put
-from daprflow.launcher.exits import LaunchError
+from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
 
 APP_MARK = "== APP == "
@@ -35,6 +35,7 @@ class DaprVoice:
         self._command = command
         self._token = token
         self._pid = 0
+        self._stopped = False
 
     def sidecar_up(self, app: AppSpec, info: SidecarInfo) -> None:
         """Say where the sidecar is; the app may not be there yet."""
@@ -47,6 +48,23 @@ class DaprVoice:
     def app_up(self, pid: int) -> None:
         """Remember the app's process id."""
         self._pid = pid
+
+    def stopping(self) -> None:
+        """Remember that the run ends because somebody asked for that."""
+        self._stopped = True
+
+    def ended(self, code: int) -> int:
+        """Say what ended well; return the code of the run, which is 0 where it was to stop.
+
+        Args:
+            code: the app's, or that of what went wrong.
+        """
+        code = Exit.OK if self._stopped else code
+        if code == Exit.OK:
+            if self._command:
+                tell("Exited App successfully")
+            tell("Exited Dapr successfully")
+        return code
 
     def ready(self, app: AppSpec, info: SidecarInfo, seconds: float) -> None:  # noqa: ARG002 - a voice's
         """Leave with the sidecar what other commands ask it for, and say that all is up."""

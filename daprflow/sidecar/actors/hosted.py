@@ -5,6 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+LONG_WAIT = 5.0
+"""Seconds in the queue of an actor after which the log says so."""
+FAREWELLS = 64
+"""Actors of a leaving host that are told of their end at one time: as many as keep connections."""
 UNWINDING = 1.0
 """Seconds of real time that a call which was cut may take to notice."""
 
@@ -38,14 +43,28 @@ class ActiveActor:
 
     Attributes:
         idle_at: when it has had no turn for too long, by the engine's clock.
+        doing: what its last turn is about.
     """
 
-    __slots__ = ("id", "idle_at", "lock")
+    __slots__ = ("doing", "id", "idle_at", "lock")
 
     def __init__(self, actor_id: str, limit: int | None, idle_at: float) -> None:
         self.id = actor_id
         self.idle_at = idle_at
+        self.doing = ""
         self.lock = TurnLock(limit)
+
+
+class Leave(Enum):
+    """How the actors of a host leave.
+
+    ``IN_TIME`` gives turns under way the time of their settings, ``AT_ONCE`` gives them none, and
+    ``SILENTLY`` tells the app nothing, either: it is not there to listen.
+    """
+
+    IN_TIME = auto()
+    AT_ONCE = auto()
+    SILENTLY = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +118,9 @@ class HostedType:
         self._timeout = timeout
         self._active: OrderedDict[str, ActiveActor] = OrderedDict()
         self._leaving: dict[str, asyncio.Future[None]] = {}
+        self._draining: set[str] = set()
+        self._farewells = asyncio.Semaphore(FAREWELLS)
+        self._untold = 0
         self._ends: set[asyncio.Task[None]] = set()
         self._timer: Timer | None = None
         self._closed = False
@@ -109,8 +131,8 @@ class HostedType:
         return len(self._active)
 
     def is_active(self, actor_id: str) -> bool:
-        """Whether an actor has been called and not left."""
-        return actor_id in self._active
+        """Whether an actor has been called and not left; turns that it may end yet count."""
+        return actor_id in self._active or actor_id in self._draining
 
     # ---- calls ----------------------------------------------------------------------------------
 
@@ -124,25 +146,40 @@ class HostedType:
             TurnCut: it left in the course of the turn.
         """
         turn_id = call.reentrancy_id
-        headers = call.headers
         if self._settings.depth is not None and not turn_id:
             turn_id = call.new_id
+        made = call
         if turn_id:
-            headers = (*headers, (REENTRANCY_ID, turn_id))
-        made = replace(call, headers=headers, reentrancy_id=turn_id)
+            headers = (*call.headers, (REENTRANCY_ID, turn_id))
+            made = replace(call, headers=headers, reentrancy_id=turn_id)
         return await self._turn(
-            actor_id, turn_id, lambda: self._host.invoke(self.kind, actor_id, made)
+            actor_id,
+            turn_id,
+            call.method,
+            lambda: self._host.invoke(self.kind, actor_id, made),
         )
 
     async def remind(self, actor_id: str, name: str, data: msgspec.Raw | msgspec.UnsetType) -> None:
         """Deliver a tick of a reminder, in a turn that nothing can come back to."""
-        await self._turn(actor_id, "", lambda: self._host.remind(self.kind, actor_id, name, data))
+        await self._turn(
+            actor_id,
+            "",
+            f"remind/{name}",
+            lambda: self._host.remind(self.kind, actor_id, name, data),
+        )
 
     async def fire(self, actor_id: str, timer: TimerDue) -> None:
         """Deliver a tick of a timer, in a turn that nothing can come back to."""
-        await self._turn(actor_id, "", lambda: self._host.fire(self.kind, actor_id, timer))
+        await self._turn(
+            actor_id,
+            "",
+            f"timer/{timer.name}",
+            lambda: self._host.fire(self.kind, actor_id, timer),
+        )
 
-    async def _turn(self, actor_id: str, turn_id: str, operation: Callable[[], Awaitable[T]]) -> T:
+    async def _turn(
+        self, actor_id: str, turn_id: str, what: str, operation: Callable[[], Awaitable[T]]
+    ) -> T:
         actor = self._active.get(actor_id)
         if actor is None:
             actor = await self._activate(actor_id)
@@ -150,9 +187,33 @@ class HostedType:
         def begin() -> Coroutine[object, object, T]:
             actor.idle_at = self._clock.now() + self._settings.idle
             self._active.move_to_end(actor_id)
+            actor.doing = what
+            if watch is not None:
+                watch.cancel()
             return self._limited(operation)
 
-        return await actor.lock.run(turn_id, begin)
+        watch = self._watch(actor, what) if actor.lock.busy else None
+        try:
+            return await actor.lock.run(turn_id, begin)
+        finally:
+            if watch is not None:
+                watch.cancel()
+
+    def _watch(self, actor: ActiveActor, what: str) -> Timer:
+        """Say so when a call has waited long for its turn: it may wait for itself."""
+
+        def tell() -> None:
+            logger.warning(
+                "'%s' of actor '%s/%s' has waited %g s for the end of '%s'; an actor that calls "
+                "itself, also through others, waits for ever unless its type is reentrant",
+                what,
+                self.kind,
+                actor.id,
+                LONG_WAIT,
+                actor.doing,
+            )
+
+        return self._clock.call_at(self._clock.now() + LONG_WAIT, tell)
 
     async def _limited(self, operation: Callable[[], Awaitable[T]]) -> T:
         timeout = self._timeout()
@@ -214,16 +275,36 @@ class HostedType:
     async def _deactivate(self, actor: ActiveActor, end: "_End") -> None:
         try:
             if actor.lock.busy:
-                await self._stop(actor.lock, end)
+                self._draining.add(actor.id)
+                try:
+                    await self._stop(actor.lock, end)
+                finally:
+                    self._draining.discard(actor.id)
             if end.told:
-                await self._host.deactivate(self.kind, actor.id)
-        except HostAway as error:
-            logger.info("actor '%s/%s' has no host to leave: %s", self.kind, actor.id, error)
-        except HostFailed as error:
-            logger.error("deactivating actor '%s/%s' failed: %s", self.kind, actor.id, error)  # noqa: TRY400 - the text says it all
+                await self._tell(actor.id, end)
         finally:
+            if actor.lock.busy:
+                actor.lock.cut(TurnCut(leaving=end.leaving))
             self._leaving.pop(actor.id).set_result(None)
             self._work.end()
+
+    async def _tell(self, actor_id: str, end: "_End") -> None:
+        """Tell an actor of its end, unless its host has gone before all were told."""
+        try:
+            if not end.leaving:
+                await self._host.deactivate(self.kind, actor_id)
+                return
+            async with self._farewells:
+                if self._untold:
+                    self._untold += 1
+                else:
+                    await self._host.deactivate(self.kind, actor_id)
+        except HostAway as error:
+            self._untold += end.leaving
+            level = logging.DEBUG if end.leaving else logging.INFO
+            logger.log(level, "actor '%s/%s' has no host to leave: %s", self.kind, actor_id, error)
+        except HostFailed as error:
+            logger.error("deactivating actor '%s/%s' failed: %s", self.kind, actor_id, error)  # noqa: TRY400 - the text says it all
 
     async def _stop(self, lock: TurnLock, end: "_End") -> None:
         """Give what is under way its time, then cut it."""
@@ -240,29 +321,48 @@ class HostedType:
             await asyncio.wait({ended}, timeout=UNWINDING)
             ended.cancel()
 
-    async def release(self, ids: Iterable[str] | None = None, *, at_once: bool = False) -> None:
-        """Have actors leave: those of ``ids``, or all, and then none comes any more.
+    async def release(self, ids: Iterable[str] | None = None, how: Leave = Leave.IN_TIME) -> None:
+        """Have actors leave, as `dismiss` does, and wait until they have."""
+        self.dismiss(ids, how)
+        await self.emptied()
 
-        Turns that are under way get the time that the settings give them.
-
-        Args:
-            ids: of actors; None means all.
-            at_once: without that time, and without a word to the app.
-        """
+    def dismiss(self, ids: Iterable[str] | None = None, how: Leave = Leave.IN_TIME) -> None:
+        """Have actors leave: those of ``ids``, or all, and then none comes any more."""
         if ids is None:
             self._closed = True
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
             ids = tuple(self._active)
-        drain = 0.0 if at_once else self._settings.drain
-        end = _End(drain, leaving=True, told=not at_once)
+        drain = self._settings.drain if how is Leave.IN_TIME else 0.0
+        end = _End(drain, leaving=True, told=how is not Leave.SILENTLY)
         for actor_id in ids:
             actor = self._active.get(actor_id)
             if actor is not None:
                 self._end(actor, end)
-        if self._ends:
-            await asyncio.wait(tuple(self._ends))
+
+    async def emptied(self) -> None:
+        """Wait until those have left that are leaving; when it is cancelled they leave at once."""
+        ends = tuple(self._ends)
+        try:
+            if ends:
+                await asyncio.wait(ends)
+        except asyncio.CancelledError:
+            for task in ends:
+                task.cancel()
+            raise
+        untold, self._untold = self._untold, 0
+        if untold:
+            logger.info(
+                "app '%s' cannot be reached: actors of type '%s' were not told of their end (%d)",
+                self.app_id,
+                self.kind,
+                untold,
+            )
+
+    def leaving(self, actor_id: str) -> asyncio.Future[None] | None:
+        """Return what is done when an actor that is leaving has left."""
+        return self._leaving.get(actor_id)
 
     def active_ids(self) -> tuple[str, ...]:
         """Return the ids of all active actors."""

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 from zlib import crc32
 
-from daprflow.sidecar.actors.hosted import HostedType
+from daprflow.sidecar.actors.hosted import HostedType, Leave
 from daprflow.sidecar.actors.turns import Halted
 from daprflow.sidecar.clock import Clock
 
@@ -30,8 +30,8 @@ class NoHost(Exception):  # noqa: N818 - named for what happened
 class Placement:
     """The hosts of an engine by the types they have.
 
-    Of several hosts of one type each has a share of the ids. An actor whose id goes to a host that
-    came later leaves its old one first.
+    Of several hosts of one type each has a share of the ids. An actor whose id goes to another host
+    leaves its old one first: calls wait for that.
 
     Args:
         clock: the engine's.
@@ -54,6 +54,7 @@ class Placement:
         self._left = gone
         self._types: dict[str, list[HostedType]] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._emptying: list[HostedType] = []
 
     @property
     def types(self) -> Mapping[str, tuple[str, ...]]:
@@ -90,6 +91,10 @@ class Placement:
         while True:
             host = self.find(kind, actor_id)
             if host is not None:
+                leaving = self._leaving(kind, actor_id, host) if self._emptying else None
+                if leaving is not None:
+                    await asyncio.shield(leaving)
+                    continue
                 try:
                     return await operation(host)
                 except Halted:
@@ -110,29 +115,50 @@ class Placement:
         for waiter in self._waiting.pop(host.kind, ()):
             if not waiter.done():
                 waiter.set_result(None)
-        for other in tuple(hosts[:-1]):
-            moved = [
+        others = hosts[:-1]
+        for other in others:
+            other.dismiss(
                 actor_id
                 for actor_id in other.active_ids()
                 if self.find(host.kind, actor_id) is not other
-            ]
-            await other.release(moved)
+            )
+        await self._emptied(others)
 
-    async def unregister(self, host: HostedType, *, at_once: bool = False) -> None:
+    async def unregister(self, host: HostedType, how: Leave = Leave.IN_TIME) -> None:
         """Take a host away and have its actors leave.
 
         Args:
             host: as it was registered.
-            at_once: without time for turns under way, and without a word to the app.
+            how: what turns under way and the app get of it.
         """
         hosts = self._types.get(host.kind, [])
         if host in hosts:
             hosts.remove(host)
+        host.dismiss(how=how)
         if hosts:
-            await host.release(at_once=at_once)
+            await self._emptied([host])
             return
         self._types.pop(host.kind, None)
-        await asyncio.gather(host.release(at_once=at_once), self._left(host.kind))
+        await asyncio.gather(self._emptied([host]), self._left(host.kind))
+
+    async def _emptied(self, hosts: Sequence[HostedType]) -> None:
+        """Wait until the actors have left that are leaving hosts."""
+        self._emptying += hosts
+        try:
+            for host in hosts:
+                await host.emptied()
+        finally:
+            for host in hosts:
+                self._emptying.remove(host)
+
+    def _leaving(self, kind: str, actor_id: str, host: HostedType) -> asyncio.Future[None] | None:
+        """Return what is done when an actor has left any other host than ``host``."""
+        for other in self._emptying:
+            if other.kind == kind and other is not host:
+                leaving = other.leaving(actor_id)
+                if leaving is not None:
+                    return leaving
+        return None
 
     async def _appears(self, kind: str, limit: float) -> bool:
         """Wait for a host of a type until ``limit``."""

@@ -32,7 +32,7 @@ async def invoke(
     try:
         return await channel.exchange(_RPC, request, messages.InvokeResponse, metadata)
     except AppUnreachable as error:
-        raise RpcFailed(Code.UNAVAILABLE, str(error)) from error
+        raise RpcFailed(Code.UNAVAILABLE, f"connection error: {error}") from error
 
 
 async def invoke_over_http(channel: GrpcChannel, request: StreamedRequest) -> StreamedResponse:

@@ -5,6 +5,7 @@ import logging
 import msgspec
 
 from daprflow.protocol.documents import AppConfig, Subscription
+from daprflow.protocol.gojson import GoJsonError, decode_go
 from daprflow.protocol.http import JSON, HttpRequest, HttpResponse
 from daprflow.sidecar.channel.base import AppChannel, AppUnreachable
 from daprflow.sidecar.clock import Clock, sleep_until
@@ -15,6 +16,7 @@ logger = logging.getLogger(__name__)
 OK = 200
 NOT_FOUND = 404
 
+_TYPE = "[]pubsub.SubscriptionJSON"
 _config = msgspec.json.Decoder(AppConfig)
 _subscriptions = msgspec.json.Decoder(tuple[Subscription, ...] | None)
 
@@ -29,8 +31,8 @@ async def read_config(channel: AppChannel, app_id: str) -> AppConfig:
     if response.status != OK or not response.body.strip():
         return AppConfig()
     try:
-        return _config.decode(response.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return decode_go(_config, response.body, "config.ApplicationConfig", "ApplicationConfig")
+    except GoJsonError as error:
         logger.error("app '%s' has a bad /dapr/config, taken as empty: %s", app_id, error)  # noqa: TRY400 - the text says all
         return AppConfig()
 
@@ -63,8 +65,8 @@ async def read_subscriptions(
     if not response.body.strip():
         return ()
     try:
-        return _subscriptions.decode(response.body) or ()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return decode_go(_subscriptions, response.body, _TYPE, "SubscriptionJSON") or ()
+    except GoJsonError as error:
         logger.error(  # noqa: TRY400 - the text says all
             "no subscription of app '%s' was started, its /dapr/subscribe cannot be read: %s",
             app_id,

@@ -1,30 +1,24 @@
 """The actors building block: what one app asks of actors, and those that it hosts itself."""
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from daprflow.protocol import actor_faults as faults
 from daprflow.protocol.actor_names import method_problem, name_problem
 from daprflow.protocol.actors import RESERVED, ReminderDescription, ReminderRequest, TimerRequest
-from daprflow.protocol.documents import AppConfig
 from daprflow.protocol.fault import Fault
 from daprflow.sidecar.actors.host import (
     ActorAnswer,
     ActorCall,
-    ActorHost,
     ActorRaised,
     HostFailed,
     MethodMissing,
     TimerDue,
 )
-from daprflow.sidecar.actors.hosted import HostedType
-from daprflow.sidecar.actors.http_host import HttpActorHost
+from daprflow.sidecar.actors.hosting import Hostings
 from daprflow.sidecar.actors.placement import NoHost
 from daprflow.sidecar.actors.reminders import ActorReminder, ReminderExists, ReminderRefused
-from daprflow.sidecar.actors.settings import SettingsRefused, settings_of
 from daprflow.sidecar.actors.state import (
     ActorState,
     OperationRefused,
@@ -32,7 +26,6 @@ from daprflow.sidecar.actors.state import (
     actor_state,
     actor_store,
 )
-from daprflow.sidecar.actors.stream_host import StreamHost
 from daprflow.sidecar.actors.timers import TimerRefused, Timers
 from daprflow.sidecar.actors.turns import StackTooDeep, TurnCut
 from daprflow.sidecar.components.base import ComponentError, StoredValue
@@ -41,36 +34,16 @@ from daprflow.sidecar.resiliency.deadline import TimedOut
 from daprflow.sidecar.resiliency.policy import LastingFailure, StoppedRetrying
 
 if TYPE_CHECKING:
-    from daprflow.sidecar.channel.base import AppChannel
     from daprflow.sidecar.runtime import Runtime
 
-logger = logging.getLogger(__name__)
-
 TTL_FEATURE = "ActorStateTTL"
-
-
-@dataclass(frozen=True, slots=True)
-class TypeCount:
-    """How many actors of a type are active in the app."""
-
-    kind: str
-    count: int
-
-
-@dataclass(slots=True, eq=False)
-class Hosting:
-    """A host of this app, and its types that are hosted now: none while there is no store."""
-
-    host: ActorHost
-    config: AppConfig
-    types: dict[str, HostedType] = field(default_factory=dict)
 
 
 class ActorsBlock:
     """Actors as one app sees them: it calls those of any app, and keeps state of its own.
 
     Attributes:
-        registered: whether the app has said which types it hosts.
+        hosting: the actors that it hosts itself.
         identity: the headers of a call that say who makes it.
     """
 
@@ -80,88 +53,15 @@ class ActorsBlock:
         self._placement = engine.placement
         self._reminders = engine.reminders
         self._timers = Timers(engine.clock, engine.work, self._fire)
-        self._own: Hosting | None = None
-        self._streams = StreamHost()
-        self._hostings: list[Hosting] = []
-        self.registered = runtime.app is None
+        self._state: ActorState | None = None
+        self._store = ""
+        self._take_store()
+        self.hosting = Hostings(runtime, suspended=self._state is None)
         self.identity = (
             ("dapr-api-call", "true"),
             ("dapr-caller-app-id", runtime.app_id),
             ("dapr-caller-namespace", runtime.options.namespace),
         )
-        self._state: ActorState | None = None
-        self._store = ""
-        self._take_store()
-
-    # ---- hosting --------------------------------------------------------------------------------
-
-    async def start(self) -> None:
-        """Host the types that the app's configuration names."""
-        if self._own is None and self._runtime.channel is not None:
-            host = HttpActorHost(self._channel)
-            self._own = await self.admit(host, self._runtime.config)
-
-    async def stop(self) -> None:
-        """Host them no more; turns under way get their time, unless the app is not healthy."""
-        own, self._own = self._own, None
-        if own is not None:
-            await self.dismiss(own, at_once=not self._runtime.app_healthy)
-
-    async def join(self, line: ActorHost, config: AppConfig) -> Hosting:
-        """Host the types of a configuration through a stream of the app; `leave` ends that.
-
-        Raises:
-            Fault: the app is called over HTTP, and its actors with it.
-        """
-        self.check_streams()
-        self._streams.connect(line)
-        return await self.admit(self._streams, config)
-
-    def check_streams(self) -> None:
-        """Refuse streams beside an app that is called over HTTP.
-
-        Raises:
-            Fault: the app is.
-        """
-        if self._runtime.channel is not None:
-            raise faults.needs_stream()
-
-    async def leave(self, line: ActorHost, hosting: Hosting) -> None:
-        """Give a stream up; types that another one has, too, stay there."""
-        self._streams.disconnect(line)
-        await self.dismiss(hosting, at_once=not self._streams.connected)
-        if self._state is not None:
-            for other in self._hostings:
-                await self._register(other)
-
-    async def admit(self, host: ActorHost, config: AppConfig) -> Hosting:
-        """Host the types of a configuration with ``host``; `dismiss` ends that."""
-        hosting = Hosting(host, config)
-        self._hostings.append(hosting)
-        self.registered = True
-        if self._state is not None:
-            await self._register(hosting)
-        elif config.entities:
-            logger.warning(
-                "app '%s' hosts actors (%s), but no state store has actorStateStore: \"true\"; "
-                "they cannot be called until one has",
-                self._runtime.app_id,
-                ", ".join(config.entities),
-            )
-        return hosting
-
-    async def dismiss(self, hosting: Hosting, *, at_once: bool = False) -> None:
-        """Have the actors of a host leave.
-
-        Args:
-            hosting: as `admit` returned it.
-            at_once: without time for turns under way, and without a word to the app.
-        """
-        if hosting in self._hostings:
-            self._hostings.remove(hosting)
-        if hosting.config.entities and not self._hostings:
-            self.registered = False
-        await self._unregister(hosting, at_once=at_once)
 
     async def renew(self) -> None:
         """Go on with the actor state store of the moment; without one no type is hosted.
@@ -172,26 +72,14 @@ class ActorsBlock:
         before = self._store
         self._take_store()
         if before and before != self._store:
-            for hosting in self._hostings:
-                await self._unregister(hosting)
-        if self._state is not None and before != self._store:
-            for hosting in self._hostings:
-                await self._register(hosting)
+            await self.hosting.suspend()
+        if self._state is not None:
+            await self.hosting.resume()
 
     async def close(self) -> None:
         """Forget every timer, and have the actors leave that are still there."""
         await self._timers.close()
-        for hosting in tuple(self._hostings):
-            await self.dismiss(hosting, at_once=True)
-
-    @property
-    def counts(self) -> Sequence[TypeCount]:
-        """Every type that the app hosts, and how many actors of it are active."""
-        return [
-            TypeCount(kind, hosted.count)
-            for hosting in self._hostings
-            for kind, hosted in hosting.types.items()
-        ]
+        await self.hosting.close()
 
     def _take_store(self) -> None:
         runtime = self._runtime
@@ -200,44 +88,6 @@ class ActorsBlock:
         expiring = features.get(TTL_FEATURE, False)
         self._state = actor_state(runtime.components, runtime.app_id, expiring=expiring)
         self._store = "" if loaded is None else loaded.resource.name
-
-    async def _register(self, hosting: Hosting) -> None:
-        runtime, resiliency = self._runtime, self._runtime.resiliency
-        try:
-            settings = settings_of(hosting.config, runtime.app_id)
-        except SettingsRefused as error:
-            logger.warning("%s", error)
-            return
-        for kind, chosen in settings.items():
-            if self._hosted(kind) is not None:
-                continue
-            hosted = HostedType(
-                kind,
-                runtime.app_id,
-                hosting.host,
-                chosen,
-                clock=runtime.engine.clock,
-                work=runtime.engine.work,
-                timeout=partial(resiliency.actor_timeout, kind),
-            )
-            hosting.types[kind] = hosted
-            await self._placement.register(hosted)
-
-    async def _unregister(self, hosting: Hosting, *, at_once: bool = False) -> None:
-        types, hosting.types = hosting.types, {}
-        for hosted in types.values():
-            await self._placement.unregister(hosted, at_once=at_once)
-
-    def _channel(self) -> "AppChannel":
-        channel = self._runtime.channel
-        assert channel is not None  # noqa: S101 - `start` looked
-        return channel
-
-    def _hosted(self, kind: str) -> HostedType | None:
-        for hosting in self._hostings:
-            if kind in hosting.types:
-                return hosting.types[kind]
-        return None
 
     # ---- calls ----------------------------------------------------------------------------------
 
@@ -255,8 +105,7 @@ class ActorsBlock:
             raise faults.bad_method(problem)
         resiliency = self._runtime.resiliency
         policy = resiliency.actor(kind, actor_id)
-        patience = 0.0 if resiliency.targets_actor(kind) else self._placement.patience
-        attempt = partial(self._attempt, kind, actor_id, call, patience)
+        attempt = partial(self._attempt, kind, actor_id, call, self._patience(kind))
         try:
             if policy is None:
                 return await attempt()
@@ -284,7 +133,13 @@ class ActorsBlock:
             raise LastingFailure(str(error)) from error
 
     async def _fire(self, kind: str, actor_id: str, timer: TimerDue) -> None:
-        await self._placement.call(kind, actor_id, lambda host: host.fire(actor_id, timer))
+        await self._placement.call(
+            kind, actor_id, lambda host: host.fire(actor_id, timer), self._patience(kind)
+        )
+
+    def _patience(self, kind: str) -> float:
+        """Return how long to wait for a host; policies of the type say themselves what to do."""
+        return 0.0 if self._runtime.resiliency.targets_actor(kind) else self._placement.patience
 
     # ---- state ----------------------------------------------------------------------------------
 
@@ -309,8 +164,7 @@ class ActorsBlock:
             Fault: the actor is not active here, or the transaction was refused.
         """
         _check_type(kind)
-        hosted = self._hosted(kind)
-        if hosted is None or not hosted.is_active(actor_id):
+        if not self.hosting.is_active(kind, actor_id):
             raise faults.not_active()
         if self._state is None:
             raise faults.no_store()
@@ -329,7 +183,7 @@ class ActorsBlock:
         """
         _check_type(kind)
         _check_name(name)
-        if self._hosted(kind) is None:
+        if not self.hosting.hosts(kind):
             text = f"can't create timer for actor {kind}||{actor_id}: actor type not registered"
             raise faults.timer_create(text)
         try:
@@ -414,7 +268,7 @@ class ActorsBlock:
         return self._reminders.of(kind, actor_id)
 
     def _check_hosted(self, kind: str) -> None:
-        if self._hosted(kind) is None:
+        if not self.hosting.hosts(kind):
             raise faults.not_hosted()
 
 

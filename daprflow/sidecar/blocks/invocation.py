@@ -81,7 +81,7 @@ class InvocationBlock:
             if app_id in self._endpoints.names:
                 return await self._endpoints.stream(app_id, request)
             if self.is_own(app_id):
-                return await called_app(self._runtime).invoke(request)
+                return await called_app(self._runtime, app_id).invoke(request)
             return await self._call_other(app_id, request)
         except AppUnreachable as error:
             raise faults.direct_invoke(app_id, str(error)) from error
@@ -99,12 +99,13 @@ class InvocationBlock:
         request = replace(request, headers=(*request.headers, *self.caller(callee.app_id)))
         resiliency = self._runtime.resiliency
         if request.length is None or resiliency.targets_app(app_id):
-            return await called_app(callee).invoke(request)
+            return await called_app(callee, app_id, remote=True).invoke(request)
         body = ReplayedBody(request.chunks, _KEPT)
         backoff: Backoff | None = None
         while True:
             try:
-                return await called_app(callee).invoke(replace(request, chunks=body.again()))
+                called = called_app(callee, app_id, remote=True)
+                return await called.invoke(replace(request, chunks=body.again()))
             except AppAway as error:
                 backoff = backoff or resiliency.service_retries()
                 pause = backoff.next() if body.complete else None
@@ -178,8 +179,13 @@ class InvocationBlock:
         )
 
 
-def called_app(runtime: "Runtime") -> App:
+def called_app(runtime: "Runtime", app_id: str, *, remote: bool = False) -> App:
     """Return the app of ``runtime``, as far as it can be called.
+
+    Args:
+        runtime: the app's.
+        app_id: the app as the caller wrote it.
+        remote: whether the caller is another app.
 
     Raises:
         AppUnreachable: there is none.
@@ -190,5 +196,8 @@ def called_app(runtime: "Runtime") -> App:
             "app channel is not initialized: the sidecar was started without an app port"
         )
     if not runtime.app_healthy:
-        raise faults.direct_invoke(runtime.app_id, "app is not in a healthy state")
+        text = "rpc error: code = Internal desc = app is not in a healthy state"
+        if remote:
+            text = f"rpc error: code = Internal desc = error invoking app channel: {text}"
+        raise faults.direct_invoke(app_id, text)
     return runtime.app

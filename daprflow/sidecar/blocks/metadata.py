@@ -119,7 +119,7 @@ class MetadataBlock:
         """Return what the document says."""
         runtime = self._runtime
         extended = {**runtime.extended, "daprRuntimeVersion": RUNTIME_VERSION}
-        actors = tuple(TypeCount(each.kind, each.count) for each in runtime.actors.counts)
+        actors = tuple(TypeCount(each.kind, each.count) for each in runtime.actors.hosting.counts)
         return Description(
             id=runtime.app_id,
             runtime_version=RUNTIME_VERSION,
@@ -138,7 +138,7 @@ class MetadataBlock:
             subscriptions=_subscriptions(runtime.subscriptions),
             http_endpoints=tuple(map(_Named, runtime.http_endpoints)),
             app_connection_properties=_connection(runtime.options),
-            actor_runtime=_actor_runtime(actors, registered=runtime.actors.registered),
+            actor_runtime=_actor_runtime(actors, registered=runtime.actors.hosting.registered),
             workflows=_workers(runtime.workflows.connected_workers),
             resiliencies=tuple(map(_Named, runtime.resiliency.names)),
         )

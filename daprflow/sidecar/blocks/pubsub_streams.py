@@ -116,6 +116,7 @@ class StreamSubscriptions:
         self._closed = True
         for stream in tuple(self._open):
             self._end(stream)
+        await asyncio.gather(*self._beginning, return_exceptions=True)  # which end themselves
         await asyncio.gather(*self._ending.values())
 
     def cut(self) -> None:

@@ -92,22 +92,20 @@ class TopicSubscription:
 
     async def _handle(self, message: Message) -> None:
         try:
-            verdict = await self._deliver(message)
+            prepared = self.prepare(message)
+            if isinstance(prepared, Verdict):
+                verdict = prepared
+            else:
+                try:
+                    verdict = await self.postman.deliver(message, prepared)
+                except AppUnreachable as error:
+                    verdict = self.unreachable(error)
             if self.place.observer is not None:
                 self.place.observer.delivered(self.place.pubsub, message, verdict)
             if verdict.status is not Status.SUCCESS:
                 await self.settle(message, verdict)
         finally:
             self.place.work.end()
-
-    async def _deliver(self, message: Message) -> Verdict:
-        reading = self.prepare(message)
-        if isinstance(reading, Verdict):
-            return reading
-        try:
-            return await self.postman.deliver(message, reading)
-        except AppUnreachable as error:
-            return self.unreachable(error)
 
     def prepare(self, message: Message) -> Reading | Verdict:
         """Return what is to be delivered, or the verdict where nothing is."""

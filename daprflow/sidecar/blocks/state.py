@@ -93,8 +93,8 @@ class StateBlock:
 
     async def get_many(
         self, store: str, keys: Sequence[str]
-    ) -> list[tuple[str, StoredValue | None]]:
-        """Return every key with what is stored under it, in the store's order."""
+    ) -> list[tuple[str, StoredValue | ComponentError | None]]:
+        """Return every key with what is stored under it, or why not, in the store's order."""
         found = self._store(store)
         full = [self._key(found, key) for key in keys]
         try:
@@ -218,8 +218,8 @@ def expiry_text(expires: float) -> str:
 
 
 def _missing_last(
-    pairs: Sequence[tuple[str, StoredValue | None]],
-) -> list[tuple[str, StoredValue | None]]:
+    pairs: Sequence[tuple[str, StoredValue | ComponentError | None]],
+) -> list[tuple[str, StoredValue | ComponentError | None]]:
     """Return what a query for several keys gives: each once by its key, then what is not there."""
     found = {key: value for key, value in pairs if value is not None}
     ordered = sorted(found.items(), key=lambda pair: pair[0].encode())

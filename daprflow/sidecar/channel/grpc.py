@@ -142,9 +142,11 @@ class GrpcChannel:
             raise self.failure(error) from error
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if self._closed and task is not None and not task.cancelling():
-                raise AppUnreachable("the sidecar is shutting down") from None
-            raise
+            if task is None or task.cancelling():
+                raise
+            # The library cancels the calls of a channel that is closed, not whoever made them.
+            lost = "the sidecar is shutting down" if self._closed else "the connection was given up"
+            raise AppUnreachable(lost) from None
         try:
             return RpcAnswer(answer.FromString(body), headers, trailers)
         except Exception as error:
@@ -186,7 +188,9 @@ class GrpcChannel:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 while (state := channel.get_state(try_to_connect=True)) is not _READY:
-                    if state is _FAILED or self._closed:
+                    if self._closed:
+                        raise AppAway("the sidecar is shutting down")
+                    if state is _FAILED:
                         raise AppAway(f"the app does not accept connections on {self._address}")
                     await channel.wait_for_state_change(state)
         except TimeoutError:
@@ -221,6 +225,7 @@ def _options(message_limit: int) -> tuple[tuple[str, int], ...]:
         ("grpc.keepalive_time_ms", _PING),
         ("grpc.keepalive_timeout_ms", _PONG),
         ("grpc.enable_http_proxy", 0),
+        ("grpc.min_reconnect_backoff_ms", int(CONNECT_TIMEOUT * 1000)),  # limits an attempt, too
         # One of its own: no pause is taken over from another channel to the same address.
         ("grpc.use_local_subchannel_pool", 1),
     )

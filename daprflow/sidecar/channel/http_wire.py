@@ -114,8 +114,8 @@ class Connection(asyncio.Protocol):
         Raises:
             AppUnreachable: no sound answer came.
         """
-        waiter = self._start(request.method)
         transport = self._require()
+        waiter = self._start(request.method)
         transport.write(head + framing(request.method, len(request.body)) + request.body)
         try:
             return await waiter

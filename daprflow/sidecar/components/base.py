@@ -144,8 +144,14 @@ class StateStore(Component, Protocol):
         """Return the stored value, None when absent or expired."""
         ...
 
-    async def get_many(self, keys: Sequence[str], /) -> list[StoredValue | None]:
-        """Return the stored values in the order of ``keys``."""
+    async def get_many(
+        self, keys: Sequence[str], /
+    ) -> "Sequence[StoredValue | ComponentError | None]":
+        """Return the stored values in the order of ``keys``; an error for one that is unreadable.
+
+        Raises:
+            ComponentError: none could be read.
+        """
         ...
 
     async def write(self, write: StateWrite, /) -> None:

@@ -24,6 +24,10 @@ _MIB = 1024 * 1024
 _UNITS = {"Ki": 1024, "Mi": _MIB, "Gi": 1024 * _MIB, "K": 1000, "M": 1000**2, "G": 1000**3}
 
 
+_TRACE = ("traceparent", "tracestate", "baggage")
+"""Metadata that a call's trace is in; they go on as headers, whatever else is said."""
+
+
 class HttpBinding:
     """Calls one URL, with a path from the request; another host never gets the security token."""
 
@@ -123,6 +127,10 @@ class HttpBinding:
         if token and name:
             headers[name] = token
         headers.update((k, v) for k, v in metadata.items() if k[:1].isupper())
+        for trace in _TRACE:
+            if metadata.get(trace):
+                headers = {k: v for k, v in headers.items() if k.lower() != trace}
+                headers[trace] = metadata[trace]
         return headers
 
     def _strict(self, metadata: Mapping[str, str]) -> bool:

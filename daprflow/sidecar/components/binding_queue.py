@@ -22,6 +22,8 @@ _SHARED = frozenset({"bindings.kafka", "bindings.azure.eventhubs", "bindings.mqt
 """The types of which every consumer group gets every message; of the others one consumer does."""
 _ONLY = "the queue"
 _KEYS = (PARTITION_KEY, "__key")
+_OF_THE_CALL = frozenset({"traceparent", "tracestate", "baggage", "user-agent"})
+"""Metadata of the call that put a message in, which are not those of its delivery."""
 
 Receiver = Callable[[BindingMessage], Awaitable[None]]
 
@@ -70,7 +72,8 @@ class QueueBinding:
         """Put ``data`` into the queue; it survives a kill once this returns."""
         del operation  # there is only one
         now = str(int(self._context.clock.now() * 1000))
-        kept = {**metadata, "__timestamp": now, PARTITION_KEY: _LINE}
+        own = {name: value for name, value in metadata.items() if name not in _OF_THE_CALL}
+        kept = {**own, "__timestamp": now, PARTITION_KEY: _LINE}
         key = next((metadata[name] for name in _KEYS if metadata.get(name)), "")
         if key:
             kept["__key"] = key

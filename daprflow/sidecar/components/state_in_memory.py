@@ -98,7 +98,9 @@ class InMemoryState:
         self._written += 1
         if not self._written % _SWEEP:
             self._sweep()
-        expires = self._clock.now() + _go_seconds(write.ttl) if write.ttl else None
+        expires = None
+        if write.ttl is not None and write.ttl > 0:
+            expires = self._clock.now() + _go_seconds(write.ttl)
         self._items[write.key] = StoredValue(write.data, str(uuid4()), expires)
 
     def _sweep(self) -> None:

@@ -78,18 +78,24 @@ class RedisState:
 
     async def get(self, key: str, /) -> StoredValue | None:
         """Return the stored value, None when absent or expired."""
-        return (await self.get_many((key,)))[0]
+        (found,) = await self.get_many((key,))
+        if isinstance(found, ComponentError):
+            raise found
+        return found
 
-    async def get_many(self, keys: Sequence[str], /) -> list[StoredValue | None]:
-        """Return the stored values in the order of ``keys``."""
+    async def get_many(self, keys: Sequence[str], /) -> list[StoredValue | ComponentError | None]:
+        """Return the stored values in the order of ``keys``; an error for what is of no use."""
         if not keys:
             return []
         commands = [("HGETALL", key) for key in keys]
         answers = await self._link.pipeline(commands, transaction=False)
-        return [
-            await self._plain(key) if isinstance(answer, CommandRefused) else _stored(answer)
-            for key, answer in zip(keys, answers, strict=True)
-        ]
+        return [await self._read(key, answer) for key, answer in zip(keys, answers, strict=True)]
+
+    async def _read(self, key: str, answer: Any) -> StoredValue | ComponentError | None:
+        try:
+            return await self._plain(key) if isinstance(answer, CommandRefused) else _stored(answer)
+        except ComponentError as error:
+            return error
 
     async def write(self, write: StateWrite, /) -> None:
         """Do one write, if its ETag allows it."""

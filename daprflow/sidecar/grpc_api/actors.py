@@ -187,15 +187,15 @@ def _told(found: ReminderDescription) -> dict[str, Any]:
 async def _host(
     call: GrpcCall, requests: AsyncIterator[messages.SubscribeActorEventsRequestAlpha1]
 ) -> AsyncIterator[messages.SubscribeActorEventsResponseAlpha1]:
-    block = call.runtime.actors
-    block.check_streams()
+    hosts = call.runtime.actors.hosting
+    hosts.check_streams()
     first = await anext(requests, None)
     if first is None:
         return
     if not first.HasField("initial_request"):
         raise actor_faults.needs_initial()
     line = ActorLine()
-    hosting = await block.join(line, _config(first.initial_request))
+    hosting = await hosts.join(line, _config(first.initial_request))
     reader = asyncio.get_running_loop().create_task(_read(requests, line))
     try:
         initial = messages.SubscribeActorEventsResponseInitialAlpha1()
@@ -205,7 +205,7 @@ async def _host(
     finally:
         reader.cancel()
         line.close()
-        await block.leave(line, hosting)
+        await hosts.leave(line, hosting)
         await asyncio.wait({reader})
 
 

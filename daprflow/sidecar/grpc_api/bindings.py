@@ -6,11 +6,13 @@ from typing import Any
 
 from daprflow.protocol import faults, messages
 from daprflow.protocol.fault import Fault
+from daprflow.sidecar.app.postman import NO_TRACE
 from daprflow.sidecar.grpc_api.baggage import NAME as BAGGAGE
 from daprflow.sidecar.grpc_api.baggage import sent_baggage
 from daprflow.sidecar.grpc_api.call import TOKEN, GrpcCall, Method
 
-_OVERWRITTEN = frozenset({"traceparent", "tracestate"})
+_PARENT = "traceparent"
+_OVERWRITTEN = frozenset({_PARENT, "tracestate"})
 _RESERVED = "grpc-"
 _NAME = re.compile(r"[0-9a-z_.-]+")
 _VALUE = re.compile(r"[ -~]*")
@@ -42,7 +44,7 @@ def _with_headers(metadata: Mapping[str, str], sent: Any) -> dict[str, str]:
     if baggage := sent_baggage(sent):
         known[BAGGAGE] = baggage
     stronger = {name: value for name, value in own.items() if name in _OVERWRITTEN}
-    return {**own, **known, **stronger}
+    return {_PARENT: NO_TRACE, **own, **known, **stronger}
 
 
 def _headers(metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -1,9 +1,10 @@
 """``InvokeService``: one message to a method of an app, whatever protocol the app speaks."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from daprflow.protocol import faults, messages
 from daprflow.protocol.fault import Fault
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
 
 _SAFE = "$&+,/:;=@-_.~"
+_plain = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@\[\]/]|%[0-9A-Fa-f]{2})*")
+_bad_escape = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 _VERBS = messages.HTTPExtension.Verb
+_INVALID = "rpc error: code = InvalidArgument desc = "
 _LONGEST_TEXT = 63
 _PROTOBUF = "application/x-protobuf"
 _TRACE = ("traceparent", NO_TRACE)
@@ -60,7 +64,7 @@ async def _invoke(
 ) -> messages.InvokeResponse:
     app_id, message = request.id, request.message
     if problem := problem_of(message.method):
-        text = f"rpc error: code = InvalidArgument desc = invalid method: method contains {problem}"
+        text = f"{_INVALID}invalid method: method contains {problem}"
         raise faults.direct_invoke(app_id, text)
     message.method = cleaned(message.method)
     outcome = await _outcome(call, app_id, message)
@@ -111,27 +115,29 @@ async def _attempt(call: GrpcCall, app_id: str, message: messages.InvokeRequest)
     channel = None if callee.app is None else callee.app.grpc
     if channel is None:
         return await _over_http(call, app_id, message, pairs)
-    return await _over_grpc(call.runtime, callee, channel, message, pairs)
+    remote = callee is not call.runtime
+    if remote:
+        _check_access(call.runtime, callee, message)
+    called_app(callee, app_id, remote=remote)
+    sent = _sent(call.runtime, pairs)
+    if remote:
+        sent = (*sent, *block.caller(callee.app_id))
+    return await _over_grpc(channel, message, sent)
 
 
 # ---- apps that speak gRPC -----------------------------------------------------------------------
 
 
+def _check_access(caller: "Runtime", callee: "Runtime", message: messages.InvokeRequest) -> None:
+    verb = _VERBS.Name(message.http_extension.verb)
+    if not caller.invocation.may_call(callee, verb, message.method):
+        operation = message.method.removeprefix("/")
+        raise faults.invocation_denied(callee.app_id, caller.app_id, verb, operation)
+
+
 async def _over_grpc(
-    caller: "Runtime",
-    callee: "Runtime",
-    channel: "GrpcChannel",
-    message: messages.InvokeRequest,
-    pairs: Metadata,
+    channel: "GrpcChannel", message: messages.InvokeRequest, sent: Metadata
 ) -> _Outcome:
-    block, sent = caller.invocation, _sent(caller, pairs)
-    if callee is not caller:
-        verb = _VERBS.Name(message.http_extension.verb)
-        if not block.may_call(callee, verb, message.method):
-            operation = message.method.removeprefix("/")
-            raise faults.invocation_denied(callee.app_id, caller.app_id, verb, operation)
-        sent = (*sent, *block.caller(callee.app_id))
-    called_app(callee)
     try:
         answer = await grpc_invoke.invoke(channel, message, sent)
     except RpcFailed as failed:
@@ -196,13 +202,15 @@ def _http_request(
     caller: "Runtime", app_id: str, message: messages.InvokeRequest, pairs: Metadata
 ) -> StreamedRequest:
     if not message.HasField("http_extension"):
-        raise _unsuitable(caller, app_id, "missing HTTP extension field")
+        raise _unsuitable(caller, app_id, f"{_INVALID}missing HTTP extension field")
     if message.http_extension.verb == _VERBS.NONE:
-        raise _unsuitable(caller, app_id, "invalid HTTP verb")
+        raise _unsuitable(caller, app_id, f"{_INVALID}invalid HTTP verb")
     query, body = message.http_extension.querystring, message.data.value
     content_type = _PROTOBUF if message.data.type_url else message.content_type
     typed: Headers = (("content-type", content_type),) if content_type else ()
-    path = quote("/" + message.method.lstrip("/"), safe=_SAFE)
+    if bad := _bad_escape.search(message.method):
+        raise _unsuitable(caller, app_id, f'invalid URL escape "{bad[0]}"')
+    path = _path_of(message.method)
     return StreamedRequest(
         method=_VERBS.Name(message.http_extension.verb),
         target=f"{path}?{query}" if query else path,
@@ -212,11 +220,18 @@ def _http_request(
     )
 
 
+def _path_of(method: str) -> str:
+    """Return the path of a method; as Go does: one odd character, and all are encoded anew."""
+    method = "/" + method.lstrip("/")
+    if _plain.fullmatch(method):
+        return method
+    return quote(unquote_to_bytes(method), safe=_SAFE)
+
+
 def _unsuitable(caller: "Runtime", app_id: str, problem: str) -> Fault:
-    text = f"rpc error: code = InvalidArgument desc = {problem}"
     if not caller.invocation.is_own(app_id):
-        text = f"rpc error: code = Internal desc = error invoking app channel: {text}"
-    return faults.direct_invoke(app_id, text)
+        problem = f"rpc error: code = Internal desc = error invoking app channel: {problem}"
+    return faults.direct_invoke(app_id, problem)
 
 
 def _http_headers(pairs: Metadata) -> Headers:

@@ -8,9 +8,11 @@ import grpc
 from daprflow.protocol.grpc_codes import Code
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.grpc import pairs_of
+from daprflow.sidecar.channel.rpc import Metadata
+from daprflow.sidecar.channel.rpc_ending import Ending
 from daprflow.sidecar.grpc_api.passage import Impassable, Passage, find_passage
 from daprflow.sidecar.grpc_api.proxied_messages import NotReplayable, ProxiedMessages
-from daprflow.sidecar.grpc_api.serving import abort
+from daprflow.sidecar.grpc_api.serving import abort, client_left
 from daprflow.sidecar.grpc_api.status import STATUS_CODES, Failure
 from daprflow.sidecar.resiliency.breaker import Refused
 from daprflow.sidecar.resiliency.deadline import TimedOut
@@ -46,6 +48,8 @@ class Proxy:
                 await _Proxied(passage, requests, context).run(self._policy(passage))
             except Impassable as refused:
                 await abort(context, refused.failure)
+            except grpc.aio.InternalError:
+                raise client_left() from None
             finally:
                 calls.end()
 
@@ -125,6 +129,8 @@ class _Proxied:
             )
         except AppUnreachable as error:
             raise _Broken(_unreached(error)) from error
+        ending = Ending(call)
+        head: Metadata = ()
         try:
             head = pairs_of(await call.initial_metadata())
             async for message in call:
@@ -132,10 +138,10 @@ class _Proxied:
                 await context.write(message)
             trailers = pairs_of(await call.trailing_metadata())
         except grpc.aio.AioRpcError as error:
-            failure = Failure(
-                error.code(), error.details() or "", pairs_of(error.trailing_metadata())
-            )
-            raise _Broken(failure) from error
+            ended = await ending.of(error)
+            if ended.code is not grpc.StatusCode.OK:
+                raise _Broken(Failure(ended.code, ended.text, ended.trailers)) from error
+            trailers = ended.trailers
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

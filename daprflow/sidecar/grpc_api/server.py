@@ -1,5 +1,6 @@
 """The gRPC server of one app's sidecar."""
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+LOOK = 0.5
+"""Seconds between two looks at whether the library's server still takes calls."""
+LAST_CALLS = 1.0
+"""Seconds for the calls of a server that takes no more."""
 
 
 class GrpcServer:
@@ -36,6 +41,7 @@ class GrpcServer:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._server: grpc.aio.Server | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self, port: int = 0) -> int:
         """Listen; ``port`` 0 takes a free one.
@@ -46,6 +52,21 @@ class GrpcServer:
         Raises:
             OSError: the port is taken.
         """
+        taken = await self._listen(port)
+        self._watching = asyncio.get_running_loop().create_task(self._watch(taken))
+        return taken
+
+    async def stop(self, grace: float) -> None:
+        """Take no further calls; those under way have ``grace`` seconds to end."""
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait({watching})
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop(grace)
+
+    async def _listen(self, port: int) -> int:
         server = grpc.aio.server(options=server_options(self._runtime.options))
         self._server = server
         server.add_generic_rpc_handlers((_Router(self._runtime),))
@@ -56,11 +77,23 @@ class GrpcServer:
         await server.start()
         return taken
 
-    async def stop(self, grace: float) -> None:
-        """Take no further calls; those under way have ``grace`` seconds to end."""
-        server, self._server = self._server, None
-        if server is not None:
-            await server.stop(grace)
+    async def _watch(self, port: int) -> None:
+        """Put another server in the place of one that has broken down.
+
+        A single call of a method whose name is no UTF-8 makes the library's server take no more.
+        """
+        while (server := self._server) is not None:
+            try:
+                await server.wait_for_termination(LOOK)
+            except Exception as error:  # noqa: BLE001 - whatever it broke down of
+                name = type(error).__name__
+                logger.warning("the gRPC server broke down (%s) and is started anew", name)
+                try:
+                    await self._listen(port)
+                except OSError:
+                    logger.exception("the gRPC API cannot be served any more; HTTP goes on")
+                    self._server = None
+                await server.stop(LAST_CALLS)
 
 
 class _Router(grpc.GenericRpcHandler):

@@ -44,6 +44,7 @@ def rpc_handler(name: str, method: Method, runtime: "Runtime") -> Any:
                 request = read(raw)
             except messages.DecodeError as error:
                 await abort(context, _unreadable("error unmarshalling request", error))
+                return
             await stream.run(start(call, request), context)
 
         return grpc.unary_stream_rpc_method_handler(server_stream, None, _serialize)
@@ -89,6 +90,8 @@ class Served:
             return await abort(context, _unreadable("error unmarshalling request", error))
         except grpc.aio.AbortError:
             raise
+        except grpc.aio.InternalError:
+            raise client_left() from None
         except Exception:
             logger.exception("the gRPC API failed on %s", self._name)
             return await abort(context, internal())
@@ -138,6 +141,8 @@ class ServedStream:
             await abort(context, failure_of(fault))
         except grpc.aio.AbortError:
             raise
+        except grpc.aio.InternalError:
+            raise client_left() from None
         except Exception:
             if context.cancelled():
                 return
@@ -147,7 +152,15 @@ class ServedStream:
 
 async def abort(context: Context, failed: Failure) -> None:
     """End a call with a failure."""
-    await context.abort(failed.code, failed.text, failed.trailers)
+    try:
+        await context.abort(failed.code, failed.text, failed.trailers)
+    except grpc.aio.InternalError:
+        raise client_left() from None
+
+
+def client_left() -> asyncio.CancelledError:
+    """Return what ends a call when the library could not send: it knows, but not yet, why."""
+    return asyncio.CancelledError("the client left")
 
 
 async def _messages(
@@ -159,6 +172,7 @@ async def _messages(
             message = read(piece)
         except messages.DecodeError as error:
             await abort(context, _unreadable("failed to unmarshal the received message", error))
+            return
         yield message
 
 

@@ -1,16 +1,13 @@
 """The state methods: get, save, delete, bulk, transactions, queries."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from daprflow.protocol import faults, messages
 from daprflow.protocol.gojson import GoJsonError, normalise_whole
 from daprflow.protocol.state import StateOptions
 from daprflow.sidecar.blocks.state import StateChange, expiry_text
+from daprflow.sidecar.components.base import ComponentError, StoredValue
 from daprflow.sidecar.grpc_api.call import GrpcCall, Method
-
-if TYPE_CHECKING:
-    from daprflow.sidecar.components.base import StoredValue
 
 _JSON = "application/json"
 _CONCURRENCY = {1: "first-write", 2: "last-write"}
@@ -122,9 +119,11 @@ def _options(options: messages.StateOptions) -> StateOptions:
     )
 
 
-def _item(key: str, value: "StoredValue | None") -> messages.BulkStateItem:
+def _item(key: str, value: StoredValue | ComponentError | None) -> messages.BulkStateItem:
     if value is None:
         return messages.BulkStateItem(key=key)
+    if isinstance(value, ComponentError):
+        return messages.BulkStateItem(key=key, error=str(value))
     item = messages.BulkStateItem(key=key, data=value.data, etag=value.etag)
     if value.expires is not None:
         item.metadata["ttlExpireTime"] = expiry_text(value.expires)

@@ -1,6 +1,7 @@
 """``/v1.0/actors/{type}/{id}/…``: methods, state, timers and reminders of actors."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from daprflow.protocol import actor_faults, faults
 from daprflow.protocol.actor_names import plain_method
 from daprflow.protocol.actors import (
     REENTRANCY_ID,
+    RESERVED,
     ActorStateOperation,
     ReminderRequest,
     TimerRequest,
@@ -31,6 +33,8 @@ from daprflow.sidecar.http_api.call import (
 )
 from daprflow.sidecar.http_api.trace import NO_PARENT, parent_of
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Handler = Callable[[Call], Awaitable[Answer]]
 
@@ -38,25 +42,41 @@ PATIENT = 0.25
 """Seconds after which a call is given up when its client leaves; most calls are over by then."""
 
 _ZERO_PARENT = ("traceparent", NO_PARENT.decode("ascii"))
+_RESERVED = RESERVED.encode()
 _WRITES = frozenset({"POST", "PUT"})
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 _SHORT, _LONG = 5, 6
 _operations = msgspec.json.Decoder(tuple[ActorStateOperation, ...] | None)
 _timer = msgspec.json.Decoder(TimerRequest | None)
-_reminder = msgspec.json.Decoder(ReminderRequest | None)
+
+
+class _Reminder(msgspec.Struct, frozen=True, rename="camel"):
+    """What the real runtime reads of a reminder over HTTP: no failure policy, whatever it is."""
+
+    due_time: str = ""
+    period: str = ""
+    ttl: str = ""
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    overwrite: bool | None = None
+    failure_policy: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_reminder = msgspec.json.Decoder(_Reminder | None)
 
 
 async def handle(call: Call) -> Answer | None:
     """Serve one call about an actor, None where no route fits."""
     segments = call.segments
-    if segments[0] != b"v1.0":
+    if segments[0] != b"v1.0" or len(segments) not in {_SHORT, _LONG}:
         return None
+    if segments[2].startswith(_RESERVED) and segments[4] != b"method":
+        raise actor_faults.reserved(call.segment(2))
     if len(segments) == _LONG:
         if segments[4] == b"method":
             return await _invoke(call) if call.method in _METHODS else None
         handler = _NAMED.get((segments[4], call.method))
         return None if handler is None else await handler(call)
-    if len(segments) == _SHORT and segments[4] == b"state" and call.method in _WRITES:
+    if segments[4] == b"state" and call.method in _WRITES:
         return await _transact(call)
     return None
 
@@ -205,12 +225,20 @@ async def _delete_timer(call: Call) -> Answer:
 
 
 async def _set_reminder(call: Call) -> Answer:
-    request = await _read(call, _reminder, "api.CreateReminderRequest") or ReminderRequest()
-    # The real runtime reads a failure policy over gRPC alone.
-    data = _compact(request.data)
-    request = msgspec.structs.replace(request, data=data, failure_policy=None)
-    block = call.runtime.actors
-    await block.register_reminder(call.segment(2), call.segment(3), call.segment(5), request)
+    asked = await _read(call, _reminder, "api.CreateReminderRequest") or _Reminder()
+    kind, actor_id, name = call.segment(2), call.segment(3), call.segment(5)
+    if asked.failure_policy is not msgspec.UNSET:
+        logger.warning(
+            "the failure policy of reminder '%s' of actor '%s/%s' does not count: the runtime "
+            "reads one over gRPC alone",
+            name,
+            kind,
+            actor_id,
+        )
+    request = ReminderRequest(
+        asked.due_time, asked.period, asked.ttl, _compact(asked.data), asked.overwrite
+    )
+    await call.runtime.actors.register_reminder(kind, actor_id, name, request)
     return DONE
 
 

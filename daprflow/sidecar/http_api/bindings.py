@@ -6,6 +6,7 @@ from daprflow.protocol import faults
 from daprflow.protocol.gojson import GoJsonError, decode_go, normalise
 from daprflow.protocol.operations import BindingCall
 from daprflow.sidecar.http_api.call import DONE, JSON_TYPE, Answer, Call, metadata_headers
+from daprflow.sidecar.http_api.trace import trace_headers
 
 _LENGTH = 3
 _TYPE, _NAME = "http.OutputBindingRequest", "OutputBindingRequest"
@@ -26,7 +27,8 @@ async def handle(call: Call) -> Answer | None:
     except GoJsonError as error:
         raise faults.malformed_body(str(error)) from None
     block = call.runtime.bindings
-    answer = await block.invoke(name, asked.operation, data, asked.metadata or {})
+    metadata = {**(asked.metadata or {}), **_trace(call)}
+    answer = await block.invoke(name, asked.operation, data, metadata)
     headers = metadata_headers(answer.metadata)
     if answer.error:
         raise faults.output_binding(name, answer.error, headers)
@@ -36,3 +38,8 @@ async def handle(call: Call) -> Answer | None:
     if answer.content_type:
         content_type = (b"content-type", answer.content_type.encode("latin-1", "replace"))
     return Answer(200, answer.data, (content_type, *headers))
+
+
+def _trace(call: Call) -> dict[str, str]:
+    """Return what of the call is the binding's, too; a trace parent there always is."""
+    return {name.decode(): value.decode("latin-1") for name, value in trace_headers(call)}

@@ -18,7 +18,7 @@ from daprflow.protocol.state import (
 )
 from daprflow.sidecar.blocks.pubsub_publish import Trace
 from daprflow.sidecar.blocks.state import StateBlock, StateChange, expiry_text
-from daprflow.sidecar.components.base import StoredValue
+from daprflow.sidecar.components.base import ComponentError, StoredValue
 from daprflow.sidecar.http_api.call import DONE, JSON_TYPE, Answer, Call, json_answer
 from daprflow.sidecar.http_api.trace import parent_of
 
@@ -156,9 +156,11 @@ def _change(item: StateItem, data: bytes | None, metadata: Mapping[str, str]) ->
     return StateChange(item.key, data, item.etag, merged, item.options or _NO_OPTIONS)
 
 
-def _entry(key: str, value: StoredValue | None) -> BulkGetItem:
+def _entry(key: str, value: StoredValue | ComponentError | None) -> BulkGetItem:
     if value is None:
         return BulkGetItem(key)
+    if isinstance(value, ComponentError):
+        return BulkGetItem(key, error=str(value))
     data = msgspec.Raw(msgspec.json.format(value.data, indent=-1))
     if value.expires is None:
         return BulkGetItem(key, data, value.etag)

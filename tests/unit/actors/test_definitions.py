@@ -1,11 +1,13 @@
 """What freezing an app says of its actors: mistakes, routes, and what the runtime is told."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from fastapi import FastAPI
 
 from daprflow import (
     Actor,
@@ -17,6 +19,7 @@ from daprflow import (
     actor_method,
 )
 from daprflow.protocol.http import HttpRequest
+from daprflow.testing import TestSidecar
 from tests.helpers.actor_stage import hosting
 
 
@@ -126,6 +129,58 @@ def test_mistakes_are_told_together() -> None:  # noqa: C901 - it has one class 
         "is no class of actors",
     ):
         assert wanted in text
+
+
+def test_all_mistakes_of_one_class() -> None:
+    """What is wrong with several methods, the state and the constructor is told at once."""
+
+    class Shapeless(Actor):  # type: ignore[type-arg]  # the point
+        async def one(self, by) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001 - the point
+
+        async def two(self, *by: int) -> None: ...
+
+    class Wanting(Actor[int]):
+        def __init__(self, db: Db) -> None:
+            self.db = db
+
+        async def up(self, *, needy: Needy) -> None: ...
+
+    text = problems_of(Shapeless, Wanting)
+    for wanted in ("method 'one'", "method 'two'", "does not say the type of its state"):
+        assert wanted in text
+    for wanted in ("asks for 'db: Db'", "method 'up', which asks for 'needy: Needy'"):
+        assert wanted in text
+
+
+def test_what_belongs_to_the_base_class() -> None:
+    """Its names are taken, its hooks are async, and a class that cannot be made is refused."""
+
+    class Reminding(Actor[int]):
+        async def remind(self, text: str) -> None: ...  # type: ignore[override]  # the point
+
+    class Waking(Actor[int]):
+        def on_activate(self) -> None: ...  # type: ignore[override]  # the point
+
+    class Abstract(Actor[int], ABC):
+        @abstractmethod
+        async def up(self) -> None: ...
+
+    text = problems_of(Reminding, Waking, Abstract)
+    assert "defines 'remind', which is every actor's own; rename it" in text
+    assert "defines 'on_activate' without 'async'; write 'async def on_activate(self)'" in text
+    assert "leaves 'up' abstract, so none can be made; define it" in text
+
+
+def test_a_type_in_the_body_of_a_class() -> None:
+    """It names the actors as the argument of the class does, for derived classes, too."""
+
+    class Cart(Actor[int]):
+        actor_type = "ShoppingCart"
+
+    class BigCart(Cart):
+        pass
+
+    assert (Cart.actor_type, BigCart.actor_type) == ("ShoppingCart", "ShoppingCart")
 
 
 def test_one_type_has_one_class() -> None:
@@ -263,3 +318,44 @@ async def test_interceptors_are_around_turns() -> None:
     async with hosting(app) as stage:
         await stage.client.actor(PlainActor, "1").up(2)
     assert seen == [("actor", "PlainActor/up", b"2")]
+
+
+async def test_actors_live_in_another_application() -> None:
+    """Installed into FastAPI, actors are called as alone, and a catch-all does not hide them."""
+    app = DaprFlow("shop")
+    app.actor(PlainActor)
+    api = FastAPI()
+
+    @api.api_route("/{path:path}", methods=["GET", "PUT", "DELETE"])
+    async def everything(path: str) -> str:
+        return path
+
+    app.install(api)
+    async with TestSidecar(app, host=api) as dapr:
+        assert await dapr.actor(PlainActor, "1").up(2) == 2
+
+
+async def test_actors_ask_for_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FA-24, S-01: with a token set, calls, ticks and the end of an actor need it."""
+    monkeypatch.setenv("APP_API_TOKEN", "secret")
+    app = DaprFlow("shop")
+    app.actor(PlainActor)
+    async with hosting(app) as stage:
+        for method, path in (
+            ("PUT", "/method/up"),
+            ("PUT", "/method/remind/up"),
+            ("PUT", "/method/timer/up"),
+            ("DELETE", ""),
+        ):
+            target = f"/actors/PlainActor/1{path}"
+            refused = await stage.sidecar.to_app(HttpRequest(method, target, (), b"2"))
+            assert refused.status == 401
+            given = (("dapr-api-token", "secret"),)
+            passed = await stage.sidecar.to_app(HttpRequest(method, target, given, b"2"))
+            assert passed.status in (200, 500)
+
+
+def test_a_part_wants_what_makes_its_value() -> None:
+    """A default that is a value is refused where it stands: every actor would share it."""
+    with pytest.raises(TypeError, match="default=lambda"):
+        Part(str, default="")  # type: ignore[arg-type]  # what the test is about

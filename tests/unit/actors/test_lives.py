@@ -1,13 +1,17 @@
 """The life of an actor: its turn, calls that come back, callers that leave, its end."""
 
 import asyncio
+import socket
+from itertools import chain
 from typing import Any
 
 import msgspec
 import pytest
 
 from daprflow import Actor, ActorError, Client, DaprFlow
-from daprflow.protocol.http import HttpResponse
+from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.settings import Settings
+from daprflow.transports.server import HttpServer
 from tests.helpers.actor_stage import ActorSidecar, hosting
 from tests.helpers.timing import eventually
 
@@ -179,6 +183,17 @@ async def test_a_call_that_came_back_and_failed_leaves_no_trace() -> None:
         }
 
 
+async def test_an_error_is_logged_whole_once(caplog: pytest.LogCaptureFixture) -> None:
+    """FA-09: the traceback is where it was raised; those who waited for that call name it."""
+    told: Log = []
+    async with hosting(live(told)) as stage:
+        with pytest.raises(ActorError, match="ActorError: method 'inner' of actor 'LiveActor/bob'"):
+            await stage.client.actor(LiveActor, "ann").back("bob", "no")
+    failed = [each for each in caplog.records if each.name == "daprflow.actors.answering"]
+    assert [each.exc_info is not None for each in failed] == [True, False]
+    assert failed[1].getMessage().endswith("of actor 'LiveActor/bob' failed: ValueError: no")
+
+
 async def test_calls_that_came_back_together_fail_together() -> None:
     """When one of several calls that are in a turn at once fails after a change, the turn fails."""
     told: Log = []
@@ -200,6 +215,28 @@ async def test_a_cycle_is_told(sidecar: ActorSidecar) -> None:
         with pytest.raises(ActorError, match="LiveActor/ann → LiveActor/bob → LiveActor/ann"):
             await ann.through("bob")
         assert await ann.show() == ["activated"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("dapr-reentrancy-id", "a-guess"),),
+        (("dapr-reentrancy-id", ""),),
+        (("dapr-reentrancy-id", "ÿ\x7f"), ("daprflow-turns", "%ff,,LiveActor%2Fann,%")),
+    ],
+)
+async def test_a_made_up_id_opens_no_turn(headers: tuple[tuple[str, str], ...]) -> None:
+    """FA-24: a call that claims to belong to a turn which does not know it waits as any other."""
+    told: Log = []
+    async with hosting(live(told, reentrant=True), ActorSidecar(with_ids=True)) as stage:
+        ann = stage.client.actor(LiveActor, "ann")
+        await ann.show()
+        first = asyncio.create_task(ann.slow("one", 50))
+        await eventually(lambda: "begin one" in told)
+        answer = await stage.sidecar.call("LiveActor", "ann", "slow", b'["two", 0]', headers)
+        assert answer.status == 200
+        await first
+        assert told[1:5] == ["begin one", "end one", "begin two", "end two"]
 
 
 async def test_state_ends_with_its_turn() -> None:
@@ -279,3 +316,113 @@ async def leaving(app: DaprFlow, method: str, gone: asyncio.Event, body: bytes =
         "headers": [],
     }
     await app(scope, receive, send)
+
+
+async def test_a_connection_that_breaks_ends_its_turn() -> None:
+    """Over a socket, too, a lost client cancels its turn, and the next call goes on."""
+    told: Log = []
+    app = live(told)
+    sidecar = ActorSidecar()
+    app.client = Client(Settings(), transport=sidecar)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = HttpServer(app, lifespan=True, websockets=False)
+    await server.start(listener)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = (
+            b"PUT /actors/LiveActor/ann/method/%b HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
+        )
+        writer.write(head % b"hang")
+        await eventually(lambda: "hanging" in told)
+        writer.close()
+        await eventually(lambda: "hung up" in told)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head % b"show")
+        assert b"200 OK" in await reader.readline()
+        answer = await reader.readuntil(b"]")
+        assert answer.endswith(b'["activated"]')
+        writer.close()
+    finally:
+        await server.stop(1.0)
+
+
+async def test_last_words_see_what_is_stored(caplog: pytest.LogCaptureFixture) -> None:
+    """on_deactivate reads the state as it is stored, and is told that it cannot change it."""
+
+    class Leaving(Actor[list[str]]):
+        async def add(self, text: str) -> None:
+            self.state.append(text)
+
+        async def on_deactivate(self) -> None:
+            self.state.append(f"left with {len(self.state)}")
+
+    app = DaprFlow("leaving")
+    app.actor(Leaving)
+    async with hosting(app) as stage:
+        await stage.client.actor(Leaving, "ann").add("one")
+        stage.sidecar.lose = lambda request: request.method == "PUT" and "/state" in request.target
+        with pytest.raises(ActorError):
+            await stage.client.actor(Leaving, "ann").add("two")
+        stage.sidecar.lose = lambda _: False
+        await stage.sidecar.deactivate("Leaving", "ann")
+        assert stage.sidecar.value("Leaving", "ann") == ["one", "two"]
+    assert "which nobody keeps" in caplog.text
+
+
+async def test_a_sidecar_that_was_away_is_not_believed() -> None:
+    """After a sidecar's start every state is read again: another host may have had the actor."""
+    told: Log = []
+    async with hosting(live(told)) as stage:
+        ann = stage.client.actor(LiveActor, "ann")
+        await ann.slow("x", 0)
+        stage.sidecar.store["LiveActor", "ann", "state"] = b'{"log":["elsewhere"]}'
+        await stage.sidecar.to_app(HttpRequest("GET", "/dapr/config"))
+        assert await ann.slow("y", 0) == ["elsewhere", "y"]
+        assert stage.sidecar.value("LiveActor", "ann") == {"log": ["elsewhere", "y"]}
+
+
+async def test_lives_do_not_overlap() -> None:
+    """FA-27: however calls and ends are mixed, one instance lives at a time and no turn is lost."""
+    told: Log = []
+    async with hosting(live(told)) as stage:
+        ann = stage.client.actor(LiveActor, "ann")
+        app = stage.sidecar
+        turns = [
+            app.call("LiveActor", "ann", "slow", b'["t%d",%d]' % (n, n % 3)) for n in range(10)
+        ]
+        ends = [app.deactivate("LiveActor", "ann") for _ in range(10)]
+        await asyncio.gather(*chain(*zip(turns, ends, strict=True)))
+        lives = [line.split()[0] for line in told if "activate" in line]
+        assert len(lives) > 4
+        assert set(lives[::2]) == {"activate"}
+        assert set(lives[1::2]) == {"deactivate"}
+        done = [each for each in await ann.show() if each != "activated"]
+        assert sorted(done) == [f"t{number}" for number in range(10)]
+
+
+@pytest.mark.parametrize("options", [{}, {"reentrant": True}])
+async def test_a_cycle_through_an_activation_is_told(options: dict[str, Any]) -> None:
+    """An actor that is called while it activates is told the cycle, whoever began it."""
+
+    class Waking(Actor[None]):
+        def __init__(self, client: Client) -> None:
+            self.client = client
+
+        async def on_activate(self) -> None:
+            if self.id == "second":
+                await self.client.actor(Waking, "first").ping()
+
+        async def ping(self) -> None: ...
+
+        async def wake(self, other: str) -> None:
+            await self.client.actor(Waking, other).ping()
+
+    app = DaprFlow("waking")
+    app.actor(**options)(Waking)
+    async with hosting(app, ActorSidecar(with_ids=True)) as stage:
+        if options:
+            await stage.client.actor(Waking, "first").wake("second")
+            return
+        with pytest.raises(ActorError, match="Waking/first → Waking/second → Waking/first"):
+            await stage.client.actor(Waking, "first").wake("second")

@@ -129,6 +129,13 @@ def planner() -> DaprFlow:
     return app
 
 
+def test_an_option_that_does_not_exist_is_refused() -> None:
+    """A misspelt option is an error that names the right ones, not a reminder that comes once."""
+    options: Any = {"due": HOUR, "period": HOUR}
+    with pytest.raises(TypeError, match="'period'; it has 'due', 'every'"):
+        times(options, "reminder", calendar=False)
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "data"),
     [

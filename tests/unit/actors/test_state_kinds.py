@@ -9,6 +9,7 @@ import pydantic
 import pytest
 
 from daprflow import Actor, ActorError, DaprFlow, Part
+from daprflow.protocol.http import HttpResponse
 from tests.helpers.actor_stage import ActorSidecar, hosting
 
 
@@ -32,6 +33,9 @@ class AccountActor(Actor[Account]):
         self.state.balance += amount
         self.state.notes.append(f"+{amount}")
         return self.state.balance
+
+    async def spoil(self) -> None:
+        self.state.balance = "five"  # type: ignore[assignment]  # what the test is about
 
 
 class ProfileActor(Actor[Profile]):
@@ -218,9 +222,35 @@ async def test_a_state_of_another_shape_is_told() -> None:
         assert sidecar.store["AccountActor", "a", "state"] == b'{"balance":"secret"}'
 
 
+async def test_a_state_that_no_turn_could_read_is_not_saved() -> None:
+    """A turn that leaves a value of another type fails, so that the next one can begin."""
+    async with hosting(app_of(AccountActor)) as stage:
+        actor = stage.client.actor(AccountActor, "a")
+        assert await actor.pay(5) == 5
+        with pytest.raises(ActorError, match=r"ValidationError.*\$\.balance"):
+            await actor.spoil()
+        assert await actor.pay(1) == 6
+
+
 async def test_integers_the_runtime_would_round_are_refused() -> None:
     """A state with an integer beyond 2^53 fails its turn instead of becoming another number."""
     async with hosting(app_of(CountActor)) as stage:
         stage.sidecar.store["CountActor", "c", "state"] = b"%d" % 2**53
         with pytest.raises(ActorError, match="beyond"):
             await stage.client.actor(CountActor, "c").up()
+
+
+async def test_a_runtime_without_times_of_states_says_what_to_do() -> None:
+    """The real runtime keeps no time to live unless a feature is on; the error says how."""
+    text = (
+        b'{"errorCode":"ERR_ACTOR_STATE_TRANSACTION_SAVE","message":"ttlInSeconds is not supported '
+        b'without the \\"ActorStateTTL\\" feature enabled"}'
+    )
+    async with hosting(app_of(PartsActor)) as stage:
+        stage.sidecar.refuse = lambda request: (
+            HttpResponse(500, (), text)
+            if request.method == "PUT" and "/state" in request.target
+            else None
+        )
+        answer = await stage.sidecar.call("PartsActor", "ann", "log_in", b'"t1"')
+        assert b"features: [{name: ActorStateTTL, enabled: true}]" in answer.body

@@ -1,6 +1,7 @@
 """Turns: what is loaded, what is saved, and what a failed one leaves."""
 
 import asyncio
+import gzip
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,13 @@ BROKEN = HttpResponse(500, (), b'{"errorCode":"ERR_ACTOR_STATE_TRANSACTION_SAVE"
 
 class Cart(msgspec.Struct):
     items: list[str] = []
+
+
+class UntoldError(Exception):
+    """An error whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
 
 
 class CartActor(Actor[Cart]):
@@ -63,6 +71,10 @@ class CartActor(Actor[Cart]):
     async def unsendable(self) -> Any:
         self.state.items.append("unsendable")
         return object()
+
+    async def break_off(self) -> None:
+        self.state.items.append("broken")
+        raise UntoldError
 
     def helper(self) -> str:
         return "not remote"
@@ -125,6 +137,15 @@ async def test_a_failed_turn_leaves_no_trace() -> None:
         assert stage.sidecar.value("CartActor", "ann") == {"items": ["tea", "pot"]}
         assert not stage.sidecar.reminders
         assert not stage.sidecar.timers
+
+
+async def test_an_error_that_cannot_be_told() -> None:
+    """FA-12: one whose text cannot be made is the method's error still, with its type alone."""
+    async with hosting(shop()) as stage:
+        with pytest.raises(ActorError) as caught:
+            await cart(stage).break_off()
+        assert (caught.value.type, caught.value.message) == ("UntoldError", "")
+        assert await cart(stage).show() == []
 
 
 async def test_an_answer_that_cannot_be_sent_fails_its_turn() -> None:
@@ -210,6 +231,16 @@ async def test_a_failed_tick_is_told() -> None:
         answer = await stage.sidecar.tick("CartActor", "ann", "expire")
         assert answer.status == 500
         assert await cart(stage).show() == ["boom"]
+
+
+async def test_nothing_is_inflated() -> None:
+    """FA-22: a compressed body is taken as it came, so there is no bomb to go off."""
+    async with hosting(shop()) as stage:
+        body = gzip.compress(b'["' + b"x" * 10_000_000 + b'"]')
+        encoded = (("content-encoding", "gzip"), ("content-type", "application/json"))
+        answer = await stage.sidecar.call("CartActor", "ann", "add", body, encoded)
+        assert b"InvalidArguments" in answer.body
+        assert await cart(stage).show() == []
 
 
 @pytest.mark.parametrize(

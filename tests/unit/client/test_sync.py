@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 
+from daprflow.actors import ActorInterface
 from daprflow.addresses import Topic
 from daprflow.client.sync import SyncClient
 from daprflow.errors import NotFound, SidecarUnavailable
@@ -39,6 +41,20 @@ def test_calls_return_what_the_async_ones_do(sidecar: SmallSidecar) -> None:
     assert item is not None
     assert (item.value, total, many) == (1, 2, None)
     assert sidecar.requests[-3][1] == "/v1.0/publish/p/t"
+
+
+class Counter(ActorInterface):
+    """An actor that somebody hosts."""
+
+    async def up(self, by: int) -> int:
+        raise NotImplementedError
+
+
+def test_actors_are_called(sidecar: SmallSidecar) -> None:
+    """A method of an actor is called, and its answer decoded, without await."""
+    sidecar.answers["/v1.0/actors/Counter/ann/method/up"] = Response("3")
+    with client_of(sidecar) as client:
+        assert client.run(lambda c: c.actor(Counter, "ann").up(2)) == 3
 
 
 async def test_a_caller_inside_a_loop_is_told_what_to_do(sidecar: SmallSidecar) -> None:

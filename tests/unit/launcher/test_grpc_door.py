@@ -1,6 +1,7 @@
 """The door of the gRPC API: open before gRPC is, one port all the time, closed for good."""
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pytest
 
 from daprflow.launcher.doors import take_doors
 from daprflow.launcher.exits import LaunchError
-from daprflow.launcher.grpc_door import GrpcDoor
+from daprflow.launcher.grpc_door import EARLY, GrpcDoor
 from daprflow.protocol import messages as m
 from tests.helpers.own_ports import free_port
 from tests.helpers.sidecar import Components, in_process_sidecar
 
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+SETTINGS = 4
 STORE: Components = {"store": ("state.in-memory", {})}
 
 
@@ -29,6 +32,27 @@ async def test_who_comes_before_grpc_is_there_is_served(tmp_path: Path) -> None:
             await door.open(sidecar.runtime)
             assert await early == m.GetStateResponse()
             assert await ask(stub) == m.GetStateResponse()
+        await door.close(0)
+    doors.close()
+
+
+async def test_a_crowd_before_grpc_is_there_is_served(tmp_path: Path) -> None:
+    """More callers than are let in early wait at the port until gRPC takes them."""
+    doors = take_doors(free_port(), free_port())
+    loop = asyncio.get_running_loop()
+    async with in_process_sidecar(tmp_path, STORE) as sidecar:
+        with contextlib.ExitStack() as crowd:
+            address = ("127.0.0.1", doors.grpc_port)
+            callers = [
+                crowd.enter_context(socket.create_connection(address)) for _ in range(2 * EARLY)
+            ]
+            door = GrpcDoor(doors.grpc)
+            await door.open(sidecar.runtime)
+            for caller in callers:
+                caller.settimeout(0)
+                await loop.sock_sendall(caller, HELLO)
+            answers = await asyncio.gather(*(loop.sock_recv(caller, 9) for caller in callers))
+            assert {answer[3] for answer in answers} == {SETTINGS}
         await door.close(0)
     doors.close()
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import msgspec
 import pytest
 
@@ -22,7 +23,10 @@ from daprflow.launcher.membership import enter
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.report import Cron, HandlerRow
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
+from daprflow.protocol import messages as m
+from tests.helpers.grpc_calls import refusal
 from tests.helpers.own_ports import free_port
+from tests.helpers.topic_streams import initial
 
 pytestmark = pytest.mark.sockets
 
@@ -245,6 +249,26 @@ async def test_shutting_a_joined_sidecar_down_ends_that_run_alone(folder: DataFo
         assert await listed(folder, "two", "three")
         assert isinstance(untouched.info(), SidecarInfo)
         await untouched.close(1.0)
+
+
+async def test_a_close_in_a_hurry_overtakes_a_patient_one(folder: DataFolder) -> None:
+    """A second Ctrl-C waits for no verdict that a stream owes, though the sidecar is elsewhere."""
+    async with hosting(folder, []), joined(folder) as run:
+        sidecar = run.sidecar(Tokens(), "")
+        await sidecar.start(APP)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{run.grpc_port}") as channel:
+            stub = m.DaprStub(channel)
+            call = stub.SubscribeTopicEventsAlpha1()
+            await call.write(initial("orders"))
+            await call.read()
+            await stub.PublishEvent(m.PublishEventRequest(pubsub_name="pubsub", topic="orders"))
+            await call.read()
+            patient = asyncio.create_task(sidecar.close(3600.0))
+            await asyncio.wait({patient}, timeout=0.1)
+            patient.cancel()
+            async with asyncio.timeout(10):
+                await sidecar.close(0.0)
+                assert (await refusal(call.read())).text == "stream closed"
 
 
 async def test_a_forced_shutdown_is_told_apart_from_an_orderly_one(folder: DataFolder) -> None:

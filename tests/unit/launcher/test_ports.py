@@ -53,6 +53,32 @@ def test_picks_are_distinct_and_below_the_ephemeral_range() -> None:
     assert max(numbers) < ports.ephemeral_start()
 
 
+def test_promised_ports_are_distinct_and_none_of_the_usual_ones() -> None:
+    """Nobody else is given a promised port until the promise ends; what is to be avoided is."""
+    with ports.promised_port() as one, ports.promised_port({one + 1}) as two:
+        assert len({one, two, one + 1, 3500}) == 4
+        assert max(one, two) < ports.ephemeral_start()
+        with ports.listen(one, flag="--dapr-http-port"):
+            pass  # it is free for whom it was promised to
+
+
+def test_the_http_api_leaves_the_grpc_api_the_port_that_it_wants() -> None:
+    """A gRPC API may be told to take the usual port of the HTTP API."""
+    with ports.http_listener(None) as usual:
+        wanted = usual.getsockname()[1]
+    with ports.http_listener(None, wanted) as listener:
+        assert listener.getsockname()[1] != wanted
+
+
+def test_both_apis_leave_the_app_its_port() -> None:
+    """An app may listen on what would be the usual port of either API."""
+    for take in (ports.http_listener, ports.grpc_listener):
+        with take(None) as usual:
+            wanted = usual.getsockname()[1]
+        with take(None, None, wanted) as listener:
+            assert listener.getsockname()[1] != wanted
+
+
 def test_a_port_inside_the_ephemeral_range_falls_back_below_it() -> None:
     """The usual gRPC port lies inside; the next choice does not."""
     with (

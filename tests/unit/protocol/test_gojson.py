@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daprflow.protocol.gojson import GoJsonError, decode_go, encode_go, format_float, normalise
+from daprflow.protocol.gojson import (
+    GoJsonError,
+    decode_go,
+    encode_go,
+    format_float,
+    normalise,
+    normalise_whole,
+)
 from daprflow.protocol.state import BulkGet, StateItem
 
 
@@ -176,3 +183,31 @@ def test_nested_fields_in_any_letters() -> None:
     ]
     assert found[0].options is not None
     assert found[0].options.concurrency == "first-write"
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (b"", "unexpected end of JSON input"),
+        (b"  ", "unexpected end of JSON input"),
+        (b"{", "unexpected end of JSON input"),
+        (b'"a', "unexpected end of JSON input"),
+        (b'{"a":1}{', "invalid character '{' after top-level value"),
+        (b"01", "invalid character '1' after top-level value"),
+        (b"nul", "invalid character ' ' in literal null (expecting 'l')"),
+        (b"1.", "invalid character ' ' after decimal point in numeric literal"),
+        (b"1e400", "json: cannot unmarshal number 1e400 into Go value of type float64"),
+        (b"[" * 20_000, "invalid character '[' exceeded max depth"),
+    ],
+)
+def test_a_whole_document(written: bytes, text: str) -> None:
+    """Where Go takes one whole document it says otherwise what is wrong than of a stream."""
+    with pytest.raises(GoJsonError) as raised:
+        normalise_whole(written)
+    assert str(raised.value) == text
+
+
+def test_a_sound_whole_document() -> None:
+    """What is sound is written anew as ever, bytes that are no text included."""
+    assert normalise_whole(b' {"b" : 1.0, "a": "<" }\n') == b'{"a":"\\u003c","b":1}'
+    assert normalise_whole(b'"\xff"') == '"\ufffd"'.encode()

@@ -234,6 +234,7 @@ async def test_failed_probes_add_up_as_in_the_real_runtime(tmp_path: Path) -> No
         (Answer.of([ORDERS, {**ORDERS, "routes": {"rules": [{"match": "1 +", "path": "/x"}]}}]),
          "not a CEL expression"),
         (Answer.of([{**ORDERS, "pubsubname": "other"}]), "no pub/sub component 'other'"),
+        (Answer.of([{"topic": "t", "route": "/t"}]), "no pub/sub component ''"),
         (Answer.of([{**ORDERS, "route": ""}]), "has no route"),
     ],
 )  # fmt: skip
@@ -250,6 +251,20 @@ async def test_bad_subscriptions_are_one_clear_line(
         assert runtime.subscriptions == ()
         assert len(caplog.records) == bool(log)
         assert log in caplog.text
+
+
+async def test_documents_of_an_app_are_read_as_go_reads_json(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Null stands for nothing, as the official Go SDK sends it, and names come in any letters."""
+    app = app_with({"pubsubName": "pubsub", "TOPIC": "orders", "route": "/x", "metadata": None})
+    app.answers["/dapr/config"] = Answer.of(
+        {"entities": None, "Reentrancy": {"enabled": True, "maxStackDepth": None}, "more": 1}
+    )
+    async with sidecar(tmp_path, app) as runtime:
+        await runtime.connect()
+        assert [s.document.route for s in runtime.subscriptions] == ["/x"]
+    assert not caplog.records
 
 
 async def test_a_good_subscription_survives_one_that_waits(tmp_path: Path) -> None:

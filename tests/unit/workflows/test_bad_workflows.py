@@ -1,13 +1,16 @@
 """What a workflow must not do is refused where it does it, with what to do in its place."""
 
 import asyncio
+import gc
 import inspect
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.helpers.workflow_play import Play, failure_in
+from daprflow import DaprFlow, WorkflowContext
+from tests.helpers.workflow_play import Play, failure_in, result_of
 from tests.unit.workflows import bad_workflows
 from tests.unit.workflows.bad_workflows import BAD, bad_app
 
@@ -36,6 +39,27 @@ async def test_bad_workflow(function: Any, monkeypatch: pytest.MonkeyPatch) -> N
         assert f"bad_workflows.{function.__name__}:{line}, step " in failure.message
         assert failure.final
     future.cancel()
+
+
+def test_garbage_may_look_at_the_clock() -> None:
+    """What runs when garbage is collected is no part of a workflow."""
+    seen: list[float] = []
+
+    def collected(*_: object) -> None:
+        seen.append(time.monotonic())
+
+    async def collects(_: WorkflowContext) -> int:
+        return gc.collect() * 0
+
+    app = DaprFlow("collecting")
+    app.workflow(collects)
+    gc.callbacks.append(collected)
+    try:
+        with Play(app, keep=False) as play:
+            assert result_of(play.start("collects")) == 0
+    finally:
+        gc.callbacks.remove(collected)
+    assert seen
 
 
 def test_there_are_thirty() -> None:

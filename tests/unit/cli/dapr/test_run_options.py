@@ -50,6 +50,13 @@ def test_every_flag_reaches_the_sidecar(tmp_path: Path) -> None:
     ) == (9, 300, 2)
 
 
+def test_sizes_may_be_given_as_they_were_before(tmp_path: Path) -> None:
+    """Tools still write sizes in the flags of older releases, in MiB and KiB."""
+    words = ("--dapr-http-max-request-size", "8", "--dapr-http-read-buffer-size=16")
+    sidecar = options_of(tmp_path, *words).sidecar
+    assert (sidecar.max_body_size, sidecar.read_buffer_size) == (8 * 1024 * 1024, 16 * 1024)
+
+
 def test_zeros_are_the_defaults(tmp_path: Path) -> None:
     """Zero and -1, which the official program has as defaults, leave ours alone."""
     words = ("--app-health-probe-interval=0", "--app-health-threshold", "0", "-H=-1", "-p", "0")

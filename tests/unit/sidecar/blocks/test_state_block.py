@@ -92,3 +92,55 @@ def test_a_prefix_with_the_separator(tmp_path: Path) -> None:
         key_prefix(made_from, "app", "")
     without = context(tmp_path, VirtualClock(), "state.in-memory", keyPrefix="namespace")
     assert key_prefix(without, "app", "") == "app||"
+
+
+async def saving(root: Path, *changes: StateChange) -> Fault:
+    """Return how a save of several changes fails; each is done for itself."""
+    one, _ = await two_apps(root, "")
+    with pytest.raises(Fault) as raised:
+        await one.state.save("s", changes)
+    for change in changes:
+        found = await one.state.get("s", change.key)
+        sound = change.etag is None and not change.metadata
+        assert (found is not None) is sound
+    await one.engine.close()
+    return raised.value
+
+
+MISMATCH = "possible etag mismatch. error from state store"
+STALE = StateChange("a", b"1", "7")
+WRONG = StateChange("b", b"1", metadata={"ttlInSeconds": "x"})
+SOUND = StateChange("c", b"1")
+
+
+async def test_several_changes_that_met_other_etags(tmp_path: Path) -> None:
+    """Where all failures are about ETags, that is said of the whole, too."""
+    found = await saving(tmp_path, STALE, SOUND)
+    text = f"{MISMATCH}: {MISMATCH}: state not exist or expired for key=a||a"
+    assert found.status == 409
+    assert found.message == f"failed saving state in state store s: {text}"
+
+
+async def test_several_changes_that_failed_in_several_ways(tmp_path: Path) -> None:
+    """Among other failures it is said of the change alone, but makes the status."""
+    found = await saving(tmp_path, STALE, WRONG, SOUND)
+    text = f"{MISMATCH}: state not exist or expired for key=a||a\n"
+    text += 'strconv.Atoi: parsing "x": invalid syntax'
+    assert found.status == 409
+    assert found.message == f"failed saving state in state store s: {text}"
+
+
+async def test_several_changes_that_failed_otherwise(tmp_path: Path) -> None:
+    """Failures that are not about ETags are internal."""
+    found = await saving(tmp_path, WRONG, SOUND)
+    assert found.status == 500
+
+
+async def test_a_single_delete_of_many(tmp_path: Path) -> None:
+    """A single delete is done as one, and its failure is named once."""
+    one, _ = await two_apps(tmp_path, "")
+    with pytest.raises(Fault) as raised:
+        await one.state.delete_many("s", [StateChange("a", None, "7")])
+    text = f"{MISMATCH}: state not exist or expired for key=a||a"
+    assert raised.value.message == f"failed deleting state in state store s: {text}"
+    await one.engine.close()

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 
 import pytest
 
 from daprflow.protocol.http import HttpRequest
+from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.http import HttpChannel
+from daprflow.sidecar.channel.http_wire import Connection
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 
@@ -74,3 +77,31 @@ async def test_calls_in_a_row_share_one_connection(answer: bytes) -> None:
 async def test_a_connection_the_app_gives_up_is_not_used_again(answer: bytes) -> None:
     """``connection: close`` and HTTP/1.0 end a connection with its answer."""
     assert await connections_for(answer, 3) == 3
+
+
+async def test_a_connection_that_went_just_before_a_call_leaves_nothing_behind() -> None:
+    """The call fails at once, and no error is left that nobody looks at."""
+    app = CountedApp(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    server = await asyncio.start_server(app.serve, "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    unseen: list[object] = []
+    loop.set_exception_handler(lambda _, context: unseen.append(context))
+    released: list[Connection] = []
+    _, connection = await loop.create_connection(
+        lambda: Connection(4096, None, released.append),
+        "127.0.0.1",
+        server.sockets[0].getsockname()[1],
+    )
+    call = (b"GET / HTTP/1.1\r\n", HttpRequest("GET", "/"))
+    await connection.send(*call)
+    connection.abort("it goes")
+    with pytest.raises(AppUnreachable, match="closed"):
+        await connection.send(*call)
+    await asyncio.sleep(0)
+    assert released == [connection, connection]
+    server.close()
+    await app.ended[0].wait()
+    released.clear()
+    del connection
+    gc.collect()
+    assert unseen == []

@@ -153,6 +153,31 @@ async def test_closing_ends_calls_under_way() -> None:
             await ask(channel)
 
 
+async def test_closing_ends_an_attempt_to_connect() -> None:
+    """Whoever waits for something that accepts and says nothing is told, and does not hang."""
+    accepted, over = asyncio.Event(), asyncio.Event()
+    served: set[asyncio.Task[None] | None] = set()
+
+    async def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.add(asyncio.current_task())
+        accepted.set()
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    channel = GrpcChannel("127.0.0.1", server.sockets[0].getsockname()[1])
+    calls = [asyncio.create_task(ask(channel)) for _ in range(3)]
+    await accepted.wait()
+    await channel.close()
+    for call in calls:
+        with pytest.raises(AppAway, match="shutting down"):
+            await call
+    over.set()
+    await asyncio.gather(*(task for task in served if task is not None))
+    server.close()
+    await server.wait_closed()
+
+
 async def test_no_more_calls_than_allowed_are_in_the_app() -> None:
     """Health checks pass the limit, and carry no token."""
     inside, most = 0, 0

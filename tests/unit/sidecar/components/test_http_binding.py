@@ -50,6 +50,19 @@ async def test_headers(tmp_path: Path) -> None:
     assert (deleted.target, deleted.body) == ("/", b"")
 
 
+async def test_a_trace_goes_on(tmp_path: Path) -> None:
+    """The trace of a call and its baggage are headers, whatever else is said of those."""
+    app = RecordingApp()
+    metadata = {"traceparent": "p", "Traceparent": "x", "tracestate": "s", "baggage": "a=b"}
+    async with serve(app) as port, opened(tmp_path, url=f"http://127.0.0.1:{port}/") as binding:
+        await binding.invoke("post", b"{}", metadata)
+        await binding.invoke("post", b"{}", {"Traceparent": "x", "tracestate": ""})
+    with_trace, without = app.calls
+    names = ("traceparent", "tracestate", "baggage")
+    assert [with_trace.header(name) for name in names] == ["p", "s", "a=b"]
+    assert [without.header(name) for name in names] == ["x", None, None]
+
+
 async def test_redirects(tmp_path: Path) -> None:
     """Redirects are followed; another host never sees the security token."""
     app, other = RecordingApp(), RecordingApp()

@@ -193,3 +193,29 @@ async def test_a_file_that_cannot_be_written_stays_as_it_was(
     assert names_in(tmp_path / "files") == ["a"]
     await files.invoke("create", b'"z z"', {"fileName": "a"})
     assert await get(files, "a") == b"z z"
+
+
+async def test_what_is_of_another_kind(files: LocalStorageBinding, tmp_path: Path) -> None:
+    """A folder is not read, a file not listed, and the root stays; each in the real one's words."""
+    root = tmp_path / "files"
+    await files.invoke("create", b'"x y"', {"fileName": "d/f"})
+    for operation, name, text in (
+        ("get", "d", f"error reading file {root}/d: read {root}/d: is a directory"),
+        ("delete", "", f"error deleting file {root}: remove {root}: directory not empty"),
+        (
+            "list",
+            "d/f",
+            f"unable to list files as the file specified is not a directory: {root}/d/f",
+        ),
+        (
+            "list",
+            "none",
+            (
+                f"error getting stats for path {root}/none: stat {root}/none: "
+                "no such file or directory"
+            ),
+        ),
+    ):
+        with pytest.raises(ComponentError) as raised:
+            await files.invoke(operation, b"", {"fileName": name})
+        assert str(raised.value) == text

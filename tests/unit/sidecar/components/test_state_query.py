@@ -152,3 +152,18 @@ async def test_stores(store: Store, clock: VirtualClock) -> None:
     assert only == ("a||2", await store.get("a||2"))
     clock.move_to(clock.now() + 6)
     assert [key for key, _ in (await store.query(above_0, {})).items] == ["a||2"]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", "unexpected end of JSON input"),
+        (b"{", "unexpected end of JSON input"),
+        (b"{}x", "invalid character 'x' after top-level value"),
+    ],
+)
+def test_a_query_is_one_whole_document(body: bytes, text: str) -> None:
+    """What ends too early, or goes on, is no query."""
+    with pytest.raises(QueryError) as raised:
+        queries.decode(body)
+    assert str(raised.value) == text

@@ -289,6 +289,20 @@ async def test_the_newest_stream_gets_the_calls(bare: GrpcSidecar) -> None:
         assert await call == b"ok"
 
 
+async def test_the_end_of_the_sidecar_is_told(bare: GrpcSidecar) -> None:
+    """An app that hosts through a stream is told of the end of its actors."""
+    async with host(bare, "Counter") as app:
+        call = asyncio.create_task(_data(invoke(bare)))
+        await _answer(app, (await app.next("invoke_request")).id)
+        await call
+        closing = asyncio.create_task(bare.inner.runtime.close(1.0))
+        ended = await app.next("deactivate_request")
+        await app.say(
+            deactivate_response=m.SubscribeActorEventsRequestDeactivateResponseAlpha1(id=ended.id)
+        )
+        await closing
+
+
 async def test_the_first_message_must_be_the_initial_one(bare: GrpcSidecar) -> None:
     """A stream that begins otherwise is refused."""
     stream = bare.stub.SubscribeActorEventsAlpha1()

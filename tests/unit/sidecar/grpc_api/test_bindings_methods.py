@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from daprflow.protocol import messages as m
+from daprflow.sidecar.app.postman import NO_TRACE
 from daprflow.sidecar.components.base import BindingAnswer
 from tests.helpers.grpc_calls import refusal
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
@@ -103,6 +104,12 @@ async def test_a_call_s_metadata_reach_the_binding(sidecar: GrpcSidecar, mirror:
     await sidecar.stub.InvokeBinding(request, metadata=sent)
     found = {name: value for name, value in mirror.metadata.items() if name != "user-agent"}
     assert found == {"x-own": "1", "kept": "request", "traceparent": PARENT, "baggage": "a=1,b=2"}
+
+
+async def test_a_call_without_a_trace(sidecar: GrpcSidecar, mirror: Mirror) -> None:
+    """Where a call is part of no trace, the binding is told that with an empty one."""
+    await sidecar.stub.InvokeBinding(asked())
+    assert mirror.metadata["traceparent"] == NO_TRACE
 
 
 async def test_an_unknown_binding(sidecar: GrpcSidecar) -> None:

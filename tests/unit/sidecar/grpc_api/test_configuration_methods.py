@@ -9,9 +9,11 @@ import grpc
 import pytest
 
 from daprflow.protocol import messages as m
+from daprflow.protocol.http import HttpRequest
 from daprflow.sidecar.components.base import EditableConfiguration
 from tests.helpers.grpc_calls import refusal
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
+from tests.helpers.sidecar import resources
 from tests.helpers.timing import eventually
 
 VERSIONS = ("", "Alpha1")
@@ -105,6 +107,32 @@ async def test_the_end_of_a_store_ends_its_streams(sidecar: GrpcSidecar) -> None
     """When the sidecar closes the block, streams end."""
     call, _ = await subscribe(sidecar)
     await sidecar.inner.runtime.configuration.close()
+    assert await asyncio.wait_for(call.read(), 10) is grpc.aio.EOF
+
+
+async def test_a_changed_file_moves_a_stream(sidecar: GrpcSidecar) -> None:
+    """A stream goes on with the store that its file describes now, and ends with its store."""
+    call, found = await subscribe(sidecar)
+    runtime = sidecar.inner.runtime
+    other = resources({"config": ("configuration.daprflow", {"other": "1"})})
+    assert await runtime.reload(other) == ()
+    store = runtime.configuration.editable("config")
+    assert store is not None
+    await store.put("color", "red", "")
+    item = m.ConfigurationItem(value="red")
+    told = m.SubscribeConfigurationResponse(id=found, items={"color": item})
+    assert await call.read() == told
+    assert await runtime.reload(resources({})) == ()
+    assert await asyncio.wait_for(call.read(), 10) is grpc.aio.EOF
+    assert await call.code() is grpc.StatusCode.OK
+
+
+async def test_http_can_end_a_stream(sidecar: GrpcSidecar) -> None:
+    """Whoever knows the id may end the subscription through the other API, too."""
+    call, found = await subscribe(sidecar)
+    path = f"/v1.0/configuration/config/{found}/unsubscribe"
+    answer = await sidecar.inner.exchange.send(HttpRequest("GET", path))
+    assert answer.body.strip() == b'{"ok":true}'
     assert await asyncio.wait_for(call.read(), 10) is grpc.aio.EOF
 
 

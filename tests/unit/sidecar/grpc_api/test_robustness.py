@@ -10,6 +10,8 @@ import pytest
 
 from daprflow.protocol import messages as m
 from daprflow.sidecar.components.base import StateWrite
+from daprflow.sidecar.grpc_api.serving import abort
+from daprflow.sidecar.grpc_api.status import internal
 from daprflow.sidecar.options import RuntimeOptions
 from tests.helpers.grpc_calls import nothing_left, refusal
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
@@ -92,6 +94,51 @@ async def test_metadata_that_are_too_large(tmp_path: Path) -> None:
         found = await refusal(sidecar.stub.GetState(asked, metadata=[("x", "y" * 17_000)]))
         assert found.code == "RESOURCE_EXHAUSTED"
         assert await sidecar.stub.GetState(asked, metadata=[("x", "y" * 8_000)])
+
+
+def head(path: bytes) -> bytes:
+    """Return the frames that begin a connection, and a call of a method of any name on it."""
+    fields = {
+        b":method": b"POST",
+        b":scheme": b"http",
+        b":path": path,
+        b":authority": b"localhost",
+        b"content-type": b"application/grpc",
+        b"te": b"trailers",
+    }
+    block = b"".join(
+        b"\0%c%s%c%s" % (len(name), name, len(value), value) for name, value in fields.items()
+    )
+    headers = b"\0\0%c\1\5\0\0\0\1" % len(block)
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" + headers + block
+
+
+async def test_a_method_whose_name_is_no_text(
+    sidecar: GrpcSidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It breaks the library's server; another one takes its place on the same port, each time."""
+    asked = m.GetStateRequest(store_name="store", key="a")
+    for times in (1, 2):
+        _, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
+        writer.write(head(b"/dapr.proto.runtime.v1.Dapr/Get\xa9"))
+        await eventually(lambda: caplog.text.count("is started anew") == times)  # noqa: B023 - now
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{sidecar.port}") as channel:
+            await m.DaprStub(channel).GetState(asked)
+        writer.close()
+
+
+class Left:
+    """A call's context at the moment when its client is gone and the library does not know yet."""
+
+    async def abort(self, *_status: object) -> None:
+        """Fail as the library does."""
+        raise grpc.aio.InternalError("execute_batch")
+
+
+async def test_a_client_that_leaves_before_it_is_refused() -> None:
+    """There is nobody to tell, and nothing to log: the call is over."""
+    with pytest.raises(asyncio.CancelledError):
+        await abort(Left(), internal())
 
 
 class Gate:
