@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
-import random
 import socket
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from daprflow.protocol import workflow_messages as wf
 from tests.helpers import workflow_process
 from tests.helpers.chain_worker import ChainWorker, insist
+from tests.helpers.timing import eventually
 
 WORKFLOWS = 30
 STEPS = 5
@@ -42,15 +43,20 @@ async def started(folder: Path, port: int) -> asyncio.subprocess.Process:
     return process
 
 
-async def killed_again_and_again(folder: Path, port: int, chance: random.Random) -> Any:
-    """Run sidecars, each but the last killed soon; return the last."""
+async def killed_again_and_again(folder: Path, port: int, worker: ChainWorker) -> Any:
+    """Run sidecars, each but the last killed in the middle of the work; return the last."""
     process = await started(folder, port)
-    for _ in range(KILLS):
-        await asyncio.sleep(chance.uniform(0.05, 0.3))
+    for kill in range(1, KILLS + 1):
+        wanted = kill * WORKFLOWS * STEPS // (KILLS + 1)
+        await eventually(partial(_reached, worker, wanted), WITHIN)
         process.kill()
         await process.wait()
         process = await started(folder, port)
     return process
+
+
+def _reached(worker: ChainWorker, wanted: int) -> bool:
+    return worker.executed.total() >= wanted
 
 
 async def outcome(port: int, number: int) -> tuple[int, str]:
@@ -80,9 +86,7 @@ async def all_done(root: Path, port: int) -> ChainWorker:
     """Run every workflow to its end, and return the worker that did them."""
     worker = ChainWorker(port)
     async with asyncio.timeout(WITHIN):
-        killing = asyncio.create_task(
-            killed_again_and_again(root, port, random.Random(7))  # noqa: S311 - no secret
-        )
+        killing = asyncio.create_task(killed_again_and_again(root, port, worker))
         working = asyncio.create_task(worker.run())
         found = await asyncio.gather(*(outcome(port, number) for number in range(WORKFLOWS)))
         process = await killing
