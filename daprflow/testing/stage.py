@@ -29,6 +29,7 @@ from daprflow.testing.peers import Peers
 from daprflow.testing.provisions import Items, ProvidingTransport, Secrets
 from daprflow.testing.settling import Settling
 from daprflow.testing.transport import SidecarTransport
+from daprflow.workflows.options import watching
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -109,7 +110,7 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     client = await stack.enter_async_context(_client(plan, runtime, grpc))
     _inject(stack, app, _client(plan, runtime, grpc))
     stack.callback(setattr, app, "workflow_settings", app.workflow_settings)
-    app.workflow_settings = replace(app.workflow_settings, watch=True, replay=plan.replay)
+    app.workflow_settings = replace(watching(app.workflow_settings), replay=plan.replay)
     for host in app.actor_hosts():
         stack.callback(setattr, host, "now", host.now)
         host.now = plan.clock.now

@@ -1,6 +1,6 @@
 """How much a worker does at once, and how closely it watches workflows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +13,8 @@ class WorkflowSettings:
         kept: how many suspended workflows stay in memory; the others are replayed.
         drain: seconds that activities may go on when the app stops; then they are cancelled, and
             the runtime has them run again.
-        watch: whether code is watched for clocks, networks and other things that are not durable;
-            for development and tests.
+        watch: whether code is watched for clocks, networks and other things that are not durable.
+            None does so where ``daprflow run`` or a `TestSidecar` runs the app.
         replay: whether every turn goes through the whole history; for tests.
     """
 
@@ -22,8 +22,13 @@ class WorkflowSettings:
     max_activities: int = 100
     kept: int = 1000
     drain: float = 5.0
-    watch: bool = False
+    watch: bool | None = None
     replay: bool = False
 
 
 DEFAULTS = WorkflowSettings()
+
+
+def watching(settings: WorkflowSettings) -> WorkflowSettings:
+    """Return settings for development and tests: code is watched, unless they say otherwise."""
+    return replace(settings, watch=settings.watch is not False)

@@ -82,7 +82,7 @@ class WorkService:
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # before it is loaded
         working: Any = await asyncio.to_thread(import_module, "daprflow.workflows.working")
         plan, settings = self._plan, self._settings
-        rules = Rules(inputs=settings.watch)
+        rules = Rules()
         if settings.watch:
             watching: Any = await asyncio.to_thread(import_module, "daprflow.workflows.watching")
             rules = Rules(watching.CallGuard(), inputs=True)

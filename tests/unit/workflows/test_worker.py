@@ -11,7 +11,9 @@ from daprflow import DaprFlow, Delivery, WorkflowContext, WorkflowFailed, trace_
 from daprflow.settings import Settings
 from daprflow.sidecar.grpc_api.server import GrpcServer
 from daprflow.workflows.options import WorkflowSettings
+from tests.helpers.asgi import call_asgi
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
+from tests.helpers.own_ports import free_port
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 WITHIN = 20.0
@@ -162,3 +164,19 @@ async def test_kept_workflows_are_bounded(sidecar: GrpcSidecar) -> None:
         runs = [await work.app.client.start(work.flow, 2) for _ in range(4)]
         work.may.set()
         assert [await each.result() for each in runs] == [1, 1, 1, 1]
+
+
+async def test_an_app_without_a_sidecar_is_not_ready() -> None:
+    """While no work comes, the app says that it is not ready; it ends at once all the same."""
+    work = Work(free_port(), WorkflowSettings())
+    async with asyncio.timeout(WITHIN), work.app.lifespan():
+        answer = await call_asgi(work.app, "GET", "/readyz")
+        assert (answer.status, b"waiting for work" in answer.body) == (503, True)
+        assert (await call_asgi(work.app, "GET", "/healthz")).status == 200
+
+
+async def test_readiness_comes_with_work(sidecar: GrpcSidecar) -> None:
+    """Once work comes, the app is ready."""
+    work = Work(sidecar.port, WorkflowSettings())
+    async with asyncio.timeout(WITHIN), work.running():
+        assert (await call_asgi(work.app, "GET", "/readyz")).status == 200
