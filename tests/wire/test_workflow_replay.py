@@ -8,6 +8,7 @@ that come together a turn takes is a matter of speed.
 import asyncio
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.grpc_api import task_hub
 from daprflow.sidecar.options import RuntimeOptions
+from daprflow.sidecar.workflows.execution import NEVER
 from daprflow.sidecar.workflows.host import Host, WorkStream
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
 from tests.wire.grpc_session import Event, read_events
@@ -52,6 +54,13 @@ def app_of(events: list[Event]) -> str:
     return found[1]
 
 
+def began(events: list[Event]) -> int:
+    """Return when the recording began, in seconds since the epoch."""
+    found = _time.search(msgspec.json.encode(events).decode())
+    assert found is not None
+    return int(datetime.fromisoformat(found[0][:19] + "Z").timestamp())
+
+
 def shape(value: Any) -> Any:
     """Replace times and random ids, which differ from run to run."""
     text = msgspec.json.encode(value).decode()
@@ -78,8 +87,9 @@ def results_in(turn: Mapping[str, Any]) -> set[int]:
 class Replay:
     """Plays one recording."""
 
-    def __init__(self, sidecar: GrpcSidecar, host: Host) -> None:
+    def __init__(self, sidecar: GrpcSidecar, host: Host, began: int) -> None:
         self._sidecar = sidecar
+        self._began = began
         self._host = host
         self._stream = WorkStream(stateful=False, limit=-1)
         self._early: dict[tuple[str, str, int], dict[str, Any]] = {}
@@ -124,6 +134,8 @@ class Replay:
 
     async def _call(self, method: str, value: Any) -> Any:
         request = ParseDict(value, task_hub.METHODS[method].request())
+        for action in getattr(request, "actions", ()):
+            self._shift(action.createTimer.fireAt)
         known = wf.DESCRIPTOR.services_by_name["TaskHubSidecarService"].methods_by_name[method]
         answer = getattr(wf, known.output_type.name, wf.Empty)
         call = self._sidecar.channel.unary_unary(
@@ -132,6 +144,11 @@ class Replay:
             response_deserializer=answer.FromString,
         )
         return await call(request)
+
+    def _shift(self, due: wf.Timestamp) -> None:
+        """Bring a recorded time to the clock of this run; one that never comes stays."""
+        if self._began < due.seconds < NEVER:
+            due.seconds += int(self._sidecar.inner.clock.now()) - self._began
 
     async def _item(self, key: tuple[str, str, int]) -> dict[str, Any]:
         """Take items until the one comes that the recording has now."""
@@ -160,7 +177,7 @@ async def replayed(root: Path, events: list[Event]) -> Replay:
     """Play a recording on a sidecar of its own."""
     async with grpc_sidecar(root, {}, options=RuntimeOptions(app_of(events))) as sidecar:
         workflows = await sidecar.inner.runtime.workflows.api()
-        replay = Replay(sidecar, workflows.host)
+        replay = Replay(sidecar, workflows.host, began(events))
         for event in events:
             await replay.play(event)
         return replay

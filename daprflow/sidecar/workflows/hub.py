@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 RETRY = 1.0
 """Seconds before an instance is taken up again that could not be written."""
 IDLE_LIMIT = 4096
-"""Instances that memory holds beside those with something under way."""
 
 
 class WorkflowHub:
@@ -39,6 +38,7 @@ class WorkflowHub:
     Attributes:
         tokens: names turns.
         steps: turns what workers answer into what is kept.
+        idle_limit: instances in memory above which those are left to the store that wait.
     """
 
     def __init__(self, clock: Clock, work: "Work", store: WorkflowStore) -> None:
@@ -46,6 +46,7 @@ class WorkflowHub:
         self.work = work
         self.store = store
         self.tokens = Tokens()
+        self.idle_limit = IDLE_LIMIT
         self.steps = Steps(self)
         self.alarms = Alarms(clock, self._ring)
         self._hosts: dict[str, Host] = {}
@@ -165,6 +166,7 @@ class WorkflowHub:
         instance = Instance(Row(self.store.next_row(), app_id, instance_id, 0, None, received))
         key = self.store.next_key()
         instance.arrive(start, key)
+        instance.roused = instance.begins_at() == 0.0
         changes.insert(instance.row, instance.begins_at())
         changes.arrive(instance.row.id, Arrival(key, start.SerializeToString()))
         self._live[instance.key] = instance
@@ -265,8 +267,8 @@ class WorkflowHub:
         if instance.inbox and instance.begins_at() <= self.clock.now():
             instance.turn = TurnItem(instance, self.tokens.next())
             self.host(instance.row.app_id).offer(instance.turn)
-        elif len(self._live) > IDLE_LIMIT:
-            self._evict()
+        elif len(self._live) > self.idle_limit and instance.is_idle:
+            del self._live[instance.key]
 
     def _set_alarm(self, instance: Instance) -> None:
         if instance.execution.completed is None:
@@ -295,13 +297,6 @@ class WorkflowHub:
             self.forget(instance)
             changes.drop(instance.row.id)
         return self.store.commit(changes)
-
-    def _evict(self) -> None:
-        """Take the instance out of memory that came first of those with nothing under way."""
-        for key, instance in self._live.items():
-            if instance.is_idle:
-                del self._live[key]
-                return
 
     # ---- who waits ------------------------------------------------------------------------------
 

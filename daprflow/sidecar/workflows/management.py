@@ -72,7 +72,8 @@ class Workflows:
         await hub.host(app_id).appears()
         start = events.started(request, str(uuid4()), hub.clock.now())
         changes = Changes()
-        found = hub.find(app_id, request.instanceId)
+        while (found := hub.find(app_id, request.instanceId)) is not None and found.saving:
+            await found.settled()
         if found is not None:
             self._replace(found, changes, unique=request.enforceUniqueInstanceId)
         instance = hub.admit(app_id, start, changes)

@@ -424,6 +424,38 @@ async def test_work_is_counted_while_a_worker_is_there(stage: Stage) -> None:
     assert work.count == 0
 
 
+async def test_memory_holds_no_more_idle_instances_than_it_may(stage: Stage) -> None:
+    """Instances that wait are left to the store when there are many, and come back from it."""
+    stage.hub.idle_limit = 1
+    worker = stage.worker(stateful=True)
+    for number in range(4):
+        await start(stage, f"i{number}")
+        await worker.answer(await worker.turn(), timer(1, START + 60 + number))
+    await asyncio.gather(*(stage.workflows().get(f"i{n}", payloads=False) for n in range(4)))
+    stage.clock.move_to(START + 100)
+    fired = [await worker.turn() for _ in range(4)]
+    assert {turn.workflowRequest.instanceId for turn in fired} == {"i0", "i1", "i2", "i3"}
+    for turn in fired:
+        assert kinds(turn)[1] == ["workflowStarted", "timerFired"]
+        await worker.answer(turn, end(2))
+    assert await status(stage, "i3") == "COMPLETED"
+
+
+async def test_ending_what_was_to_begin_later(stage: Stage, tmp_path: Path) -> None:
+    """An instance that is to begin later can be ended before that, restart or not."""
+    worker = stage.worker()
+    request = wf.CreateInstanceRequest(instanceId="i1", name="w")
+    request.scheduledStartTimestamp.seconds = int(START) + 60
+    await stage.workflows().start(request)
+    assert await worker.nothing()
+    await stage.workflows().terminate("i1", None, recursive=False, wait=False)
+    stage = await reopened(stage, tmp_path)
+    worker = stage.worker()
+    await worker.answer(await worker.turn())
+    assert await status(stage) == "TERMINATED"
+    await stage.engine.close()
+
+
 # ---- settings -----------------------------------------------------------------------------------
 
 
