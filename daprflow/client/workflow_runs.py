@@ -1,10 +1,13 @@
 """One workflow instance: its result, its state, its history, and what can be done with it."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
 
 from daprflow.addresses import ExternalEvent, Workflow
 from daprflow.client.backoff import reconnections
@@ -250,7 +253,15 @@ def is_missing(error: SidecarError) -> bool:
 
 
 def _value(decode: Callable[[str | None], Any], text: str | None) -> Any:
-    return decode(text) if text else None
+    """Return a value of the declared type; what an older version of it left, as JSON has it."""
+    if not text:
+        return None
+    try:
+        return decode(text)
+    except ValueError:
+        with contextlib.suppress(ValueError):
+            return msgspec.json.decode(text)
+        return text
 
 
 def _moment(at: int) -> datetime | None:

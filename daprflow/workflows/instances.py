@@ -67,6 +67,8 @@ class Instances:
         if replay.is_over or not self._limit:
             replay.close()
             return turn
+        if (other := self._kept.pop(instance, None)) is not None:
+            other.close()  # the same turn came twice, when its first stream broke
         self._kept[instance] = replay
         while len(self._kept) > self._limit:
             self._kept.popitem(last=False)[1].close()

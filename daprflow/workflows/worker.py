@@ -94,6 +94,9 @@ class Worker:
                     told = True
                 else:
                     logger.debug("no work for workflows comes yet: %s", error)
+            except Exception:
+                self.connected.clear()
+                logger.exception("the worker of workflows failed; it begins again")
             await asyncio.sleep(next(pauses))
 
     async def _work_once(self) -> None:
