@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from daprflow.protocol import workflow_messages as wf
 from tests.helpers import workflow_process
@@ -43,16 +42,21 @@ async def started(folder: Path, port: int) -> asyncio.subprocess.Process:
     return process
 
 
-async def killed_again_and_again(folder: Path, port: int, worker: ChainWorker) -> Any:
-    """Run sidecars, each but the last killed in the middle of the work; return the last."""
+async def killed_again_and_again(folder: Path, port: int, worker: ChainWorker) -> None:
+    """Run sidecars until cancelled, each but the last killed in the middle of the work."""
     process = await started(folder, port)
-    for kill in range(1, KILLS + 1):
-        wanted = kill * WORKFLOWS * STEPS // (KILLS + 1)
-        await eventually(partial(_reached, worker, wanted), WITHIN)
-        process.kill()
+    try:
+        for kill in range(1, KILLS + 1):
+            wanted = kill * WORKFLOWS * STEPS // (KILLS + 1)
+            await eventually(partial(_reached, worker, wanted), WITHIN)
+            process.kill()
+            await process.wait()
+            process = await started(folder, port)
         await process.wait()
-        process = await started(folder, port)
-    return process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 def _reached(worker: ChainWorker, wanted: int) -> bool:
@@ -85,15 +89,16 @@ async def test_every_workflow_ends_exactly(tmp_path: Path) -> None:
 async def all_done(root: Path, port: int) -> ChainWorker:
     """Run every workflow to its end, and return the worker that did them."""
     worker = ChainWorker(port)
-    async with asyncio.timeout(WITHIN):
-        killing = asyncio.create_task(killed_again_and_again(root, port, worker))
-        working = asyncio.create_task(worker.run())
-        found = await asyncio.gather(*(outcome(port, number) for number in range(WORKFLOWS)))
-        process = await killing
-    working.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await working
-    process.kill()
-    await process.wait()
+    tasks = {
+        asyncio.create_task(killed_again_and_again(root, port, worker)),
+        asyncio.create_task(worker.run()),
+    }
+    try:
+        async with asyncio.timeout(WITHIN):
+            found = await asyncio.gather(*(outcome(port, number) for number in range(WORKFLOWS)))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
     assert set(found) == {(wf.ORCHESTRATION_STATUS_COMPLETED, "1,2,3,4,5")}
     return worker
