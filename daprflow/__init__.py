@@ -2,11 +2,13 @@
 
 from daprflow.actors import Actor, ActorInterface, Part, actor_method
 from daprflow.actors.defaults import ActorDefaults
-from daprflow.addresses import Endpoint, Job, Topic
+from daprflow.addresses import Activity, Endpoint, ExternalEvent, Job, Topic, Workflow
 from daprflow.app import DaprFlow
 from daprflow.client import Client, Item, Store, SyncClient
 from daprflow.client.jobs import ScheduledJob
+from daprflow.client.workflow_runs import WorkflowRun, WorkflowStatus
 from daprflow.errors import (
+    ActivityFailed,
     ActorError,
     AppDefinitionError,
     BulkPublishError,
@@ -18,24 +20,34 @@ from daprflow.errors import (
     LockLost,
     LockTaken,
     MissingExtra,
+    NonDeterminismError,
     NotFound,
     Retry,
     SecretNotFound,
     SidecarError,
     SidecarUnavailable,
     StopReminder,
+    WorkflowError,
+    WorkflowFailed,
+    WorkflowRuleError,
 )
 from daprflow.handlers.codecs import Codecs, ContentCodec, JsonCodec
 from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem, Entry
 from daprflow.handlers.handler import Delivery, Interceptor, Next, Outcome
+from daprflow.handlers.own_workflows import OwnActivity, OwnActivityWithoutInput
 from daprflow.handlers.parameters import Header, Path, Query
 from daprflow.handlers.router import Router
 from daprflow.handlers.trace import trace_context
 from daprflow.policies import ConstantFailurePolicy, DropFailurePolicy
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
+from daprflow.protocol.workflow_actions import WorkflowState
+from daprflow.workflows import RetryPolicy, Saga, Task, WorkflowContext
+from daprflow.workflows.options import WorkflowSettings
 
 __all__ = [
+    "Activity",
+    "ActivityFailed",
     "Actor",
     "ActorDefaults",
     "ActorError",
@@ -59,6 +71,7 @@ __all__ = [
     "Endpoint",
     "Entry",
     "EtagMismatch",
+    "ExternalEvent",
     "Header",
     "Interceptor",
     "InvocationError",
@@ -69,13 +82,18 @@ __all__ = [
     "LockTaken",
     "MissingExtra",
     "Next",
+    "NonDeterminismError",
     "NotFound",
     "Outcome",
+    "OwnActivity",
+    "OwnActivityWithoutInput",
     "Part",
     "Path",
     "Query",
     "Retry",
+    "RetryPolicy",
     "Router",
+    "Saga",
     "ScheduledJob",
     "SecretNotFound",
     "SidecarError",
@@ -84,7 +102,17 @@ __all__ = [
     "StopReminder",
     "Store",
     "SyncClient",
+    "Task",
     "Topic",
+    "Workflow",
+    "WorkflowContext",
+    "WorkflowError",
+    "WorkflowFailed",
+    "WorkflowRuleError",
+    "WorkflowRun",
+    "WorkflowSettings",
+    "WorkflowState",
+    "WorkflowStatus",
     "actor_method",
     "trace_context",
 ]

@@ -159,6 +159,135 @@ class Job(Generic[T]):
         return f"Job({self.name!r})"
 
 
+class Activity(Generic[In, Out]):
+    """An activity that workflows call: what it takes and what it returns.
+
+    ``score = Activity("risk", "score", Order, int)`` names one of another app; ``@app.activity``
+    returns one of the own app, which can also be called as it was written. ``None`` is the type of
+    no input, and of no result.
+    """
+
+    __slots__ = ("__weakref__", "_app_id", "_returns", "_takes", "name")
+
+    @overload
+    def __init__(
+        self: "Activity[None, None]", app_id: str, name: str, takes: None, returns: None, /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Activity[None, Out]", app_id: str, name: str, takes: None, returns: type[Out], /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Activity[In, None]", app_id: str, name: str, takes: type[In], returns: None, /
+    ) -> None: ...
+    @overload
+    def __init__(self, app_id: str, name: str, takes: type[In], returns: type[Out], /) -> None: ...
+    def __init__(self, app_id: str, name: str, takes: Any, returns: Any, /) -> None:
+        self.name = name
+        self._app_id = app_id
+        self._takes: Any = type(None) if takes is None else takes
+        self._returns: Any = type(None) if returns is None else returns
+
+    @property
+    def app_id(self) -> str:
+        """The app that runs it; empty for the own app."""
+        return self._app_id
+
+    @property
+    def takes(self) -> type[In]:
+        """The type of its input; ``NoneType`` where there is none."""
+        takes: type[In] = self._takes
+        return takes
+
+    @property
+    def returns(self) -> type[Out]:
+        """The type of its result."""
+        returns: type[Out] = self._returns
+        return returns
+
+    def __repr__(self) -> str:
+        return f"Activity({self.app_id!r}, {self.name!r})"
+
+
+class Workflow(Generic[In, Out]):
+    """A workflow that ``client.start`` and other workflows start, and its types.
+
+    ``Workflow("billing", "invoice", Order, Receipt)`` names one of another app, which workflows
+    start as a child; ``@app.workflow`` returns one of the own app. ``None`` is the type of no
+    input, and of no result.
+    """
+
+    __slots__ = ("__weakref__", "_app_id", "_returns", "_takes", "name", "version")
+
+    @overload
+    def __init__(
+        self: "Workflow[None, None]", app_id: str, name: str, takes: None, returns: None, /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Workflow[None, Out]", app_id: str, name: str, takes: None, returns: type[Out], /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Workflow[In, None]", app_id: str, name: str, takes: type[In], returns: None, /
+    ) -> None: ...
+    @overload
+    def __init__(self, app_id: str, name: str, takes: type[In], returns: type[Out], /) -> None: ...
+    def __init__(self, app_id: str, name: str, takes: Any, returns: Any, /) -> None:
+        self.name = name
+        self.version = ""
+        self._app_id = app_id
+        self._takes: Any = type(None) if takes is None else takes
+        self._returns: Any = type(None) if returns is None else returns
+
+    @property
+    def app_id(self) -> str:
+        """The app that runs it; empty for the own app."""
+        return self._app_id
+
+    @property
+    def takes(self) -> type[In]:
+        """The type of its input; ``NoneType`` where there is none."""
+        takes: type[In] = self._takes
+        return takes
+
+    @property
+    def returns(self) -> type[Out]:
+        """The type of its result."""
+        returns: type[Out] = self._returns
+        return returns
+
+    def __repr__(self) -> str:
+        return f"Workflow({self.app_id!r}, {self.name!r})"
+
+
+class ExternalEvent(Generic[T]):
+    """An event that a running workflow waits for, and the type of what it brings.
+
+    ``approved = ExternalEvent("approved", bool)`` is given to ``ctx.wait`` and to ``run.send``.
+    """
+
+    __slots__ = ("_payload", "name")
+
+    @overload
+    def __init__(self: "ExternalEvent[None]", name: str, payload: None, /) -> None: ...
+    @overload
+    def __init__(self, name: str, payload: type[T], /) -> None: ...
+    def __init__(self, name: str, payload: Any, /) -> None:
+        self.name = name
+        self._payload: Any = type(None) if payload is None else payload
+
+    @property
+    def payload(self) -> type[T]:
+        """The type of what it brings; ``NoneType`` for nothing."""
+        payload: type[T] = self._payload
+        return payload
+
+    def __repr__(self) -> str:
+        return f"ExternalEvent({self.name!r}, {type_name(self.payload)})"
+
+
 def type_name(annotation: Any) -> str:
     """Return a type as a reader would write it."""
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):

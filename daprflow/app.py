@@ -24,6 +24,7 @@ from daprflow.protocol.configuration import PREFIX
 from daprflow.protocol.documents import AppConfig
 from daprflow.settings import Settings
 from daprflow.transports import asgi
+from daprflow.workflows.options import DEFAULTS, WorkflowSettings
 
 # Starlette and the compiler are loaded with the first app and its freeze: a program that is only
 # a client, or shares handles, starts without them.
@@ -32,10 +33,13 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from daprflow.actors.hosting import TypeHost
+    from daprflow.errors import NonDeterminismError
     from daprflow.handlers.compile import Blueprint
     from daprflow.handlers.subscriptions import TopicPlan
     from daprflow.handlers.table import CronInfo, RouteInfo
+    from daprflow.handlers.workflows import WorkerPlan
     from daprflow.transports.hosting import Host, Lifespan, Wrapped
+    from daprflow.workflows.service import WorkService
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +66,7 @@ class DaprFlow(Router):
         max_body_size: bytes a request may have, as the runtime's ``--max-body-size``; 413 beyond.
         codecs: types and content types of the user's own, for handlers and the injected client.
         actors: how the runtime treats the actors of this app.
+        workflows: how the app works for its workflows.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class DaprFlow(Router):
         max_body_size: int = MAX_BODY_SIZE,
         codecs: Codecs = NO_CODECS,
         actors: ActorDefaults = NO_DEFAULTS,
+        workflows: WorkflowSettings = DEFAULTS,
     ) -> None:
         from starlette.applications import Starlette  # noqa: PLC0415 - see above
 
@@ -90,6 +96,7 @@ class DaprFlow(Router):
         self.settings = settings
         self.codecs = codecs
         self.actor_defaults = actors
+        self.workflow_settings = workflows
         self.source = calling_source()
         self._interceptors = tuple(interceptors)
         self._pool = HandlerPool(threads)
@@ -101,6 +108,7 @@ class DaprFlow(Router):
         self._own_client = False
         self._running = False
         self._keeping: asyncio.Task[None] | None = None
+        self._work: WorkService | None = None
         self.feed = ConfigurationFeed()
         self._direct = not middleware
         self._lifespan = self._live if lifespan is None else nested(self._live, lifespan)
@@ -160,6 +168,8 @@ class DaprFlow(Router):
         self.seal()
         for endpoint in endpoints:
             endpoint.belong_to(self.app_id)
+        for handle in self.workflow_handles().handles:
+            handle.belong_to(self.app_id)
         self._blueprint = blueprint
         self._fill(blueprint)
 
@@ -180,6 +190,18 @@ class DaprFlow(Router):
             AppDefinitionError: with every problem of the definition.
         """
         return tuple(each.type.host for each in self._frozen().actors)
+
+    def work(self) -> "WorkerPlan":
+        """Return the app's workflows and activities.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+            RuntimeError: it has none.
+        """
+        work = self._frozen().work
+        if work is None:
+            raise RuntimeError(f"app '{self.app_id}' has no workflows and no activities")
+        return work
 
     def features(self) -> tuple[str, ...]:
         """Return the features of a runtime that a Configuration must switch on for the app.
@@ -304,6 +326,8 @@ class DaprFlow(Router):
             await stack.enter_async_context(feed)
             if blueprint.actors:
                 await stack.enter_async_context(self._hosting(client, settings))
+            if blueprint.work is not None:
+                await stack.enter_async_context(self._working(blueprint.work, client))
             if blueprint.jobs:
                 await stack.enter_async_context(self._keeping_jobs(blueprint, client))
             yield
@@ -323,6 +347,19 @@ class DaprFlow(Router):
                 await asyncio.gather(*(host.close() for host in hosts))
 
     @asynccontextmanager
+    async def _working(self, work: "WorkerPlan", client: Client) -> AsyncIterator[None]:
+        """Work for workflows beside everything else; at the end, what runs may end."""
+        from daprflow.workflows.service import WorkService  # noqa: PLC0415 - see above
+
+        service = WorkService(work, client.channels, self.workflow_settings)
+        self._work = service
+        try:
+            async with service:
+                yield
+        finally:
+            self._work = None
+
+    @asynccontextmanager
     async def _keeping_jobs(self, blueprint: "Blueprint", client: Client) -> AsyncIterator[None]:
         """Schedule jobs beside everything else: the sidecar may come after the app."""
         from daprflow.client import standing  # noqa: PLC0415 - see above
@@ -335,6 +372,15 @@ class DaprFlow(Router):
             self._keeping.cancel()
             await asyncio.wait({self._keeping})
             self._keeping = None
+
+    async def works(self) -> None:
+        """Wait until work for the app's workflows comes; at once where it has none."""
+        if self._work is not None:
+            await self._work.ready()
+
+    def workflow_problem(self, instance: str, /) -> "NonDeterminismError | None":
+        """Return why a workflow instance could not go on in this app; None where it could."""
+        return None if self._work is None else self._work.problem(instance)
 
     async def jobs_scheduled(self) -> None:
         """Wait until the sidecar has the jobs that handlers have schedules for.
@@ -422,6 +468,8 @@ class DaprFlow(Router):
         return app_config(blueprint.actors, self.actor_defaults)
 
     def _readiness(self) -> tuple[int, bytes]:
+        if self._work is not None and not self._work.connected:
+            return 503, b'{"status":"waiting for work of workflows"}'
         if self._gate.is_open:
             return 200, b'{"status":"ready"}'
         return 503, b'{"status":"starting"}'

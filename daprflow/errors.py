@@ -5,6 +5,11 @@ DaprFlowError
 ├── MissingExtra              an optional package is needed; carries the pip line
 ├── LockTaken                 somebody else has the lock
 ├── LockLost                  a lock ended before the work under it did
+├── WorkflowError
+│   ├── ActivityFailed        an activity that a workflow called failed, retries included
+│   ├── WorkflowFailed        a workflow, or a child workflow, ended without a result
+│   ├── WorkflowRuleError     a workflow used what is not durable
+│   └── NonDeterminismError   a workflow's code does not do what its history says it did
 └── SidecarError              a sidecar answered a call with an error
     ├── SidecarUnavailable    no sidecar answered at all
     ├── NotFound
@@ -21,8 +26,10 @@ Control flow, raised by handlers: Retry, Drop, StopReminder.
 from collections.abc import Mapping, Sequence
 
 from daprflow.protocol.details import Detail, ErrorInfo
+from daprflow.protocol.history import Failure
 
 __all__ = [
+    "ActivityFailed",
     "ActorError",
     "AppDefinitionError",
     "BulkPublishError",
@@ -34,12 +41,16 @@ __all__ = [
     "LockLost",
     "LockTaken",
     "MissingExtra",
+    "NonDeterminismError",
     "NotFound",
     "Retry",
     "SecretNotFound",
     "SidecarError",
     "SidecarUnavailable",
     "StopReminder",
+    "WorkflowError",
+    "WorkflowFailed",
+    "WorkflowRuleError",
 ]
 
 
@@ -80,6 +91,69 @@ class LockTaken(DaprFlowError):  # noqa: N818 - named for the state
 
 class LockLost(DaprFlowError):  # noqa: N818 - named for what happened
     """A lock ended before the work under it did; somebody else may have it now."""
+
+
+class WorkflowError(DaprFlowError):
+    """Base of every error of workflows."""
+
+
+class _EndedError(WorkflowError):
+    """Something that a workflow waited for failed."""
+
+    def __init__(self, text: str, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(text)
+
+    @property
+    def type(self) -> str:
+        """The class of the exception, by name."""
+        return self.failure.type
+
+    @property
+    def message(self) -> str:
+        """The text of the exception."""
+        return self.failure.message
+
+    @property
+    def stack(self) -> str:
+        """Where it was raised, as text; empty where nobody said."""
+        return self.failure.stack
+
+    @property
+    def cause(self) -> Failure | None:
+        """What it was raised from; None where nobody said."""
+        return self.failure.cause
+
+
+class ActivityFailed(_EndedError):  # noqa: N818 - named for what happened, as WorkflowFailed is
+    """An activity that a workflow called failed, and no retry was left.
+
+    Attributes:
+        failure: the exception's type and text, its stack and its cause.
+    """
+
+
+class WorkflowFailed(_EndedError):  # noqa: N818 - named for what happened, as architecture §2 has it
+    """A workflow, or a child workflow, failed or was terminated.
+
+    Attributes:
+        failure: the exception's type and text, its stack and its cause; the type is
+            ``WorkflowTerminated`` where somebody ended it.
+    """
+
+
+class WorkflowRuleError(WorkflowError):
+    """A workflow used what is not durable: the clock, a network, a task of the event loop, ….
+
+    Its text names what to use in its place.
+    """
+
+
+class NonDeterminismError(WorkflowError):
+    """A workflow's code does not do what its history says it did.
+
+    It was changed, or reads what differs from run to run. The text names the step and the line.
+    """
 
 
 class SidecarError(DaprFlowError):

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from daprflow.client.caller import Caller, CallOptions
+from daprflow.client.channels import Channels
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.settings import Settings
 from daprflow.transports.base import Transport
@@ -41,6 +42,11 @@ class BaseClient:
         other = object.__new__(type(self))
         other._caller = self._caller.with_options(CallOptions(seconds, max_attempts))
         return other
+
+    @property
+    def channels(self) -> Channels:
+        """What is open over gRPC, for what the app does besides its handlers."""
+        return self._caller.way.channels
 
     async def open(self) -> None:
         """Wait for the sidecar now; a closed client can be opened again.

@@ -12,7 +12,7 @@ import msgspec
 from daprflow.addresses import Endpoint, type_name
 from daprflow.client import failures, releases
 from daprflow.client.backoff import pauses
-from daprflow.client.opening import CLOSED, Opening
+from daprflow.client.opening import CLIENT_IN_WORKFLOW, CLOSED, Opening
 from daprflow.errors import SidecarError, SidecarUnavailable
 from daprflow.handlers import trace
 from daprflow.handlers.codecs import NO_CODECS, Codecs
@@ -21,6 +21,7 @@ from daprflow.protocol.http import Headers, HttpRequest, HttpResponse
 from daprflow.protocol.metadata import Metadata
 from daprflow.settings import Settings
 from daprflow.transports.base import ConnectionLost, Transport
+from daprflow.workflows.trap import refuse_in_workflow
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ class Caller:
         Raises:
             SidecarUnavailable: no sidecar answered, or not in time.
         """
+        refuse_in_workflow(*CLIENT_IN_WORKFLOW)
         way = self.way
         transport = way.transport or await way.ready()
         seconds = timeout or self.options.timeout or way.settings.http_timeout

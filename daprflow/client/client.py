@@ -18,6 +18,7 @@ from daprflow.client.scheduling import Scheduling
 from daprflow.client.secrets import Secrets
 from daprflow.client.state import Store
 from daprflow.client.subscribing import Subscribing
+from daprflow.client.workflowing import Workflowing
 from daprflow.protocol import operations
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Client(
     Managing,
     Scheduling,
     Subscribing,
+    Workflowing,
     Requesting,
 ):
     """A sidecar's building blocks, typed.

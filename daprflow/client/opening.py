@@ -11,7 +11,9 @@ from daprflow.client.pushes import Pushes
 from daprflow.client.readiness import wait_until_ready
 from daprflow.settings import Settings
 from daprflow.transports.base import GrpcSource, Transport
+from daprflow.workflows.trap import refuse_in_workflow
 
+CLIENT_IN_WORKFLOW = ("the client", "call an activity that uses it, with await ctx.call(...)")
 CLOSED = "the client is closed; open it again with 'async with', a SyncClient with 'with'"
 
 
@@ -46,6 +48,7 @@ class Opening:
         Raises:
             RuntimeError: the client is closed.
         """
+        refuse_in_workflow(*CLIENT_IN_WORKFLOW)
         if self._closed:
             raise RuntimeError(CLOSED)
         if self._channels is None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 from daprflow.addresses import type_name
 from daprflow.client.caller import Caller, missing, too_late
+from daprflow.client.opening import CLIENT_IN_WORKFLOW
 from daprflow.errors import SidecarError, SidecarUnavailable
 from daprflow.handlers import trace
 from daprflow.protocol.http import StreamedRequest, StreamedResponse
 from daprflow.transports.base import StreamingTransport
+from daprflow.workflows.trap import refuse_in_workflow
 
 SHOWN = 64 * 1024
 """Bytes of a streamed error answer that its exception keeps."""
@@ -29,6 +31,7 @@ async def carry(
         SidecarUnavailable: no sidecar answered, or not in time.
         TypeError: the client's transport cannot stream.
     """
+    refuse_in_workflow(*CLIENT_IN_WORKFLOW)
     way = caller.way
     transport = way.transport or await way.ready()
     if not isinstance(transport, StreamingTransport):

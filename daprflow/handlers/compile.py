@@ -56,6 +56,7 @@ from daprflow.handlers.signature import (
 from daprflow.handlers.subscriptions import TopicHandler, TopicPlan, agree, group
 from daprflow.handlers.templates import Template, TemplateError, ambiguous, parse
 from daprflow.handlers.topics import TopicPolicy
+from daprflow.handlers.workflows import WorkerPlan, WorkflowCompiler
 from daprflow.protocol.cloudevents import CloudEvent
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
@@ -63,6 +64,9 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 _UNANSWERED = frozenset({Kind.BINDING, Kind.CRON, Kind.JOB, Kind.CONFIGURATION})
 """Kinds of handlers whose return value nobody looks at."""
+
+_APART = frozenset({Kind.PROVIDER, Kind.ACTOR, Kind.WORKFLOW, Kind.ACTIVITY})
+"""Kinds that have no route of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,7 @@ class Blueprint:
     jobs: tuple[JobPlan, ...] = ()
     configurations: tuple[ConfigurationPlan, ...] = ()
     actors: tuple[HostedActor, ...] = ()
+    work: WorkerPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,8 @@ class _Compiler:
         sound = [each for each in registrations if self._has_sound_options(each)]
         providers = [each for each in sound if each.kind is Kind.PROVIDER]
         actors = [each for each in sound if each.kind is Kind.ACTOR]
-        handlers = [each for each in sound if each.kind not in (Kind.PROVIDER, Kind.ACTOR)]
+        durable = [each for each in sound if each.kind in (Kind.WORKFLOW, Kind.ACTIVITY)]
+        handlers = [each for each in sound if each.kind not in _APART]
         self.problems += self._container.add_all(providers)
         found = [read for each in handlers if (read := self._read(each)) is not None]
         plans = self._topics(handlers, found)
@@ -158,6 +164,7 @@ class _Compiler:
         routes = self._routes(found, plans)
         self._check_collisions(routes)
         hosted = self._actors(actors)
+        work = self._work(durable)
         routes += [route for each in hosted for route in _actor_routes(each)]
         if self.problems:
             raise AppDefinitionError(self.problems)
@@ -169,7 +176,16 @@ class _Compiler:
             jobs,
             tuple(self._configurations),
             hosted,
+            work,
         )
+
+    def _work(self, found: Sequence[Registration]) -> WorkerPlan | None:
+        if not found:
+            return None
+        compiler = WorkflowCompiler(self._container, self._pool, self._codecs, self._interceptors)
+        work = compiler.compile(found)
+        self.problems += compiler.problems
+        return work
 
     def _actors(self, found: Sequence[Registration]) -> tuple[HostedActor, ...]:
         compiler = ActorCompiler(self._container, self._pool, self._codecs, self._interceptors)

@@ -7,6 +7,7 @@ from typing import Any
 
 from daprflow.addresses import type_name
 from daprflow.handlers.registration import (
+    ActivityOptions,
     ActorOptions,
     BindingOptions,
     ConfigurationOptions,
@@ -16,6 +17,7 @@ from daprflow.handlers.registration import (
     Options,
     ProviderOptions,
     TopicOptions,
+    WorkflowOptions,
 )
 from daprflow.handlers.templates import TemplateError, is_parameter, parse
 from daprflow.policies import ConstantFailurePolicy, DropFailurePolicy, encode_policy
@@ -52,6 +54,8 @@ def mistyped(options: Options) -> str:
             problem = _wrong_names(store, keys)
         case ActorOptions():
             problem = _mistyped_actor(options)
+        case ActivityOptions() | WorkflowOptions():
+            problem = _mistyped_workflow(options)
         case ProviderOptions():
             pass
     return problem
@@ -79,6 +83,8 @@ def unusable(options: Options) -> str:
             problem = _name_problem(name)
         case ActorOptions():
             problem = _actor_problem(options)
+        case ActivityOptions(name=name) | WorkflowOptions(name=name):
+            problem = "" if name else "has an empty name"
     return problem
 
 
@@ -93,6 +99,11 @@ def _mistyped_actor(options: ActorOptions) -> str:
         if value is not None and not fits(value):
             return f"sets {name}={value!r}; it must be {wanted}"
     return ""
+
+
+def _mistyped_workflow(options: ActivityOptions | WorkflowOptions) -> str:
+    version = options.version if isinstance(options, WorkflowOptions) else ""
+    return _wrong("name", options.name, str, _TEXT) or _wrong("version", version, str, _TEXT)
 
 
 def _actor_problem(options: ActorOptions) -> str:

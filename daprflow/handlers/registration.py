@@ -25,6 +25,8 @@ class Kind(StrEnum):
     JOB = "job"
     CONFIGURATION = "configuration"
     ACTOR = "actor"
+    ACTIVITY = "activity"
+    WORKFLOW = "workflow"
     PROVIDER = "provider"
 
 
@@ -131,6 +133,25 @@ class ActorOptions(_Options, frozen=True):
     max_depth: int | None = None
 
 
+class ActivityOptions(_Options, frozen=True):
+    """By which name workflows call the function."""
+
+    name: str
+
+
+class WorkflowOptions(_Options, frozen=True):
+    """By which name a workflow is started, and which of its versions the function is.
+
+    Attributes:
+        version: empty for a workflow without named versions.
+        default: whether new instances run this version.
+    """
+
+    name: str
+    version: str = ""
+    default: bool | None = None
+
+
 class ProviderOptions(_Options, frozen=True):
     """How long what a provider makes is kept: ``app`` or ``call``."""
 
@@ -145,6 +166,8 @@ Options = (
     | JobOptions
     | ConfigurationOptions
     | ActorOptions
+    | ActivityOptions
+    | WorkflowOptions
     | ProviderOptions
 )
 
@@ -166,7 +189,7 @@ class Registration:
     @property
     def title(self) -> str:
         """How messages call it: kind, name and place."""
-        plain = self.kind in (Kind.PROVIDER, Kind.ACTOR)
+        plain = self.kind in (Kind.PROVIDER, Kind.ACTOR, Kind.ACTIVITY, Kind.WORKFLOW)
         noun = str(self.kind) if plain else f"{self.kind} handler"
         return f"{noun} '{self.name}' ({self.source})"
 

@@ -30,6 +30,13 @@ from daprflow.handlers.registration import (
     name_of,
     source_of,
 )
+from daprflow.handlers.workflow_decorators import (
+    PendingDecorator,
+    Registers,
+    WorkflowDecorators,
+    WorkflowHandles,
+    written,
+)
 from daprflow.policies import FailurePolicy
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
@@ -170,7 +177,7 @@ class UntypedTopicDecorator(Protocol):
         ...
 
 
-class Router:
+class Router(WorkflowDecorators):
     """Handlers and providers declared apart from the app that includes them."""
 
     def __init__(self) -> None:
@@ -178,6 +185,8 @@ class Router:
         self._decorators: list[Decorator] = []
         self._included: list[Router] = []
         self._endpoints: list[OwnEndpoint[Any, Any]] = []
+        self._workflows = WorkflowHandles()
+        self._waiting: list[PendingDecorator] = []
         self._misused: list[str] = []
         self._sealed = False
 
@@ -475,18 +484,25 @@ class Router:
         registrations: list[Registration] = []
         problems: list[str] = []
         for router in self._routers():
+            pending: tuple[Decorator | PendingDecorator, ...] = (
+                *router._decorators,  # noqa: SLF001 - of the same class
+                *router._waiting,  # noqa: SLF001 - of the same class
+            )
             registrations += router._registrations  # noqa: SLF001 - of the same class
             problems += router._misused  # noqa: SLF001 - of the same class
-            problems += [
-                each.problem
-                for each in router._decorators  # noqa: SLF001 - of the same class
-                if not each.applied
-            ]
+            problems += [each.problem for each in pending if not each.applied]
         return registrations, problems
 
     def endpoints(self) -> list[OwnEndpoint[Any, Any]]:
         """Return the handles of every invoke handler, included ones too."""
         return [each for router in self._routers() for each in router._endpoints]  # noqa: SLF001 - of the same class
+
+    def workflow_handles(self) -> WorkflowHandles:
+        """Return the handles of every workflow and activity, included ones too."""
+        found = WorkflowHandles()
+        for router in self._routers():
+            found.handles += router._workflows.handles  # noqa: SLF001 - of the same class
+        return found
 
     def seal(self) -> None:
         """Take no further declarations, here and on included routers."""
@@ -495,6 +511,9 @@ class Router:
 
     def _own_id(self) -> str:
         return ""
+
+    def _registers(self) -> Registers:
+        return self
 
     def _routers(self) -> "list[Router]":
         """Return this router and those it includes, each once, in order."""
@@ -536,6 +555,7 @@ def _undecorated(options: Options) -> Callable[..., Any] | None:
 
 def _as_written(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function itself where another decorator made an endpoint of it."""
+    function = written(function)
     return function.__wrapped__ if isinstance(function, OwnEndpoint | OwnJob) else function
 
 

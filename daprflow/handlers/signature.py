@@ -233,6 +233,40 @@ def read_method(function: Callable[..., Any], source: Source) -> MethodSignature
     return MethodSignature(arguments, injected, type(None) if returns is None else returns)
 
 
+def read_workflow(function: Callable[..., Any], source: Source) -> Signature:
+    """Read a workflow: the context, then its input, if it takes any.
+
+    Raises:
+        SignatureError: it takes something that cannot be given, or is no ``async def``.
+    """
+    parameters, hints = _read(function, source)
+    if calling_of(function) is not Calling.ASYNC:
+        raise SignatureError("is no coroutine function; write it as 'async def'")
+    for parameter in parameters:
+        if parameter.kind in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+            parameter.KEYWORD_ONLY,
+        ):
+            raise SignatureError(
+                f"takes '{parameter}'; a workflow takes the context and one input: what it needs "
+                "besides is used in activities, which are given it"
+            )
+    if not parameters or len(parameters) > 2:  # noqa: PLR2004 - the context and the input
+        raise SignatureError(
+            f"takes {len(parameters)} parameters; write 'async def name(ctx: WorkflowContext, "
+            "data: T)', or without the data"
+        )
+    payload = None
+    if len(parameters) > 1:
+        payload = _payload(parameters[1].name, hints.get(parameters[1].name, MISSING))
+        if payload.envelope is not None:
+            raise SignatureError(f"takes '{payload.name}' as an envelope; a workflow takes a value")
+    returns = hints.get("return", MISSING)
+    returns = type(None) if returns in (None, NoReturn, Never) else returns
+    return Signature(payload, (), returns, Calling.ASYNC)
+
+
 def read_constructor(made: type, source: Source) -> tuple[Injected, ...]:
     """Read what the constructor of an actor asks for.
 

@@ -19,6 +19,7 @@ from daprflow.launcher.logs import configure_logging
 from daprflow.launcher.loop import run
 from daprflow.launcher.report import AppFailed, AppFrozen, AppServing, Cron, HandlerRow, Reporter
 from daprflow.launcher.target import Loaded, load, resolve
+from daprflow.workflows.options import watching
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return error.code if isinstance(error, LaunchError) else Exit.FAILED
     os.environ.setdefault("APP_ID", frozen.app_id)
+    loaded.app.workflow_settings = watching(loaded.app.workflow_settings)
     reporter.send(frozen)
     listener = socket.socket(fileno=options.listener)
     return run(serve_app(loaded, listener, reporter, options.grace))

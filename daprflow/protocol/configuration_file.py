@@ -60,6 +60,23 @@ class AccessControl(msgspec.Struct, frozen=True):
     policies: tuple[AccessPolicy, ...] = ()
 
 
+class WorkflowRetention(msgspec.Struct, frozen=True):
+    """How long workflows are kept when they are over, in seconds; None is for ever."""
+
+    any_terminal: float | None = None
+    completed: float | None = None
+    failed: float | None = None
+    terminated: float | None = None
+
+
+class WorkflowSettings(msgspec.Struct, frozen=True):
+    """What workers of workflows are given at one time; 0 is no limit."""
+
+    max_workflows: int = 0
+    max_activities: int = 0
+    retention: WorkflowRetention = WorkflowRetention()
+
+
 class ConfigurationResource(msgspec.Struct, frozen=True):
     """All Configuration files of a sidecar, put together.
 
@@ -78,6 +95,7 @@ class ConfigurationResource(msgspec.Struct, frozen=True):
     secret_scopes: tuple[SecretScope, ...] = ()
     access_control: AccessControl | None = None
     denied_components: tuple[str, ...] = ()
+    workflow: WorkflowSettings = WorkflowSettings()
 
     @property
     def hot_reload(self) -> bool:

@@ -23,6 +23,7 @@ from daprflow.sidecar.resource_fields import (
     read_texts,
 )
 from daprflow.sidecar.resource_yaml import YamlError, YamlMapping, read_document
+from daprflow.sidecar.workflow_settings import WORKFLOW_FIELDS, read_workflow
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ _FIELDS = _fields(
     ),
     components=_fields("deny"),
     mtls=_fields("enabled"),
+    workflow=WORKFLOW_FIELDS,
 )
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _ACTIONS = frozenset({"allow", "deny"})
@@ -97,6 +99,7 @@ def load_configuration(files: Sequence[Path], env: Mapping[str, str]) -> Configu
         secret_scopes=_secret_scopes(whole),
         access_control=_access_control(whole),
         denied_components=_denied(whole),
+        workflow=read_workflow(whole),
     )
 
 

@@ -16,9 +16,11 @@ from daprflow.sidecar.components.registry import COMPONENTS
 from daprflow.sidecar.engine_file import FILE, EngineDatabase, EngineFile
 from daprflow.sidecar.job_scheduler import JobScheduler
 from daprflow.sidecar.job_store import JobStore, MemoryJobStore, SqliteJobStore
+from daprflow.sidecar.workflows.opening import open_hub
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
+    from daprflow.sidecar.workflows.hub import WorkflowHub
 
 SHARED_KINDS = frozenset({"state", "pubsub", "lock", "configuration", "crypto"})
 """Kinds whose instances hold data that several apps see; the others belong to one app."""
@@ -129,7 +131,24 @@ class Engine:
         scheduler = JobScheduler(clock, self.work, store, REMINDERS)
         self.reminders = Reminders(scheduler, self._remind)
         self.placement = Placement(clock, self.reminders.hosted, self.reminders.gone)
+        self._workflows: asyncio.Task[WorkflowHub] | None = None
         self._shared: dict[_Identity, _Shared] = {}
+
+    async def workflows(self) -> "WorkflowHub":
+        """Return the workflows of all apps, which are loaded with the first call.
+
+        Raises:
+            ComponentError: what is kept of them cannot be read.
+        """
+        if self._workflows is None:
+            self._workflows = asyncio.get_running_loop().create_task(open_hub(self))
+        opening = self._workflows
+        try:
+            return await asyncio.shield(opening)
+        except BaseException:
+            if opening.done() and self._workflows is opening:
+                self._workflows = None
+            raise
 
     async def acquire(
         self, context: ComponentContext, factory: Callable[[ComponentContext], Component], /
@@ -214,6 +233,10 @@ class Engine:
         """Close every runtime that is still open, then every component."""
         for runtime in list(self.runtimes.values()):
             await runtime.close(0.0)
+        if self._workflows is not None:
+            await asyncio.wait({self._workflows})
+            if not self._workflows.cancelled() and self._workflows.exception() is None:
+                await self._workflows.result().close()
         await self.jobs.close()
         await self.reminders.close()
         remaining, self._shared = list(self._shared.values()), {}

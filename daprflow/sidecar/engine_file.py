@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 FILE = "engine.db"
 APPLICATION_ID = 0x64665F65
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 EVENTS = (
     """CREATE TABLE IF NOT EXISTS event_groups (
         id INTEGER PRIMARY KEY,
@@ -84,7 +84,29 @@ REMINDERS = (
         UNIQUE (type, actor, name)
     )""",
 )
-TABLES = (*EVENTS, *CONFIGURATION, *LOCKS, *JOBS, *REMINDERS)
+WORKFLOWS = (
+    """CREATE TABLE IF NOT EXISTS workflows (
+        id INTEGER PRIMARY KEY,
+        app TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        custom TEXT,
+        received BLOB,
+        wake REAL,
+        UNIQUE (app, instance)
+    )""",
+    """CREATE TABLE IF NOT EXISTS workflow_history (
+        key INTEGER PRIMARY KEY,
+        events BLOB NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS workflow_inbox (
+        key INTEGER PRIMARY KEY,
+        workflow INTEGER NOT NULL,
+        event BLOB NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS workflow_inbox_of ON workflow_inbox (workflow)",
+)
+TABLES = (*EVENTS, *CONFIGURATION, *LOCKS, *JOBS, *REMINDERS, *WORKFLOWS)
 """A table or a column that is added raises `SCHEMA_VERSION`; none is ever taken away."""
 
 

@@ -26,6 +26,7 @@ from daprflow.sidecar.blocks.pubsub import PubSubBlock, SubscriptionsRefused
 from daprflow.sidecar.blocks.pubsub_wanted import Wanted, merged
 from daprflow.sidecar.blocks.secrets import SecretsBlock
 from daprflow.sidecar.blocks.state import StateBlock
+from daprflow.sidecar.blocks.workflows import WorkflowsBlock
 from daprflow.sidecar.channel.base import AppChannel
 from daprflow.sidecar.clock import sleep_until
 from daprflow.sidecar.components.base import Component, ComponentError, ConfigurationStore
@@ -97,6 +98,7 @@ class Runtime:
     cryptography: CryptographyBlock
     secrets: SecretsBlock
     metadata: MetadataBlock
+    workflows: WorkflowsBlock
 
     def __init__(
         self,
@@ -179,6 +181,7 @@ class Runtime:
         self.invocation = InvocationBlock(self)
         await self.invocation.renew()
         self.metadata = MetadataBlock(self)
+        self.workflows = WorkflowsBlock(self)
         await self.outbox.start()
         self.engine.runtimes[self.app_id] = self
         self.health.outbound_ready = True
@@ -368,6 +371,7 @@ class Runtime:
         if self.engine.runtimes.get(self.app_id) is self:
             del self.engine.runtimes[self.app_id]
         if self.health.outbound_ready:
+            self.workflows.close()
             await self.outbox.stop()
             await self.actors.close()
             await self.configuration.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Self, TypeVar, Unpack, overl
 from urllib.parse import quote
 
 from daprflow.actors import ActorInterface
-from daprflow.addresses import Endpoint, Topic
+from daprflow.addresses import Activity, Endpoint, Topic, Workflow
 from daprflow.client import Client, RawActor, Store, payload
 from daprflow.client.publication import PublishOptions
 from daprflow.errors import InvocationError
@@ -23,10 +23,12 @@ from daprflow.protocol.operations import NO_METADATA
 from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_WAIT
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import Message
+from daprflow.testing.fake_worker import FakeWorker
 from daprflow.testing.fakes import FakeApp
 from daprflow.testing.ledger import Ledger
 from daprflow.testing.provisions import Items, Secrets, configure
 from daprflow.testing.stage import Plan, Stage, build
+from daprflow.testing.workflow_run import TestRun
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -59,6 +61,8 @@ class TestSidecar:
             are, anything else as JSON.
         resources_path: a folder of component files; then nothing else is made.
         start: what the virtual clock shows at first; now, where it is None.
+        replay: whether every turn of a workflow goes through its whole history from scratch, which
+            shows what is not the same on replay.
     """
 
     __test__ = False  # no test case, whatever its name begins with
@@ -73,14 +77,23 @@ class TestSidecar:
         configuration: Items | None = None,
         resources_path: str | Path | None = None,
         start: datetime | None = None,
+        replay: bool = True,
     ) -> None:
         self._app = app
         self._clock = VirtualClock(None if start is None else start.timestamp())
         self._ledger = Ledger()
         resources = None if resources_path is None else Path(resources_path)
         self._plan = Plan(
-            app, host, secrets or {}, configuration or {}, resources, self._clock, self._ledger
+            app,
+            host,
+            secrets or {},
+            configuration or {},
+            resources,
+            self._clock,
+            self._ledger,
+            replay,
         )
+        self._workers: dict[str, FakeWorker] = {}
         self._fakes: dict[str, FakeApp] = {}
         self._stack = AsyncExitStack()
         self._running: Stage | None = None
@@ -97,6 +110,9 @@ class TestSidecar:
         self._app.freeze()
         async with AsyncExitStack() as stack:
             self._running = await build(self._plan, self._fakes, stack)
+            stack.push_async_callback(self._stop_workers)
+            for worker in self._workers.values():
+                worker.start(self._running.runtime.engine)
             self._stack = stack.pop_all()
         return self
 
@@ -216,6 +232,32 @@ class TestSidecar:
         await settling.settle()
         return result
 
+    @overload
+    async def start(
+        self, workflow: Workflow[None, Out], /, *, id: str | None = None
+    ) -> TestRun[Out]: ...
+    @overload
+    async def start(
+        self, workflow: Workflow[In, Out], data: In, /, *, id: str | None = None
+    ) -> TestRun[Out]: ...
+    async def start(
+        self,
+        workflow: Workflow[Any, Any],
+        data: Any = None,
+        /,
+        *,
+        id: str | None = None,  # noqa: A002 - as client.start
+    ) -> TestRun[Any]:
+        """Start a workflow, and let it go on as far as it can at once.
+
+        Its timers come with `advance`. Its ``result()`` does not wait: what has not ended then is
+        refused, and the text says what it waits for.
+        """
+        stage = self._stage
+        run = await self.client.start(workflow, data, id=id)
+        await stage.settle()
+        return TestRun(run, stage)
+
     async def configure(self, store: str, key: str, value: object, /, *, version: str = "") -> None:
         """Change an item of a configuration store, and wait until everybody was told.
 
@@ -277,26 +319,44 @@ class TestSidecar:
         await self._stage.settling.advance(by)
 
     @overload
-    def fake(self, handle: Endpoint[None, Out], fn: Callable[..., Awaitable[Out]], /) -> None: ...
+    def fake(
+        self,
+        handle: Endpoint[None, Out] | Activity[None, Out],
+        fn: Callable[..., Awaitable[Out]],
+        /,
+    ) -> None: ...
 
     @overload
     def fake(
-        self, handle: Endpoint[In, Out], fn: Callable[Concatenate[In, ...], Awaitable[Out]], /
+        self,
+        handle: Endpoint[In, Out] | Activity[In, Out],
+        fn: Callable[Concatenate[In, ...], Awaitable[Out]],
+        /,
     ) -> None: ...
 
-    def fake(self, handle: Endpoint[Any, Any], fn: Callable[..., Awaitable[Any]], /) -> None:
-        """Answer a method of another app with a function of the test.
+    def fake(
+        self,
+        handle: Endpoint[Any, Any] | Activity[Any, Any],
+        fn: Callable[..., Awaitable[Any]],
+        /,
+    ) -> None:
+        """Answer a method or an activity of another app with a function of the test.
 
-        Parameters of path, query and headers it takes as a handler does, after ``*``. It may
-        raise Starlette's ``HTTPException``; anything else it raises is a 500.
+        Parameters of path, query and headers it takes as a handler does, after ``*``. A method may
+        raise Starlette's ``HTTPException``; anything else it raises is a 500. What an activity
+        raises is its failure.
 
         Raises:
-            ValueError: the endpoint is the app's own; those are tested as they are.
+            ValueError: the handle is the app's own; those are tested as they are.
         """
-        if handle.app_id == self._app.app_id:
+        if handle.app_id in ("", self._app.app_id):
             raise ValueError(
-                f"{handle!r} belongs to the app under test; fakes are for other apps' endpoints"
+                f"{handle!r} belongs to the app under test; fakes are for other apps' endpoints "
+                "and activities"
             )
+        if isinstance(handle, Activity):
+            self._fake_activity(handle, fn)
+            return
         fake = self._fakes.get(handle.app_id)
         if fake is None:
             fake = self._fakes[handle.app_id] = FakeApp(handle.app_id, self._app.codecs)
@@ -316,6 +376,18 @@ class TestSidecar:
         if app_id == self._app.app_id:
             raise ValueError(f"'{app_id}' is the app under test, which speaks HTTP")
         self._stage.peers.join_grpc(app_id, port)
+
+    def _fake_activity(self, handle: Activity[Any, Any], fn: Callable[..., Awaitable[Any]]) -> None:
+        worker = self._workers.get(handle.app_id)
+        if worker is None:
+            worker = self._workers[handle.app_id] = FakeWorker(handle.app_id, self._app.codecs)
+            if self._running is not None:
+                worker.start(self._running.runtime.engine)
+        worker.answer(handle, fn)
+
+    async def _stop_workers(self) -> None:
+        for worker in self._workers.values():
+            await worker.stop()
 
     # ---- refusals -------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from daprflow.testing.peers import Peers
 from daprflow.testing.provisions import Items, ProvidingTransport, Secrets
 from daprflow.testing.settling import Settling
 from daprflow.testing.transport import SidecarTransport
+from daprflow.workflows.options import watching
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -49,6 +50,7 @@ class Plan:
         host: what the app is installed in or wraps; None runs the app itself.
         configuration: the items that there are from the start.
         resources: a folder of resource files; None makes what the app names.
+        replay: whether every turn of a workflow goes through its whole history.
     """
 
     app: "DaprFlow"
@@ -58,6 +60,7 @@ class Plan:
     resources: Path | None
     clock: VirtualClock
     ledger: Ledger
+    replay: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     stack.push_async_callback(grpc.stop)
     client = await stack.enter_async_context(_client(plan, runtime, grpc))
     _inject(stack, app, _client(plan, runtime, grpc))
+    stack.callback(setattr, app, "workflow_settings", app.workflow_settings)
+    app.workflow_settings = replace(watching(app.workflow_settings), replay=plan.replay)
     for host in app.actor_hosts():
         stack.callback(setattr, host, "now", host.now)
         host.now = plan.clock.now
@@ -114,6 +119,7 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     stack.push_async_callback(_pause, runtime)
     settling = Settling(plan.clock, engine.work)
     await settling.run(runtime.connect())
+    await app.works()
     await app.jobs_scheduled()
     stage = Stage(runtime, channel, client, settling, peers, app)
     await stage.settle()

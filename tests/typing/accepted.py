@@ -14,6 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 
 from daprflow import (
+    Activity,
     Actor,
     ActorDefaults,
     ActorInterface,
@@ -30,6 +31,7 @@ from daprflow import (
     Drop,
     DropFailurePolicy,
     Endpoint,
+    ExternalEvent,
     Header,
     Item,
     Job,
@@ -39,11 +41,15 @@ from daprflow import (
     Part,
     Path,
     Query,
+    RetryPolicy,
     Router,
     ScheduledJob,
     Status,
     SyncClient,
+    Task,
     Topic,
+    Workflow,
+    WorkflowContext,
     actor_method,
 )
 from daprflow.client import (
@@ -459,6 +465,66 @@ async def actors(client: Client) -> None:
     assert_type(await raw.invoke("left", "tea", returns=int), int)
 
 
+approved = ExternalEvent("approved", bool)
+score = Activity("risk", "score", Order, int)
+invoice = Workflow("billing", "invoice", Order, Receipt)
+
+
+@app.activity
+async def charge(order: Order, *, database: Database) -> Receipt:
+    return Receipt(order.id)
+
+
+@app.activity
+def render(receipt: Receipt) -> str:
+    return receipt.order_id
+
+
+@app.activity(name="sweep-all")
+async def swept(*, client: Client) -> int:
+    return 0
+
+
+@app.workflow
+async def checkout(ctx: WorkflowContext, order: Order) -> str:
+    policy = RetryPolicy(attempts=5, never=(ValueError, "NotFound"))
+    risk, receipt = await ctx.gather(ctx.call(score, order), ctx.call(charge, order, retry=policy))
+    assert_type(risk, int)
+    assert_type(receipt, Receipt)
+    if risk > 80 and not await ctx.wait(approved, timeout=timedelta(days=1), default=False):
+        return "rejected"
+    pages = await ctx.gather(*(ctx.call(render, receipt) for _ in range(3)))
+    assert_type(pages, list[str])
+    assert_type(await ctx.call(swept), int)
+    assert_type(await ctx.start(invoice, order), Receipt)
+    assert_type(ctx.start(invoice, order, detached=True), str)
+    winner = await ctx.race(ctx.call(score, order), ctx.call(score, order))
+    first: Task[int] = winner
+    assert_type(await first, int)
+    async with ctx.saga() as saga:
+        saga.undo(render, receipt)
+    return pages[0]
+
+
+@app.workflow(name="nightly", version="2", default=True)
+async def nightly(ctx: WorkflowContext) -> None:
+    await ctx.sleep(timedelta(hours=1))
+    ctx.restart()
+
+
+async def workflows(client: Client) -> None:
+    assert_type(await charge(Order("o1", 5), database=Database()), Receipt)
+    assert_type(render(Receipt("o1")), str)
+    run = await client.start(checkout, Order("o1", 5), id="o1")
+    await run.send(approved, bool(1))
+    assert_type(await run.result(), str)
+    assert_type((await run.status()).output, str | None)
+    assert_type(await (await client.start(nightly)).result(), None)
+    assert_type(await client.workflow(checkout, "o1").result(), str)
+    async for status in client.workflows(checkout):
+        assert_type(status.id, str)
+
+
 DaprFlow("tuned", actors=ActorDefaults(idle=timedelta(hours=2), reentrant=True))
 
 
@@ -470,6 +536,8 @@ async def in_a_test() -> None:
         assert_type(await dapr.invoke(quote, Order("o1", 5)), int)
         assert_type(await dapr.invoke(total), int)
         assert_type(await dapr.actor(CartActor, "ann").add("tea"), int)
+        dapr.fake(score, cheap)
+        assert_type(await (await dapr.start(checkout, Order("o1", 5))).result(), str)
         await dapr.advance(timedelta(days=2))
 
 

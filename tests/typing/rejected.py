@@ -3,7 +3,17 @@
 from datetime import timedelta
 from typing import Annotated
 
-from daprflow import Actor, Batch, Client, CloudEvent, Codecs, DaprFlow, JsonCodec, Query
+from daprflow import (
+    Actor,
+    Batch,
+    Client,
+    CloudEvent,
+    Codecs,
+    DaprFlow,
+    JsonCodec,
+    Query,
+    WorkflowContext,
+)
 from daprflow.client import Upsert
 from daprflow.testing import TestSidecar
 from tests.typing.accepted import (
@@ -14,7 +24,11 @@ from tests.typing.accepted import (
     Receipt,
     Search,
     app,
+    approved,
+    charge,
+    checkout,
     get_order,
+    invoice,
     on_remind,
     on_tidy,
     orders,
@@ -191,3 +205,15 @@ class WrongIdle(Actor[Cart]): ...
 
 @app.actor
 class NoActor: ...  # refused: type-var
+
+
+async def wrong_workflows(client: Client, ctx: WorkflowContext) -> None:
+    await client.start(checkout, Receipt("x"))  # refused: misc
+    await ctx.call(charge, Receipt("x"))  # refused: misc
+    await ctx.call(charge, "x")  # refused: misc
+    await ctx.start(invoice, 5)  # refused: misc
+    run = await client.start(checkout, Order("1", 2))
+    await run.send(approved, "yes")  # refused: misc
+    ctx.wait(approved, default=False)  # refused: call-overload
+    ctx.call(quote, Order("1", 2))  # refused: call-overload
+    invoice(ctx, Order("1", 2))  # refused: operator

@@ -38,8 +38,8 @@ T = TypeVar("T")
 APP = "gapp"
 ANSWER = 10.0
 """Seconds within which a recorded answer has to come."""
-WAITS = "/InvokeActor"
-"""The method that looks for an actor's host for a while before it gives up."""
+WAITS = ("/InvokeActor", "/TerminateWorkflowBeta1")
+"""Methods that look for a host for a while before they give up."""
 CANCELLED = "CANCELLED_BY_CLIENT"
 
 BEFORE = {

@@ -20,29 +20,15 @@ from tests.wire.transcript import require_recordings
 EVENTS = read_events("grpc.jsonl")
 RECORDED = recorded_calls(EVENTS)
 
-LEFT_OUT: Mapping[str, int] = {
-    "GetWorkflowBeta1": 7,
-    "TerminateWorkflowBeta1": 7,
-    "PurgeWorkflowBeta1": 7,
-}
-"""Methods that are not offered yet, with the issue that brings them."""
-
 UNDECIDED = frozenset({"StartWorkflowBeta1"})
 """A method whose recorded call the client gave up: whatever is answered looks the same."""
 
-REPLAYED = [
-    number
-    for number, call in RECORDED.items()
-    if call.method not in LEFT_OUT and call.method not in UNDECIDED
-]
+REPLAYED = [number for number, call in RECORDED.items() if call.method not in UNDECIDED]
 NOT_LOADED = frozenset() if os.environ.get(REDIS) else frozenset(ON_REDIS)
 """Components of the recording that need a server that is not there, or have a stand-in."""
 
 NOT_OFFERED_METADATA = ("scheduler",)
 """The address of a service that is not there."""
-
-OF_WORKFLOWS = "WorkflowsRemoteActivityReminder"
-"""A feature of a building block not offered yet."""
 
 pytestmark = pytest.mark.wire
 
@@ -82,7 +68,6 @@ def _comparable_response(method: str, response: Any) -> Any:
 def comparable_metadata(document: dict[str, Any]) -> dict[str, Any]:
     """Leave out what is not offered yet, and the order of components, which is no fact."""
     kept = {key: value for key, value in document.items() if key not in NOT_OFFERED_METADATA}
-    kept["enabled_features"] = [f for f in kept["enabled_features"] if f != OF_WORKFLOWS]
     kept["registered_components"] = sorted(
         (c for c in kept["registered_components"] if c["name"] not in NOT_LOADED),
         key=lambda component: str(component["name"]),
@@ -98,20 +83,8 @@ def test_call(number: int, session: Session) -> None:
     assert comparable(session.calls[number], session.root) == comparable(RECORDED[number])
 
 
-def test_what_is_left_out_differs(session: Session) -> None:
-    """No call is left out that already holds."""
-    hold = [
-        f"{number} {call.method}"
-        for number, call in RECORDED.items()
-        if call.method in LEFT_OUT
-        and comparable(session.calls[number], session.root) == comparable(call)
-    ]
-    assert hold == []
-
-
 def test_recordings_are_present() -> None:
     """The recording holds the calls that this module replays."""
     require_recordings()
     assert len(RECORDED) == 104
-    assert {call.method for call in RECORDED.values()} >= set(LEFT_OUT) | UNDECIDED
-    assert set(LEFT_OUT.values()) <= {7}
+    assert {call.method for call in RECORDED.values()} >= UNDECIDED

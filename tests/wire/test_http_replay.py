@@ -19,7 +19,6 @@ from tests.wire.transcript import (
     ACTORS,
     FOLDER,
     JOBS,
-    NOT_OFFERED,
     RECORDED_APP_PORT,
     Step,
     read_steps,
@@ -34,9 +33,6 @@ NOT_LOADED = frozenset() if os.environ.get(REDIS) else frozenset(ON_REDIS)
 
 NOT_OFFERED_METADATA = ("scheduler",)
 """The address of a service that is not there."""
-
-OF_WORKFLOWS = "WorkflowsRemoteActivityReminder"
-"""A feature of a building block not offered yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +113,6 @@ def outcome(
 def comparable_metadata(document: dict[str, Any]) -> dict[str, Any]:
     """Leave out what is not offered yet, and the order of components, which is no fact."""
     kept = {key: value for key, value in document.items() if key not in NOT_OFFERED_METADATA}
-    kept["enabledFeatures"] = [f for f in kept["enabledFeatures"] if f != OF_WORKFLOWS]
     kept["components"] = sorted(
         (c for c in kept["components"] if c["name"] not in NOT_LOADED), key=lambda c: str(c["name"])
     )
@@ -145,18 +140,9 @@ def test_recordings_are_present() -> None:
     """The recording holds the steps that this module replays."""
     require_recordings()
     assert len(STEPS) == 303
-    later = [step for step in STEPS if step.step.startswith(NOT_OFFERED)]
     jobs = [step for step in STEPS if step.step.startswith(JOBS)]
     actors = [step for step in STEPS if step.step.startswith(ACTORS)]
-    assert (len(REPLAYED), len(jobs), len(actors), len(later)) == (235, 30, 28, 10)
-
-
-def test_only_workflows_are_left_out() -> None:
-    """What is not replayed calls the API of workflows."""
-    require_recordings()
-    later = [step.request for step in STEPS if step.step.startswith(NOT_OFFERED)]
-    paths = {request.path.split("/")[2] for request in later if request is not None}
-    assert paths == {"workflows"}
+    assert (len(REPLAYED), len(jobs), len(actors)) == (245, 30, 28)
 
 
 @pytest.mark.parametrize(

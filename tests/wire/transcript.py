@@ -9,9 +9,6 @@ import pytest
 FOLDER = Path(__file__).parents[3] / "shared" / "wire"
 RECORDED_APP_PORT = "46100"
 
-NOT_OFFERED = ("v1.0 wf ", "v1.0-beta1 wf ")
-"""Names of steps that start like this use workflows, which are not offered yet."""
-
 ACTORS = ("actor ", "metadata actors")
 """Names of steps about actors: ``test_actors_replay.py`` replays them."""
 
@@ -93,7 +90,7 @@ class Step(msgspec.Struct, frozen=True):
     @property
     def replayed(self) -> bool:
         """Whether ``test_http_replay.py`` replays this step."""
-        return not self.step.startswith((*NOT_OFFERED, *ACTORS, *JOBS))
+        return not self.step.startswith((*ACTORS, *JOBS))
 
 
 def read_steps(name: str) -> list[Step]:

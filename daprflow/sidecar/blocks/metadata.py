@@ -1,6 +1,6 @@
 """The document of ``GET /v1.0/metadata``: what a sidecar has and whom it serves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 RUNTIME_VERSION = "1.18.3"
 """The version of the real runtime whose behaviour this sidecar reproduces."""
+
+
+BUILT_IN: Mapping[str, bool] = {"HotReload": True, "WorkflowsRemoteActivityReminder": True}
+"""Features that are on unless a configuration says otherwise."""
 
 
 class _Shape(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -80,6 +84,10 @@ class _ActorRuntime(msgspec.Struct, frozen=True, rename="camel"):
     placement: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Workers(_Shape, frozen=True):
+    connected_workers: int = 0
+
+
 class Description(_Shape, frozen=True):
     """What a sidecar tells of itself."""
 
@@ -93,6 +101,7 @@ class Description(_Shape, frozen=True):
     http_endpoints: tuple[_Named, ...] = ()
     app_connection_properties: AppConnection = AppConnection()
     actor_runtime: _ActorRuntime | None = None
+    workflows: _Workers | None = None
     resiliencies: tuple[_Named, ...] = ()
 
 
@@ -130,13 +139,18 @@ class MetadataBlock:
             http_endpoints=tuple(map(_Named, runtime.http_endpoints)),
             app_connection_properties=_connection(runtime.options),
             actor_runtime=_actor_runtime(actors, registered=runtime.actors.hosting.registered),
+            workflows=_workers(runtime.workflows.connected_workers),
             resiliencies=tuple(map(_Named, runtime.resiliency.names)),
         )
 
 
+def _workers(count: int) -> _Workers | None:
+    return _Workers(count) if count else None
+
+
 def features(configuration: ConfigurationResource) -> tuple[str, ...]:
     """Return the features that are on; what a configuration turns on is shown whatever it is."""
-    stated = {"HotReload": True, **dict(configuration.features)}
+    stated = {**BUILT_IN, **dict(configuration.features)}
     return tuple(sorted(name for name, enabled in stated.items() if enabled))
 
 

@@ -35,7 +35,9 @@ async def _get(
         enabled_features=found.enabled_features,
         resiliencies=[messages.MetadataResiliency(name=each.name) for each in found.resiliencies],
         actor_runtime=_actor_runtime(found),
-        workflows=messages.MetadataWorkflows(),
+        workflows=messages.MetadataWorkflows(
+            connected_workers=0 if found.workflows is None else found.workflows.connected_workers
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from daprflow.sidecar.grpc_api.proxy import Proxy
 from daprflow.sidecar.grpc_api.reflection import METHODS as REFLECTION
 from daprflow.sidecar.grpc_api.serving import abort, rpc_handler
 from daprflow.sidecar.grpc_api.status import STATUS_CODES, Failure
+from daprflow.sidecar.grpc_api.task_hub_door import TaskHubDoor
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
@@ -115,6 +116,7 @@ class _Router(grpc.GenericRpcHandler):
         self._methods = {
             path: rpc_handler(path, method, runtime) for path, method in methods.items()
         }
+        self._methods.update(TaskHubDoor(runtime).handlers())
 
     def service(self, handler_call_details: Any) -> Any:
         """Return the handler of a call, by its method and metadata."""

@@ -1,60 +1,77 @@
-"""The workflow methods: calls are checked; what they ask for, the embedded sidecar does not do."""
+"""The workflow methods of the ``Dapr`` service: start instances, look at them, end them."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Mapping
 
-from daprflow.protocol import faults, messages
-from daprflow.protocol.fault import Fault
+from daprflow.protocol import messages
 from daprflow.sidecar.grpc_api.call import GrpcCall, Method
 
-LONGEST_ID = 64
 _VERSIONS = ("Alpha1", "Beta1")
 
 
-def _check_start(request: messages.StartWorkflowRequest) -> None:
-    instance = request.instance_id
-    if len(instance.encode()) > LONGEST_ID:
-        raise faults.workflow_id_too_long(LONGEST_ID)
-    if not all(c.isalpha() or c.isdecimal() or c in "_-" for c in instance):
-        raise faults.workflow_id_invalid(instance)
-    if not request.workflow_name:
-        raise faults.workflow_name_missing()
-
-
-def _check_instance(request: Any) -> None:
-    if not request.instance_id:
-        raise faults.workflow_id_missing()
-
-
-def _check_event(request: messages.RaiseEventWorkflowRequest) -> None:
-    _check_instance(request)
-    if not request.event_name:
-        raise faults.workflow_event_missing()
-
-
-def _method(kind: type[messages.Message], check: Callable[[Any], None]) -> Method:
-    async def handle(_call: GrpcCall, request: messages.Message) -> NoReturn:
-        check(request)
-        raise _not_offered()
-
-    return Method(handle, kind)
-
-
-def _not_offered() -> Fault:
-    return faults.unimplemented(
-        "this API is currently not implemented: the embedded sidecar has no workflows; "
-        "a real Dapr runtime offers it (daprflow run --sidecar daprd)"
+async def _start(
+    call: GrpcCall, request: messages.StartWorkflowRequest
+) -> messages.StartWorkflowResponse:
+    options = dict(request.options)
+    block = call.runtime.workflows
+    instance_id = await block.start(
+        request.workflow_name, request.instance_id, request.input, options
     )
+    return messages.StartWorkflowResponse(instance_id=instance_id)
+
+
+async def _get(
+    call: GrpcCall, request: messages.GetWorkflowRequest
+) -> messages.GetWorkflowResponse:
+    status = await call.runtime.workflows.get(request.instance_id)
+    if status is None:
+        return messages.GetWorkflowResponse(instance_id=request.instance_id)
+    answer = messages.GetWorkflowResponse(
+        instance_id=status.instance_id,
+        workflow_name=status.workflow_name,
+        runtime_status=status.runtime_status,
+        properties=dict(status.properties),
+    )
+    answer.created_at.FromJsonString(status.created_at)
+    answer.last_updated_at.FromJsonString(status.last_updated_at)
+    return answer
+
+
+async def _terminate(call: GrpcCall, request: messages.TerminateWorkflowRequest) -> messages.Empty:
+    await call.runtime.workflows.terminate(request.instance_id)
+    return messages.Empty()
+
+
+async def _raise_event(
+    call: GrpcCall, request: messages.RaiseEventWorkflowRequest
+) -> messages.Empty:
+    data = request.event_data or None
+    await call.runtime.workflows.raise_event(request.instance_id, request.event_name, data)
+    return messages.Empty()
+
+
+async def _pause(call: GrpcCall, request: messages.PauseWorkflowRequest) -> messages.Empty:
+    await call.runtime.workflows.pause(request.instance_id)
+    return messages.Empty()
+
+
+async def _resume(call: GrpcCall, request: messages.ResumeWorkflowRequest) -> messages.Empty:
+    await call.runtime.workflows.resume(request.instance_id)
+    return messages.Empty()
+
+
+async def _purge(call: GrpcCall, request: messages.PurgeWorkflowRequest) -> messages.Empty:
+    await call.runtime.workflows.purge(request.instance_id)
+    return messages.Empty()
 
 
 _BY_NAME: Mapping[str, Method] = {
-    "StartWorkflow": _method(messages.StartWorkflowRequest, _check_start),
-    "GetWorkflow": _method(messages.GetWorkflowRequest, _check_instance),
-    "PurgeWorkflow": _method(messages.PurgeWorkflowRequest, _check_instance),
-    "TerminateWorkflow": _method(messages.TerminateWorkflowRequest, _check_instance),
-    "PauseWorkflow": _method(messages.PauseWorkflowRequest, _check_instance),
-    "ResumeWorkflow": _method(messages.ResumeWorkflowRequest, _check_instance),
-    "RaiseEventWorkflow": _method(messages.RaiseEventWorkflowRequest, _check_event),
+    "StartWorkflow": Method(_start, messages.StartWorkflowRequest),
+    "GetWorkflow": Method(_get, messages.GetWorkflowRequest),
+    "PurgeWorkflow": Method(_purge, messages.PurgeWorkflowRequest),
+    "TerminateWorkflow": Method(_terminate, messages.TerminateWorkflowRequest),
+    "PauseWorkflow": Method(_pause, messages.PauseWorkflowRequest),
+    "ResumeWorkflow": Method(_resume, messages.ResumeWorkflowRequest),
+    "RaiseEventWorkflow": Method(_raise_event, messages.RaiseEventWorkflowRequest),
 }
 METHODS: Mapping[str, Method] = {
     f"{name}{version}": method for name, method in _BY_NAME.items() for version in _VERSIONS

@@ -22,7 +22,7 @@ from daprflow.sidecar.http_api import (
     secrets,
     shutdown,
     state,
-    unsupported,
+    workflows,
 )
 from daprflow.sidecar.http_api.call import (
     DONE,
@@ -69,7 +69,7 @@ BLOCKS: Mapping[bytes, Handler] = {
     b"state": state.handle,
     b"subtlecrypto": cryptography.handle_subtle,
     b"unlock": locks.handle,
-    **dict.fromkeys(unsupported.BLOCKS, unsupported.handle),
+    b"workflows": workflows.handle,
 }
 
 _ACCEPTED = {

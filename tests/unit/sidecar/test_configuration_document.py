@@ -13,6 +13,8 @@ from daprflow.protocol.configuration_file import (
     ConfigurationResource,
     PipelineHandler,
     SecretScope,
+    WorkflowRetention,
+    WorkflowSettings,
 )
 from daprflow.sidecar.access import api_access, may_invoke
 from daprflow.sidecar.configuration_document import load_configuration
@@ -54,6 +56,21 @@ def test_everything_a_file_says(tmp_path: Path) -> None:
         denied_components=("state.redis",),
     )
     assert not found.hot_reload
+
+
+def test_what_is_said_about_workflows(tmp_path: Path) -> None:
+    """Limits and how long what is over is kept are read; nothing said is no limit."""
+    found = load(
+        tmp_path,
+        "  workflow:\n    maxConcurrentWorkflowInvocations: 3\n"
+        "    maxConcurrentActivityInvocations: 4\n"
+        "    stateRetentionPolicy: {anyTerminal: 1h, completed: 0s}\n",
+    )
+    retention = WorkflowRetention(any_terminal=3600.0, completed=0.0)
+    assert found.workflow == WorkflowSettings(3, 4, retention)
+    assert load(tmp_path, "  features: []\n").workflow == WorkflowSettings()
+    with pytest.raises(DocumentError, match="'failed'"):
+        load(tmp_path, "  workflow: {stateRetentionPolicy: {failed: soon}}\n")
 
 
 def test_the_later_file_counts(tmp_path: Path) -> None:

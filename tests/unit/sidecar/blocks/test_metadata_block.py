@@ -10,6 +10,7 @@ from daprflow.protocol.documents import BulkSubscribe, Routes, Rule, Subscriptio
 from daprflow.sidecar.blocks.actors import ActorsBlock
 from daprflow.sidecar.blocks.metadata import MetadataBlock, go_duration
 from daprflow.sidecar.blocks.pubsub_wanted import Wanted
+from daprflow.sidecar.blocks.workflows import WorkflowsBlock
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.engine import Engine
 from daprflow.sidecar.options import RuntimeOptions
@@ -32,6 +33,7 @@ def document(root: Path, options: RuntimeOptions, *given: Subscription) -> dict[
     """Return the document of a sidecar."""
     runtime = Subscribed(Engine(VirtualClock(), None, root), options, Resources(), None)
     runtime.actors = ActorsBlock(runtime)
+    runtime.workflows = WorkflowsBlock(runtime)
     runtime.given = tuple(Wanted(each) for each in given)
     found: dict[str, Any] = json.loads(MetadataBlock(runtime).document())
     return found
@@ -43,7 +45,7 @@ def test_a_sidecar_without_anything(tmp_path: Path) -> None:
     assert found == {
         "id": "a<b",
         "runtimeVersion": "1.18.3",
-        "enabledFeatures": ["HotReload"],
+        "enabledFeatures": ["HotReload", "WorkflowsRemoteActivityReminder"],
         "extended": {"daprRuntimeVersion": "1.18.3"},
         "appConnectionProperties": {"protocol": "http", "channelAddress": "127.0.0.1"},
         "actorRuntime": {

@@ -1,9 +1,10 @@
-"""Workflow management over gRPC: checked calls, and one refusal."""
+"""Workflow management over gRPC: which calls are refused, and what waits."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from daprflow.protocol import messages as m
@@ -68,9 +69,11 @@ async def test_an_event_has_to_be_named(sidecar: GrpcSidecar) -> None:
     assert (found.code, found.text) == ("INVALID_ARGUMENT", "missing workflow event name")
 
 
-async def test_what_is_sound_is_not_offered(sidecar: GrpcSidecar) -> None:
-    """Past these checks the refusal says what does offer workflows."""
+async def test_a_start_without_a_worker_leaves_nothing(sidecar: GrpcSidecar) -> None:
+    """A start waits for a worker as long as its caller does, and nothing is kept before."""
     request = m.StartWorkflowRequest(instance_id="ä-1_", workflow_name="w")
-    found = await refusal(sidecar.stub.StartWorkflowBeta1(request))
-    assert found.code == "UNIMPLEMENTED"
-    assert "daprflow run --sidecar daprd" in found.text
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await sidecar.stub.StartWorkflowBeta1(request, timeout=0.5)
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    found = await sidecar.stub.GetWorkflowBeta1(m.GetWorkflowRequest(instance_id="ä-1_"))
+    assert found == m.GetWorkflowResponse(instance_id="ä-1_")

@@ -212,20 +212,6 @@ async def test_other_scopes(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "target",
-    [
-        "/v1.0/workflows/dapr/w/start",
-        "/v1.0-beta1/workflows/dapr/i",
-    ],
-)
-async def test_blocks_that_are_not_offered(api: Api, target: str) -> None:
-    """A block that is not offered answers in Dapr's shape and says what offers it."""
-    answer = await api("POST", target, b"{}")
-    assert error_of(answer) == (501, "ERR_API_UNIMPLEMENTED")
-    assert b"a real Dapr runtime offers it" in answer.body
-
-
-@pytest.mark.parametrize(
     ("method", "target", "status", "code"),
     [
         ("GET", "/v1.0/state/s/k", 500, "ERR_STATE_STORE_NOT_CONFIGURED"),

@@ -1,0 +1,210 @@
+"""The single calls of the task hub that the client makes, with errors in the client's terms."""
+
+import asyncio
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from daprflow.client import failures
+from daprflow.client.caller import Caller
+from daprflow.client.opening import CLIENT_IN_WORKFLOW
+from daprflow.client.workflow_runs import is_missing, missing
+from daprflow.handlers import trace
+from daprflow.protocol.history import HistoryEvent
+from daprflow.protocol.workflow_actions import Instance
+from daprflow.transports.events import CallRefused
+from daprflow.workflows.trap import refuse_in_workflow
+from daprflow.workflows.values import Values
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from daprflow.transports.grpc_work import TaskHub
+
+T = TypeVar("T")
+PAGE = 100
+
+
+class WorkflowCalls:
+    """Calls of one sidecar's task hub; gRPC is loaded with the first one."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.values = Values(caller.codecs)
+        self._caller = caller
+
+    async def start(
+        self,
+        name: str,
+        instance: str,
+        text: str | None,
+        *,
+        version: str,
+        at: datetime | None,
+        reuse: bool,
+    ) -> str:
+        """Start an instance and return its id."""
+        pb = await _messages()
+        request = pb.CreateInstanceRequest(
+            instanceId=instance, name=name, enforceUniqueInstanceId=not reuse
+        )
+        if version:
+            request.version.value = version
+        if text is not None:
+            request.input.value = text
+        if at is not None:
+            request.scheduledStartTimestamp.FromDatetime(at)
+        traced = dict(trace.headers_of(trace.DELIVERED.get() or ()))
+        if "traceparent" in traced:
+            context = request.parentTraceContext
+            context.traceParent = traced["traceparent"]
+            context.spanID = traced["traceparent"].split("-")[2]
+            if "tracestate" in traced:
+                context.traceState.value = traced["tracestate"]
+        answer = await self._call("StartInstance", request, pb.CreateInstanceResponse, instance)
+        return str(answer.instanceId)
+
+    async def get(self, instance: str) -> Instance:
+        """Return the state of an instance.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await self._instance("GetInstance", instance, endless=False)
+
+    async def wait(self, instance: str) -> Instance:
+        """Return the state of an instance that has ended, once it has."""
+        return await self._instance("WaitForInstanceCompletion", instance, endless=True)
+
+    async def history(self, instance: str) -> tuple[HistoryEvent, ...]:
+        """Return the events of an instance."""
+        pb = await _messages()
+        from daprflow.protocol.history_codec import read_events  # noqa: PLC0415 - needs protobuf
+
+        request = pb.GetInstanceHistoryRequest(instanceId=instance)
+        answer = await self._call(
+            "GetInstanceHistory", request, pb.GetInstanceHistoryResponse, instance
+        )
+        return tuple(read_events(answer.events))
+
+    async def raise_event(self, instance: str, name: str, text: str | None) -> None:
+        """Give an instance an event."""
+        pb = await _messages()
+        request = pb.RaiseEventRequest(instanceId=instance, name=name)
+        if text is not None:
+            request.input.value = text
+        await self._call("RaiseEvent", request, pb.RaiseEventResponse, instance)
+
+    async def suspend(self, instance: str, reason: str) -> None:
+        """Have an instance hold still."""
+        pb = await _messages()
+        request = pb.SuspendRequest(instanceId=instance)
+        request.reason.value = reason
+        await self._call("SuspendInstance", request, pb.SuspendResponse, instance)
+
+    async def resume(self, instance: str, reason: str) -> None:
+        """Have an instance go on."""
+        pb = await _messages()
+        request = pb.ResumeRequest(instanceId=instance)
+        request.reason.value = reason
+        await self._call("ResumeInstance", request, pb.ResumeResponse, instance)
+
+    async def terminate(self, instance: str, text: str | None, *, recursive: bool) -> None:
+        """End an instance."""
+        pb = await _messages()
+        request = pb.TerminateRequest(instanceId=instance, recursive=recursive)
+        if text is not None:
+            request.output.value = text
+        await self._call("TerminateInstance", request, pb.TerminateResponse, instance)
+
+    async def purge(self, instance: str, *, recursive: bool, force: bool) -> int:
+        """Forget an instance; return how many were forgotten."""
+        pb = await _messages()
+        request = pb.PurgeInstancesRequest(instanceId=instance, recursive=recursive, force=force)
+        answer = await self._call("PurgeInstances", request, pb.PurgeInstancesResponse, instance)
+        return int(answer.deletedInstanceCount)
+
+    async def rerun(
+        self, instance: str, event: int, new: str | None, text: str | None, *, overwrite: bool
+    ) -> str:
+        """Begin a new instance with the history of an old one; return its id."""
+        pb = await _messages()
+        request = pb.RerunWorkflowFromEventRequest(
+            sourceInstanceID=instance, eventID=event, overwriteInput=overwrite
+        )
+        if new is not None:
+            request.newInstanceID = new
+        if text is not None:
+            request.input.value = text
+        answer = await self._call(
+            "RerunWorkflowFromEvent", request, pb.RerunWorkflowFromEventResponse, instance
+        )
+        return str(answer.newInstanceID)
+
+    async def ids(self, token: str | None) -> tuple[list[str], str | None]:
+        """Return a page of instance ids, and what asks for the next one; None where none is."""
+        pb = await _messages()
+        request = pb.ListInstanceIDsRequest(pageSize=PAGE)
+        if token is not None:
+            request.continuationToken = token
+        answer = await self._call("ListInstanceIDs", request, pb.ListInstanceIDsResponse, "")
+        more = answer.HasField("continuationToken") and bool(answer.continuationToken)
+        return list(answer.instanceIds), answer.continuationToken if more else None
+
+    async def _instance(self, method: str, instance: str, *, endless: bool) -> Instance:
+        pb = await _messages()
+        from daprflow.protocol.history_codec import read_instance  # noqa: PLC0415 - needs protobuf
+
+        request = pb.GetInstanceRequest(instanceId=instance, getInputsAndOutputs=True)
+        answer = await self._call(
+            method, request, pb.GetInstanceResponse, instance, endless=endless
+        )
+        if not answer.exists:
+            raise missing(instance)
+        return read_instance(answer.workflowState)
+
+    async def _call(
+        self, method: str, request: Any, answer: Any, instance: str, *, endless: bool = False
+    ) -> Any:
+        """Make a call.
+
+        Raises:
+            NotFound: there is no such instance.
+            SidecarError: the sidecar refused.
+            SidecarUnavailable: none answered.
+        """
+        hub = await self._hub()
+        seconds = None if endless else self._caller.block_timeout
+        if seconds is None and not endless:
+            seconds = self._caller.way.settings.http_timeout
+        try:
+            return await hub.call(method, request, answer, seconds)
+        except CallRefused as refused:
+            error = failures.of_call(refused)
+            if instance and is_missing(error):
+                raise missing(instance) from None
+            raise error from None
+
+    async def _hub(self) -> "TaskHub":
+        channels = self._caller.way.channels
+        channel = await channels.to_sidecar("", "workflows")
+        from daprflow.transports.grpc_work import TaskHub  # noqa: PLC0415 - needs gRPC
+
+        return TaskHub(channel, channels.token)
+
+
+async def _messages() -> Any:
+    """Return the messages; loading them takes a third of a second, which a thread may take.
+
+    Raises:
+        WorkflowRuleError: a workflow's code asks.
+    """
+    refuse_in_workflow(*CLIENT_IN_WORKFLOW)
+    module: ModuleType = await asyncio.to_thread(_load)
+    return module
+
+
+def _load() -> "ModuleType":
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # before it is loaded
+    from daprflow.protocol import workflow_messages  # noqa: PLC0415 - needs protobuf
+
+    return workflow_messages

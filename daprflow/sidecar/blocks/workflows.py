@@ -1,0 +1,220 @@
+"""The workflows of one app: what Dapr's own API does with them, and the way to their engine."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from daprflow.protocol import faults, workflow_faults
+from daprflow.protocol.grpc_codes import Code
+from daprflow.protocol.workflows import LONGEST_ID, START_TIME, WorkflowStatus
+from daprflow.sidecar.clock import sleep_until
+from daprflow.sidecar.workflows.problems import NO_INSTANCE, NoInstance, WorkflowProblem
+
+if TYPE_CHECKING:
+    from daprflow.protocol import workflow_messages as wf
+    from daprflow.sidecar.runtime import Runtime
+    from daprflow.sidecar.workflows.host import Host
+    from daprflow.sidecar.workflows.hub import WorkflowHub
+    from daprflow.sidecar.workflows.management import Workflows
+
+PAUSES = (1.0, 1.0, 1.0)
+"""Seconds between the attempts to start an instance, as in the real runtime."""
+
+
+class WorkflowsBlock:
+    """Workflows as HTTP and the ``Dapr`` service offer them.
+
+    The engine and its messages are loaded with the first call that needs them.
+
+    Args:
+        runtime: the app's sidecar.
+    """
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._host: Host | None = None
+
+    @property
+    def connected_workers(self) -> int:
+        """How many workers there are."""
+        return 0 if self._host is None else len(self._host.streams)
+
+    async def api(self, app_id: str = "") -> "Workflows":
+        """Return the workflows of this app, or of another one of the run.
+
+        Raises:
+            ComponentError: the engine's file cannot be used.
+        """
+        hub = await self._hub()
+        return hub.of_app(app_id or self._runtime.app_id, self._runtime.options.namespace)
+
+    async def complete_turn(self, response: "wf.WorkflowResponse") -> None:
+        """Take what a worker answered to a turn of a workflow.
+
+        Raises:
+            ComponentError: it could not be kept.
+        """
+        hub = await self._hub()
+        await hub.steps.complete_turn(self._runtime.app_id, response)
+
+    async def complete_task(self, response: "wf.ActivityResponse") -> None:
+        """Take what a worker answered to an activity.
+
+        Raises:
+            ComponentError: it could not be kept.
+        """
+        hub = await self._hub()
+        await hub.steps.complete_task(self._runtime.app_id, response)
+
+    def close(self) -> None:
+        """End the streams of this app's workers; what they had waits for those that come."""
+        if self._host is not None:
+            self._host.end()
+
+    async def _hub(self) -> "WorkflowHub":
+        hub = await self._runtime.engine.workflows()
+        if self._host is None:
+            self._host = hub.host(self._runtime.app_id)
+            self._host.settings = self._runtime.resources.configuration.workflow
+        return hub
+
+    # ---- Dapr's own API -------------------------------------------------------------------------
+
+    async def start(
+        self, name: str, instance_id: str, data: bytes, options: Mapping[str, str]
+    ) -> str:
+        """Start an instance, once there is a worker, and return its id; it need not run yet.
+
+        Raises:
+            Fault: the id cannot be one, or is in use; or no name is given.
+        """
+        instance_id = instance_id or str(uuid4())
+        _check_new_id(instance_id)
+        if not name:
+            raise faults.workflow_name_missing()
+        api, clock = await self.api(), self._runtime.engine.clock
+        try:
+            at = _start_time(options)
+        except ValueError:
+            text = 'start times must be in RFC3339 format (e.g. "2009-11-10T23:00:00Z")'
+            raise workflow_faults.start(name, text) from None
+        for pause in (*PAUSES, None):
+            try:
+                return await api.start_with(name, instance_id, data.decode(errors="replace"), at)
+            except WorkflowProblem as problem:
+                if pause is None:
+                    raise workflow_faults.start(name, _doing_start(problem)) from None
+                await sleep_until(clock, clock.now() + pause)
+        raise AssertionError  # the last attempt returned or raised
+
+    async def get(self, instance_id: str) -> WorkflowStatus | None:
+        """Return the state of an instance; None where there is none.
+
+        Raises:
+            Fault: no id is given.
+        """
+        _check_id(instance_id)
+        return await (await self.api()).status(instance_id)
+
+    async def terminate(self, instance_id: str) -> None:
+        """Have an instance end, with its child workflows.
+
+        Raises:
+            Fault: there is no such instance, or no worker.
+        """
+        _check_id(instance_id)
+        try:
+            api = await self.api()
+            await api.terminate(instance_id, None, recursive=True, wait=False)
+        except NoInstance as problem:
+            doing = f"failed to submit termination request:: {problem}"
+            raise workflow_faults.not_found(instance_id, doing) from None
+        except WorkflowProblem as problem:
+            raise workflow_faults.terminate(instance_id, str(problem)) from None
+
+    async def raise_event(self, instance_id: str, event: str, data: bytes | None) -> None:
+        """Send an event to an instance.
+
+        Raises:
+            Fault: there is no such instance, or no worker; or the event has no name.
+        """
+        _check_id(instance_id)
+        if not event:
+            raise faults.workflow_event_missing()
+        try:
+            text = None if data is None else data.decode(errors="replace")
+            await (await self.api()).raise_with(instance_id, event, text)
+        except WorkflowProblem as problem:
+            raise workflow_faults.raise_event(instance_id, event, str(problem)) from None
+
+    async def pause(self, instance_id: str) -> None:
+        """Have an instance pause.
+
+        Raises:
+            Fault: there is no such instance, or no worker.
+        """
+        _check_id(instance_id)
+        try:
+            await (await self.api()).suspend(instance_id, "", wait=False)
+        except WorkflowProblem as problem:
+            raise workflow_faults.pause(instance_id, str(problem)) from None
+
+    async def resume(self, instance_id: str) -> None:
+        """Have an instance go on.
+
+        Raises:
+            Fault: there is no such instance, or no worker.
+        """
+        _check_id(instance_id)
+        try:
+            await (await self.api()).resume(instance_id, "", wait=False)
+        except WorkflowProblem as problem:
+            raise workflow_faults.resume(instance_id, str(problem)) from None
+
+    async def purge(self, instance_id: str) -> None:
+        """Forget an instance that is over, with its child workflows.
+
+        Raises:
+            Fault: there is no such instance, no worker, or it is not over.
+        """
+        _check_id(instance_id)
+        try:
+            await (await self.api()).purge(instance_id, recursive=True, force=False)
+        except NoInstance:
+            doing = f"failed to purge workflow state: failed to fetch workflow state: {NO_INSTANCE}"
+            raise workflow_faults.not_found(instance_id, doing) from None
+        except WorkflowProblem as problem:
+            raise workflow_faults.purge(instance_id, str(problem)) from None
+
+
+def _check_id(instance_id: str) -> None:
+    if not instance_id:
+        raise faults.workflow_id_missing()
+
+
+def _check_new_id(instance_id: str) -> None:
+    if len(instance_id.encode()) > LONGEST_ID:
+        raise faults.workflow_id_too_long(LONGEST_ID)
+    if not all(c.isalpha() or c.isdecimal() or c in "_-" for c in instance_id):
+        raise faults.workflow_id_invalid(instance_id)
+
+
+def _start_time(options: Mapping[str, str]) -> float | None:
+    """Return when an instance is to start, None where nothing is said.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    text = options.get(START_TIME)
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.timestamp()
+
+
+def _doing_start(problem: WorkflowProblem) -> str:
+    code = "rpc error: code = AlreadyExists desc = " if problem.code is Code.ALREADY_EXISTS else ""
+    return f"failed to start workflow: {code}{problem}"

@@ -1,0 +1,158 @@
+"""History events that the engine makes itself, and how a history is framed."""
+
+from collections.abc import Sequence
+
+from daprflow.protocol import workflow_messages as wf
+
+NO_ID = -1
+"""The id of every event that no action of a workflow made."""
+NANOSECONDS = 1_000_000_000
+
+
+def stamp(event: wf.HistoryEvent, now: float) -> wf.HistoryEvent:
+    """Say when an event happened, in seconds since the epoch."""
+    event.timestamp.FromNanoseconds(round(now * NANOSECONDS))
+    return event
+
+
+def bare(now: float) -> wf.HistoryEvent:
+    """Return an event that says nothing yet."""
+    return stamp(wf.HistoryEvent(eventId=NO_ID), now)
+
+
+def turn_started(now: float) -> wf.HistoryEvent:
+    """Return what every turn begins with; its time is the workflow's."""
+    event = bare(now)
+    event.workflowStarted.SetInParent()
+    return event
+
+
+def started(request: wf.CreateInstanceRequest, execution_id: str, now: float) -> wf.HistoryEvent:
+    """Return how an instance begins that a client asked for.
+
+    Version, tags and the client's execution id get lost, as in the real runtime.
+    """
+    event = bare(now)
+    made = event.executionStarted
+    made.name = request.name
+    if request.HasField("input"):
+        made.input.CopyFrom(request.input)
+    made.workflowInstance.instanceId = request.instanceId
+    made.workflowInstance.executionId.value = execution_id
+    if request.HasField("scheduledStartTimestamp"):
+        made.scheduledStartTimestamp.CopyFrom(request.scheduledStartTimestamp)
+    if is_sampled(request.parentTraceContext):
+        made.parentTraceContext.CopyFrom(request.parentTraceContext)
+    return event
+
+
+def is_sampled(context: wf.TraceContext) -> bool:
+    """Tell whether somebody follows a trace; one that nobody does is not passed on."""
+    flags = context.traceParent.rpartition("-")[2]
+    try:
+        return bool(int(flags, 16) & 1) if flags else False
+    except ValueError:
+        return False
+
+
+def task_result(
+    scheduled: wf.HistoryEvent, response: wf.ActivityResponse, now: float
+) -> wf.HistoryEvent:
+    """Return what came of an activity."""
+    event = bare(now)
+    task = scheduled.taskScheduled
+    if response.HasField("failureDetails"):
+        failed = event.taskFailed
+        failed.taskScheduledId = scheduled.eventId
+        failed.taskExecutionId = task.taskExecutionId
+        failed.failureDetails.CopyFrom(response.failureDetails)
+    else:
+        done = event.taskCompleted
+        done.taskScheduledId = scheduled.eventId
+        done.taskExecutionId = task.taskExecutionId
+        if response.HasField("result"):
+            done.result.CopyFrom(response.result)
+    if scheduled.HasField("router"):
+        event.router.CopyFrom(scheduled.router)
+    return event
+
+
+def timer_fired(timer_id: int, fire_at: wf.Timestamp, now: float) -> wf.HistoryEvent:
+    """Return that a timer is due."""
+    event = bare(now)
+    event.timerFired.timerId = timer_id
+    event.timerFired.fireAt.CopyFrom(fire_at)
+    return event
+
+
+def raised(name: str, data: wf.StringValue | None, now: float) -> wf.HistoryEvent:
+    """Return an event from outside."""
+    event = bare(now)
+    event.eventRaised.name = name
+    if data is not None:
+        event.eventRaised.input.CopyFrom(data)
+    return event
+
+
+def suspended(reason: str, now: float) -> wf.HistoryEvent:
+    """Return that an instance is to pause."""
+    event = bare(now)
+    event.executionSuspended.SetInParent()
+    if reason:
+        event.executionSuspended.input.value = reason
+    return event
+
+
+def resumed(reason: str, now: float) -> wf.HistoryEvent:
+    """Return that an instance is to go on."""
+    event = bare(now)
+    event.executionResumed.SetInParent()
+    if reason:
+        event.executionResumed.input.value = reason
+    return event
+
+
+def terminated(output: wf.StringValue | None, now: float, *, recurse: bool) -> wf.HistoryEvent:
+    """Return that an instance is to end."""
+    event = bare(now)
+    event.executionTerminated.recurse = recurse
+    event.executionTerminated.SetInParent()
+    if output is not None:
+        event.executionTerminated.input.CopyFrom(output)
+    return event
+
+
+def stalled(reason: wf.StalledReason.ValueType, description: str, now: float) -> wf.HistoryEvent:
+    """Return that an instance cannot go on for now."""
+    event = bare(now)
+    event.executionStalled.reason = reason
+    event.executionStalled.description = description
+    return event
+
+
+def child_failed(task_id: int, error_type: str, message: str, now: float) -> wf.HistoryEvent:
+    """Return that a child workflow could not be started."""
+    event = bare(now)
+    event.childWorkflowInstanceFailed.taskScheduledId = task_id
+    details = event.childWorkflowInstanceFailed.failureDetails
+    details.errorType = error_type
+    details.errorMessage = message
+    return event
+
+
+def seconds(moment: wf.Timestamp) -> float:
+    """Return a moment in seconds since the epoch."""
+    return moment.seconds + moment.nanos / NANOSECONDS
+
+
+# ---- framing ------------------------------------------------------------------------------------
+
+
+def frame(events: Sequence[wf.HistoryEvent]) -> bytes:
+    """Return events as they stand in a work item, where they are past ones."""
+    return wf.WorkflowRequest(pastEvents=events).SerializeToString()
+
+
+def unframe(data: bytes) -> Sequence[wf.HistoryEvent]:
+    """Return the events that `frame` was given."""
+    return wf.WorkflowRequest.FromString(data).pastEvents

@@ -1,0 +1,330 @@
+"""The workflows of an engine: which instances there are, what arrives for them, who runs them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from daprflow.protocol import workflow_messages as wf
+from daprflow.sidecar.clock import Clock
+from daprflow.sidecar.workflows import events
+from daprflow.sidecar.workflows.alarms import Alarms, Key
+from daprflow.sidecar.workflows.host import Host, Item, WorkStream
+from daprflow.sidecar.workflows.instance import Instance
+from daprflow.sidecar.workflows.items import TaskItem, Tokens, TurnItem
+from daprflow.sidecar.workflows.management import Workflows
+from daprflow.sidecar.workflows.steps import Steps
+from daprflow.sidecar.workflows.store import Arrival, Changes, Row, WorkflowStore
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.engine import Work
+
+logger = logging.getLogger(__name__)
+
+RETRY = 1.0
+"""Seconds before an instance is taken up again that could not be written."""
+IDLE_LIMIT = 4096
+
+
+class WorkflowHub:
+    """Instances of all apps of a run, in memory as far as they are needed there.
+
+    Args:
+        clock: the engine's.
+        work: counts what is under way.
+        store: keeps everything.
+
+    Attributes:
+        tokens: names turns.
+        steps: turns what workers answer into what is kept.
+        idle_limit: instances in memory above which those are left to the store that wait.
+    """
+
+    def __init__(self, clock: Clock, work: "Work", store: WorkflowStore) -> None:
+        self.clock = clock
+        self.work = work
+        self.store = store
+        self.tokens = Tokens()
+        self.idle_limit = IDLE_LIMIT
+        self.steps = Steps(self)
+        self.alarms = Alarms(clock, self._ring)
+        self._hosts: dict[str, Host] = {}
+        self._live: dict[Key, Instance] = {}
+        self._opening: asyncio.Task[None] | None = None
+        self._watchers: dict[Key, list[Callable[[Instance], None]]] = {}
+        self._closed = False
+
+    async def open(self) -> None:
+        """Read what has something to do; calling it again does nothing.
+
+        Raises:
+            ComponentError: the store cannot be used.
+        """
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+        opening = self._opening
+        try:
+            await asyncio.shield(opening)
+        except BaseException:
+            if opening.done() and self._opening is opening:
+                self._opening = None
+            raise
+
+    async def _open(self) -> None:
+        now = self.clock.now()
+        for ready in await self.store.open():
+            key = (ready.app_id, ready.instance_id)
+            if ready.wake > now:
+                self.alarms.set(key, ready.wake)
+            elif ready.wake:
+                self._ring(key)
+            else:
+                self._take_up(key)
+
+    async def close(self) -> None:
+        """End every stream, and close the store when all is written."""
+        self._closed = True
+        self.alarms.close()
+        for host in self._hosts.values():
+            host.end()
+        saving = [each.saving for each in self._live.values() if each.saving is not None]
+        if saving:
+            await asyncio.wait(saving)
+        if self._opening is not None:
+            await asyncio.wait({self._opening})
+            await self.store.close()
+        self._live.clear()
+
+    # ---- hosts ----------------------------------------------------------------------------------
+
+    def host(self, app_id: str) -> Host:
+        """Return an app's workers."""
+        host = self._hosts.get(app_id)
+        if host is None:
+            host = Host(app_id, self.work, self._prepare, self._came)
+            self._hosts[app_id] = host
+        return host
+
+    def _came(self, host: Host) -> None:
+        """Let instances go on that waited for other workers."""
+        for instance in list(self._live.values()):
+            if instance.parked and instance.row.app_id == host.app_id:
+                instance.parked = False
+                self.pump(instance)
+
+    def _prepare(self, item: Item, stream: WorkStream) -> bool:
+        """Fix what a turn is given, when it first goes out."""
+        if isinstance(item, TaskItem):
+            return True
+        instance = item.instance
+        if not item.batch:
+            start = events.turn_started(self.clock.now())
+            item.taken = len(instance.inbox)
+            item.batch = (start, *(waiting.event for waiting in instance.inbox))
+        return self.steps.fits(item, stream)
+
+    def of_app(self, app_id: str, namespace: str) -> Workflows:
+        """Return what clients can do with the workflows of an app."""
+        return Workflows(self, app_id, namespace)
+
+    # ---- instances ------------------------------------------------------------------------------
+
+    def find(self, app_id: str, instance_id: str) -> Instance | None:
+        """Return an instance; one that is over is read anew each time."""
+        instance = self._live.get((app_id, instance_id))
+        if instance is not None:
+            return instance
+        row = self.store.find(app_id, instance_id)
+        if row is None:
+            return None
+        instance = Instance(row)
+        instance.restore(self.store.history(row.id), self.store.inbox(row.id))
+        tasks = instance.open_tasks()
+        if instance.execution.completed is None or tasks:
+            self._live[instance.key] = instance
+            instance.roused = instance.wake() == 0.0
+            self._set_alarm(instance)
+            for scheduled in tasks:
+                self.begin_task(instance, scheduled)
+        return instance
+
+    def admit(
+        self, app_id: str, start: wf.HistoryEvent, changes: Changes, received: bytes | None = None
+    ) -> Instance:
+        """Make a new instance; it begins with `pump`, when ``changes`` are kept.
+
+        Args:
+            app_id: the app that runs it.
+            start: how it begins.
+            changes: what is kept together with it.
+            received: the history that is passed on to it.
+        """
+        instance_id = start.executionStarted.workflowInstance.instanceId
+        if not start.HasField("router"):
+            start.router.sourceAppID = app_id
+        instance = Instance(Row(self.store.next_row(), app_id, instance_id, 0, None, received))
+        key = self.store.next_key()
+        instance.arrive(start, key)
+        instance.roused = instance.begins_at() == 0.0
+        changes.insert(instance.row, instance.begins_at())
+        changes.arrive(instance.row.id, Arrival(key, start.SerializeToString()))
+        self._live[instance.key] = instance
+        return instance
+
+    def adopt(
+        self,
+        app_id: str,
+        instance_id: str,
+        history: Sequence[wf.HistoryEvent],
+        changes: Changes,
+        received: bytes | None,
+    ) -> Instance:
+        """Make an instance that begins with a history; it goes on when that is kept."""
+        instance = Instance(Row(self.store.next_row(), app_id, instance_id, 0, None, received))
+        number, data = instance.grow(history)
+        changes.insert(instance.row, 0.0)
+        changes.append(instance.row.id, number, data)
+        self._live[instance.key] = instance
+        return instance
+
+    def begin_task(self, instance: Instance, scheduled: wf.HistoryEvent) -> None:
+        """Have an activity done."""
+        target = scheduled.router.targetAppID or instance.row.app_id
+        item = TaskItem(instance, scheduled, target)
+        instance.tasks[scheduled.eventId] = item
+        self.host(target).offer(item)
+
+    def forget(self, instance: Instance) -> None:
+        """Take an instance out of memory, with all that is under way of it."""
+        instance.gone = True
+        host = self.host(instance.row.app_id)
+        if instance.turn is not None:
+            host.finish(instance.turn)
+            instance.turn = None
+        for task in instance.tasks.values():
+            self.host(task.app_id).finish(task)
+        instance.tasks.clear()
+        host.forget(instance.row.instance_id)
+        if self._live.get(instance.key) in {instance, None}:
+            self._live.pop(instance.key, None)
+            self.alarms.set(instance.key, None)
+
+    # ---- what arrives ---------------------------------------------------------------------------
+
+    def add(self, instance: Instance, event: wf.HistoryEvent) -> asyncio.Future[None]:
+        """Let an event arrive; done when it is kept."""
+        changes = Changes()
+        self.enter(instance, event, changes)
+        if instance.execution.completed is not None:
+            changes.update(instance.row, instance.wake())
+        future = self.commit(instance, changes)
+        self.pump(instance)
+        return future
+
+    def enter(self, instance: Instance, event: wf.HistoryEvent, changes: Changes) -> None:
+        """Put an event into an inbox."""
+        key = self.store.next_key()
+        instance.arrive(event, key)
+        changes.arrive(instance.row.id, Arrival(key, event.SerializeToString()))
+        if not instance.roused and instance.execution.completed is None:
+            instance.roused = True
+            changes.rouse(instance.row.id)
+
+    def commit(self, instance: Instance, changes: Changes) -> asyncio.Future[None]:
+        """Hand changes over that concern an instance first of all."""
+        future = self.store.commit(changes)
+        instance.saving = future
+        future.add_done_callback(partial(self._saved, instance))
+        return future
+
+    def _saved(self, instance: Instance, future: asyncio.Future[None]) -> None:
+        if instance.saving is future:
+            instance.saving = None
+        if future.cancelled() or (error := future.exception()) is None:
+            if instance.execution.completed is not None and instance.is_idle:
+                self._live.pop(instance.key, None)
+            return
+        logger.error("workflow '%s' could not be written: %s", instance.row.instance_id, error)
+        if instance.gone:
+            return
+        self.forget(instance)
+        if not self._closed:
+            self.alarms.set(instance.key, self.clock.now() + RETRY)
+
+    # ---- what is to be done ---------------------------------------------------------------------
+
+    def pump(self, instance: Instance) -> None:
+        """Offer an instance's next turn, if there is something for it and none is under way."""
+        if instance.turn is not None or instance.gone or instance.parked:
+            return  # what is due then arrives when that is over
+        if instance.execution.completed is not None:
+            if instance.is_idle:
+                self._live.pop(instance.key, None)
+            return
+        instance.fire(self.clock.now())
+        self._set_alarm(instance)
+        if instance.inbox and instance.begins_at() <= self.clock.now():
+            instance.turn = TurnItem(instance, self.tokens.next())
+            self.host(instance.row.app_id).offer(instance.turn)
+        elif len(self._live) > self.idle_limit and instance.is_idle:
+            del self._live[instance.key]
+
+    def _set_alarm(self, instance: Instance) -> None:
+        if instance.execution.completed is None:
+            begun = instance.execution.started is not None
+            due = instance.next_timer() if begun else instance.begins_at()
+            self.alarms.set(instance.key, due or None)
+
+    def _ring(self, key: Key) -> None:
+        """Do what an instance waits for whose time has come: one that is over is forgotten."""
+        instance = self._take_up(key)
+        if instance is None or instance.execution.completed is None or instance.tasks:
+            return
+        logger.info("workflow '%s' was kept long enough and is forgotten", instance.row.instance_id)
+        self.purge([instance]).add_done_callback(partial(self._saved, instance))
+
+    def _take_up(self, key: Key) -> Instance | None:
+        instance = self.find(*key)
+        if instance is not None and instance.execution.completed is None:
+            self.pump(instance)
+        return instance
+
+    def purge(self, instances: Sequence[Instance]) -> asyncio.Future[None]:
+        """Forget instances, and all that is kept of them."""
+        changes = Changes()
+        for instance in instances:
+            self.forget(instance)
+            changes.drop(instance.row.id)
+        return self.store.commit(changes)
+
+    # ---- who waits ------------------------------------------------------------------------------
+
+    async def until(
+        self, app_id: str, instance_id: str, condition: Callable[[Instance], bool]
+    ) -> Instance:
+        """Wait until an instance exists and is as it should be."""
+        instance = self.find(app_id, instance_id)
+        if instance is not None:
+            await instance.settled()
+            if condition(instance):
+                return instance
+        found: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
+
+        def look(changed: Instance) -> None:
+            if not found.done() and condition(changed):
+                found.set_result(changed)
+
+        watchers = self._watchers.setdefault((app_id, instance_id), [])
+        watchers.append(look)
+        try:
+            return await found
+        finally:
+            watchers.remove(look)
+            if not watchers:
+                self._watchers.pop((app_id, instance_id), None)
+
+    def tell(self, instance: Instance) -> None:
+        """Let those know who wait for an instance that it changed."""
+        for look in tuple(self._watchers.get(instance.key, ())):
+            look(instance)

@@ -1,0 +1,410 @@
+"""What clients can do with the workflows of an app."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from daprflow.protocol import workflow_messages as wf
+from daprflow.protocol.grpc_codes import Code
+from daprflow.protocol.workflows import WorkflowStatus
+from daprflow.sidecar.clock import sleep_until
+from daprflow.sidecar.workflows import events
+from daprflow.sidecar.workflows.description import TERMINAL, describe, status_of
+from daprflow.sidecar.workflows.fork import Fork, Wanted, fork
+from daprflow.sidecar.workflows.instance import Instance
+from daprflow.sidecar.workflows.problems import NoInstance, NoWorker, WorkflowProblem
+from daprflow.sidecar.workflows.reuse import Occupied, taken_by
+from daprflow.sidecar.workflows.store import Changes
+from daprflow.sidecar.workflows.turn import Place, child_start
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.workflows.host import Host
+    from daprflow.sidecar.workflows.hub import WorkflowHub
+
+PATIENCE = 5.0
+"""Seconds that a call waits for a worker, as the real runtime's five lookups take."""
+NOT_COMPLETED = "orchestration has not yet completed"
+STALLED = "workflow is stalled"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of an app's instances, and where the next ones begin."""
+
+    instance_ids: Sequence[str]
+    token: str | None
+
+
+class Workflows:
+    """The workflows of one app.
+
+    Args:
+        hub: has the instances of all apps.
+        app_id: the app.
+        namespace: part of the names that errors tell.
+    """
+
+    def __init__(self, hub: "WorkflowHub", app_id: str, namespace: str) -> None:
+        self._hub = hub
+        self._app_id = app_id
+        self._namespace = namespace
+
+    @property
+    def host(self) -> "Host":
+        """The app's workers."""
+        return self._hub.host(self._app_id)
+
+    # ---- starting -------------------------------------------------------------------------------
+
+    async def start(self, request: wf.CreateInstanceRequest) -> str:
+        """Start an instance, once there is a worker, and return its id when it is kept.
+
+        Raises:
+            WorkflowProblem: the id is in use.
+            ComponentError: it could not be written.
+        """
+        hub = self._hub
+        app_id = request.router.targetAppID or self._app_id
+        if not request.instanceId:
+            request.instanceId = str(uuid4())
+        await hub.host(app_id).appears()
+        start = events.started(request, str(uuid4()), hub.clock.now())
+        changes = Changes()
+        while (found := hub.find(app_id, request.instanceId)) is not None and found.saving:
+            await found.settled()
+        if found is not None:
+            self._replace(found, changes, unique=request.enforceUniqueInstanceId)
+        instance = hub.admit(app_id, start, changes)
+        await self._begin(instance, changes)
+        return request.instanceId
+
+    def _replace(self, found: Instance, changes: Changes, *, unique: bool) -> None:
+        try:
+            taken_by(found, self._hub.find)
+        except Occupied as occupied:
+            raise WorkflowProblem(str(occupied), Code.ALREADY_EXISTS) from None
+        if unique:
+            text = f"a workflow with ID '{found.row.instance_id}' already exists"
+            raise WorkflowProblem(text, Code.ALREADY_EXISTS)
+        self._hub.forget(found)
+        changes.drop(found.row.id)
+
+    async def start_with(self, name: str, instance_id: str, data: str, at: float | None) -> str:
+        """Start an instance as Dapr's own API does: see `start`.
+
+        Args:
+            name: the workflow's.
+            instance_id: the id, which is not empty.
+            data: the input as it stands.
+            at: when it begins, in seconds since the epoch; None for at once.
+
+        Raises:
+            WorkflowProblem: the id is in use.
+            ComponentError: it could not be written.
+        """
+        request = wf.CreateInstanceRequest(instanceId=instance_id, name=name)
+        request.input.value = data
+        if at is not None:
+            request.scheduledStartTimestamp.FromNanoseconds(round(at * events.NANOSECONDS))
+        return await self.start(request)
+
+    async def _begin(self, instance: Instance, changes: Changes) -> None:
+        """Let a new instance begin as soon as it is kept, though its caller may have left."""
+        future = self._hub.commit(instance, changes)
+
+        def kept(done: asyncio.Future[None]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._hub.pump(instance)
+
+        future.add_done_callback(kept)
+        await asyncio.shield(future)
+
+    async def rerun(self, request: wf.RerunWorkflowFromEventRequest) -> str:
+        """Run an instance that is over again from one of its events, as another one.
+
+        Raises:
+            WorkflowProblem: it is not over, or a child workflow, or has no such event; or the new
+                id is in use.
+            ComponentError: it could not be written.
+        """
+        source, target = request.sourceInstanceID, request.newInstanceID or str(uuid4())
+        if not source:
+            raise WorkflowProblem("rerun workflow source instance ID is required", _INVALID)
+        if source == target:
+            text = "rerun workflow instance ID must be different from the original instance ID"
+            raise WorkflowProblem(text, _INVALID)
+        await self._worker(source)
+        found = self._source(source)
+        await found.settled()
+        wanted = Wanted(
+            source,
+            target,
+            request.eventID,
+            request.overwriteInput,
+            request.input if request.HasField("input") else None,
+            request.newChildWorkflowInstanceID
+            if request.HasField("newChildWorkflowInstanceID")
+            else None,
+        )
+        made = fork(found.history(), wanted, self._hub.clock.now())
+        if self._hub.find(self._app_id, target) is not None:
+            text = f"workflow '{target}' has already been created"
+            raise WorkflowProblem(text, Code.ALREADY_EXISTS)
+        await self._adopt(target, made, found.row.received)
+        return target
+
+    def _source(self, instance_id: str) -> Instance:
+        found = self._hub.find(self._app_id, instance_id)
+        if found is None:
+            text = f"workflow instance does not exist with ID '{instance_id}'"
+            raise WorkflowProblem(text, Code.NOT_FOUND)
+        if found.status not in TERMINAL:
+            raise WorkflowProblem(f"'{instance_id}' is not in a terminal state", _INVALID)
+        if found.start is not None and found.start.HasField("parentInstance"):
+            text = f"'{instance_id}': cannot rerun from child-workflows"
+            raise WorkflowProblem(text, _INVALID)
+        return found
+
+    async def _adopt(self, target: str, made: Fork, received: bytes | None) -> None:
+        """Keep an instance that begins with a history, and do what has no result in it."""
+        hub, changes, again = self._hub, Changes(), made.again
+        instance = hub.adopt(self._app_id, target, made.history, changes, received)
+        place = Place(self._app_id, target, hub.clock.now())
+        children = [
+            hub.admit(
+                event.router.targetAppID or self._app_id,
+                child_start(event, instance.start or wf.ExecutionStartedEvent(), place),
+                changes,
+                instance.passed_on(event),
+            )
+            for event in again
+            if event.HasField("childWorkflowInstanceCreated")
+        ]
+        future = hub.commit(instance, changes)
+
+        def kept(done: asyncio.Future[None]) -> None:
+            if done.cancelled() or done.exception() is not None:
+                return
+            for event in again:
+                if event.HasField("taskScheduled"):
+                    hub.begin_task(instance, event)
+            for each in (instance, *children):
+                hub.pump(each)
+
+        future.add_done_callback(kept)
+        await asyncio.shield(future)
+
+    # ---- looking --------------------------------------------------------------------------------
+
+    async def get(self, instance_id: str, *, payloads: bool) -> wf.WorkflowState | None:
+        """Return the state of an instance, None where there is none."""
+        found = self._hub.find(self._app_id, instance_id)
+        if found is None:
+            return None
+        await found.settled()
+        return describe(found, payloads=payloads)
+
+    async def status(self, instance_id: str) -> WorkflowStatus | None:
+        """Return the state of an instance as Dapr's own API tells it, None where there is none."""
+        state = await self.get(instance_id, payloads=True)
+        return None if state is None else status_of(state)
+
+    async def started(self, instance_id: str, *, payloads: bool) -> wf.WorkflowState:
+        """Return the state of an instance when it runs, or ran."""
+        found = await self._hub.until(self._app_id, instance_id, _has_begun)
+        return describe(found, payloads=payloads)
+
+    async def completed(self, instance_id: str, *, payloads: bool) -> wf.WorkflowState:
+        """Return the state of an instance when it is over."""
+        found = await self._hub.until(self._app_id, instance_id, _is_over)
+        return describe(found, payloads=payloads)
+
+    async def history(self, instance_id: str) -> Sequence[wf.HistoryEvent]:
+        """Return what happened to an instance.
+
+        Raises:
+            WorkflowProblem: there is none.
+        """
+        found = self._hub.find(self._app_id, instance_id)
+        if found is None:
+            text = f"workflow instance '{instance_id}' not found"
+            raise WorkflowProblem(text, Code.NOT_FOUND)
+        await found.settled()
+        return list(found.history())
+
+    def ids(self, token: str, size: int) -> Page:
+        """Return a page of the app's instances.
+
+        Args:
+            token: where it begins; empty for the first one.
+            size: how many at most; 0 for all.
+
+        Raises:
+            WorkflowProblem: the token is none.
+        """
+        if token and not token.isdecimal():
+            raise WorkflowProblem(f"invalid continuation token '{token[:64]}'", _INVALID)
+        rows = self._hub.store.ids(self._app_id, int(token or 0), size or -1)
+        more = bool(size) and len(rows) == size
+        return Page([instance_id for _, instance_id in rows], str(rows[-1][0]) if more else None)
+
+    # ---- changing -------------------------------------------------------------------------------
+
+    async def raise_event(self, instance_id: str, name: str, data: wf.StringValue | None) -> None:
+        """Send an event; an instance that is over takes none, and nobody hears of it.
+
+        Raises:
+            WorkflowProblem: there is no instance or no worker, or it is stalled.
+            ComponentError: it could not be written.
+        """
+        found = await self._existing(instance_id)
+        if found.execution.stalled is not None:
+            raise WorkflowProblem(STALLED)
+        await self._add(found, events.raised(name, data, self._hub.clock.now()))
+
+    async def raise_with(self, instance_id: str, name: str, data: str | None) -> None:
+        """Send an event as Dapr's own API does: see `raise_event`.
+
+        Raises:
+            WorkflowProblem: there is no instance or no worker, or it is stalled.
+            ComponentError: it could not be written.
+        """
+        await self.raise_event(
+            instance_id, name, None if data is None else wf.StringValue(value=data)
+        )
+
+    async def suspend(self, instance_id: str, reason: str, *, wait: bool) -> None:
+        """Pause an instance.
+
+        Raises:
+            WorkflowProblem: there is no instance or no worker.
+            ComponentError: it could not be written.
+        """
+        found = await self._existing(instance_id)
+        if not found.suspended:
+            await self._add(found, events.suspended(reason, self._hub.clock.now()))
+        if wait:
+            await self._hub.until(self._app_id, instance_id, _is_paused)
+
+    async def resume(self, instance_id: str, reason: str, *, wait: bool) -> None:
+        """Let an instance go on; one that is not paused is left alone, which workers need.
+
+        Raises:
+            WorkflowProblem: there is no instance or no worker.
+            ComponentError: it could not be written.
+        """
+        found = await self._existing(instance_id)
+        if not found.suspended:
+            return
+        await self._add(found, events.resumed(reason, self._hub.clock.now()))
+        if wait:
+            await self._hub.until(self._app_id, instance_id, _is_resumed)
+
+    async def terminate(
+        self, instance_id: str, output: wf.StringValue | None, *, recursive: bool, wait: bool
+    ) -> None:
+        """End an instance.
+
+        Raises:
+            WorkflowProblem: there is no instance or no worker.
+            ComponentError: it could not be written.
+        """
+        found = await self._existing(instance_id)
+        now = self._hub.clock.now()
+        await self._add(found, events.terminated(output, now, recurse=recursive))
+        if wait:
+            await self._hub.until(self._app_id, instance_id, _is_over)
+
+    async def purge(self, instance_id: str, *, recursive: bool, force: bool) -> int:
+        """Forget an instance that is over, and with it its child workflows where wanted.
+
+        Args:
+            instance_id: names it.
+            recursive: whether child workflows are forgotten, too.
+            force: whether it may still run; then no worker is needed.
+
+        Returns:
+            how many were forgotten.
+
+        Raises:
+            WorkflowProblem: there is no instance or no worker, or one is not over.
+            ComponentError: it could not be written.
+        """
+        found = self._hub.find(self._app_id, instance_id)
+        if found is None:
+            raise NoInstance("failed to fetch workflow state: ")
+        if not force:
+            await self._worker(instance_id)
+        doomed = [found]
+        if recursive:
+            self._add_descendants(found, doomed)
+        for each in doomed:
+            if not force and each.execution.completed is None:
+                stalled = each.execution.stalled is not None
+                raise WorkflowProblem(STALLED if stalled else NOT_COMPLETED)
+        await asyncio.shield(self._hub.purge(doomed))
+        return len(doomed)
+
+    def _add_descendants(self, parent: Instance, found: list[Instance]) -> None:
+        for child in parent.execution.descended.values():
+            app_id = child.app_id or parent.row.app_id
+            instance = self._hub.find(app_id, child.instance_id)
+            if instance is not None and all(each.key != instance.key for each in found):
+                found.append(instance)
+                self._add_descendants(instance, found)
+
+    # ---- what most of them need -----------------------------------------------------------------
+
+    async def _existing(self, instance_id: str) -> Instance:
+        await self._worker(instance_id)
+        found = self._hub.find(self._app_id, instance_id)
+        if found is None:
+            raise NoInstance
+        return found
+
+    async def _worker(self, instance_id: str) -> None:
+        """Wait for a worker, but not for long.
+
+        Raises:
+            NoWorker: there is none.
+        """
+        host, clock = self.host, self._hub.clock
+        if host.is_hosted:
+            return
+        waiting = {
+            asyncio.ensure_future(host.appears()),
+            asyncio.ensure_future(sleep_until(clock, clock.now() + PATIENCE)),
+        }
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+        if not host.is_hosted:
+            raise NoWorker(self._namespace, self._app_id, instance_id)
+
+    async def _add(self, instance: Instance, event: wf.HistoryEvent) -> None:
+        if instance.execution.completed is None:
+            await asyncio.shield(self._hub.add(instance, event))
+
+
+def _is_over(instance: Instance) -> bool:
+    return instance.status in TERMINAL
+
+
+def _has_begun(instance: Instance) -> bool:
+    return instance.status != wf.ORCHESTRATION_STATUS_PENDING
+
+
+def _is_paused(instance: Instance) -> bool:
+    return instance.status == wf.ORCHESTRATION_STATUS_SUSPENDED or _is_over(instance)
+
+
+def _is_resumed(instance: Instance) -> bool:
+    return instance.status == wf.ORCHESTRATION_STATUS_RUNNING or _is_over(instance)
+
+
+_INVALID = Code.INVALID_ARGUMENT

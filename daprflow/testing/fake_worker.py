@@ -1,0 +1,101 @@
+"""Other teams' activities, answered by a test's own functions."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from daprflow.addresses import Activity
+from daprflow.handlers.codecs import Codecs
+from daprflow.handlers.handler import Delivery, Next, Outcome
+from daprflow.protocol.history import Failure
+from daprflow.workflows.activities import Activities
+from daprflow.workflows.values import Values
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.engine import Engine
+    from daprflow.sidecar.workflows.hub import WorkflowHub
+
+
+@dataclass(frozen=True, slots=True)
+class _Fake:
+    """One activity."""
+
+    call: Next
+
+
+class FakeWorker:
+    """The worker of an app that is not there."""
+
+    def __init__(self, app_id: str, codecs: Codecs) -> None:
+        self._app_id = app_id
+        self._values = Values(codecs)
+        self._fakes: dict[str, _Fake] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def answer(self, activity: Activity[Any, Any], function: Callable[..., Awaitable[Any]]) -> None:
+        """Answer ``activity`` with what ``function`` returns; a later one replaces it."""
+        who = f"the fake of activity '{activity.name}'"
+        takes: Any = activity.takes
+        decode = None if takes is type(None) else self._values.decoder(takes, f"the input of {who}")
+
+        async def call(delivery: Delivery) -> Outcome:
+            try:
+                given = () if decode is None else (decode(delivery.body.decode() or None),)
+                text = self._values.encode(await function(*given), f"the result of {who}")
+            except Exception as error:  # noqa: BLE001 - whatever a fake raises is its failure
+                return Outcome(http_status=500, error=error)
+            return Outcome(body=b"" if text is None else text.encode())
+
+        self._fakes[activity.name] = _Fake(call)
+
+    def start(self, engine: "Engine") -> None:
+        """Begin to work."""
+        self._begin(self._run(engine))
+
+    async def stop(self) -> None:
+        """Take nothing more."""
+        tasks = list(self._tasks)
+        for each in tasks:
+            each.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _run(self, engine: "Engine") -> None:
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # before it is loaded
+        hub = await engine.workflows()
+        from daprflow.protocol import workflow_messages as pb  # noqa: PLC0415 - loaded by now
+        from daprflow.sidecar.workflows.host import WorkStream  # noqa: PLC0415 - likewise
+
+        host = hub.host(self._app_id)
+        stream = WorkStream(stateful=False, limit=-1)
+        host.attach(stream)
+        try:
+            while True:
+                item = pb.WorkItem.FromString(await host.next(stream))
+                if item.HasField("activityRequest"):
+                    self._begin(self._work(hub, item.activityRequest, item.completionToken))
+        finally:
+            host.detach(stream)
+
+    async def _work(self, hub: "WorkflowHub", request: Any, token: str) -> None:
+        from daprflow.protocol import workflow_messages as pb  # noqa: PLC0415 - loaded by now
+        from daprflow.protocol.history_codec import write_failure  # noqa: PLC0415 - likewise
+
+        result = await Activities(self._fakes).run(request)
+        response = pb.ActivityResponse(
+            instanceId=request.workflowInstance.instanceId,
+            taskId=request.taskId,
+            completionToken=token,
+        )
+        if isinstance(result, Failure):
+            response.failureDetails.CopyFrom(write_failure(result))
+        elif result is not None:
+            response.result.value = result
+        await hub.steps.complete_task(self._app_id, response)
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

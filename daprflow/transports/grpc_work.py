@@ -1,0 +1,142 @@
+"""Dapr's task hub over gRPC: the stream of work that a worker takes, and every single call.
+
+Import it as `daprflow.transports.grpc` is imported: it needs the library and Dapr's messages.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from daprflow.handlers import trace
+from daprflow.protocol import workflow_messages as pb
+from daprflow.transports.events import CallRefused, StreamLost
+from daprflow.transports.grpc import EOF, AioRpcError, Channel
+from daprflow.transports.grpc_errors import refused
+
+M = TypeVar("M")
+
+_SERVICE = "/TaskHubSidecarService/"
+COMPLETING = 30.0
+"""Seconds that a sidecar may take to take an answer, and to give a history."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHub:
+    """The task hub of one sidecar.
+
+    Attributes:
+        token: the sidecar's API token; empty where it has none.
+    """
+
+    channel: Channel
+    token: str
+
+    async def call(
+        self,
+        method: str,
+        request: Any,
+        answer: type[M],
+        timeout: float | None,  # noqa: ASYNC109 - it goes with the call
+    ) -> M:
+        """Make a single call.
+
+        Raises:
+            CallRefused: it was refused, or not answered in time.
+        """
+        metadata = [("dapr-api-token", self.token)] if self.token else []
+        delivered = trace.DELIVERED.get()
+        if delivered is not None:
+            metadata += trace.headers_of(delivered)
+        kind: Any = answer
+        send: Any = self.channel.unary_unary(
+            _SERVICE + method,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=kind.FromString,
+        )
+        try:
+            answered: M = await send(request, timeout=timeout, metadata=metadata)
+        except AioRpcError as error:
+            raise refused(error) from None
+        return answered
+
+    async def hello(self) -> None:
+        """Return when the hub answers.
+
+        Raises:
+            CallRefused: it does not.
+        """
+        await self.call("Hello", pb.Empty(), pb.Empty, COMPLETING)
+
+    async def history(self, instance: str) -> Any:
+        """Return the committed history of an instance.
+
+        Raises:
+            CallRefused: there is none.
+        """
+        request = pb.GetInstanceHistoryRequest(instanceId=instance)
+        answer: Any = await self.call(
+            "GetInstanceHistory", request, pb.GetInstanceHistoryResponse, COMPLETING
+        )
+        return answer.events
+
+    async def complete_workflow(self, response: Any) -> None:
+        """Answer a turn of a workflow.
+
+        Raises:
+            CallRefused: the answer was not taken.
+        """
+        await self.call("CompleteOrchestratorTask", response, pb.CompleteTaskResponse, COMPLETING)
+
+    async def complete_activity(self, response: Any) -> None:
+        """Answer an activity.
+
+        Raises:
+            CallRefused: the answer was not taken.
+        """
+        await self.call("CompleteActivityTask", response, pb.CompleteTaskResponse, COMPLETING)
+
+
+class WorkItems:
+    """One stream of work.
+
+    Args:
+        hub: where it comes from.
+        stateful: whether the worker keeps workflows between their turns.
+    """
+
+    def __init__(self, hub: TaskHub, *, stateful: bool) -> None:
+        capabilities = [pb.WORKER_CAPABILITY_HEALTH_PING]
+        if stateful:
+            capabilities.append(pb.WORKER_CAPABILITY_STATEFUL_HISTORY)
+        start: Any = hub.channel.unary_stream(
+            f"{_SERVICE}GetWorkItems",
+            request_serializer=pb.GetWorkItemsRequest.SerializeToString,
+            response_deserializer=pb.WorkItem.FromString,
+        )
+        metadata = (("dapr-api-token", hub.token),) if hub.token else ()
+        self._call = start(pb.GetWorkItemsRequest(capabilities=capabilities), metadata=metadata)
+
+    async def read(self) -> Any:
+        """Return the next item.
+
+        Raises:
+            StreamLost: the sidecar ended the stream, or went away.
+            CallRefused: it refused.
+        """
+        try:
+            item = await self._call.read()
+        except AioRpcError as error:
+            failure: CallRefused = refused(error)
+            raise StreamLost(str(failure) or error.code().name, failure) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._call.cancelled() or (task is not None and task.cancelling()):
+                raise
+            raise StreamLost("it was cancelled here") from None
+        if item is EOF:
+            raise StreamLost("the sidecar ended it")
+        return item
+
+    def cancel(self) -> None:
+        """End it; the sidecar offers what has no answer to others."""
+        self._call.cancel()

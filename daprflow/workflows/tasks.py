@@ -1,0 +1,164 @@
+"""What a workflow waits for: tasks, and what is made of several of them."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from daprflow.workflows.runner import Runner
+
+T = TypeVar("T")
+
+
+class Task(Awaitable[T], Generic[T]):
+    """Something durable that a workflow started: an activity, a child, a timer, an event.
+
+    It began when it was made, not when it is awaited; it may be awaited any number of times.
+
+    Attributes:
+        done: whether it has a result or an error.
+    """
+
+    __slots__ = ("_decode", "_error", "_observers", "_runner", "_value", "about", "done")
+
+    def __init__(
+        self, runner: "Runner", about: str = "", decode: Callable[[str | None], T] | None = None
+    ) -> None:
+        self._runner = runner
+        self._decode = decode
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._observers: list[Callable[[], None]] = []
+        self.about = about
+        self.done = False
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not self.done:
+            self._runner.check_open()
+            yield self
+        return self.result()
+
+    def result(self) -> T:
+        """Return its value, or raise its error.
+
+        Raises:
+            RuntimeError: it has neither yet.
+        """
+        if self._error is not None:
+            raise self._error
+        if not self.done:
+            raise RuntimeError(f"{self.described() or 'the task'} has no result yet; await it")
+        value: T = self._value
+        return value
+
+    def __repr__(self) -> str:
+        return f"<Task {self.described()}{' done' if self.done else ''}>"
+
+    def described(self) -> str:
+        """Return what it is, for messages."""
+        return self.about
+
+    def settle_text(self, text: str | None) -> None:
+        """Give it its value as the JSON that came; one that does not fit is its error."""
+        if self._decode is None:
+            self.settle(None)
+            return
+        try:
+            value = self._decode(text)
+        except Exception as error:  # noqa: BLE001 - decoding runs a user's code, too
+            self.fail(error)
+            return
+        self.settle(value)
+
+    def settle(self, value: Any) -> None:
+        """Give it its value, once."""
+        if not self.done:
+            self._value = value
+            self._end()
+
+    def fail(self, error: BaseException) -> None:
+        """Give it its error, once."""
+        if not self.done:
+            self._error = error
+            self._end()
+
+    def observe(self, observer: Callable[[], None]) -> None:
+        """Call ``observer`` when it is done; at once where it is."""
+        if self.done:
+            observer()
+        else:
+            self._observers.append(observer)
+
+    @property
+    def runner(self) -> "Runner":
+        """What runs the workflow that it belongs to."""
+        return self._runner
+
+    @property
+    def error(self) -> BaseException | None:
+        """Its error; None where it has none."""
+        return self._error
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anybody waits for it."""
+        return bool(self._observers)
+
+    def _end(self) -> None:
+        self.done = True
+        observers = self._observers
+        if observers:
+            self._observers = []
+            for observer in observers:
+                observer()
+
+
+class Fiber(Task[Any]):
+    """A coroutine that the runner drives; it is a task itself, done when the coroutine is."""
+
+    __slots__ = ("coroutine", "parked", "wake")
+
+    def __init__(self, runner: "Runner", coroutine: Coroutine[Any, Any, Any], about: str) -> None:
+        super().__init__(runner, about)
+        self.coroutine = coroutine
+        self.parked: Task[Any] | None = None
+        ready = runner.ready
+
+        def wake() -> None:
+            ready.append(self)
+
+        self.wake = wake
+
+
+def gathered(runner: "Runner", tasks: list[Task[Any]]) -> Task[Any]:
+    """Return a task with every result in order, or the first error there is."""
+    whole: Task[Any] = Task(runner, f"{len(tasks)} tasks")
+    left = len(tasks)
+    if not tasks:
+        whole.settle([])
+
+    def one(task: Task[Any]) -> Callable[[], None]:
+        def ended() -> None:
+            nonlocal left
+            left -= 1
+            if task.error is not None:
+                whole.fail(task.error)
+            elif not left:
+                whole.settle([each.result() for each in tasks] if not whole.done else None)
+
+        return ended
+
+    for each in tasks:
+        each.observe(one(each))
+    return whole
+
+
+def raced(runner: "Runner", tasks: list[Task[Any]]) -> Task[Any]:
+    """Return a task whose value is the one that is done first; of several, the first by order."""
+    whole: Task[Any] = Task(runner, f"the first of {len(tasks)} tasks")
+
+    def one(task: Task[Any]) -> Callable[[], None]:
+        return lambda: whole.settle(task)
+
+    for each in tasks:
+        each.observe(one(each))
+    return whole

@@ -1,0 +1,112 @@
+"""The values that travel with a workflow: JSON text on the wire, declared types in the code."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from daprflow.addresses import Activity, Workflow, type_name
+from daprflow.handlers.codecs import NO_CODECS, Codecs
+
+Decode = Callable[[str | None], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """An activity or a workflow as it is called.
+
+    Attributes:
+        app_id: empty for the own app.
+        input: what its input is called in messages.
+        decode: makes a value of its result.
+    """
+
+    name: str
+    app_id: str
+    input: str
+    decode: Decode
+
+
+class Values:
+    """Encodes values and makes decoders, each once."""
+
+    __slots__ = ("_callees", "_codecs", "_decoders")
+
+    def __init__(self, codecs: Codecs = NO_CODECS) -> None:
+        self._codecs = codecs
+        self._decoders: dict[Any, Decode] = {}
+        self._callees: WeakKeyDictionary[Any, Callee] = WeakKeyDictionary()
+
+    def encode(self, value: Any, what: str) -> str | None:
+        """Return a value as JSON text; None is no text at all.
+
+        Raises:
+            TypeError: it has no JSON form; the text names its type.
+        """
+        if value is None:
+            return None
+        try:
+            return self._codecs.encode(value).decode()
+        except (TypeError, ValueError, RecursionError, OverflowError) as error:
+            raise TypeError(f"{what} is {_article(value)}, which cannot be kept: {error}") from None
+
+    def callee(self, handle: Activity[Any, Any] | Workflow[Any, Any]) -> Callee:
+        """Return what calling an activity or a workflow needs, prepared once."""
+        known = self._callees.get(handle)
+        if known is None:
+            noun = "activity" if isinstance(handle, Activity) else "workflow"
+            who = f"{noun} '{handle.name}'"
+            decode = self.decoder(handle.returns, f"the result of {who}")
+            known = Callee(handle.name, handle.app_id, f"the input of {who}", decode)
+            self._callees[handle] = known
+        return known
+
+    def decoder(self, wanted: Any, what: str) -> Decode:
+        """Return what decodes JSON text to a type.
+
+        It raises ``ValueError`` for text that does not fit, naming ``what`` and holding no part of
+        it.
+        """
+        key = (_key(wanted), what)
+        known = self._decoders.get(key)
+        if known is None:
+            known = self._decoders[key] = self._made(wanted, what)
+        return known
+
+    def _made(self, wanted: Any, what: str) -> Decode:
+        if wanted in (None, type(None)):
+            return _nothing
+        decode = self._codecs.decoder(wanted).decode
+
+        def decoded(text: str | None) -> Any:
+            try:
+                return decode(text or "null")
+            except (msgspec.MsgspecError, ValueError) as error:
+                found = "is missing" if not text else f"does not fit: {_reason(error)}"
+                raise ValueError(f"{what}, a '{type_name(wanted)}', {found}") from None
+
+        return decoded
+
+
+def _nothing(_: str | None) -> None:
+    """Decode to nothing, whatever came."""
+
+
+def _key(wanted: Any) -> Any:
+    try:
+        hash(wanted)
+    except TypeError:
+        return repr(wanted)
+    return wanted
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
+        return "it is not JSON"
+    return str(error)
+
+
+def _article(value: Any) -> str:
+    return f"of type '{type_name(type(value))}'"

@@ -1,0 +1,120 @@
+"""The worker of an app's workflows and activities, on the app's own event loop."""
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from daprflow.client.backoff import reconnections
+from daprflow.errors import DaprFlowError
+from daprflow.transports.events import CallRefused, StreamLost
+from daprflow.workflows.options import WorkflowSettings
+
+if TYPE_CHECKING:
+    from daprflow.transports.grpc_work import TaskHub, WorkItems
+
+logger = logging.getLogger(__name__)
+
+
+class Channels(Protocol):
+    """Where the sidecar's gRPC API is."""
+
+    @property
+    def token(self) -> str:
+        """What it asks for."""
+        ...
+
+    async def to_sidecar(self, component: str, block: str) -> Any:
+        """Return a channel, once the sidecar is there."""
+        ...
+
+
+class Work(Protocol):
+    """What is done with the items of a stream."""
+
+    def take(self, item: Any, hub: "TaskHub", reset: Any, /) -> None:
+        """Begin with an item."""
+        ...
+
+    async def drain(self, seconds: float, /) -> None:
+        """Let what runs come to its end."""
+        ...
+
+
+class Worker:
+    """Takes work from a sidecar for as long as the app runs, however often that goes away.
+
+    Args:
+        channels: the way to the sidecar.
+        work: does what comes.
+        settings: how much at once, and how long at the end.
+
+    Attributes:
+        connected: whether work comes now.
+    """
+
+    def __init__(self, channels: Channels, work: Work, settings: WorkflowSettings) -> None:
+        self.connected = asyncio.Event()
+        self._channels = channels
+        self._work = work
+        self._settings = settings
+        self._stopping = False
+        self._items: WorkItems | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, beside everything else: the sidecar may come after the app."""
+        self._task = asyncio.create_task(self._run(), name="daprflow workflows")
+
+    async def stop(self) -> None:
+        """Take nothing more, let what runs end, and cancel what does not in time."""
+        self._stopping = True
+        task, self._task = self._task, None
+        if task is None:
+            return
+        await self._work.drain(self._settings.drain)
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+    async def _run(self) -> None:
+        pauses = reconnections()
+        told = False
+        while not self._stopping:
+            try:
+                await self._work_once()
+                pauses = reconnections()
+            except (StreamLost, CallRefused, DaprFlowError) as error:
+                if self.connected.is_set():
+                    pauses, told = reconnections(), False
+                self.connected.clear()
+                if not told:
+                    logger.warning("no work for workflows comes: %s; it is asked for again", error)
+                    told = True
+                else:
+                    logger.debug("no work for workflows comes yet: %s", error)
+            except Exception:
+                self.connected.clear()
+                logger.exception("the worker of workflows failed; it begins again")
+            await asyncio.sleep(next(pauses))
+
+    async def _work_once(self) -> None:
+        """Take work until the stream ends."""
+        channel = await self._channels.to_sidecar("", "workflows")
+        from daprflow.transports.grpc_work import TaskHub, WorkItems  # noqa: PLC0415 - needs gRPC
+
+        hub = TaskHub(channel, self._channels.token)
+        await hub.hello()
+        items = self._items = WorkItems(hub, stateful=not self._settings.replay)
+        self.connected.set()
+        logger.info("work for workflows comes from the sidecar")
+        try:
+            while True:
+                item = await items.read()
+                if not self._stopping:
+                    self._work.take(item, hub, items.cancel)
+        finally:
+            self.connected.clear()
+            with contextlib.suppress(Exception):
+                items.cancel()
