@@ -130,16 +130,6 @@ async def test_unknown_routes(sidecar: InProcessSidecar, method: str, target: st
     assert_one_clear_line(await send(sidecar, method, target), 404, "ERR_DIRECT_INVOKE")
 
 
-async def test_unsupported_calls(sidecar: InProcessSidecar) -> None:
-    """A call that is not offered answers in Dapr's shape that a real runtime offers it."""
-    answer = await send(sidecar, "POST", "/v1.0/workflows/dapr/x", b"{}")
-    error = msgspec.json.decode(answer.body)
-    assert answer.status >= 400
-    assert error["errorCode"]
-    assert "real" in error["message"] or "runtime" in error["message"]
-    assert "\n" not in error["message"]
-
-
 @pytest.mark.parametrize("target", ["/v1.0/state/store/%", "/v1.0/state/store/%zz", "/%"])
 async def test_bad_escapes(sidecar: InProcessSidecar, target: str) -> None:
     """A percent sign that stands alone in a path is a 400 or belongs to nobody; never a 500."""
