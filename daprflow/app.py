@@ -174,14 +174,15 @@ class DaprFlow(Router):
         self._fill(blueprint)
 
     def table(self) -> "tuple[RouteInfo, ...]":
-        """Return what the app answers, for people and tools.
+        """Return what the app answers, and the work that it does for workflows.
 
         Raises:
             AppDefinitionError: with every problem of the definition.
         """
-        from daprflow.handlers.table import describe  # noqa: PLC0415 - see above
+        from daprflow.handlers.table import describe, describe_work  # noqa: PLC0415 - see above
 
-        return describe(self._frozen().routes)
+        routes = describe(self._frozen().routes)
+        return routes + describe_work(self.workflow_handles().handles)
 
     def actor_hosts(self) -> "tuple[TypeHost, ...]":
         """Return what holds the actors of each type while the app runs.

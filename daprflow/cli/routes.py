@@ -25,7 +25,7 @@ def routes(
     for head in ("kind", "name", "verb", "path", "handler", "payload", "source"):
         table.add_column(head, overflow="fold")
     for row in frozen.handlers:
-        path = (row.method, row.path)
+        path = (row.method or "-", row.path or "-")
         cells = (row.kind, row.name, *path, row.handler, row.payload, row.source)
         table.add_row(*map(printable, cells))
     # Where nobody watches, a line is as long as it needs to be.

@@ -44,6 +44,11 @@ class OwnActivityHandle(Activity[In, Out]):
         returns: type[Out] = self._returns
         return returns
 
+    @property
+    def registration(self) -> Registration:
+        """The decorated function, and where it stands."""
+        return self._registration
+
     def belong_to(self, app_id: str) -> None:
         """Say which app it belongs to; the first one counts."""
         self._app_id = self._app_id or app_id
@@ -86,6 +91,11 @@ class OwnWorkflow(Workflow[In, Out]):
         self._read()
         returns: type[Out] = self._returns
         return returns
+
+    @property
+    def registration(self) -> Registration:
+        """The decorated function, and where it stands."""
+        return self._registration
 
     def belong_to(self, app_id: str) -> None:
         """Say which app it belongs to; the first one counts."""

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from daprflow.addresses import type_name
 from daprflow.handlers.compile import Route
+from daprflow.handlers.own_workflows import OwnActivityHandle, OwnWorkflow
 from daprflow.handlers.registration import (
     ActorOptions,
     ConfigurationOptions,
@@ -13,16 +16,19 @@ from daprflow.handlers.registration import (
     TopicOptions,
 )
 
+Handle = OwnWorkflow[Any, Any] | OwnActivityHandle[Any, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class RouteInfo:
     """One handler as ``daprflow routes`` prints it.
 
     Attributes:
-        kind: "topic", "binding", "cron", "job", "configuration", "invoke" or "actor".
-        method: the verb the sidecar uses.
-        path: percent-encoded, as the sidecar calls it.
-        name: the address inside its kind, such as "pubsub/orders".
+        kind: "topic", "binding", "cron", "job", "configuration", "invoke", "actor", "workflow" or
+            "activity".
+        method: the verb the sidecar uses; empty where the app fetches its work over gRPC.
+        path: percent-encoded, as the sidecar calls it; empty likewise.
+        name: the address inside its kind, such as "pubsub/orders"; a workflow's with its version.
         handler: the function's name.
         source: its ``module:line``.
         payload: the payload's type as text; empty where it takes none.
@@ -62,6 +68,31 @@ def describe(routes: Iterable[Route]) -> tuple[RouteInfo, ...]:
         )
         for route in routes
     )
+
+
+def describe_work(handles: Iterable[Handle]) -> tuple[RouteInfo, ...]:
+    """Describe workflows and activities in the order of declaration."""
+    return tuple(
+        RouteInfo(
+            kind=handle.registration.kind.value,
+            method="",
+            path="",
+            name=_named(handle),
+            handler=handle.registration.name,
+            source=str(handle.registration.source),
+            payload="" if handle.takes is type(None) else type_name(handle.takes),
+            options={},
+        )
+        for handle in handles
+    )
+
+
+def _named(handle: Handle) -> str:
+    if not isinstance(handle, OwnWorkflow):
+        return handle.name
+    said = [f"version {handle.version}"] if handle.version else []
+    said += ["default"] if handle.is_default else []
+    return f"{handle.name} ({', '.join(said)})" if said else handle.name
 
 
 def crons_of(routes: Iterable[Route]) -> tuple[CronInfo, ...]:

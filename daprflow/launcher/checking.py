@@ -42,6 +42,8 @@ def probes(frozen: AppFrozen) -> list[Probe]:
         Probe(HttpRequest("GET", "/dapr/subscribe", own), "the app's subscriptions"),
     ]
     for handler in frozen.handlers:
+        if not handler.path:  # the app fetches that work itself
+            continue
         path, of = handler.path, f"{handler.kind} '{handler.name}'"
         if handler.kind in {"binding", "cron"}:
             found.append(Probe(HttpRequest("OPTIONS", path), f"the discovery of {of}"))

@@ -40,7 +40,9 @@ class Service:
         )
 
 
-PLACEMENT = Service("placement", 50_005, ("actor", "workflow"), "no actor can be called")
+PLACEMENT = Service(
+    "placement", 50_005, ("actor", "workflow"), "no actor can be called and no workflow runs"
+)
 SCHEDULER = Service(
     "scheduler", 50_006, ("actor", "job", "workflow"), "jobs and reminders are not kept"
 )

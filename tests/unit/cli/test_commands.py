@@ -260,6 +260,50 @@ def test_routes_prints_the_table(here: Path, capfd: pytest.CaptureFixture[str]) 
         assert part in text
 
 
+WORK = """
+from daprflow import DaprFlow, WorkflowContext
+
+app = DaprFlow("shop")
+
+
+@app.activity
+def charge(amount: int) -> int: ...
+
+
+@app.workflow(name="checkout", version="1")
+async def old(ctx: WorkflowContext, amount: int) -> int: ...
+
+
+@app.workflow(name="checkout", version="2", default={default})
+async def new(ctx: WorkflowContext, amount: int) -> int: ...
+"""
+
+
+def test_routes_prints_workflows_with_their_versions(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Work that comes over gRPC has no verb and no path; versions and the default are told."""
+    write(here, {"worked5.py": WORK.format(default=True)})
+    assert code_of("routes", "worked5.py") == 0
+    lines = [line.split() for line in capfd.readouterr().out.splitlines()]
+    assert lines[0] == ["app", "'shop'", "has", "3", "handlers"]
+    assert lines[2] == ["activity", "charge", "-", "-", "charge", "int", "worked5:7"]
+    assert lines[3][:6] == ["workflow", "checkout", "(version", "1)", "-", "-"]
+    assert lines[4][:6] == ["workflow", "checkout", "(version", "2,", "default)", "-"]
+
+
+def test_check_reports_workflows_with_their_place(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A sound app with workflows passes; what is wrong with them is told with module and line."""
+    write(here, {"sound6.py": WORK.format(default=True), "wrong6.py": WORK.format(default=False)})
+    assert code_of("check", "sound6.py") == 0
+    assert "is sound: 3 handlers" in capfd.readouterr().out
+    assert code_of("check", "wrong6.py") == 1
+    text = capfd.readouterr().err
+    assert "workflow 'old' (wrong6:11) has several versions and none says 'default=True'" in text
+
+
 # ---- publish, invoke
 
 
