@@ -1,6 +1,7 @@
 """Workflows: the client's methods for them."""
 
 from collections.abc import AsyncIterator, Collection
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, overload
 from uuid import uuid4
@@ -8,9 +9,10 @@ from uuid import uuid4
 from daprflow.addresses import Workflow
 from daprflow.client.base import BaseClient
 from daprflow.client.workflow_calls import WorkflowCalls
+from daprflow.client.workflow_listing import Wanted, instances
 from daprflow.client.workflow_runs import WorkflowRun, WorkflowStatus, status_of
-from daprflow.errors import NotFound
-from daprflow.protocol.workflow_actions import Instance, WorkflowState
+from daprflow.protocol.workflow_actions import WorkflowState
+from daprflow.workflows.values import version_of
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -56,7 +58,7 @@ class Workflowing(BaseClient):
             workflow: what ``@app.workflow`` returned.
             data: its input.
             id: the instance's; by default a new one. Starting twice under one id starts once.
-            at: when it begins, or in how long; by default at once.
+            at: when it begins, or in how long; by default at once. A point without a zone is UTC.
             reuse: whether the id of an instance that has ended may be used again.
 
         Raises:
@@ -65,10 +67,11 @@ class Workflowing(BaseClient):
         """
         calls = WorkflowCalls(self._caller)
         text = calls.values.encode(data, f"the input of workflow '{workflow.name}'")
-        moment = datetime.now(UTC) + at if isinstance(at, timedelta) else at
-        version = "" if getattr(workflow, "is_default", True) else workflow.version
+        if isinstance(at, timedelta):
+            at = datetime.fromtimestamp(self._caller.way.now(), UTC) + at
+        version = version_of(workflow)
         instance = await calls.start(
-            workflow.name, id or uuid4().hex, text, version=version, at=moment, reuse=reuse
+            workflow.name, id or uuid4().hex, text, version=version, at=at, reuse=reuse
         )
         return WorkflowRun(calls, workflow, instance)
 
@@ -102,26 +105,7 @@ class Workflowing(BaseClient):
         handle = None if isinstance(workflow, str) else workflow
         name = workflow.name if isinstance(workflow, Workflow) else workflow
         states = {state} if isinstance(state, WorkflowState) else set(state or WorkflowState)
-        token: str | None = None
-        while True:
-            page, token = await calls.ids(token)
-            for each in page:
-                try:
-                    found = await calls.get(each)
-                except NotFound:
-                    continue  # purged meanwhile
-                if found.status in states and _fits(found, name, since, until):
-                    yield status_of(found, handle, calls.values)
-            if token is None:
-                return
-
-
-def _fits(
-    instance: Instance, name: str | None, since: datetime | None, until: datetime | None
-) -> bool:
-    created = instance.created / 1e9
-    return (
-        (name is None or instance.name == name)
-        and (since is None or created >= since.timestamp())
-        and (until is None or created < until.timestamp())
-    )
+        wanted = Wanted(name, states, since, until)
+        async with aclosing(instances(calls, wanted)) as found:
+            async for each in found:
+                yield status_of(each, handle, calls.values)

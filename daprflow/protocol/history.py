@@ -4,6 +4,8 @@ Times are nanoseconds since 1970. ``id`` of an event is the number of the action
 ``scheduled`` and ``timer`` name the action that an outcome belongs to.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 __all__ = [
@@ -251,15 +253,49 @@ HistoryEvent = (
 )
 
 
-def encode_history(events: tuple[HistoryEvent, ...]) -> bytes:
-    """Return a history as the JSON of a file that tests keep."""
-    return msgspec.json.format(msgspec.json.encode(events), indent=2)
+FORMAT = "daprflow-history"
+VERSION = 1
+
+
+class _Head(msgspec.Struct):
+    """What tells a file of ours, before its events are looked at."""
+
+    format: str = ""
+    version: int = 0
+
+
+class _File(msgspec.Struct):
+    """The file; what a later version adds beside these is ignored."""
+
+    format: str
+    version: int
+    events: tuple[HistoryEvent, ...]
+
+
+def encode_history(events: Sequence[HistoryEvent]) -> bytes:
+    """Return a history as the JSON of a file that tests keep.
+
+    It is an object with ``format``, ``version`` and ``events``; an event is an object with the
+    fields of its class here, those with a default left out, and ``event``, which names the class.
+    """
+    document = _File(FORMAT, VERSION, tuple(events))
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
 def decode_history(document: bytes) -> tuple[HistoryEvent, ...]:
-    """Read what ``encode_history`` wrote.
+    """Read what ``encode_history`` wrote, here or in an earlier release.
 
     Raises:
-        msgspec.ValidationError: it is no history.
+        ValueError: it is no history, or of a later release.
     """
-    return msgspec.json.decode(document, type=tuple[HistoryEvent, ...])
+    try:
+        head = msgspec.json.decode(document, type=_Head)
+        if head.format == FORMAT and head.version <= VERSION:
+            return msgspec.json.decode(document, type=_File).events
+    except msgspec.DecodeError as error:
+        raise ValueError(f"it holds no history: {error}") from None
+    if head.format != FORMAT:
+        raise ValueError(f"it holds no history: its 'format' is not '{FORMAT}'")
+    raise ValueError(
+        f"its version is {head.version}, and this release of daprflow reads up to {VERSION}"
+    )

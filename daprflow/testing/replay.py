@@ -9,7 +9,13 @@ import msgspec
 from daprflow.errors import NonDeterminismError
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.own_workflows import OwnWorkflow
-from daprflow.protocol.history import ExecutionCompleted, HistoryEvent, decode_history
+from daprflow.protocol.history import (
+    ExecutionCompleted,
+    ExecutionStarted,
+    HistoryEvent,
+    WorkflowStarted,
+    decode_history,
+)
 from daprflow.protocol.workflow_actions import WorkflowState
 from daprflow.workflows.plan import WorkflowPlan, Workflows, WorkflowVersions
 from daprflow.workflows.replay import Replay, Rules
@@ -26,37 +32,45 @@ def replay(
     """Go through a recorded history with a workflow's code as it is now.
 
     No sidecar and no activity is needed: every result comes from the history. Use it in tests with
-    the histories of instances that a new version of the code must still be able to finish.
+    the histories of instances that a new version of the code must still be able to finish; those
+    instances may have ended, or still run.
 
     Args:
         workflow: what ``@app.workflow`` returned.
-        history: the events, or the file that ``daprflow workflow history ID -o FILE`` wrote.
+        history: the events, or the file that ``daprflow workflow history ID -o FILE`` wrote, of an
+            embedded sidecar or of a real runtime.
         codecs: those of the app.
 
     Raises:
         NonDeterminismError: the code does not do what the history says it did; the text names the
-            step and the line.
+            first step that differs, and the line.
         WorkflowRuleError: the code uses what is not durable.
-        msgspec.ValidationError: the file holds no history.
+        ValueError: the file holds no history, or that of another workflow or version.
+        OSError: the file cannot be read.
     """
     events = _events(history)
-    plan = _plan(workflow, Values(codecs))
+    title = workflow.registration.title
+    begun = _begun(events, workflow, title)
+    plan = _plan(workflow, title, Values(codecs))
     versions = WorkflowVersions(plan, {plan.version: plan})
     workflows = Workflows({plan.name: versions}, Values(codecs))
-    code = Replay(workflows, _instance(events), Rules(CallGuard(), inputs=True))
+    code = Replay(workflows, begun.instance or "replayed", Rules(CallGuard(), inputs=True))
     try:
         code.turn([each for each in events if not isinstance(each, ExecutionCompleted)], ())
-        violation = code.execution.runner.violation
-        if problem := violation or code.problem:
+        if problem := code.execution.runner.violation or code.problem:
             raise problem
         ended = next((each for each in events if isinstance(each, ExecutionCompleted)), None)
         if ended is not None:
-            _compare(code, ended, plan.title)
+            _compare(code, ended, title)
+        else:
+            _compare_open(code, title)
     finally:
         code.close()
 
 
 def _compare(code: Replay, ended: ExecutionCompleted, title: str) -> None:
+    """Refuse code that ends differently from a history that has ended."""
+    code.check_end()
     done = code.execution.ended
     was = WorkflowState(ended.status).name
     if done is None:
@@ -65,22 +79,39 @@ def _compare(code: Replay, ended: ExecutionCompleted, title: str) -> None:
             f"{title}: its history ended as {was}; this code has not ended and waits for {waits}"
         )
     if int(done.status) != ended.status:
+        why = f", with {done.failure.type}: {done.failure.message}" if done.failure else ""
         raise NonDeterminismError(
-            f"{title}: its history ended as {was}; this code ends as {done.status.name}"
+            f"{title}: its history ended as {was}; this code ends as {done.status.name}{why}"
         )
     if _value(done.result) != _value(ended.result):
         raise NonDeterminismError(f"{title}: its history ended with another result than this code")
+    if ended.failure and done.failure and ended.failure.type != done.failure.type:
+        raise NonDeterminismError(
+            f"{title}: its history failed with {ended.failure.type}; this code fails with "
+            f"{done.failure.type}: {done.failure.message}"
+        )
+
+
+def _compare_open(code: Replay, title: str) -> None:
+    """Refuse code that asks for more than a history that goes on, or has ended already."""
+    code.check_end()
+    done = code.execution.ended
+    if done is not None and done.status is not WorkflowState.TERMINATED:
+        why = f", with {done.failure.type}: {done.failure.message}" if done.failure else ""
+        raise NonDeterminismError(
+            f"{title}: its history has not ended; this code ends there as {done.status.name}{why}"
+        )
 
 
 def _value(text: str | None) -> Any:
     return msgspec.json.decode(text) if text else None
 
 
-def _plan(workflow: OwnWorkflow[Any, Any], values: Values) -> WorkflowPlan:
+def _plan(workflow: OwnWorkflow[Any, Any], title: str, values: Values) -> WorkflowPlan:
     takes: Any = workflow.takes
     return WorkflowPlan(
         workflow.name,
-        f"workflow '{workflow.name}'",
+        title,
         workflow.__wrapped__,
         values.decoder(takes, f"the input of workflow '{workflow.name}'"),
         takes is not type(None),
@@ -89,10 +120,37 @@ def _plan(workflow: OwnWorkflow[Any, Any], values: Values) -> WorkflowPlan:
 
 
 def _events(history: History) -> Sequence[HistoryEvent]:
-    if isinstance(history, str | Path):
-        history = Path(history).read_bytes()
-    return decode_history(history) if isinstance(history, bytes) else history
+    if isinstance(history, bytes):
+        return decode_history(history)
+    if not isinstance(history, str | Path):
+        return history
+    try:
+        return decode_history(Path(history).read_bytes())
+    except ValueError as error:
+        raise ValueError(
+            f"'{history}' cannot be replayed: {error}; write such a file with "
+            "'daprflow workflow history ID -o FILE'"
+        ) from None
 
 
-def _instance(events: Sequence[HistoryEvent]) -> str:
-    return next((found for each in events if (found := getattr(each, "instance", ""))), "replayed")
+def _begun(
+    events: Sequence[HistoryEvent], workflow: OwnWorkflow[Any, Any], title: str
+) -> ExecutionStarted:
+    """Return how the history begins, which must be this workflow's.
+
+    Raises:
+        ValueError: it is not.
+    """
+    begun = next((each for each in events if isinstance(each, ExecutionStarted)), None)
+    if begun is None:
+        raise ValueError(f"{title} cannot be replayed: the history has no beginning")
+    if begun.name != workflow.name:
+        raise ValueError(f"{title} cannot be replayed: the history is of workflow '{begun.name}'")
+    turns = (each.version for each in events if isinstance(each, WorkflowStarted))
+    ran = next((version for version in turns if version), begun.version)
+    if ran and ran != workflow.version:
+        mine = f"version '{workflow.version}'" if workflow.version else "no named version"
+        raise ValueError(
+            f"{title} cannot be replayed: the history is of version '{ran}', and this is {mine}"
+        )
+    return begun

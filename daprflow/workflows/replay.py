@@ -83,6 +83,15 @@ class Replay:
             self._feed(new)
         return self._answer()
 
+    def check_end(self) -> None:
+        """Refuse what the code asks for beyond a history that is whole up to a turn's end.
+
+        Raises:
+            NonDeterminismError: there is something; the text names it and its line.
+        """
+        if self.execution.ended is None and not self._suspended:
+            self._check_leftovers()
+
     @property
     def is_over(self) -> bool:
         """Whether no further turn of this execution comes."""
