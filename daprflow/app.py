@@ -168,8 +168,7 @@ class DaprFlow(Router):
         self.seal()
         for endpoint in endpoints:
             endpoint.belong_to(self.app_id)
-        for handle in self.workflow_handles().handles:
-            handle.belong_to(self.app_id)
+        self.workflow_handles().belong_to(self.app_id, blueprint.work)
         self._blueprint = blueprint
         self._fill(blueprint)
 

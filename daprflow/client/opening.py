@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 import warnings
 from collections.abc import Callable
 
@@ -26,6 +27,7 @@ class Opening:
         version: the runtime's, once somebody had to ask for it.
         deadlines: of the calls under way.
         pushes: what the app of this process receives; None where there is no app.
+        now: the time in seconds since 1970; a test's sidecar has its own.
     """
 
     def __init__(self, settings: Settings | None, transport: Transport | None) -> None:
@@ -34,6 +36,7 @@ class Opening:
         self.version: str | None = None
         self.deadlines = Deadlines()
         self.pushes: Pushes | None = None
+        self.now: Callable[[], float] = time.time
         self._read_environment = settings is None
         self._given = transport
         self._made: Transport | None = None

@@ -38,7 +38,6 @@ class WorkflowCalls:
         instance: str,
         text: str | None,
         *,
-        version: str,
         at: datetime | None,
         reuse: bool,
     ) -> str:
@@ -47,8 +46,6 @@ class WorkflowCalls:
         request = pb.CreateInstanceRequest(
             instanceId=instance, name=name, enforceUniqueInstanceId=not reuse
         )
-        if version:
-            request.version.value = version
         if text is not None:
             request.input.value = text
         if at is not None:

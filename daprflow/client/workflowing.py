@@ -12,7 +12,7 @@ from daprflow.client.workflow_calls import WorkflowCalls
 from daprflow.client.workflow_listing import Wanted, instances
 from daprflow.client.workflow_runs import WorkflowRun, WorkflowStatus, status_of
 from daprflow.protocol.workflow_actions import WorkflowState
-from daprflow.workflows.values import version_of
+from daprflow.workflows.values import refuse_replaced
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -63,16 +63,15 @@ class Workflowing(BaseClient):
 
         Raises:
             SidecarError: an instance of that id is there.
+            ValueError: it is a version that begins no new instances.
             TypeError: the input has no JSON form.
         """
         calls = WorkflowCalls(self._caller)
         text = calls.values.encode(data, f"the input of workflow '{workflow.name}'")
         if isinstance(at, timedelta):
             at = datetime.fromtimestamp(self._caller.way.now(), UTC) + at
-        version = version_of(workflow)
-        instance = await calls.start(
-            workflow.name, id or uuid4().hex, text, version=version, at=at, reuse=reuse
-        )
+        refuse_replaced(workflow)
+        instance = await calls.start(workflow.name, id or uuid4().hex, text, at=at, reuse=reuse)
         return WorkflowRun(calls, workflow, instance)
 
     def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> WorkflowRun[Out]:  # noqa: A002 - as in start

@@ -65,13 +65,14 @@ class OwnActivityHandle(Activity[In, Out]):
 class OwnWorkflow(Workflow[In, Out]):
     """A workflow of this app; its types are read from the signature when first asked for."""
 
-    __slots__ = ("__wrapped__", "_registration", "is_default")
+    __slots__ = ("__wrapped__", "_registration", "is_default", "replaced_by")
 
     def __init__(self, registration: Registration, app_id: str = "", /) -> None:
         options = workflow_options(registration)
         self.name = options.name
         self.version = options.version
         self.is_default = bool(options.default)
+        self.replaced_by: str | None = None
         self._app_id = app_id
         self._takes: Any = None
         self._returns: Any = None

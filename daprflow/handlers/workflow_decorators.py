@@ -1,7 +1,7 @@
 """The decorators of workflows and activities, which a router has."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from daprflow.handlers.own_workflows import (
     OwnActivity,
@@ -22,6 +22,9 @@ from daprflow.handlers.registration import (
     name_of,
 )
 from daprflow.workflows.context import WorkflowContext
+
+if TYPE_CHECKING:
+    from daprflow.handlers.workflows import WorkerPlan
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -75,6 +78,14 @@ class WorkflowHandles:
 
     def __init__(self) -> None:
         self.handles: list[OwnActivityHandle[Any, Any] | OwnWorkflow[Any, Any]] = []
+
+    def belong_to(self, app_id: str, work: "WorkerPlan | None") -> None:
+        """Say which app they belong to, and which versions begin no new instances."""
+        for handle in self.handles:
+            handle.belong_to(app_id)
+            if work is not None and isinstance(handle, OwnWorkflow):
+                default = work.workflows.plans[handle.name].default.version
+                handle.replaced_by = None if default == handle.version else default
 
     def activity(
         self, router: Registers, function: Callable[..., Any], name: str, source: Source

@@ -155,7 +155,9 @@ async def _fill(plan: Plan, runtime: Runtime) -> None:
 def _client(plan: Plan, runtime: Runtime, grpc: GrpcSide) -> Client:
     plain = SidecarTransport(HttpApi(runtime), grpc)
     transport = ProvidingTransport(plain, runtime) if plan.resources is None else plain
-    return Client(Settings(), transport=transport, codecs=plan.app.codecs)
+    client = Client(Settings(), transport=transport, codecs=plan.app.codecs)
+    client._caller.way.now = plan.clock.now  # noqa: SLF001 - the time is the test's
+    return client
 
 
 def _inject(stack: AsyncExitStack, app: "DaprFlow", client: Client) -> None:

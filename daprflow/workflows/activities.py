@@ -68,6 +68,18 @@ async def _outcome(activity: Activity, delivery: Delivery) -> Outcome:
             return await activity.call(delivery)
         except PoolFull:
             await asyncio.sleep(BUSY)
+        except BaseException as error:
+            if _is_from_outside(error):
+                raise
+            return Outcome(http_status=500, error=error)
+
+
+def _is_from_outside(error: BaseException) -> bool:
+    """Whether the app ends; what an activity raises, as ``sys.exit`` does, is its failure."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)
 
 
 def _headers(request: Any, instance: str) -> tuple[tuple[bytes, bytes], ...]:

@@ -2,7 +2,8 @@
 
 import random
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
@@ -10,6 +11,7 @@ from daprflow.addresses import Activity, ExternalEvent, Workflow
 from daprflow.protocol.history import TimerOrigin
 from daprflow.workflows.identity import own_uuid
 from daprflow.workflows.logger import ReplayLogger
+from daprflow.workflows.mapping import mapped
 from daprflow.workflows.places import calling_place
 from daprflow.workflows.retry import RetryPolicy
 from daprflow.workflows.runner import Restarted
@@ -35,6 +37,10 @@ class _Absent:
 
 
 _ABSENT = _Absent()
+_SET_ORDER = (
+    "a workflow cannot use the order of a set: it differs from process to process; give "
+    "sorted(...) of it, or a list"
+)
 
 
 class WorkflowContext:
@@ -186,6 +192,47 @@ class WorkflowContext:
         task, child = execution.start(callee, data, retry, calling_place(), child=id)
         return child if detached else task
 
+    def map(
+        self,
+        handle: Activity[In, Out] | Workflow[In, Out],
+        inputs: Iterable[In],
+        /,
+        *,
+        limit: int = 10,
+        retry: RetryPolicy | None = None,
+    ) -> Task[list[Out]]:
+        """Call an activity, or run a child workflow, for each of many inputs, a few at a time.
+
+        The results have the order of the inputs. The first error is raised at once; what runs then
+        goes on, and nothing more begins.
+
+        Args:
+            handle: an activity or a workflow.
+            inputs: one for each call; nothing whose order differs from process to process.
+            limit: how many run at the same time.
+            retry: how often to try each again; None tries once.
+
+        Raises:
+            ActivityFailed: when awaited: one of them failed.
+            WorkflowFailed: when awaited: one of the children failed.
+            TypeError: an input has no JSON form.
+            WorkflowRuleError: the inputs are a set.
+        """
+        execution = self._open()
+        if isinstance(inputs, AbstractSet):
+            raise execution.runner.violated(_SET_ORDER)
+        if limit < 1:
+            raise ValueError(f"limit={limit} never begins; it takes 1 or more")
+        callee, place = execution.values.callee(handle), calling_place()
+        texts = [execution.values.encode(each, callee.input) for each in inputs]
+
+        def begin(text: str | None) -> Task[Any]:
+            if isinstance(handle, Activity):
+                return execution.schedule(callee, text, retry, place)
+            return execution.create(callee, text, retry, place)[0]
+
+        return mapped(execution.runner, begin, texts, limit)
+
     def sleep(self, delay: timedelta | datetime, /) -> Task[None]:
         """Wait for a time, or until a point in time; a point without a zone is UTC."""
         execution = self._open()
@@ -256,20 +303,37 @@ class WorkflowContext:
     ) -> Task[tuple[T1, T2, T3, T4, T5]]: ...
     @overload
     def gather(self, *aws: Awaitable[T]) -> Task[list[T]]: ...
-    def gather(self, *aws: Awaitable[Any]) -> Any:
+    @overload
+    def gather(
+        self, *aws: Awaitable[T], return_exceptions: Literal[True]
+    ) -> Task[list[T | BaseException]]: ...
+    def gather(self, *aws: Awaitable[Any], return_exceptions: bool = False) -> Any:
         """Wait for all of several tasks, and return their results in that order.
 
         Coroutines become branches, which run side by side. The first error is raised at once; the
         others go on.
+
+        Args:
+            aws: tasks and coroutines; ``*[ctx.call(score, each) for each in orders]``, for many.
+            return_exceptions: wait for all, and give errors in the place of results.
         """
         execution = self._open()
-        return gathered(execution.runner, execution.branch(aws))
+        return gathered(execution.runner, execution.branch(aws), errors=return_exceptions)
 
-    def race(self, *aws: Awaitable[T]) -> Task[Task[T]]:
+    @overload
+    def race(self, a: Awaitable[T1], b: Awaitable[T2], /) -> Task[Task[T1] | Task[T2]]: ...
+    @overload
+    def race(
+        self, a: Awaitable[T1], b: Awaitable[T2], c: Awaitable[T3], /
+    ) -> Task[Task[T1] | Task[T2] | Task[T3]]: ...
+    @overload
+    def race(self, *aws: Awaitable[T]) -> Task[Task[T]]: ...
+    def race(self, *aws: Awaitable[Any]) -> Any:
         """Wait for the first of several tasks, and return that task: awaiting it gives its result.
 
-        ``winner = await ctx.race(approval, late)``, then ``if winner is late``. The others go on:
-        a wait that lost still takes the next event of its name.
+        ``winner = await ctx.race(approval, late)``, then ``if winner is late``. The others go on,
+        and may be awaited or raced again. A wait for an event that lost leaves events to others
+        until then.
         """
         execution = self._open()
         if not aws:

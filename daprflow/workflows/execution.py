@@ -74,6 +74,32 @@ class Called(Task[Any]):
             self.fail(workflow_failed(action.name, action.instance, failure))
 
 
+class Awaited(Task[Any]):
+    """A wait for an event; one that lost a race stands back until somebody waits for it again."""
+
+    __slots__ = ("_away", "_execution", "_key")
+
+    def __init__(self, execution: "Execution", name: str, decode: Decode) -> None:
+        super().__init__(execution.runner, f"event '{name}'", decode)
+        self._execution = execution
+        self._key = name.casefold()
+        self._away = False
+
+    def observe(self, observer: Callable[[], None]) -> None:
+        """Call ``observer`` when the event has come."""
+        super().observe(observer)
+        if self._away and not self.done:
+            self._away = False
+            self._execution.queue(self, self._key)
+
+    def leave(self, observer: Callable[[], None]) -> None:
+        """Call ``observer`` no more; without any, events are for others."""
+        super().leave(observer)
+        if not self.done and not self.is_awaited and not self._away:
+            self._away = True
+            self._execution.unqueue(self, self._key)
+
+
 class Execution:
     """What a workflow's code has asked for, by the number of each action.
 
@@ -123,6 +149,12 @@ class Execution:
             TypeError: the value cannot be kept.
         """
         text = None if value is None else self.values.encode(value, callee.input)
+        return self.schedule(callee, text, retry, place)
+
+    def schedule(
+        self, callee: Callee, text: str | None, retry: RetryPolicy | None, place: Place
+    ) -> Task[Any]:
+        """Schedule an activity whose input is JSON already."""
         number = self.next_number()
         action = ScheduleTask(number, callee.name, text, self._target(callee))
         task = self.tasks[number] = Called(self.runner, callee.decode, action, retry)
@@ -144,6 +176,18 @@ class Execution:
             TypeError: the value cannot be kept.
         """
         text = None if value is None else self.values.encode(value, callee.input)
+        return self.create(callee, text, retry, place, child=child)
+
+    def create(
+        self,
+        callee: Callee,
+        text: str | None,
+        retry: RetryPolicy | None,
+        place: Place,
+        *,
+        child: str | None = None,
+    ) -> tuple[Task[Any], str]:
+        """Start a child workflow whose input is JSON already."""
         number = self.next_number()
         instance = child or f"{self.instance}:{number:04x}"
         action = CreateChild(number, callee.name, instance, text, self._target(callee))
@@ -180,30 +224,35 @@ class Execution:
         place: Place | None,
     ) -> Task[Any]:
         """Wait for an event; an event that came before is taken at once, and sets no timer."""
-        task: Task[Any] = Task(self.runner, f"event '{name}'", decode)
+        task = Awaited(self, name, decode)
         key = name.casefold()
-        buffered = self._buffered.get(key)
-        if buffered:
-            event = buffered.pop(0)
-            if not buffered:
-                del self._buffered[key]
-            task.settle_text(event.input)
+        if self._take_buffered(task, key):
             return task
         if timeout is not None and not timeout:
             late(task)
             return task
-        waiters = self._waiters.setdefault(key, [])
-        waiters.append(task)
+        self.queue(task, key)
 
         def fired() -> None:
             if not task.done:
-                waiters.remove(task)
+                self.unqueue(task, key)
                 late(task)
 
         endless = timeout is None or timeout < timedelta(0)
         fire_at = None if timeout is None or endless else self.fire_at(timeout)
         self.timer(fire_at, TimerOrigin("event", name), fired, place)
         return task
+
+    def queue(self, task: Task[Any], key: str) -> None:
+        """Let a task have an event that is kept, or one of those that come."""
+        if not self._take_buffered(task, key):
+            self._waiters.setdefault(key, []).append(task)
+
+    def unqueue(self, task: Task[Any], key: str) -> None:
+        """Leave the events to others."""
+        waiters = self._waiters.get(key, [])
+        if task in waiters:
+            waiters.remove(task)
 
     def raised(self, event: EventRaised) -> None:
         """Give an event to who has waited longest, or keep it."""
@@ -247,12 +296,35 @@ class Execution:
         return self._uuids
 
     def end(
-        self, status: WorkflowState, result: str | None = None, failure: Failure | None = None
+        self,
+        status: WorkflowState,
+        result: str | None = None,
+        failure: Failure | None = None,
+        *,
+        begun: bool = False,
     ) -> None:
-        """End the execution; what was asked for in this turn is not done any more."""
+        """End the execution.
+
+        Args:
+            status: how it ends.
+            result: what it gives, or the next execution's input.
+            failure: why it failed.
+            begun: whether the activities and children begin that were asked for in this turn.
+        """
         if self.ended is None:
-            self.pending.clear()
+            self.pending = self._begun() if begun else {}
             self.ended = CompleteWorkflow(self.next_number(), status, result, failure)
+
+    def linger(self, then: Callable[[], None]) -> bool:
+        """Do something in the next turn, if activities or children begin in this one.
+
+        The runtime begins nothing in a turn that ends with a new execution.
+        """
+        self._waiters.clear()
+        self.pending = self._begun()
+        if self.pending:
+            self.timer(self.now, TimerOrigin("timer"), then, None)
+        return bool(self.pending)
 
     def unread(self) -> tuple[EventRaised, ...]:
         """Return the events that nobody has waited for."""
@@ -280,6 +352,21 @@ class Execution:
             if isinstance(each.action, ScheduleTask):
                 each.action.execution = execution_id(self.id, each.first)
         return tuple(each.action for each in self.pending.values())
+
+    def _begun(self) -> dict[int, Pending]:
+        pending = self.pending.items()
+        work = ScheduleTask | CreateChild
+        return {number: each for number, each in pending if isinstance(each.action, work)}
+
+    def _take_buffered(self, task: Task[Any], key: str) -> bool:
+        buffered = self._buffered.get(key)
+        if not buffered:
+            return False
+        event = buffered.pop(0)
+        if not buffered:
+            del self._buffered[key]
+        task.settle_text(event.input)
+        return True
 
     def _target(self, callee: Callee) -> str:
         return "" if callee.app_id == self.app else callee.app_id

@@ -71,6 +71,7 @@ class Replay:
         self._held: list[Event] = []
         self._stalled = False
         self._rerun = False
+        self._lingers = False
         self._trap = TrapLoop(self.execution.runner.violated)  # type: ignore[abstract]  # it has every method
 
     def turn(self, past: Iterable[Event], new: Iterable[Event]) -> Turn:
@@ -138,7 +139,9 @@ class Replay:
         execution = self.execution
         if self.problem is not None or self._stalled:
             return Turn((VersionMissing(execution.next_number()),), execution.app)
-        actions = execution.unconfirmed() if execution.ended is None else (execution.ended,)
+        actions = execution.unconfirmed()
+        if execution.ended is not None:
+            actions = (*actions, execution.ended)
         on = tuple(name for name, is_on in execution.patches.items() if is_on)
         return Turn(actions, execution.app, execution.custom_status, execution.version, on)
 
@@ -154,7 +157,11 @@ class Replay:
         if runner.violation is not None:
             self.execution.end(WorkflowState.FAILED, failure=failure_of(runner.violation))
         elif isinstance(runner.restart, Restarted):
-            self._restart(runner.restart)
+            restart = runner.restart
+            if not self._lingers:
+                self._lingers = self.execution.linger(lambda: self._restart(restart))
+            if not self._lingers:
+                self._restart(restart)
         elif main.done:
             self._finish(main)
 
@@ -168,9 +175,9 @@ class Replay:
             except TypeError as unkept:
                 error = unkept
             else:
-                execution.end(WorkflowState.COMPLETED, text)
+                execution.end(WorkflowState.COMPLETED, text, begun=True)
                 return
-        execution.end(WorkflowState.FAILED, failure=failure_of(error))
+        execution.end(WorkflowState.FAILED, failure=failure_of(error), begun=True)
 
     def _restart(self, restart: Restarted) -> None:
         execution = self.execution
@@ -273,7 +280,9 @@ class Replay:
         """Refuse a history that goes on where the code has ended."""
         if not self.execution.replaying:
             return
-        if isinstance(event, history.TaskScheduled | history.ChildCreated | history.TimerCreated):
+        if isinstance(event, history.TaskScheduled | history.ChildCreated):
+            self._APPLIERS[type(event)](self, event)  # what began in the last turn
+        elif isinstance(event, history.TimerCreated):
             raise self._mismatch(event.id, _was(event), None)
 
     def _check_leftovers(self) -> None:

@@ -36,11 +36,12 @@ class Runner:
         ready: fibers that can go on.
         violation: the first rule that the workflow's code broke; None where it broke none.
         restart: set when the code asked to begin anew; nothing goes on then.
-        closing: whether the code is being taken down.
+        closing: whether the code is being taken down, or was.
+        running: whether the code runs now.
         number: of the newest action that was asked for.
     """
 
-    __slots__ = ("_fibers", "closing", "number", "ready", "restart", "violation")
+    __slots__ = ("_fibers", "closing", "number", "ready", "restart", "running", "violation")
 
     def __init__(self) -> None:
         self.ready: deque[Fiber] = deque()
@@ -48,6 +49,7 @@ class Runner:
         self.violation: WorkflowRuleError | None = None
         self.restart: Restarted | None = None
         self.closing = False
+        self.running = False
         self.number = 0
 
     def start(self, coroutine: Coroutine[Any, Any, Any], about: str) -> Fiber:
@@ -74,8 +76,12 @@ class Runner:
     def drain(self) -> None:
         """Go on until everything waits for something."""
         ready = self.ready
-        while ready and self.restart is None:
-            self._step(ready.popleft())
+        self.running = True
+        try:
+            while ready and self.restart is None:
+                self._step(ready.popleft())
+        finally:
+            self.running = False
 
     def violated(self, text: str, place: str = "") -> WorkflowRuleError:
         """Return the error of a broken rule; the first one is kept, even if code swallows it."""
@@ -91,13 +97,22 @@ class Runner:
             self.violation = error
 
     def check_open(self) -> None:
-        """Refuse to go on with a workflow that is being taken down."""
-        if self.closing:
+        """Refuse what only the workflow's code may do, while it runs.
+
+        Raises:
+            Closing: it is being taken down.
+            WorkflowRuleError: something else does it, at another time.
+        """
+        if self.running and not self.closing:
+            return
+        if self.running:
             raise Closing
+        place = user_place(sys._getframe(1))  # noqa: SLF001 - the caller's frame
+        raise WorkflowRuleError(f"{_OUTSIDE} ({place})" if place else _OUTSIDE)
 
     def close(self) -> None:
         """Take every coroutine down, here and now; ``finally`` blocks run, and change nothing."""
-        self.closing = True
+        self.closing = self.running = True
         self.ready.clear()
         fibers, self._fibers = self._fibers, set()
         for fiber in fibers:
@@ -107,6 +122,7 @@ class Runner:
                 pass
             except Exception:  # noqa: BLE001, S110 - whatever code says that has no say any more
                 pass
+        self.running = False
 
     def waiting(self) -> tuple[Fiber, ...]:
         """Return the fibers that wait, and what each waits for."""
@@ -149,6 +165,11 @@ class Runner:
         return True
 
 
+_OUTSIDE = (
+    "a workflow's context and its tasks are for that workflow's own code, while it runs: nothing "
+    "else may keep and use them; give activities what they need as their input, and reach a "
+    "workflow from outside with client.workflow(...)"
+)
 _FOREIGN = (
     "a workflow cannot await a task of another workflow: each replays alone; start that workflow "
     "as a child with ctx.start(...), or wait for an event of it with ctx.wait(...)"

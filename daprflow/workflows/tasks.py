@@ -88,6 +88,11 @@ class Task(Awaitable[T], Generic[T]):
         else:
             self._observers.append(observer)
 
+    def leave(self, observer: Callable[[], None]) -> None:
+        """Call ``observer`` no more."""
+        if observer in self._observers:
+            self._observers.remove(observer)
+
     @property
     def runner(self) -> "Runner":
         """What runs the workflow that it belongs to."""
@@ -129,8 +134,11 @@ class Fiber(Task[Any]):
         self.wake = wake
 
 
-def gathered(runner: "Runner", tasks: list[Task[Any]]) -> Task[Any]:
-    """Return a task with every result in order, or the first error there is."""
+def gathered(runner: "Runner", tasks: list[Task[Any]], *, errors: bool = False) -> Task[Any]:
+    """Return a task with every result in order, or the first error there is.
+
+    With ``errors`` it waits for all of them, and an error stands where the result would.
+    """
     whole: Task[Any] = Task(runner, f"{len(tasks)} tasks")
     left = len(tasks)
     if not tasks:
@@ -140,7 +148,10 @@ def gathered(runner: "Runner", tasks: list[Task[Any]]) -> Task[Any]:
         def ended() -> None:
             nonlocal left
             left -= 1
-            if task.error is not None:
+            if errors:
+                if not left:
+                    whole.settle([_outcome(each) for each in tasks])
+            elif task.error is not None:
                 whole.fail(task.error)
             elif not left:
                 whole.settle([each.result() for each in tasks] if not whole.done else None)
@@ -152,13 +163,28 @@ def gathered(runner: "Runner", tasks: list[Task[Any]]) -> Task[Any]:
     return whole
 
 
+def _outcome(task: Task[Any]) -> Any:
+    return task.result() if task.error is None else task.error
+
+
 def raced(runner: "Runner", tasks: list[Task[Any]]) -> Task[Any]:
-    """Return a task whose value is the one that is done first; of several, the first by order."""
+    """Return a task whose value is the one that is done first; of several, the first by order.
+
+    Nobody waits for the others any more, on behalf of this race.
+    """
     whole: Task[Any] = Task(runner, f"the first of {len(tasks)} tasks")
 
     def one(task: Task[Any]) -> Callable[[], None]:
-        return lambda: whole.settle(task)
+        def ended() -> None:
+            if not whole.done:
+                whole.settle(task)
+                for other, observer in observers:
+                    other.leave(observer)
 
-    for each in tasks:
-        each.observe(one(each))
+        return ended
+
+    observers = [(each, one(each)) for each in tasks]
+    for each, observer in observers:
+        if not whole.done:
+            each.observe(observer)
     return whole

@@ -53,12 +53,18 @@ class Values:
             raise TypeError(f"{what} is {_article(value)}, which cannot be kept: {error}") from None
 
     def callee(self, handle: Activity[Any, Any] | Workflow[Any, Any]) -> Callee:
-        """Return what calling an activity or a workflow needs, prepared once."""
+        """Return what calling an activity or a workflow needs, prepared once.
+
+        Raises:
+            ValueError: it is a version of a workflow that starts no new instances.
+        """
         known = self._callees.get(handle)
         if known is None:
             noun = "activity" if isinstance(handle, Activity) else "workflow"
             who = f"{noun} '{handle.name}'"
             decode = self.decoder(handle.returns, f"the result of {who}")
+            if isinstance(handle, Workflow):
+                refuse_replaced(handle)
             known = Callee(handle.name, handle.app_id, f"the input of {who}", decode)
             self._callees[handle] = known
         return known
@@ -88,6 +94,24 @@ class Values:
                 raise ValueError(f"{what}, a '{type_name(wanted)}', {found}") from None
 
         return decoded
+
+
+def refuse_replaced(workflow: Workflow[Any, Any]) -> None:
+    """Refuse a version that starts no new instances: the runtime is told a name, and no version.
+
+    Raises:
+        ValueError: another version is the default.
+    """
+    default: str | None = getattr(workflow, "replaced_by", None)
+    if default is not None:
+        which = (
+            f"version '{workflow.version}'" if workflow.version else "the version without a name"
+        )
+        other = f"version '{default}'" if default else "the version without a name"
+        raise ValueError(
+            f"{which} of workflow '{workflow.name}' begins no new instances, since {other} is the "
+            "default; start that one, or give this one a name of its own"
+        )
 
 
 def _nothing(_: str | None) -> None:
