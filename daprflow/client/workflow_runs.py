@@ -196,9 +196,9 @@ class WorkflowRun(Generic[Out]):
         return f"WorkflowRun({self._workflow.name!r}, {self.id!r})"
 
     async def _ended(self) -> Instance:
-        await self._calls.get(self.id)  # an unknown one would be waited for, for ever
         for pause in reconnections():
             try:
+                await self._calls.get(self.id)  # an unknown one would be waited for, for ever
                 return await self._calls.wait(self.id)
             except SidecarUnavailable:
                 await asyncio.sleep(pause)

@@ -36,8 +36,10 @@ METADATA = 64 * 1024
 KEEPALIVE = 30_000
 """Milliseconds of silence until a ping. The runtime takes one every eight seconds at most."""
 PONG = 10_000
-FIRST_PAUSE, LONGEST_PAUSE = 100, 5_000
-"""Milliseconds between attempts to connect; the library's own go up to two minutes."""
+FIRST_PAUSE, LONGEST_PAUSE = 100, 400
+"""Milliseconds between attempts to connect; the library's own go up to two minutes.
+
+A sidecar is on the same machine, and within a second of its return work must come again."""
 CONNECTING = 5_000
 
 _PASSING = frozenset(

@@ -72,6 +72,7 @@ class Replay:
         self._stalled = False
         self._rerun = False
         self._lingers = False
+        self._carries = False
         self._trap = TrapLoop(self.execution.runner.violated)  # type: ignore[abstract]  # it has every method
 
     def turn(self, past: Iterable[Event], new: Iterable[Event]) -> Turn:
@@ -154,7 +155,7 @@ class Replay:
         main = self._main
         if main is None or self.execution.ended is not None:
             return
-        if runner.violation is not None:
+        if runner.violation is not None and not runner.undoing:
             self.execution.end(WorkflowState.FAILED, failure=failure_of(runner.violation))
         elif isinstance(runner.restart, Restarted):
             restart = runner.restart
@@ -183,6 +184,7 @@ class Replay:
         execution = self.execution
         execution.end(WorkflowState.CONTINUED_AS_NEW, restart.input)
         if execution.ended is not None and restart.keep_events:
+            self._carries = True
             execution.ended.carried = execution.unread()
 
     def _workflow_started(self, event: history.WorkflowStarted) -> None:
@@ -277,7 +279,13 @@ class Replay:
         execution.move_down(number)
 
     def _check_ended(self, event: Event) -> None:
-        """Refuse a history that goes on where the code has ended."""
+        """Refuse a history that goes on where the code has ended.
+
+        An event that comes with what ended an execution is for the next one, where there is one.
+        """
+        ended = self.execution.ended
+        if isinstance(event, history.EventRaised) and ended is not None and self._carries:
+            ended.carried = (*ended.carried, event)
         if not self.execution.replaying:
             return
         if isinstance(event, history.TaskScheduled | history.ChildCreated):
@@ -349,6 +357,8 @@ class Replay:
         for event in held:
             if self.execution.ended is None:
                 self._APPLIERS[type(event)](self, event)
+            else:
+                self._check_ended(event)
 
     def _terminate(self, event: history.ExecutionTerminated) -> None:
         self.execution.end(WorkflowState.TERMINATED, event.output)

@@ -11,9 +11,12 @@ from daprflow.transports.events import CallRefused, StreamLost
 from daprflow.workflows.options import WorkflowSettings
 
 if TYPE_CHECKING:
-    from daprflow.transports.grpc_work import TaskHub, WorkItems
+    from daprflow.transports.grpc_work import TaskHub
 
 logger = logging.getLogger(__name__)
+
+LASTING = 1.0
+"""Seconds after which a stream counts as one that worked, though nothing came on it."""
 
 
 class Channels(Protocol):
@@ -59,7 +62,7 @@ class Worker:
         self._work = work
         self._settings = settings
         self._stopping = False
-        self._items: WorkItems | None = None
+        self._lasted = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -82,39 +85,49 @@ class Worker:
         pauses = reconnections()
         told = False
         while not self._stopping:
+            self._lasted = False
             try:
                 await self._work_once()
-                pauses = reconnections()
             except (StreamLost, CallRefused, DaprFlowError) as error:
-                if self.connected.is_set():
+                if self._lasted:
                     pauses, told = reconnections(), False
-                self.connected.clear()
                 if not told:
                     logger.warning("no work for workflows comes: %s; it is asked for again", error)
                     told = True
                 else:
                     logger.debug("no work for workflows comes yet: %s", error)
             except Exception:
-                self.connected.clear()
                 logger.exception("the worker of workflows failed; it begins again")
             await asyncio.sleep(next(pauses))
 
     async def _work_once(self) -> None:
-        """Take work until the stream ends."""
+        """Take work until the stream ends.
+
+        Raises:
+            StreamLost: it did, for whatever reason.
+            CallRefused: the sidecar refused, or is not there.
+            DaprFlowError: it cannot be reached.
+        """
         channel = await self._channels.to_sidecar("", "workflows")
         from daprflow.transports.grpc_work import TaskHub, WorkItems  # noqa: PLC0415 - needs gRPC
 
         hub = TaskHub(channel, self._channels.token)
         await hub.hello()
-        items = self._items = WorkItems(hub, stateful=not self._settings.replay)
+        items = WorkItems(hub, stateful=not self._settings.replay)
         self.connected.set()
         logger.info("work for workflows comes from the sidecar")
+        lasting = asyncio.get_running_loop().call_later(LASTING, self._last)
         try:
             while True:
                 item = await items.read()
+                self._lasted = True
                 if not self._stopping:
                     self._work.take(item, hub, items.cancel)
         finally:
+            lasting.cancel()
             self.connected.clear()
             with contextlib.suppress(Exception):
                 items.cancel()
+
+    def _last(self) -> None:
+        self._lasted = True

@@ -237,6 +237,27 @@ def test_restart_carries_unread_events() -> None:
     assert [each.input for each in action.carried] == ["0"]
 
 
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("suspended", [True, False])
+def test_restart_carries_events_that_come_with_its_cause(*, keep: bool, suspended: bool) -> None:
+    """An event is the next execution's though it comes in the very turn that ends this one."""
+
+    async def again(ctx: WorkflowContext) -> None:
+        await ctx.call(charge, 1)
+        ctx.restart(keep_events=keep)
+
+    late: list[history.HistoryEvent] = [completed(1, 1)]
+    late.append(history.EventRaised(START, name="approved", input="0"))
+    if suspended:
+        late = [history.ExecutionSuspended(START), *late, history.ExecutionResumed(START)]
+    with Play(app_of(again)) as play:
+        play.start("flow")
+        (action,) = play.turn(*late).actions
+    assert isinstance(action, CompleteWorkflow)
+    assert action.status is WorkflowState.CONTINUED_AS_NEW
+    assert [each.input for each in action.carried] == ["0"] * keep
+
+
 def test_termination_ends_it() -> None:
     """A terminated workflow answers with the output it was given; its code is taken down."""
     ran = []
