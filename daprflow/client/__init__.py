@@ -14,6 +14,7 @@ from daprflow.client.state_writes import Delete, Upsert
 from daprflow.client.subscription import Subscription
 from daprflow.client.sync import SyncClient
 from daprflow.client.sync_subscription import SyncEventMessage, SyncSubscription
+from daprflow.client.sync_workflows import SyncWorkflowRun
 from daprflow.protocol.metadata import Metadata
 from daprflow.protocol.queries import AND, EQ, GT, GTE, IN, LT, LTE, NEQ, OR, Sorting
 
@@ -50,6 +51,7 @@ __all__ = [
     "SyncClient",
     "SyncEventMessage",
     "SyncSubscription",
+    "SyncWorkflowRun",
     "Upsert",
     "ascending",
     "descending",

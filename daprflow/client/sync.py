@@ -3,11 +3,12 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
 
-from daprflow.addresses import Endpoint, Topic, type_name
+from daprflow.addresses import Endpoint, Topic, Workflow, type_name
 from daprflow.client.client import Client
 from daprflow.client.publication import PublishOptions
 from daprflow.client.raw import RequestOptions
@@ -16,7 +17,10 @@ from daprflow.client.secrets import Secrets
 from daprflow.client.state import Item, Store
 from daprflow.client.subscribing import SubscribeOptions
 from daprflow.client.sync_subscription import SyncSubscription
+from daprflow.client.sync_workflows import SyncWorkflowRun, each
+from daprflow.client.workflow_runs import WorkflowStatus
 from daprflow.protocol.cloudevents import CloudEvent
+from daprflow.protocol.workflow_actions import WorkflowState
 from daprflow.settings import Settings
 from daprflow.transports.base import Transport
 
@@ -136,6 +140,82 @@ class SyncClient:
     def secrets(self, store: str, /) -> Secrets:
         """As ``Client.secrets``."""
         return self.run(lambda client: client.secrets(store))
+
+    @overload
+    def start(
+        self,
+        workflow: Workflow[None, Out],
+        /,
+        *,
+        id: str | None = None,
+        at: datetime | timedelta | None = None,
+        reuse: bool = True,
+    ) -> SyncWorkflowRun[Out]: ...
+
+    @overload
+    def start(
+        self,
+        workflow: Workflow[In, Out],
+        data: In,
+        /,
+        *,
+        id: str | None = None,
+        at: datetime | timedelta | None = None,
+        reuse: bool = True,
+    ) -> SyncWorkflowRun[Out]: ...
+
+    def start(
+        self,
+        workflow: Workflow[Any, Any],
+        data: Any = None,
+        /,
+        *,
+        id: str | None = None,  # noqa: A002 - as in Client
+        at: datetime | timedelta | None = None,
+        reuse: bool = True,
+    ) -> SyncWorkflowRun[Any]:
+        """As ``Client.start``."""
+        run = self.run(lambda client: client.start(workflow, data, id=id, at=at, reuse=reuse))
+        return SyncWorkflowRun(self._worker, run)
+
+    def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> SyncWorkflowRun[Out]:  # noqa: A002 - as in Client
+        """As ``Client.workflow``."""
+        return SyncWorkflowRun(self._worker, self._client.workflow(workflow, id))
+
+    @overload
+    def workflows(
+        self,
+        workflow: Workflow[Any, Out],
+        /,
+        *,
+        state: WorkflowState | Collection[WorkflowState] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[WorkflowStatus[Out]]: ...
+
+    @overload
+    def workflows(
+        self,
+        workflow: str | None = None,
+        /,
+        *,
+        state: WorkflowState | Collection[WorkflowState] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[WorkflowStatus[Any]]: ...
+
+    def workflows(
+        self,
+        workflow: Any = None,
+        /,
+        *,
+        state: WorkflowState | Collection[WorkflowState] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[WorkflowStatus[Any]]:
+        """As ``Client.workflows``; ``for`` without ``async``."""
+        found = self._client.workflows(workflow, state=state, since=since, until=until)
+        return each(self._worker, found)
 
     def bind(
         self,

@@ -78,6 +78,26 @@ class Workflowing(BaseClient):
         """Return an instance that was started before; no call is made."""
         return WorkflowRun(WorkflowCalls(self._caller), workflow, id)
 
+    @overload
+    def workflows(
+        self,
+        workflow: Workflow[Any, Out],
+        /,
+        *,
+        state: WorkflowState | Collection[WorkflowState] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> AsyncIterator[WorkflowStatus[Out]]: ...
+    @overload
+    def workflows(
+        self,
+        workflow: str | None = None,
+        /,
+        *,
+        state: WorkflowState | Collection[WorkflowState] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> AsyncIterator[WorkflowStatus[Any]]: ...
     async def workflows(
         self,
         workflow: Workflow[Any, Any] | str | None = None,
@@ -94,7 +114,7 @@ class Workflowing(BaseClient):
         Args:
             workflow: only those of this workflow, by its handle or its name.
             state: only those in this state, or in one of these.
-            since: only those that were started then or later.
+            since: only those that were started then or later; without a zone it is UTC.
             until: only those that were started before.
 
         Raises:

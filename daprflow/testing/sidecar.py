@@ -321,7 +321,7 @@ class TestSidecar:
     @overload
     def fake(
         self,
-        handle: Endpoint[None, Out] | Activity[None, Out],
+        handle: Endpoint[None, Out] | Activity[None, Out] | Workflow[None, Out],
         fn: Callable[..., Awaitable[Out]],
         /,
     ) -> None: ...
@@ -329,33 +329,33 @@ class TestSidecar:
     @overload
     def fake(
         self,
-        handle: Endpoint[In, Out] | Activity[In, Out],
+        handle: Endpoint[In, Out] | Activity[In, Out] | Workflow[In, Out],
         fn: Callable[Concatenate[In, ...], Awaitable[Out]],
         /,
     ) -> None: ...
 
     def fake(
         self,
-        handle: Endpoint[Any, Any] | Activity[Any, Any],
+        handle: Endpoint[Any, Any] | Activity[Any, Any] | Workflow[Any, Any],
         fn: Callable[..., Awaitable[Any]],
         /,
     ) -> None:
-        """Answer a method or an activity of another app with a function of the test.
+        """Answer a method, an activity or a workflow of another app with a function of the test.
 
         Parameters of path, query and headers it takes as a handler does, after ``*``. A method may
-        raise Starlette's ``HTTPException``; anything else it raises is a 500. What an activity
-        raises is its failure.
+        raise Starlette's ``HTTPException``; anything else it raises is a 500. What an activity or
+        a workflow raises is its failure; a workflow ends with what its function returns.
 
         Raises:
             ValueError: the handle is the app's own; those are tested as they are.
         """
         if handle.app_id in ("", self._app.app_id):
             raise ValueError(
-                f"{handle!r} belongs to the app under test; fakes are for other apps' endpoints "
-                "and activities"
+                f"{handle!r} belongs to the app under test; fakes are for other apps' endpoints, "
+                "activities and workflows"
             )
-        if isinstance(handle, Activity):
-            self._fake_activity(handle, fn)
+        if isinstance(handle, Activity | Workflow):
+            self._fake_work(handle, fn)
             return
         fake = self._fakes.get(handle.app_id)
         if fake is None:
@@ -377,7 +377,11 @@ class TestSidecar:
             raise ValueError(f"'{app_id}' is the app under test, which speaks HTTP")
         self._stage.peers.join_grpc(app_id, port)
 
-    def _fake_activity(self, handle: Activity[Any, Any], fn: Callable[..., Awaitable[Any]]) -> None:
+    def _fake_work(
+        self,
+        handle: Activity[Any, Any] | Workflow[Any, Any],
+        fn: Callable[..., Awaitable[Any]],
+    ) -> None:
         worker = self._workers.get(handle.app_id)
         if worker is None:
             worker = self._workers[handle.app_id] = FakeWorker(handle.app_id, self._app.codecs)

@@ -223,15 +223,9 @@ class WorkflowContext:
             raise execution.runner.violated(_SET_ORDER)
         if limit < 1:
             raise ValueError(f"limit={limit} never begins; it takes 1 or more")
-        callee, place = execution.values.callee(handle), calling_place()
-        texts = [execution.values.encode(each, callee.input) for each in inputs]
-
-        def begin(text: str | None) -> Task[Any]:
-            if isinstance(handle, Activity):
-                return execution.schedule(callee, text, retry, place)
-            return execution.create(callee, text, retry, place)[0]
-
-        return mapped(execution.runner, begin, texts, limit)
+        place = calling_place()
+        calls = [execution.prepared(handle, each, retry, place) for each in inputs]
+        return mapped(execution.runner, calls, limit)
 
     def sleep(self, delay: timedelta | datetime, /) -> Task[None]:
         """Wait for a time, or until a point in time; a point without a zone is UTC."""
@@ -374,8 +368,7 @@ class WorkflowContext:
 
     def saga(self) -> Saga:
         """Return a block that takes back what was done in it when it fails: see `Saga`."""
-        self._open()
-        return Saga(self)
+        return Saga(self._open())
 
     def _open(self) -> "Execution":
         execution = self._execution

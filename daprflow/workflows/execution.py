@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from daprflow.addresses import Activity, Workflow
 from daprflow.protocol.history import EventRaised, Failure, TimerOrigin
 from daprflow.protocol.workflow_actions import (
     Action,
@@ -194,6 +195,24 @@ class Execution:
         task = self.tasks[number] = Called(self.runner, callee.decode, action, retry)
         self.pending[number] = Pending(action, place, number)
         return task, instance
+
+    def prepared(
+        self,
+        handle: Activity[Any, Any] | Workflow[Any, Any],
+        value: Any,
+        retry: RetryPolicy | None,
+        place: Place,
+    ) -> Callable[[], Task[Any]]:
+        """Return what calls an activity, or starts a child, with a value as it is now.
+
+        Raises:
+            TypeError: the value cannot be kept.
+        """
+        callee = self.values.callee(handle)
+        text = self.values.encode(value, callee.input)
+        if isinstance(handle, Activity):
+            return lambda: self.schedule(callee, text, retry, place)
+        return lambda: self.create(callee, text, retry, place)[0]
 
     def timer(
         self,

@@ -9,23 +9,18 @@ if TYPE_CHECKING:
     from daprflow.workflows.runner import Runner
 
 
-def mapped(
-    runner: "Runner",
-    begin: Callable[[str | None], Task[Any]],
-    inputs: Sequence[str | None],
-    limit: int,
-) -> Task[Any]:
+def mapped(runner: "Runner", calls: Sequence[Callable[[], Task[Any]]], limit: int) -> Task[Any]:
     """Return a task with every result in order; after an error nothing more begins."""
-    whole: Task[Any] = Task(runner, f"{len(inputs)} calls, {limit} at once")
-    results: list[Any] = [None] * len(inputs)
-    waiting = iter(enumerate(inputs))
-    left = len(inputs)
+    whole: Task[Any] = Task(runner, f"{len(calls)} calls, {limit} at once")
+    results: list[Any] = [None] * len(calls)
+    waiting = iter(enumerate(calls))
+    left = len(calls)
 
     def follow() -> None:
         following = next(waiting, None)
         if following is not None:
-            number, text = following
-            task = begin(text)
+            number, begin = following
+            task = begin()
             task.observe(lambda: ended(number, task))
 
     def ended(number: int, task: Task[Any]) -> None:
@@ -42,8 +37,8 @@ def mapped(
         else:
             whole.settle(results)
 
-    if not inputs:
+    if not calls:
         whole.settle(results)
-    for _ in range(min(limit, len(inputs))):
+    for _ in range(min(limit, len(calls))):
         follow()
     return whole

@@ -38,10 +38,20 @@ class Runner:
         restart: set when the code asked to begin anew; nothing goes on then.
         closing: whether the code is being taken down, or was.
         running: whether the code runs now.
+        undoing: how many sagas take back what they did; code that broke a rule may end that.
         number: of the newest action that was asked for.
     """
 
-    __slots__ = ("_fibers", "closing", "number", "ready", "restart", "running", "violation")
+    __slots__ = (
+        "_fibers",
+        "closing",
+        "number",
+        "ready",
+        "restart",
+        "running",
+        "undoing",
+        "violation",
+    )
 
     def __init__(self) -> None:
         self.ready: deque[Fiber] = deque()
@@ -50,6 +60,7 @@ class Runner:
         self.restart: Restarted | None = None
         self.closing = False
         self.running = False
+        self.undoing = 0
         self.number = 0
 
     def start(self, coroutine: Coroutine[Any, Any, Any], about: str) -> Fiber:

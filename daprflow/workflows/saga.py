@@ -5,10 +5,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from daprflow.addresses import Activity, Workflow
+from daprflow.workflows.places import calling_place
 from daprflow.workflows.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from daprflow.workflows.context import WorkflowContext
+    from daprflow.workflows.execution import Execution
     from daprflow.workflows.tasks import Task
 
 In = TypeVar("In")
@@ -23,10 +24,10 @@ class Saga:
     others from running, and is noted in the error. Terminating the workflow undoes nothing.
     """
 
-    __slots__ = ("_context", "_undos")
+    __slots__ = ("_execution", "_undos")
 
-    def __init__(self, context: "WorkflowContext", /) -> None:
-        self._context = context
+    def __init__(self, execution: "Execution", /) -> None:
+        self._execution = execution
         self._undos: list[tuple[str, Callable[[], Task[Any]]]] = []
 
     @overload
@@ -46,10 +47,14 @@ class Saga:
             handle: an activity, or a workflow that runs as a child.
             data: its input.
             retry: how often to try it again.
+
+        Raises:
+            TypeError: the input has no JSON form.
         """
-        context = self._context
-        act: Any = context.start if isinstance(handle, Workflow) else context.call
-        self._undos.append((handle.name, lambda: act(handle, data, retry=retry)))
+        execution = self._execution
+        execution.runner.check_open()
+        begin = execution.prepared(handle, data, retry, calling_place())
+        self._undos.append((handle.name, begin))
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,9 +67,14 @@ class Saga:
     ) -> None:
         if not isinstance(error, Exception):
             return  # it went well, or the workflow is taken down or begins anew
+        runner = self._execution.runner
         undos, self._undos = self._undos, []
-        for name, begin in reversed(undos):
-            try:
-                await begin()
-            except Exception as failed:  # noqa: BLE001 - the other undos run all the same
-                error.add_note(f"undo '{name}' failed: {type(failed).__name__}: {failed}")
+        runner.undoing += 1
+        try:
+            for name, begin in reversed(undos):
+                try:
+                    await begin()
+                except Exception as failed:  # noqa: BLE001 - the other undos run all the same
+                    error.add_note(f"undo '{name}' failed: {type(failed).__name__}: {failed}")
+        finally:
+            runner.undoing -= 1
