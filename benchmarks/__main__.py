@@ -19,6 +19,7 @@ from benchmarks import (
     state,
     streams,
     unary_grpc,
+    workflows,
 )
 from benchmarks.processes import LOAD_CORE, ROOT, SERVER_CORE, BenchmarkError, load_agent
 from benchmarks.table import Figure, Section, show
@@ -74,6 +75,10 @@ def _streams(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return streams.measure()
 
 
+def _workflows(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    return workflows.measure(rounds=4 if quick else 15, steps=2_000 if quick else 10_000)
+
+
 SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "delivery": _delivery,
     "publish": _publish,
@@ -86,6 +91,7 @@ SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "imports": _imports,
     "grpc": _grpc,
     "streams": _streams,
+    "workflows": _workflows,
 }
 
 

@@ -99,6 +99,18 @@ class Reminded(msgspec.Struct, tag=True, frozen=True):
     ticks: int
 
 
+class WorkflowSteps(msgspec.Struct, frozen=True):
+    """What a long chain of activities took.
+
+    Attributes:
+        seconds: from its start to its result.
+        intervals: seconds from each activity to the next.
+    """
+
+    seconds: float
+    intervals: tuple[float, ...]
+
+
 class Started(msgspec.Struct, tag=True, frozen=True):
     """The ports on which the load process plays an app: that handles events, that has actors."""
 

@@ -10,10 +10,13 @@ from typing import Any
 import uvicorn
 
 
-def serve(app: Any) -> None:
-    """Serve ``app`` on a free port of loopback, print the port, end when standard input closes."""
+def serve(app: Any, port: int = 0) -> None:
+    """Serve ``app`` on a port of loopback, print the port, end when standard input closes.
+
+    Port 0 takes a free one.
+    """
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener.bind(("127.0.0.1", port))
     listener.listen(128)
     config = uvicorn.Config(
         app, http="httptools", loop="uvloop", log_level="error", access_log=False, lifespan="auto"
@@ -35,4 +38,4 @@ def end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    serve(importlib.import_module(f"benchmarks.peers.{sys.argv[1]}").app)
+    serve(importlib.import_module(f"benchmarks.peers.{sys.argv[1]}").app, *map(int, sys.argv[2:]))
