@@ -224,6 +224,7 @@ def status_of(
     takes: Any = Any if workflow is None else workflow.takes
     returns: Any = Any if workflow is None else workflow.returns
     done = instance.status is WorkflowState.COMPLETED
+    ended = instance.updated if instance.status in ENDED else 0  # the runtime tells no other time
     output = _value(values.decoder(returns, "the output"), instance.output) if done else None
     return WorkflowStatus(
         id=instance.id,
@@ -235,7 +236,7 @@ def status_of(
         failure=instance.failure,
         created=_moment(instance.created),
         updated=_moment(instance.updated),
-        completed=_moment(instance.completed),
+        completed=_moment(instance.completed or ended),
         version=instance.version,
         parent=instance.parent,
     )

@@ -177,7 +177,8 @@ class WorkflowContext:
         Args:
             workflow: what ``@app.workflow`` returned, or a `Workflow` of another app.
             data: its input.
-            id: the child's instance id; by default this one's with the step's number.
+            id: the child's instance id; by default this one's with the step's number, and for a
+                detached one a part that is new after each restart.
             retry: how often to start it again when it fails.
             detached: nobody waits for it: its id is returned in the place of a task, and how it
                 ends changes nothing here. It is still a child: terminating this instance
@@ -189,8 +190,10 @@ class WorkflowContext:
         """
         execution = self._open()
         callee = execution.values.callee(workflow)
-        task, child = execution.start(callee, data, retry, calling_place(), child=id)
-        return child if detached else task
+        if not detached:
+            return execution.start(callee, data, retry, calling_place(), child=id)[0]
+        child = id or execution.id_for_long()
+        return execution.start(callee, data, retry, calling_place(), child=child)[1]
 
     def map(
         self,

@@ -309,6 +309,13 @@ class Execution:
             self.patches[name] = known
         return known
 
+    def id_for_long(self) -> str:
+        """Return the next child's id, for one that may outlive this execution.
+
+        What a restarted workflow starts must not meet it under the same id.
+        """
+        return f"{self.instance}:{self.runner.number + 1:04x}:{self.id[:8]}"
+
     def uuid_number(self) -> int:
         """Return how many ids were made before."""
         self._uuids += 1
