@@ -348,7 +348,7 @@ class WorkflowContext:
             TypeError: the input has no JSON form.
         """
         execution = self._open()
-        text = execution.values.encode(data, "the input of the next execution")
+        text = execution.encode(data, "the input of the next execution", calling_place())
         restart = Restarted(text, keep_events)
         execution.runner.restart = restart
         raise restart
@@ -359,7 +359,8 @@ class WorkflowContext:
         if isinstance(status, str) or status is None:
             execution.custom_status = status
         else:
-            execution.custom_status = execution.values.encode(status, "the custom status")
+            text = execution.encode(status, "the custom status", calling_place())
+            execution.custom_status = text
 
     def patched(self, name: str, /) -> bool:
         """Tell whether this execution takes the new way of a change.

@@ -19,6 +19,7 @@ from daprflow.protocol.workflow_actions import (
 )
 from daprflow.workflows.failures import activity_failed, workflow_failed
 from daprflow.workflows.identity import execution_id
+from daprflow.workflows.places import line_of
 from daprflow.workflows.plan import Workflows
 from daprflow.workflows.retry import RetryPolicy
 from daprflow.workflows.runner import Runner
@@ -149,7 +150,7 @@ class Execution:
         Raises:
             TypeError: the value cannot be kept.
         """
-        text = None if value is None else self.values.encode(value, callee.input)
+        text = None if value is None else self.encode(value, callee.input, place)
         return self.schedule(callee, text, retry, place)
 
     def schedule(
@@ -176,7 +177,7 @@ class Execution:
         Raises:
             TypeError: the value cannot be kept.
         """
-        text = None if value is None else self.values.encode(value, callee.input)
+        text = None if value is None else self.encode(value, callee.input, place)
         return self.create(callee, text, retry, place, child=child)
 
     def create(
@@ -209,10 +210,22 @@ class Execution:
             TypeError: the value cannot be kept.
         """
         callee = self.values.callee(handle)
-        text = self.values.encode(value, callee.input)
+        text = self.encode(value, callee.input, place)
         if isinstance(handle, Activity):
             return lambda: self.schedule(callee, text, retry, place)
         return lambda: self.create(callee, text, retry, place)[0]
+
+    def encode(self, value: Any, what: str, place: Place | None) -> str | None:
+        """Return a value as JSON text.
+
+        Raises:
+            TypeError: it has none; the text names its type, the line and the step.
+        """
+        try:
+            return self.values.encode(value, what)
+        except TypeError as error:
+            where = f"{line_of(place)}, " if place else ""
+            raise TypeError(f"{error} ({where}step {self.runner.number + 1})") from None
 
     def timer(
         self,

@@ -58,7 +58,9 @@ class Replay:
         problem: why it cannot go on; None while it can.
     """
 
-    def __init__(self, workflows: Workflows, instance: str, rules: Rules = _LOOSE) -> None:
+    def __init__(
+        self, workflows: Workflows, instance: str, rules: Rules = _LOOSE, *, rerun: bool = False
+    ) -> None:
         self.execution = Execution(workflows, instance)
         self.seen = 0
         self.mark = 0
@@ -70,7 +72,7 @@ class Replay:
         self._suspended = False
         self._held: list[Event] = []
         self._stalled = False
-        self._rerun = False
+        self._rerun = rerun
         self._lingers = False
         self._carries = False
         self._trap = TrapLoop(self.execution.runner.violated)  # type: ignore[abstract]  # it has every method
@@ -170,9 +172,9 @@ class Replay:
         execution = self.execution
         error = main.error
         if error is None:
-            what = f"the result of workflow '{self._plan.name if self._plan else ''}'"
+            what = f"the result of {self._plan.title if self._plan else 'the workflow'}"
             try:
-                text = execution.values.encode(main.result(), what)
+                text = execution.encode(main.result(), what, None)
             except TypeError as unkept:
                 error = unkept
             else:
@@ -204,6 +206,8 @@ class Replay:
             return
         execution.app = event.app
         execution.id = event.execution
+        if event.instance not in ("", execution.instance):
+            self._rerun = True  # its history has steps behind the turns that asked for them
         versions = execution.workflows.plans.get(event.name)
         plan = None
         if versions is not None:

@@ -163,6 +163,16 @@ async def unserialisable_status(ctx: WorkflowContext) -> None:
     ctx.status([threading.Lock])  # BAD: type
 
 
+async def unserialisable_restart(ctx: WorkflowContext) -> None:
+    await ctx.call(step, 1)
+    ctx.restart({"lock": threading.Lock()})  # BAD: the input of the next execution
+
+
+async def unserialisable_undo(ctx: WorkflowContext) -> None:
+    async with ctx.saga() as saga:
+        saga.undo(step, object())  # BAD: object
+
+
 async def _nothing() -> None:
     """Do nothing."""
 

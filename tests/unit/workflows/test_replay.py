@@ -157,7 +157,8 @@ def test_unserialisable_result_fails_the_instance() -> None:
     with Play(app_of(bad)) as play:
         failure = failure_in(play.start("flow"))
     assert failure.type == "TypeError"
-    assert "the result of workflow 'flow' is of type 'object'" in failure.message
+    assert "the result of workflow 'bad' (tests.unit.workflows.test_replay:" in failure.message
+    assert "is of type 'object'" in failure.message
 
 
 def test_decimals_and_datetimes_are_results() -> None:
