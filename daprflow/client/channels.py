@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -24,6 +25,8 @@ ANOTHER_LOOP = (
     "loop"
 )
 
+_LIBRARY = "daprflow.transports.grpc"
+
 
 class Channels:
     """Opens channels to one sidecar and keeps them."""
@@ -37,6 +40,7 @@ class Channels:
         self._subscriptions: WeakSet[Subscription[Any]] = WeakSet()
         self._reached = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loaded: dict[str, ModuleType] = {}
 
     @property
     def address(self) -> str:
@@ -69,6 +73,13 @@ class Channels:
         self._apps[app_id] = opened
         return opened
 
+    async def load(self, name: str) -> Any:
+        """Return a module that needs gRPC; it takes a third of a second once, in a thread."""
+        module = self._loaded.get(name)
+        if module is None:
+            module = self._loaded[name] = await asyncio.to_thread(_load, name)
+        return module
+
     async def to_sidecar(self, component: str, block: str) -> "Channel":
         """Return the channel of Dapr's own methods, once the sidecar is there.
 
@@ -79,7 +90,7 @@ class Channels:
         Raises:
             SidecarUnavailable: it was not ready within the settings' health timeout.
         """
-        grpc = await asyncio.to_thread(_library)
+        grpc = await self.load(_LIBRARY)
         self._stay_in_loop()
         if self._own is None or grpc.is_closed(self._own):
             self._own = grpc.open_channel(self._endpoint(), self._settings)
@@ -152,9 +163,10 @@ class Channels:
 
 
 def _library() -> Any:
+    return _load(_LIBRARY)
+
+
+def _load(name: str) -> ModuleType:
     """Load what needs gRPC; it is told to be quiet before it is loaded, unless somebody told it."""
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    from daprflow.transports import grpc  # noqa: PLC0415 - it costs more than all of daprflow
-
-    module: ModuleType = grpc
-    return module
+    return import_module(name)

@@ -1,28 +1,24 @@
 """The single calls of the task hub that the client makes, with errors in the client's terms."""
 
-import asyncio
-import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daprflow.client import failures
 from daprflow.client.caller import Caller
-from daprflow.client.opening import CLIENT_IN_WORKFLOW
 from daprflow.client.workflow_runs import is_missing, missing
+from daprflow.errors import NotFound, SidecarError
 from daprflow.handlers import trace
 from daprflow.protocol.history import HistoryEvent
 from daprflow.protocol.workflow_actions import Instance
 from daprflow.transports.events import CallRefused
-from daprflow.workflows.trap import refuse_in_workflow
 from daprflow.workflows.values import Values
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from daprflow.transports.grpc_work import TaskHub
 
 T = TypeVar("T")
 PAGE = 100
+ALREADY_THERE = 409
 
 
 class WorkflowCalls:
@@ -42,7 +38,7 @@ class WorkflowCalls:
         reuse: bool,
     ) -> str:
         """Start an instance and return its id."""
-        pb = await _messages()
+        pb = await self._messages()
         request = pb.CreateInstanceRequest(
             instanceId=instance, name=name, enforceUniqueInstanceId=not reuse
         )
@@ -60,6 +56,15 @@ class WorkflowCalls:
         answer = await self._call("StartInstance", request, pb.CreateInstanceResponse, instance)
         return str(answer.instanceId)
 
+    async def _refuse_known(self, instance: str) -> None:
+        """Refuse an id that is known: runtime 1.18 takes no notice of what asks for this."""
+        try:
+            await self.get(instance)
+        except NotFound:
+            return
+        text = f"a workflow with ID '{instance}' already exists"
+        raise SidecarError(text, status=ALREADY_THERE)
+
     async def get(self, instance: str) -> Instance:
         """Return the state of an instance.
 
@@ -74,7 +79,7 @@ class WorkflowCalls:
 
     async def history(self, instance: str) -> tuple[HistoryEvent, ...]:
         """Return the events of an instance."""
-        pb = await _messages()
+        pb = await self._messages()
         from daprflow.protocol.history_codec import read_events  # noqa: PLC0415 - needs protobuf
 
         request = pb.GetInstanceHistoryRequest(instanceId=instance)
@@ -85,7 +90,7 @@ class WorkflowCalls:
 
     async def raise_event(self, instance: str, name: str, text: str | None) -> None:
         """Give an instance an event."""
-        pb = await _messages()
+        pb = await self._messages()
         request = pb.RaiseEventRequest(instanceId=instance, name=name)
         if text is not None:
             request.input.value = text
@@ -93,21 +98,21 @@ class WorkflowCalls:
 
     async def suspend(self, instance: str, reason: str) -> None:
         """Have an instance hold still."""
-        pb = await _messages()
+        pb = await self._messages()
         request = pb.SuspendRequest(instanceId=instance)
         request.reason.value = reason
         await self._call("SuspendInstance", request, pb.SuspendResponse, instance)
 
     async def resume(self, instance: str, reason: str) -> None:
         """Have an instance go on."""
-        pb = await _messages()
+        pb = await self._messages()
         request = pb.ResumeRequest(instanceId=instance)
         request.reason.value = reason
         await self._call("ResumeInstance", request, pb.ResumeResponse, instance)
 
     async def terminate(self, instance: str, text: str | None, *, recursive: bool) -> None:
         """End an instance."""
-        pb = await _messages()
+        pb = await self._messages()
         request = pb.TerminateRequest(instanceId=instance, recursive=recursive)
         if text is not None:
             request.output.value = text
@@ -115,7 +120,7 @@ class WorkflowCalls:
 
     async def purge(self, instance: str, *, recursive: bool, force: bool) -> int:
         """Forget an instance; return how many were forgotten."""
-        pb = await _messages()
+        pb = await self._messages()
         request = pb.PurgeInstancesRequest(instanceId=instance, recursive=recursive, force=force)
         answer = await self._call("PurgeInstances", request, pb.PurgeInstancesResponse, instance)
         return int(answer.deletedInstanceCount)
@@ -124,7 +129,7 @@ class WorkflowCalls:
         self, instance: str, event: int, new: str | None, text: str | None, *, overwrite: bool
     ) -> str:
         """Begin a new instance with the history of an old one; return its id."""
-        pb = await _messages()
+        pb = await self._messages()
         request = pb.RerunWorkflowFromEventRequest(
             sourceInstanceID=instance, eventID=event, overwriteInput=overwrite
         )
@@ -139,7 +144,7 @@ class WorkflowCalls:
 
     async def ids(self, token: str | None) -> tuple[list[str], str | None]:
         """Return a page of instance ids, and what asks for the next one; None where none is."""
-        pb = await _messages()
+        pb = await self._messages()
         request = pb.ListInstanceIDsRequest(pageSize=PAGE)
         if token is not None:
             request.continuationToken = token
@@ -148,7 +153,7 @@ class WorkflowCalls:
         return list(answer.instanceIds), answer.continuationToken if more else None
 
     async def _instance(self, method: str, instance: str, *, endless: bool) -> Instance:
-        pb = await _messages()
+        pb = await self._messages()
         from daprflow.protocol.history_codec import read_instance  # noqa: PLC0415 - needs protobuf
 
         request = pb.GetInstanceRequest(instanceId=instance, getInputsAndOutputs=True)
@@ -184,24 +189,14 @@ class WorkflowCalls:
     async def _hub(self) -> "TaskHub":
         channels = self._caller.way.channels
         channel = await channels.to_sidecar("", "workflows")
-        from daprflow.transports.grpc_work import TaskHub  # noqa: PLC0415 - needs gRPC
+        transport = await channels.load("daprflow.transports.grpc_work")
+        hub: TaskHub = transport.TaskHub(channel, channels.token)
+        return hub
 
-        return TaskHub(channel, channels.token)
+    async def _messages(self) -> Any:
+        """Return the messages.
 
-
-async def _messages() -> Any:
-    """Return the messages; loading them takes a third of a second, which a thread may take.
-
-    Raises:
-        WorkflowRuleError: a workflow's code asks.
-    """
-    refuse_in_workflow(*CLIENT_IN_WORKFLOW)
-    module: ModuleType = await asyncio.to_thread(_load)
-    return module
-
-
-def _load() -> "ModuleType":
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # before it is loaded
-    from daprflow.protocol import workflow_messages  # noqa: PLC0415 - needs protobuf
-
-    return workflow_messages
+        Raises:
+            WorkflowRuleError: a workflow's code asks.
+        """
+        return await self._caller.way.channels.load("daprflow.protocol.workflow_messages")

@@ -25,6 +25,8 @@ Out = TypeVar("Out")
 NEW: Any = object()
 """Stands for an input that stays as it was."""
 
+SURE = 1.0
+"""Seconds after which it is asked whether an instance that was started here is still known."""
 ENDED = frozenset(
     {
         WorkflowState.COMPLETED,
@@ -79,11 +81,18 @@ class WorkflowRun(Generic[Out]):
         id: of the instance.
     """
 
-    __slots__ = ("_calls", "_workflow", "id")
+    __slots__ = ("_begun", "_calls", "_workflow", "id")
 
     def __init__(
-        self, calls: "WorkflowCalls", workflow: Workflow[Any, Out], instance: str, /
+        self,
+        calls: "WorkflowCalls",
+        workflow: Workflow[Any, Out],
+        instance: str,
+        /,
+        *,
+        begun: bool = False,
     ) -> None:
+        self._begun = begun
         self._calls = calls
         self._workflow = workflow
         self.id = instance
@@ -198,11 +207,25 @@ class WorkflowRun(Generic[Out]):
     async def _ended(self) -> Instance:
         for pause in reconnections():
             try:
-                await self._calls.get(self.id)  # an unknown one would be waited for, for ever
-                return await self._calls.wait(self.id)
+                return await self._waited()
             except SidecarUnavailable:
+                self._begun = False  # a sidecar that was replaced may not know it
                 await asyncio.sleep(pause)
         raise AssertionError("pauses have no end")
+
+    async def _waited(self) -> Instance:
+        """Wait for its end; an unknown one would be waited for, for ever."""
+        if not self._begun:
+            await self._calls.get(self.id)
+            return await self._calls.wait(self.id)
+        waiting = asyncio.create_task(self._calls.wait(self.id))
+        try:
+            done, _ = await asyncio.wait({waiting}, timeout=SURE)
+            if not done:
+                await self._calls.get(self.id)
+            return await waiting
+        finally:
+            waiting.cancel()
 
     def _result_of(self, instance: Instance) -> Out:
         workflow = self._workflow

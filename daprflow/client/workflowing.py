@@ -72,7 +72,7 @@ class Workflowing(BaseClient):
             at = datetime.fromtimestamp(self._caller.way.now(), UTC) + at
         refuse_replaced(workflow)
         instance = await calls.start(workflow.name, id or uuid4().hex, text, at=at, reuse=reuse)
-        return WorkflowRun(calls, workflow, instance)
+        return WorkflowRun(calls, workflow, instance, begun=True)
 
     def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> WorkflowRun[Out]:  # noqa: A002 - as in start
         """Return an instance that was started before; no call is made."""

@@ -4,7 +4,7 @@ Import it as `daprflow.transports.grpc` is imported: it needs the library and Da
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from daprflow.handlers import trace
@@ -30,6 +30,7 @@ class TaskHub:
 
     channel: Channel
     token: str
+    _methods: dict[str, Any] = field(default_factory=dict)
 
     async def call(
         self,
@@ -37,22 +38,32 @@ class TaskHub:
         request: Any,
         answer: type[M],
         timeout: float | None,  # noqa: ASYNC109 - it goes with the call
+        *,
+        traced: bool = True,
     ) -> M:
         """Make a single call.
+
+        Args:
+            method: its name.
+            request: what is sent.
+            answer: the type of what comes back.
+            timeout: seconds; None for no limit.
+            traced: whether the trace of what is handled goes along.
 
         Raises:
             CallRefused: it was refused, or not answered in time.
         """
         metadata = [("dapr-api-token", self.token)] if self.token else []
-        delivered = trace.DELIVERED.get()
-        if delivered is not None:
+        if traced and (delivered := trace.DELIVERED.get()) is not None:
             metadata += trace.headers_of(delivered)
-        kind: Any = answer
-        send: Any = self.channel.unary_unary(
-            _SERVICE + method,
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=kind.FromString,
-        )
+        send = self._methods.get(method)
+        if send is None:
+            kind: Any = answer
+            send = self._methods[method] = self.channel.unary_unary(
+                _SERVICE + method,
+                request_serializer=type(request).SerializeToString,
+                response_deserializer=kind.FromString,
+            )
         try:
             answered: M = await send(request, timeout=timeout, metadata=metadata)
         except AioRpcError as error:
@@ -85,7 +96,7 @@ class TaskHub:
         Raises:
             CallRefused: the answer was not taken.
         """
-        await self.call("CompleteOrchestratorTask", response, pb.CompleteTaskResponse, COMPLETING)
+        await self._complete("CompleteOrchestratorTask", response)
 
     async def complete_activity(self, response: Any) -> None:
         """Answer an activity.
@@ -93,7 +104,10 @@ class TaskHub:
         Raises:
             CallRefused: the answer was not taken.
         """
-        await self.call("CompleteActivityTask", response, pb.CompleteTaskResponse, COMPLETING)
+        await self._complete("CompleteActivityTask", response)
+
+    async def _complete(self, method: str, response: Any) -> None:
+        await self.call(method, response, pb.CompleteTaskResponse, COMPLETING, traced=False)
 
 
 class WorkItems:
