@@ -69,12 +69,21 @@ class WorkflowRetention(msgspec.Struct, frozen=True):
     terminated: float | None = None
 
 
+class NamedLimit(msgspec.Struct, frozen=True):
+    """How many turns of one workflow, or runs of one activity, there may be at one time."""
+
+    name: str
+    most: int
+
+
 class WorkflowSettings(msgspec.Struct, frozen=True):
     """What workers of workflows are given at one time; 0 is no limit."""
 
     max_workflows: int = 0
     max_activities: int = 0
     retention: WorkflowRetention = WorkflowRetention()
+    workflow_limits: tuple[NamedLimit, ...] = ()
+    activity_limits: tuple[NamedLimit, ...] = ()
 
 
 class ConfigurationResource(msgspec.Struct, frozen=True):

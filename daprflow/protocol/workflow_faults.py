@@ -16,6 +16,12 @@ def start(name: str, error: str) -> Fault:
     return Fault(500, "ERR_START_WORKFLOW", text)
 
 
+def start_time(name: str) -> Fault:
+    """Return the fault of a start whose time is none."""
+    text = f"error starting workflow '{name}': start times must be in RFC3339 format"
+    return Fault(500, "ERR_START_WORKFLOW", f'{text} (e.g. "2009-11-10T23:00:00Z")')
+
+
 def terminate(instance_id: str, error: str) -> Fault:
     """Return the fault of an instance that could not be ended."""
     text = (

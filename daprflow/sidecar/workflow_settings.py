@@ -3,18 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from daprflow.protocol.configuration_file import WorkflowRetention, WorkflowSettings
+from daprflow.protocol.configuration_file import NamedLimit, WorkflowRetention, WorkflowSettings
 from daprflow.protocol.schedules import ScheduleError, parse_duration
-from daprflow.sidecar.resource_fields import DocumentError, read_count, read_section, read_text
+from daprflow.sidecar.resource_fields import (
+    DocumentError,
+    read_count,
+    read_entries,
+    read_section,
+    read_text,
+)
 from daprflow.sidecar.resource_yaml import YamlMapping
 
 _RETENTION = ("anyTerminal", "completed", "failed", "terminated")
 WORKFLOW_FIELDS: Mapping[str, Any] = {
     "maxConcurrentWorkflowInvocations": {},
     "maxConcurrentActivityInvocations": {},
+    "globalMaxConcurrentWorkflowInvocations": {},
+    "globalMaxConcurrentActivityInvocations": {},
+    "workflowConcurrencyLimits": {"name": {}, "maxConcurrent": {}},
+    "activityConcurrencyLimits": {"name": {}, "maxConcurrent": {}},
     "stateRetentionPolicy": {name: {} for name in _RETENTION},
 }
-"""The fields that are read; limits by name, and those over several sidecars, are not."""
+"""The fields that are read."""
 
 
 def read_workflow(whole: YamlMapping) -> WorkflowSettings:
@@ -31,10 +41,28 @@ def read_workflow(whole: YamlMapping) -> WorkflowSettings:
     if kept is not None:
         retention = WorkflowRetention(*(_seconds(kept, name) for name in _RETENTION))
     return WorkflowSettings(
-        max(read_count(section, "maxConcurrentWorkflowInvocations") or 0, 0),
-        max(read_count(section, "maxConcurrentActivityInvocations") or 0, 0),
+        _limit(section, "WorkflowInvocations"),
+        _limit(section, "ActivityInvocations"),
         retention,
+        _named_limits(section, "workflowConcurrencyLimits"),
+        _named_limits(section, "activityConcurrencyLimits"),
     )
+
+
+def _limit(section: YamlMapping, what: str) -> int:
+    """Return the lower of what one sidecar may do and what all of an app's may; 0 is no limit."""
+    own = read_count(section, f"maxConcurrent{what}") or 0
+    all_ = read_count(section, f"globalMaxConcurrent{what}") or 0
+    return min((limit for limit in (own, all_) if limit > 0), default=0)
+
+
+def _named_limits(section: YamlMapping, key: str) -> tuple[NamedLimit, ...]:
+    limits = []
+    for entry in read_entries(section, key):
+        name, most = read_text(entry, "name"), read_count(entry, "maxConcurrent") or 0
+        if name and most > 0:
+            limits.append(NamedLimit(name, most))
+    return tuple(limits)
 
 
 def _seconds(parent: YamlMapping, key: str) -> float | None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from daprflow.protocol import faults, workflow_faults
+from daprflow.protocol.fault import Fault
 from daprflow.protocol.grpc_codes import Code
 from daprflow.protocol.workflows import LONGEST_ID, START_TIME, WorkflowStatus
 from daprflow.sidecar.clock import sleep_until
-from daprflow.sidecar.workflows.problems import NO_INSTANCE, NoInstance, WorkflowProblem
+from daprflow.sidecar.workflows.problems import NoInstance, WorkflowProblem
 
 if TYPE_CHECKING:
     from daprflow.protocol import workflow_messages as wf
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from daprflow.sidecar.workflows.hub import WorkflowHub
     from daprflow.sidecar.workflows.management import Workflows
 
+_NOT_TEXT = (
+    "failed to start workflow: failed to marshal CreateWorkflowInstanceRequest: "
+    "string field contains invalid UTF-8"
+)
 PAUSES = (1.0, 1.0, 1.0)
 """Seconds between the attempts to start an instance, as in the real runtime."""
 
@@ -93,20 +98,30 @@ class WorkflowsBlock:
         _check_new_id(instance_id)
         if not name:
             raise faults.workflow_name_missing()
-        api, clock = await self.api(), self._runtime.engine.clock
+        clock = self._runtime.engine.clock
+        for pause in (*PAUSES, None):
+            try:
+                return await self._start_once(name, instance_id, data, options)
+            except Fault:
+                if pause is None:
+                    raise
+                await sleep_until(clock, clock.now() + pause)
+        raise AssertionError  # the last attempt returned or raised
+
+    async def _start_once(
+        self, name: str, instance_id: str, data: bytes, options: Mapping[str, str]
+    ) -> str:
         try:
             at = _start_time(options)
         except ValueError:
-            text = 'start times must be in RFC3339 format (e.g. "2009-11-10T23:00:00Z")'
-            raise workflow_faults.start(name, text) from None
-        for pause in (*PAUSES, None):
-            try:
-                return await api.start_with(name, instance_id, data.decode(errors="replace"), at)
-            except WorkflowProblem as problem:
-                if pause is None:
-                    raise workflow_faults.start(name, _doing_start(problem)) from None
-                await sleep_until(clock, clock.now() + pause)
-        raise AssertionError  # the last attempt returned or raised
+            raise workflow_faults.start_time(name) from None
+        api = await self.api()
+        try:
+            return await api.start_with(name, instance_id, data.decode(), at)
+        except UnicodeDecodeError:
+            raise workflow_faults.start(name, _NOT_TEXT) from None
+        except WorkflowProblem as problem:
+            raise workflow_faults.start(name, _doing_start(problem)) from None
 
     async def get(self, instance_id: str) -> WorkflowStatus | None:
         """Return the state of an instance; None where there is none.
@@ -181,8 +196,8 @@ class WorkflowsBlock:
         _check_id(instance_id)
         try:
             await (await self.api()).purge(instance_id, recursive=True, force=False)
-        except NoInstance:
-            doing = f"failed to purge workflow state: failed to fetch workflow state: {NO_INSTANCE}"
+        except NoInstance as problem:
+            doing = f"failed to purge workflow state: {problem}"
             raise workflow_faults.not_found(instance_id, doing) from None
         except WorkflowProblem as problem:
             raise workflow_faults.purge(instance_id, str(problem)) from None

@@ -152,7 +152,7 @@ async def _terminate(call: GrpcCall, request: wf.TerminateRequest) -> wf.Termina
 
 async def _purge(call: GrpcCall, request: wf.PurgeInstancesRequest) -> wf.PurgeInstancesResponse:
     if request.HasField("purgeInstanceFilter"):
-        raise _fault("multi-instance purge is not implemented", Code.UNKNOWN)
+        raise _fault("multi-instance purge is not unimplemented", Code.UNKNOWN)
     workflows = await call.runtime.workflows.api(request.router.targetAppID)
     try:
         count = await workflows.purge(

@@ -83,6 +83,17 @@ def describe(instance: Instance, *, payloads: bool) -> wf.WorkflowState:
     return state
 
 
+def with_parent(instance: Instance, state: wf.WorkflowState) -> wf.WorkflowState:
+    """Add what started an instance, where a workflow did: calls that wait tell it."""
+    start = instance.start
+    if start is not None and start.HasField("parentInstance"):
+        parent = start.parentInstance
+        state.parentInstanceId.value = parent.workflowInstance.instanceId
+        if parent.appID:
+            state.parentAppId.value = parent.appID
+    return state
+
+
 def _tell_payloads(instance: Instance, state: wf.WorkflowState) -> None:
     started, completed = instance.execution.started, instance.execution.completed
     if started is not None and started.HasField("input"):

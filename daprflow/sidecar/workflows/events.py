@@ -1,12 +1,15 @@
 """History events that the engine makes itself, and how a history is framed."""
 
 from collections.abc import Sequence
+from uuid import uuid4
 
 from daprflow.protocol import workflow_messages as wf
 
 NO_ID = -1
 """The id of every event that no action of a workflow made."""
 NANOSECONDS = 1_000_000_000
+_PARTS = 4
+_SPAN = 2
 
 
 def stamp(event: wf.HistoryEvent, now: float) -> wf.HistoryEvent:
@@ -42,15 +45,28 @@ def started(request: wf.CreateInstanceRequest, execution_id: str, now: float) ->
     if request.HasField("scheduledStartTimestamp"):
         made.scheduledStartTimestamp.CopyFrom(request.scheduledStartTimestamp)
     if is_sampled(request.parentTraceContext):
-        made.parentTraceContext.CopyFrom(request.parentTraceContext)
+        follow(made, request.parentTraceContext)
     return event
+
+
+def follow(made: wf.ExecutionStartedEvent, context: wf.TraceContext) -> None:
+    """Have an execution belong to a trace; its own span is its caller's until spans are made."""
+    made.parentTraceContext.traceParent = context.traceParent
+    if context.HasField("traceState"):
+        made.parentTraceContext.traceState.CopyFrom(context.traceState)
+    made.workflowSpanID.value = context.traceParent.split("-")[_SPAN]
+
+
+def new_trace() -> wf.TraceContext:
+    """Return the root of a trace."""
+    return wf.TraceContext(traceParent=f"00-{uuid4().hex}-{uuid4().hex[:16]}-01")
 
 
 def is_sampled(context: wf.TraceContext) -> bool:
     """Tell whether somebody follows a trace; one that nobody does is not passed on."""
-    flags = context.traceParent.rpartition("-")[2]
+    parts = context.traceParent.split("-")
     try:
-        return bool(int(flags, 16) & 1) if flags else False
+        return len(parts) == _PARTS and bool(int(parts[-1], 16) & 1)
     except ValueError:
         return False
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from daprflow.protocol.configuration_file import WorkflowSettings
 from daprflow.sidecar.workflows.items import TaskItem, TurnItem
+from daprflow.sidecar.workflows.named_limits import NamedLimits
 
 if TYPE_CHECKING:
     from daprflow.sidecar.engine import Work
@@ -102,6 +103,7 @@ class Host:
         self._tasks_by_id: dict[tuple[str, int], list[TaskItem]] = {}
         self._order = itertools.count(1)
         self._running = {True: 0, False: 0}
+        self._by_name = NamedLimits()
         self._sticky: dict[str, WorkStream] = {}
         self._awaiting: set[asyncio.Future[None]] = set()
 
@@ -160,12 +162,17 @@ class Host:
             self._turns.append(item)
         self._tell_one()
 
+    def _queue_following(self, item: Item | None) -> None:
+        if item is not None:
+            self._queue(item)
+
     def _give_up(self, item: Item) -> None:
         """Note that no stream has an item any more."""
         stream, item.stream = item.stream, None
         if stream is not None:
             stream.held.discard(item)
             limits = self.settings
+            self._queue_following(self._by_name.leave(item))
             limit = limits.max_workflows if item.is_turn else limits.max_activities
             self._running[item.is_turn] -= 1
             if limit and self._running[item.is_turn] == limit - 1:
@@ -239,7 +246,13 @@ class Host:
         """
         while not stream.ended:
             while (item := self._pick(stream)) is not None:
-                if item.done or not self._prepare(item, stream):
+                if item.done:
+                    self._queue_following(self._by_name.after(item))
+                    continue
+                if not self._by_name.enter(item, self.settings):
+                    continue
+                if not self._prepare(item, stream):
+                    self._queue_following(self._by_name.leave(item))
                     continue
                 item.stream = stream
                 stream.held.add(item)

@@ -120,6 +120,8 @@ class WorkflowHub:
         instance = item.instance
         if not item.batch:
             start = events.turn_started(self.clock.now())
+            if instance.row.generation and not instance.past:
+                start.router.sourceAppID = instance.row.app_id
             item.taken = len(instance.inbox)
             item.batch = (start, *(waiting.event for waiting in instance.inbox))
         return self.steps.fits(item, stream)

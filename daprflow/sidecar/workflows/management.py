@@ -11,7 +11,7 @@ from daprflow.protocol.grpc_codes import Code
 from daprflow.protocol.workflows import WorkflowStatus
 from daprflow.sidecar.clock import sleep_until
 from daprflow.sidecar.workflows import events
-from daprflow.sidecar.workflows.description import TERMINAL, describe, status_of
+from daprflow.sidecar.workflows.description import TERMINAL, describe, status_of, with_parent
 from daprflow.sidecar.workflows.fork import Fork, Wanted, fork
 from daprflow.sidecar.workflows.instance import Instance
 from daprflow.sidecar.workflows.problems import NoInstance, NoWorker, WorkflowProblem
@@ -27,6 +27,8 @@ PATIENCE = 5.0
 """Seconds that a call waits for a worker, as the real runtime's five lookups take."""
 NOT_COMPLETED = "orchestration has not yet completed"
 STALLED = "workflow is stalled"
+_FORBIDDEN = frozenset("/\\#?")
+"""Characters that no job's name has; the first turn of an instance is a job of a real runtime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Workflows:
         """Start an instance, once there is a worker, and return its id when it is kept.
 
         Raises:
-            WorkflowProblem: the id is in use.
+            WorkflowProblem: the id is in use, or cannot be one.
             ComponentError: it could not be written.
         """
         hub = self._hub
@@ -70,24 +72,31 @@ class Workflows:
         if not request.instanceId:
             request.instanceId = str(uuid4())
         await hub.host(app_id).appears()
+        self._check_id(app_id, request.instanceId)
         start = events.started(request, str(uuid4()), hub.clock.now())
         changes = Changes()
         while (found := hub.find(app_id, request.instanceId)) is not None and found.saving:
             await found.settled()
         if found is not None:
-            self._replace(found, changes, unique=request.enforceUniqueInstanceId)
+            self._replace(found, changes)
         instance = hub.admit(app_id, start, changes)
         await self._begin(instance, changes)
         return request.instanceId
 
-    def _replace(self, found: Instance, changes: Changes, *, unique: bool) -> None:
+    def _check_id(self, app_id: str, instance_id: str) -> None:
+        if _FORBIDDEN.isdisjoint(instance_id):
+            return
+        kind = f"dapr.internal.{self._namespace}.{app_id}.workflow"
+        job = f"actorreminder||{self._namespace}||{kind}||{instance_id}||start-{uuid4().hex[:8]}"
+        job = job.replace("\\", "\\\\")
+        text = f"job name is invalid \"{job}\": must not contain '/', '\\', '#' or '?'"
+        raise WorkflowProblem(f"rpc error: code = Unknown desc = {text}")
+
+    def _replace(self, found: Instance, changes: Changes) -> None:
         try:
             taken_by(found, self._hub.find)
         except Occupied as occupied:
             raise WorkflowProblem(str(occupied), Code.ALREADY_EXISTS) from None
-        if unique:
-            text = f"a workflow with ID '{found.row.instance_id}' already exists"
-            raise WorkflowProblem(text, Code.ALREADY_EXISTS)
         self._hub.forget(found)
         changes.drop(found.row.id)
 
@@ -212,14 +221,14 @@ class Workflows:
         return None if state is None else status_of(state)
 
     async def started(self, instance_id: str, *, payloads: bool) -> wf.WorkflowState:
-        """Return the state of an instance when it runs, or ran."""
+        """Return the state of an instance when it runs, or ran; with its parent, unlike `get`."""
         found = await self._hub.until(self._app_id, instance_id, _has_begun)
-        return describe(found, payloads=payloads)
+        return with_parent(found, describe(found, payloads=payloads))
 
     async def completed(self, instance_id: str, *, payloads: bool) -> wf.WorkflowState:
-        """Return the state of an instance when it is over."""
+        """Return the state of an instance when it is over; with its parent, unlike `get`."""
         found = await self._hub.until(self._app_id, instance_id, _is_over)
-        return describe(found, payloads=payloads)
+        return with_parent(found, describe(found, payloads=payloads))
 
     async def history(self, instance_id: str) -> Sequence[wf.HistoryEvent]:
         """Return what happened to an instance.
@@ -245,7 +254,8 @@ class Workflows:
             WorkflowProblem: the token is none.
         """
         if token and not token.isdecimal():
-            raise WorkflowProblem(f"invalid continuation token '{token[:64]}'", _INVALID)
+            text = f'strconv.ParseUint: parsing "{token[:64]}": invalid syntax'
+            raise WorkflowProblem(f"invalid continue token: {text}")
         rows = self._hub.store.ids(self._app_id, int(token or 0), size or -1)
         more = bool(size) and len(rows) == size
         return Page([instance_id for _, instance_id in rows], str(rows[-1][0]) if more else None)
@@ -283,8 +293,7 @@ class Workflows:
             ComponentError: it could not be written.
         """
         found = await self._existing(instance_id)
-        if not found.suspended:
-            await self._add(found, events.suspended(reason, self._hub.clock.now()))
+        await self._add(found, events.suspended(reason, self._hub.clock.now()))
         if wait:
             await self._hub.until(self._app_id, instance_id, _is_paused)
 
@@ -320,6 +329,8 @@ class Workflows:
     async def purge(self, instance_id: str, *, recursive: bool, force: bool) -> int:
         """Forget an instance that is over, and with it its child workflows where wanted.
 
+        All of them are forgotten, or none is.
+
         Args:
             instance_id: names it.
             recursive: whether child workflows are forgotten, too.
@@ -332,28 +343,47 @@ class Workflows:
             WorkflowProblem: there is no instance or no worker, or one is not over.
             ComponentError: it could not be written.
         """
-        found = self._hub.find(self._app_id, instance_id)
-        if found is None:
-            raise NoInstance("failed to fetch workflow state: ")
+        if recursive:
+            self._doomed_with_children(instance_id, force=force)
         if not force:
             await self._worker(instance_id)
-        doomed = [found]
         if recursive:
-            self._add_descendants(found, doomed)
-        for each in doomed:
-            if not force and each.execution.completed is None:
-                stalled = each.execution.stalled is not None
-                raise WorkflowProblem(STALLED if stalled else NOT_COMPLETED)
+            doomed = self._doomed_with_children(instance_id, force=force)
+        else:
+            doomed = [self._doomed_alone(instance_id, force=force)]
         await asyncio.shield(self._hub.purge(doomed))
         return len(doomed)
 
-    def _add_descendants(self, parent: Instance, found: list[Instance]) -> None:
-        for child in parent.execution.descended.values():
-            app_id = child.app_id or parent.row.app_id
-            instance = self._hub.find(app_id, child.instance_id)
-            if instance is not None and all(each.key != instance.key for each in found):
-                found.append(instance)
-                self._add_descendants(instance, found)
+    def _doomed_alone(self, instance_id: str, *, force: bool) -> Instance:
+        found = self._hub.find(self._app_id, instance_id)
+        if found is None:
+            raise NoInstance
+        if not force:
+            _refuse_stalled(found)
+            if found.execution.completed is None:
+                raise WorkflowProblem(NOT_COMPLETED)
+        return found
+
+    def _doomed_with_children(self, instance_id: str, *, force: bool) -> list[Instance]:
+        found = self._hub.find(self._app_id, instance_id)
+        if found is None:
+            raise NoInstance("failed to fetch workflow state: ")
+        if found.status == wf.ORCHESTRATION_STATUS_PENDING:
+            raise NoInstance  # the real runtime looks at histories alone, and this one has none
+        doomed: list[Instance] = []
+        self._doom(found, doomed, force=force, doing="")
+        return doomed
+
+    def _doom(self, instance: Instance, doomed: list[Instance], *, force: bool, doing: str) -> None:
+        if not force and instance.execution.completed is None:
+            raise WorkflowProblem(f"{doing}{NOT_COMPLETED}")
+        doomed.append(instance)
+        for child in instance.execution.descended.values():
+            app_id = child.app_id or instance.row.app_id
+            found = self._hub.find(app_id, child.instance_id)
+            if found is not None and all(each.key != found.key for each in doomed):
+                below = f"{doing}failed to purge child workflow: "
+                self._doom(found, doomed, force=force, doing=below)
 
     # ---- what most of them need -----------------------------------------------------------------
 
@@ -362,6 +392,7 @@ class Workflows:
         found = self._hub.find(self._app_id, instance_id)
         if found is None:
             raise NoInstance
+        _refuse_stalled(found)
         return found
 
     async def _worker(self, instance_id: str) -> None:
@@ -391,6 +422,17 @@ class Workflows:
             await asyncio.shield(self._hub.add(instance, event))
 
 
+def _refuse_stalled(found: Instance) -> None:
+    """Let nothing happen to an instance that waits for another worker, but to be purged by force.
+
+    Raises:
+        WorkflowProblem: it does.
+    """
+    if found.parked:
+        text = f"failed to invoke method for workflow '{found.row.instance_id}': actor is stalled"
+        raise WorkflowProblem(text)
+
+
 def _is_over(instance: Instance) -> bool:
     return instance.status in TERMINAL
 
@@ -400,6 +442,8 @@ def _has_begun(instance: Instance) -> bool:
 
 
 def _is_paused(instance: Instance) -> bool:
+    if instance.status == wf.ORCHESTRATION_STATUS_PENDING:
+        return instance.suspended  # it pauses as soon as it begins, which may be in a year
     return instance.status == wf.ORCHESTRATION_STATUS_SUSPENDED or _is_over(instance)
 
 

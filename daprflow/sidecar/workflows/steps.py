@@ -92,11 +92,15 @@ class Steps:
     # ---- size -----------------------------------------------------------------------------------
 
     def fits(self, turn: "TurnItem", stream: "WorkStream") -> bool:
-        """Tell whether a message can hold a turn; its instance stalls where none can."""
+        """Tell whether a message can hold a turn; its instance stalls where none can.
+
+        The whole history counts, as in the real runtime, though a worker that keeps histories is
+        sent what is new: what would stall with the next worker does so with this one.
+        """
         if stream.limit < 0:
             return True
         instance = turn.instance
-        size = instance.size_since(stream.known(instance))
+        size = instance.size_since(0) + len(instance.row.received or b"")
         size += sum(event.ByteSize() for event in turn.batch)
         if size * 100 <= stream.limit * SHARE:
             return True
@@ -143,7 +147,7 @@ class Steps:
                 changes.append(instance.row.id, number, data)
         if not step.stalled:
             status = step.custom_status
-            custom = None if status is None else status.value
+            custom = None if status is None else status.value or None
             instance.row = replace(instance.row, custom=custom)
         for creation in step.creations:
             self._create(instance, creation, changes, effects)

@@ -229,7 +229,9 @@ class _Advance:
         begin.router.CopyFrom(event.router)
         made = begin.executionStarted
         made.name = asked.name
-        _copy(asked, made, "input", "scheduledStartTimestamp", "parentTraceContext")
+        _copy(asked, made, "input", "scheduledStartTimestamp")
+        if asked.HasField("parentTraceContext") and events.is_sampled(asked.parentTraceContext):
+            events.follow(made, asked.parentTraceContext)
         made.workflowInstance.instanceId = child_id
         made.workflowInstance.executionId.value = asked.executionId.value or str(uuid4())
         self._create(begin, event.router.targetAppID)
@@ -261,7 +263,9 @@ class _Advance:
         begin.router.CopyFrom(self._router(action))
         made = begin.executionStarted
         made.name = start.name
-        _copy(start, made, "parentInstance", "parentTraceContext")
+        _copy(start, made, "parentInstance")
+        if start.HasField("parentTraceContext"):
+            events.follow(made, events.new_trace())
         if asked.HasField("result"):
             made.input.CopyFrom(asked.result)
         made.workflowInstance.instanceId = self._place.instance_id
@@ -346,7 +350,9 @@ def child_start(
     begin.router.CopyFrom(created.router)
     made = begin.executionStarted
     made.name = asked.name
-    _copy(asked, made, "input", "parentTraceContext")
+    _copy(asked, made, "input")
+    if asked.HasField("parentTraceContext"):
+        events.follow(made, asked.parentTraceContext)
     made.workflowInstance.instanceId = asked.instanceId
     made.workflowInstance.executionId.value = str(uuid4())
     link = made.parentInstance
