@@ -9,12 +9,23 @@ from typing import Annotated, Any
 import typer
 
 from daprflow.cli.context import Invocation
-from daprflow.cli.settings import Option, by_parameter, defaults
+from daprflow.cli.settings import Option, Settings, by_parameter, defaults
 from daprflow.cli.voice import complain, keep_standard_streams
 from daprflow.errors import DaprFlowError
 from daprflow.launcher.exits import Exit, LaunchError
 
-COMMANDS = ("run", "sidecar", "serve", "check", "routes", "publish", "invoke", "config", "shim")
+COMMANDS = (
+    "run",
+    "sidecar",
+    "serve",
+    "check",
+    "routes",
+    "publish",
+    "invoke",
+    "workflow",
+    "config",
+    "shim",
+)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - the shape of a callback
@@ -49,17 +60,22 @@ def build(words: Sequence[str]) -> typer.Typer:
     for name in (wanted,) if wanted in COMMANDS else COMMANDS:
         module = __import__(f"daprflow.cli.{name}", fromlist=[name])
         command = getattr(module, name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+            continue
         summary = str(command.__doc__).partition("\n")[0]  # given as it is, or it would be cut
         app.command(name, short_help=summary)(command)
     return app
 
 
 def options_of(command: str) -> dict[str, Option]:
-    """Return the options of a command by their names."""
+    """Return the options of a command by their names; of a group, those of all its commands."""
     group: Any = typer.main.get_command(build((command,)))
+    found = group.commands[command]
     return {
         text.removeprefix("--").replace("-", "_"): Option(parameter.name, parameter.multiple)
-        for parameter in group.commands[command].params
+        for each in getattr(found, "commands", {"": found}).values()
+        for parameter in each.params
         if parameter.param_type_name == "option"
         for text in parameter.opts
         if text.startswith("--")
@@ -77,7 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args=words,
             obj=Invocation(command, started),
             prog_name="daprflow",
-            default_map=by_parameter(defaults(Path.cwd(), COMMANDS), options_of),
+            default_map=_below_groups(
+                program, by_parameter(defaults(Path.cwd(), COMMANDS), options_of)
+            ),
         )
     except LaunchError as error:
         complain(str(error))
@@ -87,6 +105,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(Exit.FAILED)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
+
+
+def _below_groups(program: typer.Typer, settings: Settings) -> Settings:
+    """Give the settings of a group of commands to each of its commands."""
+    for each in program.registered_groups:
+        name, group = str(each.name), each.typer_instance
+        if group is not None and settings.get(name):
+            below = [
+                str(one.name or one.callback.__name__)
+                for one in group.registered_commands
+                if one.callback
+            ]
+            settings[name] = dict.fromkeys(below, settings[name])
+    return settings
 
 
 def _split(words: list[str]) -> tuple[list[str], tuple[str, ...] | None]:

@@ -11,6 +11,7 @@ class Exit(IntEnum):
     OK = 0
     FAILED = 1
     USAGE = 2
+    MISSING = 3
     PORT_TAKEN = 10
     SIDECAR_FAILED = 11
     APP_SILENT = 12
