@@ -38,6 +38,8 @@ class WorkflowCalls:
         reuse: bool,
     ) -> str:
         """Start an instance and return its id."""
+        if not reuse:
+            await self._refuse_known(instance)
         pb = await self._messages()
         request = pb.CreateInstanceRequest(
             instanceId=instance, name=name, enforceUniqueInstanceId=not reuse

@@ -10,9 +10,12 @@ from daprflow.errors import NonDeterminismError
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.own_workflows import OwnWorkflow
 from daprflow.protocol.history import (
+    ChildCreated,
     ExecutionCompleted,
     ExecutionStarted,
     HistoryEvent,
+    TaskScheduled,
+    TimerCreated,
     WorkflowStarted,
     decode_history,
 )
@@ -21,6 +24,8 @@ from daprflow.workflows.plan import WorkflowPlan, Workflows, WorkflowVersions
 from daprflow.workflows.replay import Replay, Rules
 from daprflow.workflows.values import Values
 from daprflow.workflows.watching import CallGuard
+
+_STEPS = TaskScheduled, ChildCreated, TimerCreated
 
 History = Sequence[HistoryEvent] | bytes | str | Path
 """Events as ``run.history()`` gives them, or a file that was made of them (or its content)."""
@@ -54,7 +59,9 @@ def replay(
     plan = _plan(workflow, title, Values(codecs))
     versions = WorkflowVersions(plan, {plan.version: plan})
     workflows = Workflows({plan.name: versions}, Values(codecs))
-    code = Replay(workflows, begun.instance or "replayed", Rules(CallGuard(), inputs=True))
+    rules = Rules(CallGuard(), inputs=True)
+    rerun = any(isinstance(each, _STEPS) and each.rerun for each in events)
+    code = Replay(workflows, begun.instance or "replayed", rules, rerun=rerun)
     try:
         code.turn([each for each in events if not isinstance(each, ExecutionCompleted)], ())
         if problem := code.execution.runner.violation or code.problem:
