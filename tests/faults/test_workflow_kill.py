@@ -1,104 +1,26 @@
-"""Workflows while their sidecar is killed again and again."""
+"""Workflows while their app and their sidecar are killed again and again."""
 
-import asyncio
-import contextlib
-import socket
-import sys
-from collections.abc import Iterator
-from functools import partial
+import time
 from pathlib import Path
 
-from daprflow.protocol import workflow_messages as wf
-from tests.helpers import workflow_process
-from tests.helpers.chain_worker import ChainWorker, insist
-from tests.helpers.timing import eventually
+import pytest
 
-WORKFLOWS = 30
-STEPS = 5
-KILLS = 4
-WITHIN = 60.0
+from tests.faults.workflow_kills import Plan, kill_again_and_again
+
+pytestmark = pytest.mark.sockets
 
 
-@contextlib.contextmanager
-def held_port() -> Iterator[int]:
-    """Hold a port that only servers take which share it, as those of these sidecars do."""
-    with socket.socket() as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
-
-
-async def started(folder: Path, port: int) -> asyncio.subprocess.Process:
-    """Start a sidecar and wait until it listens."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        workflow_process.__file__,
-        str(folder),
-        str(port),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"up\n"
-    return process
-
-
-async def killed_again_and_again(folder: Path, port: int, worker: ChainWorker) -> None:
-    """Run sidecars until cancelled, each but the last killed in the middle of the work."""
-    process = await started(folder, port)
-    try:
-        for kill in range(1, KILLS + 1):
-            wanted = kill * WORKFLOWS * STEPS // (KILLS + 1)
-            await eventually(partial(_reached, worker, wanted), WITHIN)
-            process.kill()
-            await process.wait()
-            process = await started(folder, port)
-        await process.wait()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-def _reached(worker: ChainWorker, wanted: int) -> bool:
-    return worker.executed.total() >= wanted
-
-
-async def outcome(port: int, number: int) -> tuple[int, str]:
-    """Run one workflow and return how it ended."""
-    instance_id = f"i{number}"
-    request = wf.CreateInstanceRequest(instanceId=instance_id, name="chain")
-    request.input.value = str(STEPS)
-    await insist(port, "StartInstance", request)
-    wanted = wf.GetInstanceRequest(instanceId=instance_id, getInputsAndOutputs=True)
-    answer = await insist(port, "WaitForInstanceCompletion", wanted)
-    return answer.workflowState.workflowStatus, answer.workflowState.output.value
+def chance() -> int:
+    """Return another seed each time; the assertion names it."""
+    return time.time_ns() % 1_000_000
 
 
 async def test_every_workflow_ends_exactly(tmp_path: Path) -> None:
-    """All workflows end with their results, though the sidecar is killed in the middle of them.
+    """All workflows end with their results, none is stuck, and no activity runs once too often.
 
-    An activity is done again where a kill cut it off, and nowhere else.
+    ``python -m tests.faults.workflow_kills`` does the same with 1,000 of them and 100 kills.
     """
-    with held_port() as port:
-        worker = await all_done(tmp_path, port)
-    assert len(worker.executed) == WORKFLOWS * STEPS
-    again = sum(worker.executed.values()) - len(worker.executed)
-    assert again <= KILLS * WORKFLOWS
-
-
-async def all_done(root: Path, port: int) -> ChainWorker:
-    """Run every workflow to its end, and return the worker that did them."""
-    worker = ChainWorker(port)
-    tasks = {
-        asyncio.create_task(killed_again_and_again(root, port, worker)),
-        asyncio.create_task(worker.run()),
-    }
-    try:
-        async with asyncio.timeout(WITHIN):
-            found = await asyncio.gather(*(outcome(port, number) for number in range(WORKFLOWS)))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-    assert set(found) == {(wf.ORCHESTRATION_STATUS_COMPLETED, "1,2,3,4,5")}
-    return worker
+    plan = Plan(workflows=40, kills=3, seed=chance(), pace=0.6)
+    report = await kill_again_and_again(plan, tmp_path)
+    assert report.problems == [], plan
+    assert len(report.outcomes) == plan.workflows
