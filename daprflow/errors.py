@@ -24,9 +24,12 @@ Control flow, raised by handlers: Retry, Drop, StopReminder.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from daprflow.protocol.details import Detail, ErrorInfo
-from daprflow.protocol.history import Failure
+
+if TYPE_CHECKING:
+    from daprflow.protocol.history import Failure
 
 __all__ = [
     "ActivityFailed",
@@ -100,7 +103,7 @@ class WorkflowError(DaprFlowError):
 class _EndedError(WorkflowError):
     """Something that a workflow waited for failed."""
 
-    def __init__(self, text: str, failure: Failure) -> None:
+    def __init__(self, text: str, failure: "Failure") -> None:
         self.failure = failure
         super().__init__(text)
 
@@ -120,7 +123,7 @@ class _EndedError(WorkflowError):
         return self.failure.stack
 
     @property
-    def cause(self) -> Failure | None:
+    def cause(self) -> "Failure | None":
         """What it was raised from; None where nobody said."""
         return self.failure.cause
 

@@ -1,5 +1,7 @@
 """Typed calls of a sidecar's building blocks."""
 
+from typing import TYPE_CHECKING
+
 from daprflow.client.bindings import BindingAnswer
 from daprflow.client.client import Client
 from daprflow.client.configuration import Configuration, LiveConfiguration
@@ -14,9 +16,12 @@ from daprflow.client.state_writes import Delete, Upsert
 from daprflow.client.subscription import Subscription
 from daprflow.client.sync import SyncClient
 from daprflow.client.sync_subscription import SyncEventMessage, SyncSubscription
-from daprflow.client.sync_workflows import SyncWorkflowRun
+from daprflow.late import late as _late
 from daprflow.protocol.metadata import Metadata
 from daprflow.protocol.queries import AND, EQ, GT, GTE, IN, LT, LTE, NEQ, OR, Sorting
+
+if TYPE_CHECKING:
+    from daprflow.client.sync_workflows import SyncWorkflowRun
 
 __all__ = [
     "AND",
@@ -56,3 +61,7 @@ __all__ = [
     "ascending",
     "descending",
 ]
+
+# Few programs have workflows; importing the client does not wait for them.
+if not TYPE_CHECKING:
+    __getattr__ = _late(globals(), {"SyncWorkflowRun": "daprflow.client.sync_workflows"})

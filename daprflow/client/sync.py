@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from daprflow.addresses import Endpoint, Topic, Workflow, type_name
 from daprflow.client.client import Client
@@ -17,12 +17,15 @@ from daprflow.client.secrets import Secrets
 from daprflow.client.state import Item, Store
 from daprflow.client.subscribing import SubscribeOptions
 from daprflow.client.sync_subscription import SyncSubscription
-from daprflow.client.sync_workflows import SyncWorkflowRun, each
-from daprflow.client.workflow_runs import WorkflowStatus
 from daprflow.protocol.cloudevents import CloudEvent
-from daprflow.protocol.workflow_actions import WorkflowState
 from daprflow.settings import Settings
 from daprflow.transports.base import Transport
+
+# Few programs have workflows; importing daprflow does not pay for them.
+if TYPE_CHECKING:
+    from daprflow.client.sync_workflows import SyncWorkflowRun
+    from daprflow.client.workflow_runs import WorkflowRun, WorkflowStatus
+    from daprflow.protocol.workflow_actions import WorkflowState
 
 T = TypeVar("T")
 In = TypeVar("In")
@@ -150,7 +153,7 @@ class SyncClient:
         id: str | None = None,
         at: datetime | timedelta | None = None,
         reuse: bool = True,
-    ) -> SyncWorkflowRun[Out]: ...
+    ) -> "SyncWorkflowRun[Out]": ...
 
     @overload
     def start(
@@ -162,7 +165,7 @@ class SyncClient:
         id: str | None = None,
         at: datetime | timedelta | None = None,
         reuse: bool = True,
-    ) -> SyncWorkflowRun[Out]: ...
+    ) -> "SyncWorkflowRun[Out]": ...
 
     def start(
         self,
@@ -173,14 +176,14 @@ class SyncClient:
         id: str | None = None,  # noqa: A002 - as in Client
         at: datetime | timedelta | None = None,
         reuse: bool = True,
-    ) -> SyncWorkflowRun[Any]:
+    ) -> "SyncWorkflowRun[Any]":
         """As ``Client.start``."""
         run = self.run(lambda client: client.start(workflow, data, id=id, at=at, reuse=reuse))
-        return SyncWorkflowRun(self._worker, run)
+        return self._workflow_run(run)
 
-    def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> SyncWorkflowRun[Out]:  # noqa: A002 - as in Client
+    def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> "SyncWorkflowRun[Out]":  # noqa: A002 - as in Client
         """As ``Client.workflow``."""
-        return SyncWorkflowRun(self._worker, self._client.workflow(workflow, id))
+        return self._workflow_run(self._client.workflow(workflow, id))
 
     @overload
     def workflows(
@@ -188,10 +191,10 @@ class SyncClient:
         workflow: Workflow[Any, Out],
         /,
         *,
-        state: WorkflowState | Collection[WorkflowState] | None = None,
+        state: "WorkflowState | Collection[WorkflowState] | None" = None,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> Iterator[WorkflowStatus[Out]]: ...
+    ) -> "Iterator[WorkflowStatus[Out]]": ...
 
     @overload
     def workflows(
@@ -199,23 +202,30 @@ class SyncClient:
         workflow: str | None = None,
         /,
         *,
-        state: WorkflowState | Collection[WorkflowState] | None = None,
+        state: "WorkflowState | Collection[WorkflowState] | None" = None,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> Iterator[WorkflowStatus[Any]]: ...
+    ) -> "Iterator[WorkflowStatus[Any]]": ...
 
     def workflows(
         self,
         workflow: Any = None,
         /,
         *,
-        state: WorkflowState | Collection[WorkflowState] | None = None,
+        state: "WorkflowState | Collection[WorkflowState] | None" = None,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> Iterator[WorkflowStatus[Any]]:
+    ) -> "Iterator[WorkflowStatus[Any]]":
         """As ``Client.workflows``; ``for`` without ``async``."""
         found = self._client.workflows(workflow, state=state, since=since, until=until)
+        from daprflow.client.sync_workflows import each  # noqa: PLC0415 - see above
+
         return each(self._worker, found)
+
+    def _workflow_run(self, run: "WorkflowRun[Out]") -> "SyncWorkflowRun[Out]":
+        from daprflow.client.sync_workflows import SyncWorkflowRun  # noqa: PLC0415 - see above
+
+        return SyncWorkflowRun(self._worker, run)
 
     def bind(
         self,

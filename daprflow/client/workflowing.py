@@ -3,16 +3,16 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import uuid4
 
 from daprflow.addresses import Workflow
 from daprflow.client.base import BaseClient
-from daprflow.client.workflow_calls import WorkflowCalls
-from daprflow.client.workflow_listing import Wanted, instances
-from daprflow.client.workflow_runs import WorkflowRun, WorkflowStatus, status_of
-from daprflow.protocol.workflow_actions import WorkflowState
-from daprflow.workflows.values import refuse_replaced
+
+# Most apps have no workflows; importing daprflow does not pay for them.
+if TYPE_CHECKING:
+    from daprflow.client.workflow_runs import WorkflowRun, WorkflowStatus
+    from daprflow.protocol.workflow_actions import WorkflowState
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -30,7 +30,7 @@ class Workflowing(BaseClient):
         id: str | None = None,
         at: datetime | timedelta | None = None,
         reuse: bool = True,
-    ) -> WorkflowRun[Out]: ...
+    ) -> "WorkflowRun[Out]": ...
     @overload
     async def start(
         self,
@@ -41,7 +41,7 @@ class Workflowing(BaseClient):
         id: str | None = None,
         at: datetime | timedelta | None = None,
         reuse: bool = True,
-    ) -> WorkflowRun[Out]: ...
+    ) -> "WorkflowRun[Out]": ...
     async def start(
         self,
         workflow: Workflow[Any, Any],
@@ -51,7 +51,7 @@ class Workflowing(BaseClient):
         id: str | None = None,  # noqa: A002 - the name in the architecture
         at: datetime | timedelta | None = None,
         reuse: bool = True,
-    ) -> WorkflowRun[Any]:
+    ) -> "WorkflowRun[Any]":
         """Start a workflow, and return once it runs, or is scheduled.
 
         Args:
@@ -66,6 +66,10 @@ class Workflowing(BaseClient):
             ValueError: it is a version that begins no new instances.
             TypeError: the input has no JSON form.
         """
+        from daprflow.client.workflow_calls import WorkflowCalls  # noqa: PLC0415 - see above
+        from daprflow.client.workflow_runs import WorkflowRun  # noqa: PLC0415 - see above
+        from daprflow.workflows.values import refuse_replaced  # noqa: PLC0415 - see above
+
         calls = WorkflowCalls(self._caller)
         text = calls.values.encode(data, f"the input of workflow '{workflow.name}'")
         if isinstance(at, timedelta):
@@ -74,8 +78,11 @@ class Workflowing(BaseClient):
         instance = await calls.start(workflow.name, id or uuid4().hex, text, at=at, reuse=reuse)
         return WorkflowRun(calls, workflow, instance, begun=True)
 
-    def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> WorkflowRun[Out]:  # noqa: A002 - as in start
+    def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> "WorkflowRun[Out]":  # noqa: A002 - as in start
         """Return an instance that was started before; no call is made."""
+        from daprflow.client.workflow_calls import WorkflowCalls  # noqa: PLC0415 - see above
+        from daprflow.client.workflow_runs import WorkflowRun  # noqa: PLC0415 - see above
+
         return WorkflowRun(WorkflowCalls(self._caller), workflow, id)
 
     @overload
@@ -84,29 +91,29 @@ class Workflowing(BaseClient):
         workflow: Workflow[Any, Out],
         /,
         *,
-        state: WorkflowState | Collection[WorkflowState] | None = None,
+        state: "WorkflowState | Collection[WorkflowState] | None" = None,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> AsyncIterator[WorkflowStatus[Out]]: ...
+    ) -> "AsyncIterator[WorkflowStatus[Out]]": ...
     @overload
     def workflows(
         self,
         workflow: str | None = None,
         /,
         *,
-        state: WorkflowState | Collection[WorkflowState] | None = None,
+        state: "WorkflowState | Collection[WorkflowState] | None" = None,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> AsyncIterator[WorkflowStatus[Any]]: ...
+    ) -> "AsyncIterator[WorkflowStatus[Any]]": ...
     async def workflows(
         self,
         workflow: Workflow[Any, Any] | str | None = None,
         /,
         *,
-        state: WorkflowState | Collection[WorkflowState] | None = None,
+        state: "WorkflowState | Collection[WorkflowState] | None" = None,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> AsyncIterator[WorkflowStatus[Any]]:
+    ) -> "AsyncIterator[WorkflowStatus[Any]]":
         """Go through the instances that there are, page by page.
 
         The runtime lists ids alone, so that each instance costs a call of its own.
@@ -120,6 +127,11 @@ class Workflowing(BaseClient):
         Raises:
             SidecarError: the store that keeps them cannot list keys.
         """
+        from daprflow.client.workflow_calls import WorkflowCalls  # noqa: PLC0415 - see above
+        from daprflow.client.workflow_listing import Wanted, instances  # noqa: PLC0415 - see above
+        from daprflow.client.workflow_runs import status_of  # noqa: PLC0415 - see above
+        from daprflow.protocol.workflow_actions import WorkflowState  # noqa: PLC0415 - see above
+
         calls = WorkflowCalls(self._caller)
         handle = None if isinstance(workflow, str) else workflow
         name = workflow.name if isinstance(workflow, Workflow) else workflow

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from daprflow.addresses import Activity, Workflow
 from daprflow.handlers.registration import ActivityOptions, Registration, WorkflowOptions
-from daprflow.workflows.context import WorkflowContext
 
 # Signatures are read at freeze, or when somebody asks; importing daprflow does not pay for that.
 if TYPE_CHECKING:
     from daprflow.handlers.signature import Signature
+    from daprflow.workflows.context import WorkflowContext
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -102,7 +102,7 @@ class OwnWorkflow(Workflow[In, Out]):
         """Say which app it belongs to; the first one counts."""
         self._app_id = self._app_id or app_id
 
-    def __call__(self, context: WorkflowContext, /, *data: In) -> Coroutine[Any, Any, Out]:
+    def __call__(self, context: "WorkflowContext", /, *data: In) -> Coroutine[Any, Any, Out]:
         """Call the function as it was written, as a part of another workflow."""
         called: Coroutine[Any, Any, Out] = self.__wrapped__(context, *data)
         return called

@@ -21,10 +21,10 @@ from daprflow.handlers.registration import (
     calling_source,
     name_of,
 )
-from daprflow.workflows.context import WorkflowContext
 
 if TYPE_CHECKING:
     from daprflow.handlers.workflows import WorkerPlan
+    from daprflow.workflows.context import WorkflowContext
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -36,18 +36,18 @@ class ActivityDecorator(Protocol):
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a coroutine function is a function, too
-        self, function: Callable[Concatenate[In, P], Coroutine[Any, Any, Out]], /
-    ) -> OwnActivity[In, Out, P]: ...
+        self, function: "Callable[Concatenate[In, P], Coroutine[Any, Any, Out]]", /
+    ) -> "OwnActivity[In, Out, P]": ...
     @overload
     def __call__(
-        self, function: Callable[Concatenate[In, P], Out], /
-    ) -> PlainActivity[In, Out, P]: ...
+        self, function: "Callable[Concatenate[In, P], Out]", /
+    ) -> "PlainActivity[In, Out, P]": ...
     @overload
     def __call__(  # type: ignore[overload-overlap]  # as above
-        self, function: Callable[P, Coroutine[Any, Any, Out]], /
-    ) -> OwnActivityWithoutInput[Out, P]: ...
+        self, function: "Callable[P, Coroutine[Any, Any, Out]]", /
+    ) -> "OwnActivityWithoutInput[Out, P]": ...
     @overload
-    def __call__(self, function: Callable[P, Out], /) -> PlainActivityWithoutInput[Out, P]: ...
+    def __call__(self, function: "Callable[P, Out]", /) -> "PlainActivityWithoutInput[Out, P]": ...
 
 
 class WorkflowDecorator(Protocol):
@@ -55,12 +55,12 @@ class WorkflowDecorator(Protocol):
 
     @overload
     def __call__(
-        self, function: Callable[[WorkflowContext, In], Coroutine[Any, Any, Out]], /
-    ) -> OwnWorkflow[In, Out]: ...
+        self, function: "Callable[[WorkflowContext, In], Coroutine[Any, Any, Out]]", /
+    ) -> "OwnWorkflow[In, Out]": ...
     @overload
     def __call__(
-        self, function: Callable[[WorkflowContext], Coroutine[Any, Any, Out]], /
-    ) -> OwnWorkflow[None, Out]: ...
+        self, function: "Callable[[WorkflowContext], Coroutine[Any, Any, Out]]", /
+    ) -> "OwnWorkflow[None, Out]": ...
 
 
 class Registers(Protocol):
@@ -144,18 +144,18 @@ class WorkflowDecorators:
 
     @overload
     def activity(  # type: ignore[overload-overlap]  # a coroutine function is a function, too; the first match wins
-        self, function: Callable[Concatenate[In, P], Coroutine[Any, Any, Out]], /
-    ) -> OwnActivity[In, Out, P]: ...
+        self, function: "Callable[Concatenate[In, P], Coroutine[Any, Any, Out]]", /
+    ) -> "OwnActivity[In, Out, P]": ...
     @overload
     def activity(
-        self, function: Callable[Concatenate[In, P], Out], /
-    ) -> PlainActivity[In, Out, P]: ...
+        self, function: "Callable[Concatenate[In, P], Out]", /
+    ) -> "PlainActivity[In, Out, P]": ...
     @overload
     def activity(  # type: ignore[overload-overlap]  # as above
-        self, function: Callable[P, Coroutine[Any, Any, Out]], /
-    ) -> OwnActivityWithoutInput[Out, P]: ...
+        self, function: "Callable[P, Coroutine[Any, Any, Out]]", /
+    ) -> "OwnActivityWithoutInput[Out, P]": ...
     @overload
-    def activity(self, function: Callable[P, Out], /) -> PlainActivityWithoutInput[Out, P]: ...
+    def activity(self, function: "Callable[P, Out]", /) -> "PlainActivityWithoutInput[Out, P]": ...
     @overload
     def activity(self, /, *, name: str) -> ActivityDecorator: ...
     def activity(self, function: Any = None, /, *, name: str = "") -> Any:
@@ -177,12 +177,12 @@ class WorkflowDecorators:
 
     @overload
     def workflow(
-        self, function: Callable[[WorkflowContext, In], Coroutine[Any, Any, Out]], /
-    ) -> OwnWorkflow[In, Out]: ...
+        self, function: "Callable[[WorkflowContext, In], Coroutine[Any, Any, Out]]", /
+    ) -> "OwnWorkflow[In, Out]": ...
     @overload
     def workflow(
-        self, function: Callable[[WorkflowContext], Coroutine[Any, Any, Out]], /
-    ) -> OwnWorkflow[None, Out]: ...
+        self, function: "Callable[[WorkflowContext], Coroutine[Any, Any, Out]]", /
+    ) -> "OwnWorkflow[None, Out]": ...
     @overload
     def workflow(
         self, /, *, name: str = ..., version: str = ..., default: bool | None = ...
