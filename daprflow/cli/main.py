@@ -51,7 +51,7 @@ def build(words: Sequence[str]) -> typer.Typer:
         name="daprflow",
         help="Write and run Dapr services in Python.",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )

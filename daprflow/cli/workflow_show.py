@@ -51,9 +51,9 @@ def view(instance: Instance) -> InstanceView:
         input=raw(instance.input),
         output=raw(instance.output),
         failure=instance.failure,
-        created=_rfc3339(instance.created),
-        updated=_rfc3339(instance.updated),
-        ended=_rfc3339(ended_at(instance)),
+        created=rfc3339(instance.created),
+        updated=rfc3339(instance.updated),
+        ended=rfc3339(ended_at(instance)),
         parent=instance.parent or None,
     )
 
@@ -193,7 +193,8 @@ def _ended(instance: Instance) -> str:
     return f"{local(at)} (after {length(max(took, 0.0))})"
 
 
-def _rfc3339(at: int) -> str | None:
+def rfc3339(at: int) -> str | None:
+    """Return a time, in nanoseconds, as programs read it; None where there is none."""
     if not at:
         return None
     moment = datetime.fromtimestamp(at // 1000 / 1_000_000, UTC)

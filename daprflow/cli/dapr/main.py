@@ -15,12 +15,14 @@ from daprflow.launcher.exits import Exit, LaunchError
 DAPR_VERSION = "1.18.3"
 """The release whose command line and runtime this is like."""
 
+WORKFLOW = "workflow"
 COMMANDS = {
     "run": "run an app with a sidecar, or a sidecar alone",
     "stop": "stop apps that run here",
     "list": "list the apps that run here",
     "publish": "publish an event through the sidecar of an app",
     "invoke": "call a method of an app",
+    WORKFLOW: "start, look at and manage the workflows of an app",
     "init": "succeed: there is nothing to install",
     "uninstall": "succeed: there is nothing to remove",
     "version": "print the versions",
@@ -56,7 +58,9 @@ def _carry_out(words: Sequence[str], data_dir: Path) -> int:
         return _help()
     name, *rest = words
     asked = rest[: rest.index("--")] if "--" in rest else rest
-    if name in COMMANDS and {"--help", "-h"} & set(asked):
+    if name == "wf":
+        name = WORKFLOW
+    if name in COMMANDS and name != WORKFLOW and {"--help", "-h"} & set(asked):
         return _help_of(name)
     return _command(name)(rest, data_dir)
 
@@ -76,6 +80,10 @@ def _command(name: str) -> Command:
             from daprflow.cli.dapr.pokes import invoke, publish  # noqa: PLC0415
 
             return publish if name == "publish" else invoke
+        case "workflow":
+            from daprflow.cli.dapr.workflow import workflow  # noqa: PLC0415
+
+            return workflow
         case "init" | "uninstall":
             return _nothing_to_do
         case "version":

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from daprflow import NonDeterminismError
+from daprflow.cli.dapr.main import main as dapr
 from daprflow.cli.main import main
 from daprflow.launcher.folder import DataFolder, RunningApp, record
 from daprflow.testing import replay
@@ -374,7 +375,7 @@ def test_settings_of_the_group_reach_its_commands(
 
 def test_help_of_the_group_is_whole(tmp_path: Path) -> None:
     """Eighty columns are enough for every command's sentence."""
-    for words in ((), ("start",), ("purge",)):
+    for words in ((), ("purge",)):
         code, text = finish(tmp_path, "workflow", *words, "--help", env={"COLUMNS": "80"})
         assert code == 0
         assert "..." not in text.replace("[ARGS]...", "")
@@ -396,3 +397,99 @@ def test_of_several_apps_one_is_named(
     assert "no sidecar answers on port 1" in shell.err
     assert shell("list", "--app-id", "other") == 1
     assert "the sidecar of app 'other' has no gRPC API" in shell.err
+
+
+# ---- the names of the official command line
+
+
+class Dapr:
+    """Runs ``dapr workflow`` in this process, with the data folder of the service."""
+
+    def __init__(self, data_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        self._data_dir = data_dir
+        self._capfd = capfd
+        self.out = ""
+        self.err = ""
+
+    def __call__(self, *words: str) -> int:
+        code = dapr([str(self._data_dir), *words])
+        self.out, self.err = self._capfd.readouterr()
+        return code
+
+
+def test_the_official_names_do_the_same(
+    folder: Path, shell: Shell, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """``dapr workflow`` runs, lists, holds, wakes, ends, reruns and purges what runs here."""
+    run = Dapr(folder / ".daprflow", capfd)
+    assert run("workflow", "run", "checkout", "-i", "d1", "--input", "5", "-a", "shop") == 0
+    assert run.out == "Workflow instance started successfully: d1\n"
+    while "waits for event" not in shell.out:
+        shell("show", "d1")
+    assert run("workflow", "list", "-o", "json", "-w", "checkout", "-s", "RUNNING", "-m", "1h") == 0
+    (found,) = [each for each in msgspec.json.decode(run.out) if each["instanceID"] == "d1"]
+    assert (found["appID"], found["runtimeStatus"], found["customStatus"]) == (
+        ("shop", "RUNNING", "paid 10")
+    )
+    assert run("wf", "ls") == 0
+    assert run.out.split()[:4] == ["NAME", "ID", "STATUS", "CUSTOM"]
+    assert run("workflow", "suspend", "d1", "-r", "lunch") == 0
+    assert run("workflow", "resume", "d1") == 0
+    assert run("workflow", "raise-event", "d1/approved", "-x", "true") == 0
+    assert run.out == "Workflow 'd1' raised event 'approved' successfully\n"
+    assert run("workflow", "history", "d1") == 0
+    assert "suspended" in run.out
+    shell("show", "d1")
+    while "COMPLETED" not in shell.out:
+        shell("show", "d1")
+    assert run("workflow", "rerun", "d1", "-e", "1", "--new-instance-id", "d2") == 0
+    assert run.out == "Rerunning workflow instance: d2\n"
+    assert run("workflow", "terminate", "d2", "--output", '"x"') == 0
+    assert run("workflow", "purge", "d1", "d2") == 0
+    assert run.out.splitlines()[1] == 'Purged workflow instance "d2"'
+    assert run("workflow", "list", "-o", "ids") == 0
+    assert not {"d1", "d2"} & set(run.out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("start", "x"), 2, "'dapr workflow' has no command 'start'; it has run, list,"),
+        (("run",), 2, "write 'dapr workflow run NAME'"),
+        (("run", "greet", "-s", "soon"), 2, "--start-time 'soon' is no length of time"),
+        (("list", "-o", "yaml"), 2, "--output 'yaml' is none of short, wide, json, ids"),
+        (("list", "-s", "DONE"), 2, "flag '--filter-status' is none of RUNNING"),
+        (("list", "-k"), 2, "needs the official command line"),
+        (("list", "-a", "nobody"), 1, "no such app runs here; 'dapr list' shows what does"),
+        (("raise-event", "d1"), 2, "write 'dapr workflow raise-event ID/EVENT'"),
+        (("purge",), 2, "name the instances to purge"),
+        (("purge", "--all-older-than", "1h", "--all-filter-status", "RUNNING"), 2, "--force"),
+        (("terminate", "nope"), 3, "there is no workflow instance 'nope'"),
+    ],
+)
+def test_wrong_use_of_the_official_names_is_told(
+    folder: Path, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, says: str
+) -> None:
+    """What is wrong, and what to write."""
+    run = Dapr(folder / ".daprflow", capfd)
+    assert run("workflow", *words) == code
+    assert says in run.err
+
+
+def test_the_official_names_have_help(capfd: pytest.CaptureFixture[str]) -> None:
+    """Each command lists its flags."""
+    run = Dapr(Path("nowhere"), capfd)
+    assert run("workflow", "--help") == 0
+    assert "raise-event ID/EVENT" in run.out
+    assert run("workflow", "list", "--help") == 0
+    assert "-s, --filter-status" in run.out
+
+
+def test_a_shell_completes_commands_and_states(tmp_path: Path) -> None:
+    """What may follow is offered: commands, and values of options."""
+    for typed, at, offered in (
+        ("daprflow workflow his", "2", "history"),
+        ("daprflow workflow list --state sus", "4", "suspended"),
+    ):
+        env = {"_DAPRFLOW_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": at}
+        assert finish(tmp_path, env=env)[1] == offered
