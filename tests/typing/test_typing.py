@@ -8,6 +8,8 @@ from mypy import api
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+RIGHT = sorted(HERE.glob("accepted*.py"))
+WRONG = sorted(HERE.glob("rejected*.py"))
 Reported = dict[str, dict[int, set[str]]]
 
 
@@ -26,8 +28,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
             "--no-pretty",
             "--exclude",
             "^$",
-            str(HERE / "accepted.py"),
-            str(HERE / "rejected.py"),
+            *map(str, (*RIGHT, *WRONG)),
         ]
     )
     assert problems == ""
@@ -40,9 +41,9 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     return found
 
 
-def expected() -> dict[int, set[str]]:
-    """The lines of rejected.py that say they are refused, with the codes."""
-    lines = (HERE / "rejected.py").read_text(encoding="utf-8").splitlines()
+def expected(file: Path) -> dict[int, set[str]]:
+    """The lines of a file that say they are refused, with the codes."""
+    lines = file.read_text(encoding="utf-8").splitlines()
     return {
         number: set(line.partition("# refused: ")[2].split(", "))
         for number, line in enumerate(lines, 1)
@@ -50,16 +51,18 @@ def expected() -> dict[int, set[str]]:
     }
 
 
-def test_right_uses_are_accepted(reported: Reported) -> None:
+@pytest.mark.parametrize("file", RIGHT, ids=lambda each: each.stem)
+def test_right_uses_are_accepted(reported: Reported, file: Path) -> None:
     """Mypy has nothing to say of the right uses."""
-    assert reported.get("accepted.py", {}) == {}
+    assert reported.get(file.name, {}) == {}
 
 
-def test_misuses_are_refused(reported: Reported) -> None:
+@pytest.mark.parametrize("file", WRONG, ids=lambda each: each.stem)
+def test_misuses_are_refused(reported: Reported, file: Path) -> None:
     """Mypy refuses exactly the misuses, each for its reason."""
-    assert reported.get("rejected.py", {}) == expected()
+    assert reported.get(file.name, {}) == expected(file)
 
 
 def test_nothing_else_is_reported(reported: Reported) -> None:
     """The package itself is clean under the same run."""
-    assert set(reported) <= {"rejected.py"}
+    assert set(reported) <= {each.name for each in WRONG}
