@@ -124,6 +124,7 @@ def _options(endpoint: GrpcEndpoint, settings: Settings) -> tuple[tuple[str, Any
         ("grpc.absolute_max_metadata_size", METADATA),
         ("grpc.keepalive_time_ms", KEEPALIVE),
         ("grpc.keepalive_timeout_ms", PONG),
+        ("grpc.http2.ping_timeout_ms", PONG),  # of the library's own pings; a minute by default
         ("grpc.keepalive_permit_without_calls", 0),
         ("grpc.http2.max_pings_without_data", 0),  # an idle subscription has no other sign of life
         ("grpc.initial_reconnect_backoff_ms", FIRST_PAUSE),

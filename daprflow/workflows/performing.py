@@ -27,6 +27,7 @@ class _Job:
         hub: who asked for it last.
         token: goes back with the answer.
         asked: how often it was asked for.
+        told: how often it had been when the answer was last sent.
         begun: whether it runs, or ran.
         response: what came of it; None until it has ended.
         task: what works for it now, runs it or answers; None while nothing does.
@@ -35,9 +36,20 @@ class _Job:
     hub: TaskHub
     token: str
     asked: int = 1
+    told: int = 0
     begun: bool = False
     response: Any = None
     task: asyncio.Task[None] | None = None
+
+    async def send(self, response: Any) -> None:
+        """Give the answer to who asked last.
+
+        Raises:
+            CallRefused: it was not taken.
+        """
+        self.told = self.asked
+        response.completionToken = self.token
+        await self.hub.complete_activity(response)
 
 
 class Performing:
@@ -102,10 +114,9 @@ class Performing:
     async def _answer(self, key: Key, job: _Job) -> None:
         """Give the answer to who asked last; keep it where it was not taken."""
         self._undelivered.pop(key, None)
-        asked, status = 0, 0
+        status = 0
         try:
-            while asked != job.asked:
-                asked = job.asked
+            while job.told != job.asked:
                 status = await self._delivered(job)
             if not status:
                 del self._jobs[key]
@@ -117,14 +128,13 @@ class Performing:
     async def _delivered(self, job: _Job) -> int:
         """Deliver an answer, or why it cannot be; return 0, or why that was not taken."""
         response = job.response
-        response.completionToken = job.token
-        status = await deliver(job.hub.complete_activity, response)
+        status = await deliver(job.send, response)
         if status == TOO_LARGE:
             what = f"the result of activity #{response.taskId}"
             failure = oversize(what, response.ByteSize())
             response.ClearField("result")
             response.failureDetails.CopyFrom(write_failure(failure))
-            status = await deliver(job.hub.complete_activity, response)
+            status = await deliver(job.send, response)
         return status
 
     def _keep(self, key: Key) -> None:

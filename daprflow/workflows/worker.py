@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from daprflow.client.backoff import reconnections
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LASTING = 1.0
-"""Seconds after which a stream counts as one that worked, though nothing came on it."""
+"""Seconds after which a stream counts as one that worked: its end is told, and is no repetition."""
 
 
 class Channels(Protocol):
@@ -51,16 +52,24 @@ class Worker:
         channels: the way to the sidecar.
         work: does what comes.
         settings: how much at once, and how long at the end.
+        pauses: gives the seconds between attempts, from the shortest on.
 
     Attributes:
         connected: whether work comes now.
     """
 
-    def __init__(self, channels: Channels, work: Work, settings: WorkflowSettings) -> None:
+    def __init__(
+        self,
+        channels: Channels,
+        work: Work,
+        settings: WorkflowSettings,
+        pauses: Callable[[], Iterator[float]] = reconnections,
+    ) -> None:
         self.connected = asyncio.Event()
         self._channels = channels
         self._work = work
         self._settings = settings
+        self._pauses = pauses
         self._stopping = False
         self._lasted = False
         self._task: asyncio.Task[None] | None = None
@@ -82,7 +91,7 @@ class Worker:
             raise error
 
     async def _run(self) -> None:
-        pauses = reconnections()
+        pauses = self._pauses()
         told = False
         while not self._stopping:
             self._lasted = False
@@ -90,7 +99,7 @@ class Worker:
                 await self._work_once()
             except (StreamLost, CallRefused, DaprFlowError) as error:
                 if self._lasted:
-                    pauses, told = reconnections(), False
+                    pauses, told = self._pauses(), False
                 if not told:
                     logger.warning("no work for workflows comes: %s; it is asked for again", error)
                     told = True
@@ -120,7 +129,6 @@ class Worker:
         try:
             while True:
                 item = await items.read()
-                self._lasted = True
                 if not self._stopping:
                     self._work.take(item, hub, items.cancel)
         finally:

@@ -15,6 +15,7 @@ class Gate:
         self._target = (host, port)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._silent: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Task[None]] = set()
 
     @property
@@ -25,6 +26,10 @@ class Gate:
     async def open(self) -> None:
         """Let connections through."""
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+
+    def silence(self) -> None:
+        """Let nothing through on the connections that there are, and keep them open."""
+        self._silent |= self._writers
 
     async def cut(self) -> None:
         """Break every connection and refuse new ones."""
@@ -48,10 +53,12 @@ class Gate:
         try:
             with contextlib.suppress(ConnectionError):
                 while data := await reader.read(65536):
-                    writer.write(data)
-                    await writer.drain()
+                    if writer not in self._silent:
+                        writer.write(data)
+                        await writer.drain()
         finally:
             self._writers.discard(writer)
+            self._silent.discard(writer)
             writer.close()
 
 

@@ -1,0 +1,179 @@
+"""The worker's stream: it comes again however it ended, and nothing is left of the old one."""
+
+import asyncio
+import contextlib
+import gc
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from daprflow.protocol import workflow_messages as wf
+from daprflow.settings import Settings
+from daprflow.transports import grpc as transport
+from daprflow.transports.grpc_endpoint import parse
+from daprflow.transports.grpc_work import TaskHub
+from daprflow.workflows.options import WorkflowSettings
+from daprflow.workflows.worker import Worker
+from tests.helpers.gate import gate_to
+from tests.helpers.scripted_hub import scripted_hub
+from tests.helpers.timing import eventually
+
+ENDS = (
+    None,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    None,
+)
+CYCLES = 1000
+WITHIN = 20.0
+
+
+class Ways:
+    """Channels to wherever the sidecar is."""
+
+    token = ""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._opened: dict[int, transport.Channel] = {}
+
+    async def to_sidecar(self, _component: str, _block: str) -> transport.Channel:
+        """Return the channel to the sidecar as it is now."""
+        if self.port not in self._opened:
+            endpoint = parse(f"127.0.0.1:{self.port}")
+            self._opened[self.port] = transport.open_channel(endpoint, Settings())
+        return self._opened[self.port]
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for each in self._opened.values():
+            await each.close()
+
+
+class Taken:
+    """Collects items."""
+
+    def __init__(self) -> None:
+        self.items: list[str] = []
+
+    def take(self, item: Any, _hub: TaskHub, _reset: Any, /) -> None:
+        """Keep the name of an activity."""
+        if item.HasField("activityRequest"):
+            self.items.append(item.activityRequest.name)
+
+    async def drain(self, _seconds: float, /) -> None:
+        """Have nothing left to do."""
+
+
+def at_once() -> Iterator[float]:
+    """Give no time between attempts."""
+    return itertools.repeat(0.0)
+
+
+@contextlib.asynccontextmanager
+async def working(ways: Ways, taken: Taken) -> AsyncIterator[Worker]:
+    """Run a worker."""
+    worker = Worker(ways, taken, WorkflowSettings(), at_once)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+        await ways.close()
+
+
+def item(name: str) -> wf.WorkItem:
+    """Return an activity to be done."""
+    return wf.WorkItem(activityRequest=wf.ActivityRequest(name=name))
+
+
+async def test_work_comes_again_however_the_stream_ended() -> None:
+    """A plain end and every status are followed by another stream, on which work comes."""
+    taken = Taken()
+    async with scripted_hub(ENDS) as (hub, port), working(Ways(port), taken) as worker:
+        hub.items.put_nowait(item("late"))
+        await eventually(lambda: taken.items == ["late"])
+        assert hub.opened == len(ENDS) + 1
+        assert worker.connected.is_set()
+
+
+async def test_work_comes_again_after_the_connection_broke() -> None:
+    """A connection that is reset, and one that is refused for a while, end nothing for good."""
+    taken = Taken()
+    async with (
+        scripted_hub() as (hub, port),
+        gate_to("127.0.0.1", port) as gate,
+        working(Ways(gate.port), taken) as worker,
+    ):
+        await eventually(lambda: hub.opened == 1)
+        await gate.cut()
+        await eventually(lambda: not worker.connected.is_set())
+        await gate.open()
+        await asyncio.wait_for(worker.connected.wait(), WITHIN)
+        await eventually(lambda: hub.opened == 2)
+
+
+async def test_a_silent_connection_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection on which nothing comes through any more shows by its pings."""
+    monkeypatch.setattr(transport, "KEEPALIVE", 100)
+    monkeypatch.setattr(transport, "PONG", 100)
+    taken = Taken()
+    async with (
+        scripted_hub() as (hub, port),
+        gate_to("127.0.0.1", port) as gate,
+        working(Ways(gate.port), taken) as worker,
+    ):
+        await eventually(lambda: hub.opened == 1)
+        gate.silence()
+        await eventually(lambda: hub.opened == 2, WITHIN)
+        assert worker.connected.is_set()
+
+
+async def test_the_sidecar_may_move() -> None:
+    """A sidecar that comes back elsewhere is found there."""
+    taken = Taken()
+    async with contextlib.AsyncExitStack() as stack:
+        async with scripted_hub() as (_, first):
+            ways = Ways(first)
+            worker = await stack.enter_async_context(working(ways, taken))
+            await worker.connected.wait()
+        await eventually(lambda: not worker.connected.is_set())
+        second, ways.port = await stack.enter_async_context(scripted_hub())
+        second.items.put_nowait(item("there"))
+        await eventually(lambda: taken.items == ["there"])
+
+
+async def test_a_thousand_streams_leave_nothing_behind() -> None:
+    """However often the stream comes and goes, tasks, files and objects stay as many."""
+    taken = Taken()
+    ends = [None] * (CYCLES + 100)
+    async with scripted_hub(ends) as (hub, port), working(Ways(port), taken) as worker:
+        await eventually(lambda: hub.opened >= 100)
+        gc.collect()
+        before = footprint()
+        await eventually(lambda: hub.opened > CYCLES + 100, WITHIN)
+        await worker.connected.wait()
+        gc.collect()
+        after = footprint()
+    assert after[0] <= before[0] + 2
+    assert after[1] <= before[1] + 2
+    assert after[2] <= before[2] + CYCLES // 2
+
+
+def footprint() -> tuple[int, int, int]:
+    """Return how many tasks, open files and objects there are."""
+    return (
+        len(asyncio.all_tasks()),
+        len(list(Path("/proc/self/fd").iterdir())),
+        len(gc.get_objects()),
+    )
