@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from daprflow.launcher.report import Cron, HandlerRow
-from daprflow.protocol.resources import ComponentResource, MetadataItem
+from daprflow.protocol.resources import GENERATED, ComponentResource, MetadataItem
 
 CONFIGURATION = "configstore"
 FOLDERS = ("resources", "components")
-GENERATED = "made by daprflow"
 
 
 def folders(named: tuple[Path, ...], beside: str) -> tuple[Path, ...]:

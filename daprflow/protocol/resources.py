@@ -2,6 +2,11 @@
 
 import msgspec
 
+GENERATED = "made by daprflow"
+"""The source of a component that a run has because it names no resources."""
+TEST_KIT = "the test kit"
+"""The source of a component that a test has without asking."""
+
 
 class SecretKeyRef(msgspec.Struct, frozen=True):
     """Where a value comes from: a secret and, in it, a key (the secret's name when not given)."""

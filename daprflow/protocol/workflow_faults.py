@@ -10,6 +10,15 @@ def not_found(instance_id: str, error: str = "") -> Fault:
     return Fault(404, "ERR_INSTANCE_ID_NOT_FOUND", text)
 
 
+def get(instance_id: str, error: str) -> Fault:
+    """Return the fault of an instance that could not be read."""
+    text = (
+        f"error while getting workflow info on instance '{instance_id}': failed to get workflow "
+        f"metadata for '{instance_id}': failed to fetch workflow metadata: {error}"
+    )
+    return Fault(500, "ERR_GET_WORKFLOW", text)
+
+
 def start(name: str, error: str) -> Fault:
     """Return the fault of a start that failed."""
     text = f"error starting workflow '{name}': unable to start workflow: {error}"

@@ -3,13 +3,25 @@
 As `daprflow.protocol.messages`, it is imported only by modules that need gRPC.
 """
 
+from dapr.ext.workflow._durabletask.internal.backend_service_pb2 import (
+    BackendWorkflowStateMetadata,
+)
 from dapr.ext.workflow._durabletask.internal.history_events_pb2 import *  # noqa: F403 - all of them
 from dapr.ext.workflow._durabletask.internal.orchestration_pb2 import *  # noqa: F403 - likewise
 from dapr.ext.workflow._durabletask.internal.orchestrator_actions_pb2 import *  # noqa: F403
 from dapr.ext.workflow._durabletask.internal.orchestrator_service_pb2 import *  # noqa: F403
 from google.protobuf.empty_pb2 import Empty
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import BoolValue, Int32Value, StringValue
 
-__all__ = ["BoolValue", "Empty", "Int32Value", "Message", "StringValue", "Timestamp"]
+__all__ = [
+    "BackendWorkflowStateMetadata",
+    "BoolValue",
+    "DecodeError",
+    "Empty",
+    "Int32Value",
+    "Message",
+    "StringValue",
+    "Timestamp",
+]

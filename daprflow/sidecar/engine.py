@@ -150,6 +150,15 @@ class Engine:
                 self._workflows = None
             raise
 
+    @property
+    def hub(self) -> "WorkflowHub | None":
+        """The workflows of all apps, once they are loaded."""
+        opening = self._workflows
+        if opening is None or not opening.done():
+            return None
+        failed = opening.cancelled() or opening.exception() is not None
+        return None if failed else opening.result()
+
     async def acquire(
         self, context: ComponentContext, factory: Callable[[ComponentContext], Component], /
     ) -> Component:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 FILE = "engine.db"
 APPLICATION_ID = 0x64665F65
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 EVENTS = (
     """CREATE TABLE IF NOT EXISTS event_groups (
         id INTEGER PRIMARY KEY,
@@ -105,6 +105,14 @@ WORKFLOWS = (
         event BLOB NOT NULL
     )""",
     "CREATE INDEX IF NOT EXISTS workflow_inbox_of ON workflow_inbox (workflow)",
+    """CREATE TABLE IF NOT EXISTS workflow_wakes (
+        id INTEGER PRIMARY KEY,
+        store TEXT NOT NULL,
+        app TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        wake REAL,
+        UNIQUE (store, app, instance)
+    )""",
 )
 TABLES = (*EVENTS, *CONFIGURATION, *LOCKS, *JOBS, *REMINDERS, *WORKFLOWS)
 """A table or a column that is added raises `SCHEMA_VERSION`; none is ever taken away."""

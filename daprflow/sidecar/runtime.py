@@ -184,6 +184,7 @@ class Runtime:
         self.workflows = WorkflowsBlock(self)
         await self.outbox.start()
         self.engine.runtimes[self.app_id] = self
+        await self.workflows.join()
         self.health.outbound_ready = True
 
     async def add(self, resource: "ComponentResource") -> None:
@@ -199,6 +200,7 @@ class Runtime:
         self.state = StateBlock(self)
         self.locks = LocksBlock(self)
         await self.actors.renew()
+        await self.workflows.renew()
         for loaded in self.components[known:]:
             if loaded.kind == "pubsub":
                 self.pubsub.admit(loaded)
@@ -276,6 +278,7 @@ class Runtime:
             self._renew(exchange.kinds)
             if "state" in exchange.kinds:
                 await self.actors.renew()
+                await self.workflows.renew()
             if "middleware" in exchange.kinds:
                 self._put_pipelines(*pipelines)
             if "configuration" in exchange.kinds:
@@ -371,7 +374,7 @@ class Runtime:
         if self.engine.runtimes.get(self.app_id) is self:
             del self.engine.runtimes[self.app_id]
         if self.health.outbound_ready:
-            self.workflows.close()
+            await self.workflows.close()
             await self.outbox.stop()
             await self.actors.close()
             await self.configuration.close()

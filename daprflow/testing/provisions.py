@@ -11,7 +11,7 @@ from daprflow.errors import DaprFlowError
 from daprflow.handlers.table import CronInfo
 from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, StreamedResponse
-from daprflow.protocol.resources import ComponentResource, MetadataItem
+from daprflow.protocol.resources import TEST_KIT, ComponentResource, MetadataItem
 from daprflow.sidecar.resources import Resources, load_resources
 from daprflow.sidecar.runtime import Runtime
 from daprflow.testing.transport import SidecarTransport
@@ -32,7 +32,6 @@ MADE: Mapping[str, str] = {
     "unlock": LOCKS,
 }
 """What is made for a call of a block, by the block's name in the path."""
-SOURCE = "the test kit"
 ACTOR_STORE = "statestore"
 WITH_STATE_TTL = ConfigurationResource(features=(("ActorStateTTL", True),))
 """The configuration of a runtime that takes parts of actors' states with a time to live."""
@@ -147,7 +146,7 @@ class ProvidingTransport:
 
 def _component(name: str, kind: str, metadata: Mapping[str, str]) -> ComponentResource:
     items = tuple(MetadataItem(key, value) for key, value in metadata.items())
-    return ComponentResource(name, kind, metadata=items, source=SOURCE)
+    return ComponentResource(name, kind, metadata=items, source=TEST_KIT)
 
 
 def _component_of(target: str) -> tuple[str, str]:

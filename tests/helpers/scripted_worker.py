@@ -6,12 +6,15 @@ from pathlib import Path
 
 from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.clock import VirtualClock
+from daprflow.sidecar.components.base import StateStore
 from daprflow.sidecar.engine import Engine
+from daprflow.sidecar.workflows.component_home import ComponentHome
 from daprflow.sidecar.workflows.host import WorkStream
 from daprflow.sidecar.workflows.hub import WorkflowHub
 from daprflow.sidecar.workflows.management import Workflows
 
 PATIENCE = 5.0
+APPS = ("app1", "app2")
 
 
 @dataclass(slots=True)
@@ -21,15 +24,23 @@ class Stage:
     Attributes:
         engine: on a clock that tests move.
         hub: has the instances.
+        store: where the apps keep their workflows; None for the engine's own tables.
     """
 
     engine: Engine
     clock: VirtualClock
     hub: WorkflowHub
+    store: StateStore | None = None
 
     def workflows(self, app_id: str = "app1") -> Workflows:
         """Return what clients can do with an app's workflows."""
         return self.hub.of_app(app_id, "default")
+
+    async def come(self, app_id: str) -> None:
+        """Let an app have its workflows in the state store."""
+        assert self.store is not None
+        home = ComponentHome("statestore", self.store, app_id, "default")
+        await self.hub.homes.attach(app_id, home)
 
     def worker(
         self, app_id: str = "app1", *, stateful: bool = False, limit: int = -1
@@ -38,11 +49,16 @@ class Stage:
         return ScriptedWorker(self.hub, app_id, WorkStream(stateful=stateful, limit=limit))
 
 
-async def open_stage(root: Path, clock: VirtualClock | None = None) -> Stage:
-    """Open an engine whose files are in ``root``."""
+async def open_stage(
+    root: Path, clock: VirtualClock | None = None, store: StateStore | None = None
+) -> Stage:
+    """Open an engine whose files are in ``root``; its apps have their workflows in ``store``."""
     clock = clock or VirtualClock(1_700_000_000.0)
     engine = Engine(clock, root, root)
-    return Stage(engine, clock, await engine.workflows())
+    stage = Stage(engine, clock, await engine.workflows(), store)
+    for app_id in APPS if store is not None else ():
+        await stage.come(app_id)
+    return stage
 
 
 class ScriptedWorker:

@@ -39,6 +39,7 @@ class WorkflowsBlock:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._host: Host | None = None
+        self._joined: WorkflowHub | None = None
 
     @property
     def connected_workers(self) -> int:
@@ -72,17 +73,51 @@ class WorkflowsBlock:
         hub = await self._hub()
         await hub.steps.complete_task(self._runtime.app_id, response)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the streams of this app's workers; what they had waits for those that come."""
         if self._host is not None:
             self._host.end()
+        if self._joined is not None:
+            hub, self._joined = self._joined, None
+            await hub.homes.detach(self._runtime.app_id)
+
+    async def join(self) -> None:
+        """Bring in what this app has of workflows, where any app of the run uses some.
+
+        An app may be asked to run another one's workflows before it has any worker of its own.
+        """
+        if (hub := self._runtime.engine.hub) is not None:
+            await self._join(hub)
+
+    async def renew(self) -> None:
+        """Go on with the actor state store of the moment.
+
+        What is in another one rests until that is back.
+        """
+        if self._joined is not None:
+            hub, self._joined = self._joined, None
+            await self._join(hub)
 
     async def _hub(self) -> "WorkflowHub":
-        hub = await self._runtime.engine.workflows()
-        if self._host is None:
-            self._host = hub.host(self._runtime.app_id)
-            self._host.settings = self._runtime.resources.configuration.workflow
+        engine = self._runtime.engine
+        hub = await engine.workflows()
+        if self._joined is None:
+            for other in list(engine.runtimes.values()):
+                if other is not self._runtime:
+                    await other.workflows.join()
+            await self._join(hub)
         return hub
+
+    async def _join(self, hub: "WorkflowHub") -> None:
+        runtime = self._runtime
+        if self._host is None:
+            self._host = hub.host(runtime.app_id)
+            self._host.settings = runtime.resources.configuration.workflow
+        if self._joined is None:
+            from daprflow.sidecar.workflows.placing import place_of  # noqa: PLC0415 - loaded by now
+
+            await hub.homes.attach(runtime.app_id, place_of(runtime))
+            self._joined = hub
 
     # ---- Dapr's own API -------------------------------------------------------------------------
 
@@ -127,10 +162,13 @@ class WorkflowsBlock:
         """Return the state of an instance; None where there is none.
 
         Raises:
-            Fault: no id is given.
+            Fault: no id is given, or no state store is there for workflows.
         """
         _check_id(instance_id)
-        return await (await self.api()).status(instance_id)
+        try:
+            return await (await self.api()).status(instance_id)
+        except WorkflowProblem as problem:
+            raise workflow_faults.get(instance_id, str(problem)) from None
 
     async def terminate(self, instance_id: str) -> None:
         """Have an instance end, with its child workflows.

@@ -176,6 +176,15 @@ class FoundState:
 
 
 @runtime_checkable
+class ListingStore(Protocol):
+    """What a `StateStore` that can tell its keys has besides; it advertises ``KEYS_LIKE``."""
+
+    async def keys(self, prefix: str, suffix: str, /) -> Sequence[str]:
+        """Return the keys that begin and end so, in no certain order."""
+        ...
+
+
+@runtime_checkable
 class QueryingStore(Protocol):
     """What a `StateStore` that can be searched has besides; it advertises ``QUERY_API``."""
 

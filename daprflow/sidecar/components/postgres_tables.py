@@ -49,6 +49,8 @@ _DELETE = "DELETE FROM <state> WHERE key = $1"
 _DELETE_ETAG = "DELETE FROM <state> WHERE key = $1 AND etag = $2"
 _SELECT = f"""SELECT key, value, etag, extract(epoch FROM expires_at)::float8 AS expires
     FROM <state> WHERE key = ANY($1::text[]) AND {_LIVE}"""  # noqa: S608 - likewise
+_KEYS = f"""SELECT key FROM <state>
+    WHERE starts_with(key, $1) AND right(key, length($2)) = $2 AND {_LIVE}"""  # noqa: S608 - likewise
 _CLEAN_TURN = """INSERT INTO <marks> AS m (key, value) VALUES ($1, now()::text)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value
     WHERE now() - m.value::timestamptz > make_interval(secs => $2)"""
@@ -84,6 +86,7 @@ class PostgresTables:
         self._replace = self._named(_REPLACE)
         self._delete, self._delete_etag = self._named(_DELETE), self._named(_DELETE_ETAG)
         self._select = self._named(_SELECT)
+        self._keys = self._named(_KEYS)
 
     async def prepare(self, connection: Connection) -> None:
         """Make or extend the tables, with the mark that keeps a real store from doing it again.
@@ -111,6 +114,10 @@ class PostgresTables:
         return {
             row["key"]: StoredValue(row["value"], str(row["etag"]), row["expires"]) for row in rows
         }
+
+    async def keys(self, connection: Connection, prefix: str, suffix: str) -> list[str]:
+        """Return the keys of what has not expired that begin and end so."""
+        return [row["key"] for row in await connection.fetch(self._keys, prefix, suffix)]
 
     async def apply(self, connection: Connection, write: StateWrite) -> None:
         """Do one write.

@@ -104,6 +104,11 @@ class PostgresState:
             for write in writes:
                 await self._tables.apply(connection, write)
 
+    async def keys(self, prefix: str, suffix: str, /) -> list[str]:
+        """Return the keys that begin and end so."""
+        async with self._connection() as connection:
+            return await self._tables.keys(connection, prefix, suffix)
+
     async def _connect(self) -> "Pool[Any]":
         try:
             import asyncpg  # noqa: PLC0415 - an extra

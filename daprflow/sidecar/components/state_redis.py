@@ -1,5 +1,6 @@
 """``state.redis``: a hash per key on a Redis server, shared with real runtimes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,12 @@ from daprflow.sidecar.components.base import (
     StateWrite,
     StoredValue,
 )
-from daprflow.sidecar.components.redis_link import Argument, CommandRefused, RedisLink
+from daprflow.sidecar.components.redis_link import (
+    Argument,
+    CommandRefused,
+    RedisLink,
+    text_of,
+)
 from daprflow.sidecar.components.redis_settings import whole_number
 from daprflow.sidecar.components.ttl import parse_int
 
@@ -45,6 +51,8 @@ end
 return redis.call('DEL', KEYS[1])
 """
 _ANY_VERSION = "0"
+_SPECIAL = re.compile(r"[\\*?\[\]^-]")
+_AT_ONCE = 1000
 
 
 class RedisState:
@@ -119,6 +127,19 @@ class RedisState:
             if isinstance(answer, Exception):
                 raise answer
 
+    async def keys(self, prefix: str, suffix: str, /) -> list[str]:
+        """Return the keys that begin and end so; the server looks at all it has."""
+        pattern, cursor = f"{_literally(prefix)}*{_literally(suffix)}", "0"
+        found: set[str] = set()
+        while True:
+            cursor, keys = await self._link.command(
+                "SCAN", cursor, "MATCH", pattern, "COUNT", _AT_ONCE
+            )
+            found.update(text_of(key) for key in keys)
+            cursor = text_of(cursor)
+            if cursor == "0":
+                return sorted(found)
+
     async def query(self, query: Query, metadata: Mapping[str, str], /) -> FoundState:  # noqa: ARG002 - refused
         """Refuse to search: that needs a server with RedisJSON, which is not used here."""
         raise ComponentError("redis-json server support is required for query capability")
@@ -141,6 +162,11 @@ class RedisState:
         """Read a value that is no hash, as other programs write them."""
         data = await self._link.command("GET", key)
         return None if data is None else StoredValue(data, "")
+
+
+def _literally(text: str) -> str:
+    """Return a pattern that only ``text`` matches."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def _version(write: StateWrite) -> int:

@@ -99,6 +99,11 @@ class SqliteState:
 
         await self._opened().run(work)
 
+    async def keys(self, prefix: str, suffix: str, /) -> list[str]:
+        """Return the keys that begin and end so."""
+        with self._opened().reading() as connection:
+            return self._tables.keys(connection, prefix, suffix, self._clock.now())
+
     def items(self, connection: sqlite3.Connection) -> Iterator[tuple[str, StoredValue]]:
         """Give everything that ``connection`` sees, oldest row first."""
         return self._tables.everything(connection, self._clock.now())

@@ -1,6 +1,7 @@
 """The tables of ``state.sqlite``, in the layout of the real store, and the SQL on them."""
 
 import sqlite3
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,8 @@ _CLEAN = "DELETE FROM <state> WHERE expiration_time <= ?"
 _SELECT = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
     WHERE (expiration_time IS NULL OR expiration_time > ?) AND key IN """
 
+_KEYS = """SELECT key FROM <state> WHERE (expiration_time IS NULL OR expiration_time > ?1)
+    AND key >= ?2 AND key < ?3 AND substr(key, -length(?4)) = ?4"""
 _SELECT_ALL = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
     WHERE expiration_time IS NULL OR expiration_time > ? ORDER BY rowid"""
 
@@ -76,6 +79,7 @@ class StateTables:
         self._select = named(_SELECT)
         self._select_all = named(_SELECT_ALL)
         self._select_one = self._select + "(?)"
+        self._keys = named(_KEYS)
 
     def prepare(self, connection: sqlite3.Connection) -> None:
         """Make the tables, with the mark that keeps a real store from making them again.
@@ -103,6 +107,13 @@ class StateTables:
             query = f"{self._select}({', '.join('?' * len(keys))})"
         rows: list[Row] = connection.execute(query, (time_text(now), *keys)).fetchall()
         return {row[0]: _stored(row) for row in rows}
+
+    def keys(
+        self, connection: sqlite3.Connection, prefix: str, suffix: str, now: float
+    ) -> list[str]:
+        """Return the keys of what has not expired that begin and end so."""
+        parameters = (time_text(now), prefix, beyond(prefix), suffix)
+        return [key for (key,) in connection.execute(self._keys, parameters)]
 
     def everything(
         self, connection: sqlite3.Connection, now: float
@@ -145,6 +156,11 @@ class StateTables:
         if write.first_write:
             return connection.execute(self._put_first, (*values, at))
         return connection.execute(self._put, values)
+
+
+def beyond(prefix: str) -> str:
+    """Return what comes after all texts that begin with ``prefix``."""
+    return prefix + chr(sys.maxunicode)
 
 
 def time_text(moment: float) -> str:

@@ -33,7 +33,7 @@ def _fault(text: str, code: Code) -> Fault:
 
 
 def _problem(problem: WorkflowProblem, doing: str = "") -> Fault:
-    return _fault(f"{doing}{problem}", problem.code)
+    return _fault(f"{doing}{problem}" if doing else problem.alone, problem.code)
 
 
 # ---- workers ------------------------------------------------------------------------------------
@@ -195,6 +195,18 @@ async def _history(
     return wf.GetInstanceHistoryResponse(events=events)
 
 
+def _told(handler: Callable[[GrpcCall, Any], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Let a call say what the problem is, as it stands."""
+
+    async def call(call: GrpcCall, request: Any) -> Any:
+        try:
+            return await handler(call, request)
+        except WorkflowProblem as problem:
+            raise _problem(problem) from None
+
+    return call
+
+
 def _unary(handler: Callable[[GrpcCall, Any], Awaitable[Any]], request: type[Any]) -> Method:
     return Method(handler, request)
 
@@ -202,9 +214,9 @@ def _unary(handler: Callable[[GrpcCall, Any], Awaitable[Any]], request: type[Any
 METHODS: Mapping[str, Method] = {
     "Hello": _unary(_hello, wf.Empty),
     "StartInstance": _unary(_start, wf.CreateInstanceRequest),
-    "GetInstance": _unary(_get, wf.GetInstanceRequest),
-    "WaitForInstanceStart": _unary(_wait_start, wf.GetInstanceRequest),
-    "WaitForInstanceCompletion": _unary(_wait_end, wf.GetInstanceRequest),
+    "GetInstance": _unary(_told(_get), wf.GetInstanceRequest),
+    "WaitForInstanceStart": _unary(_told(_wait_start), wf.GetInstanceRequest),
+    "WaitForInstanceCompletion": _unary(_told(_wait_end), wf.GetInstanceRequest),
     "RaiseEvent": _unary(_raise_event, wf.RaiseEventRequest),
     "TerminateInstance": _unary(_terminate, wf.TerminateRequest),
     "SuspendInstance": _unary(_suspend, wf.SuspendRequest),

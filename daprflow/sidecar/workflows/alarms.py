@@ -44,6 +44,12 @@ class Alarms:
             heapq.heapify(self._queue)
         self._arm()
 
+    def drop(self, app_id: str) -> None:
+        """Forget every instance of an app."""
+        for key in [key for key in self._due if key[0] == app_id]:
+            del self._due[key]
+        self._arm()
+
     def close(self) -> None:
         """Forget everything."""
         self._due.clear()

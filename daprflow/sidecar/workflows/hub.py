@@ -10,6 +10,7 @@ from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.workflows import events
 from daprflow.sidecar.workflows.alarms import Alarms, Key
+from daprflow.sidecar.workflows.homes import Homes
 from daprflow.sidecar.workflows.host import Host, Item, WorkStream
 from daprflow.sidecar.workflows.instance import Instance
 from daprflow.sidecar.workflows.items import TaskItem, Tokens, TurnItem
@@ -36,6 +37,7 @@ class WorkflowHub:
         store: keeps everything.
 
     Attributes:
+        homes: where else apps have their workflows.
         tokens: names turns.
         steps: turns what workers answer into what is kept.
         idle_limit: instances in memory above which those are left to the store that wait.
@@ -50,7 +52,8 @@ class WorkflowHub:
         self.steps = Steps(self)
         self.alarms = Alarms(clock, self._ring)
         self._hosts: dict[str, Host] = {}
-        self._live: dict[Key, Instance] = {}
+        self.live: dict[Key, Instance] = {}
+        self.homes = Homes(self)
         self._opening: asyncio.Task[None] | None = None
         self._watchers: dict[Key, list[Callable[[Instance], None]]] = {}
         self._closed = False
@@ -72,15 +75,19 @@ class WorkflowHub:
             raise
 
     async def _open(self) -> None:
-        now = self.clock.now()
-        for ready in await self.store.open():
-            key = (ready.app_id, ready.instance_id)
-            if ready.wake > now:
-                self.alarms.set(key, ready.wake)
-            elif ready.wake:
-                self._ring(key)
-            else:
-                self._take_up(key)
+        found = await self.store.open()
+        self.homes.open()
+        for ready in found:
+            self.expect((ready.app_id, ready.instance_id), ready.wake)
+
+    def expect(self, key: Key, wake: float) -> None:
+        """Take an instance up when it has something to do, as it is kept."""
+        if wake > self.clock.now():
+            self.alarms.set(key, wake)
+        elif wake:
+            self._ring(key)
+        else:
+            self.homes.visit(key, self.take_up)
 
     async def close(self) -> None:
         """End every stream, and close the store when all is written."""
@@ -88,13 +95,14 @@ class WorkflowHub:
         self.alarms.close()
         for host in self._hosts.values():
             host.end()
-        saving = [each.saving for each in self._live.values() if each.saving is not None]
+        saving = [each.saving for each in self.live.values() if each.saving is not None]
         if saving:
             await asyncio.wait(saving)
+        await self.homes.close()
         if self._opening is not None:
             await asyncio.wait({self._opening})
             await self.store.close()
-        self._live.clear()
+        self.live.clear()
 
     # ---- hosts ----------------------------------------------------------------------------------
 
@@ -108,7 +116,7 @@ class WorkflowHub:
 
     def _came(self, host: Host) -> None:
         """Let instances go on that waited for other workers."""
-        for instance in list(self._live.values()):
+        for instance in list(self.live.values()):
             if instance.parked and instance.row.app_id == host.app_id:
                 instance.parked = False
                 self.pump(instance)
@@ -134,22 +142,34 @@ class WorkflowHub:
 
     def find(self, app_id: str, instance_id: str) -> Instance | None:
         """Return an instance; one that is over is read anew each time."""
-        instance = self._live.get((app_id, instance_id))
+        instance = self.live.get((app_id, instance_id))
         if instance is not None:
             return instance
+        if self.homes.has(app_id):
+            return self.homes.known(app_id, instance_id)
         row = self.store.find(app_id, instance_id)
         if row is None:
             return None
         instance = Instance(row)
         instance.restore(self.store.history(row.id), self.store.inbox(row.id))
+        self.take_in(instance)
+        return instance
+
+    def take_in(self, instance: Instance) -> None:
+        """Have an instance in memory that was read, if anything may happen with it."""
         tasks = instance.open_tasks()
         if instance.execution.completed is None or tasks:
-            self._live[instance.key] = instance
+            self.live[instance.key] = instance
             instance.roused = instance.wake() == 0.0
             self._set_alarm(instance)
             for scheduled in tasks:
                 self.begin_task(instance, scheduled)
-        return instance
+            if instance.inbox:  # who looked for it may want something else than that it goes on
+                asyncio.get_running_loop().call_soon(self._go_on, instance)
+
+    def _go_on(self, instance: Instance) -> None:
+        if self.live.get(instance.key) is instance and not self._closed:
+            self.pump(instance)
 
     def admit(
         self, app_id: str, start: wf.HistoryEvent, changes: Changes, received: bytes | None = None
@@ -165,13 +185,13 @@ class WorkflowHub:
         instance_id = start.executionStarted.workflowInstance.instanceId
         if not start.HasField("router"):
             start.router.sourceAppID = app_id
-        instance = Instance(Row(self.store.next_row(), app_id, instance_id, 0, None, received))
+        instance = Instance(self._new_row(app_id, instance_id, received))
         key = self.store.next_key()
         instance.arrive(start, key)
         instance.roused = instance.begins_at() == 0.0
         changes.insert(instance.row, instance.begins_at())
-        changes.arrive(instance.row.id, Arrival(key, start.SerializeToString()))
-        self._live[instance.key] = instance
+        changes.arrive(instance.row, Arrival(key, start.SerializeToString()))
+        self.live[instance.key] = instance
         return instance
 
     def adopt(
@@ -183,12 +203,16 @@ class WorkflowHub:
         received: bytes | None,
     ) -> Instance:
         """Make an instance that begins with a history; it goes on when that is kept."""
-        instance = Instance(Row(self.store.next_row(), app_id, instance_id, 0, None, received))
+        instance = Instance(self._new_row(app_id, instance_id, received))
         number, data = instance.grow(history)
         changes.insert(instance.row, 0.0)
-        changes.append(instance.row.id, number, data)
-        self._live[instance.key] = instance
+        changes.append(instance.row, number, data)
+        self.live[instance.key] = instance
         return instance
+
+    def _new_row(self, app_id: str, instance_id: str, received: bytes | None) -> Row:
+        kept = self.homes.keep(app_id, instance_id, received)
+        return Row(self.store.next_row(), app_id, instance_id, 0, None, received, kept)
 
     def begin_task(self, instance: Instance, scheduled: wf.HistoryEvent) -> None:
         """Have an activity done."""
@@ -208,8 +232,9 @@ class WorkflowHub:
             self.host(task.app_id).finish(task)
         instance.tasks.clear()
         host.forget(instance.row.instance_id)
-        if self._live.get(instance.key) in {instance, None}:
-            self._live.pop(instance.key, None)
+        if self.live.get(instance.key) in {instance, None}:
+            self.live.pop(instance.key, None)
+            self.homes.forget(instance.key)
             self.alarms.set(instance.key, None)
 
     # ---- what arrives ---------------------------------------------------------------------------
@@ -228,10 +253,11 @@ class WorkflowHub:
         """Put an event into an inbox."""
         key = self.store.next_key()
         instance.arrive(event, key)
-        changes.arrive(instance.row.id, Arrival(key, event.SerializeToString()))
-        if not instance.roused and instance.execution.completed is None:
+        changes.arrive(instance.row, Arrival(key, event.SerializeToString()))
+        unsure = not instance.roused or instance.saving is not None  # which may yet fail
+        if unsure and instance.execution.completed is None:
             instance.roused = True
-            changes.rouse(instance.row.id)
+            changes.rouse(instance.row)
 
     def commit(self, instance: Instance, changes: Changes) -> asyncio.Future[None]:
         """Hand changes over that concern an instance first of all."""
@@ -244,15 +270,31 @@ class WorkflowHub:
         if instance.saving is future:
             instance.saving = None
         if future.cancelled() or (error := future.exception()) is None:
-            if instance.execution.completed is not None and instance.is_idle:
-                self._live.pop(instance.key, None)
+            if instance.gone:
+                self.read_again(instance)
+            elif instance.execution.completed is not None and instance.is_idle:
+                self.live.pop(instance.key, None)
             return
         logger.error("workflow '%s' could not be written: %s", instance.row.instance_id, error)
-        if instance.gone:
-            return
+        if not instance.gone:
+            self.give_up(instance)
+
+    def give_up(self, instance: Instance) -> None:
+        """Take an instance out of memory that could not go on, and up again in a while."""
         self.forget(instance)
         if not self._closed:
             self.alarms.set(instance.key, self.clock.now() + RETRY)
+
+    def read_again(self, written: Instance) -> None:
+        """Read what is in memory of an instance again that was read before a write was done.
+
+        Another write, before that one, had failed.
+        """
+        live = self.live.get(written.key)
+        if live is None or live is written or live.row.id != written.row.id or self._closed:
+            return
+        self.forget(live)
+        asyncio.get_running_loop().call_soon(self._ring, live.key)
 
     # ---- what is to be done ---------------------------------------------------------------------
 
@@ -262,15 +304,15 @@ class WorkflowHub:
             return  # what is due then arrives when that is over
         if instance.execution.completed is not None:
             if instance.is_idle:
-                self._live.pop(instance.key, None)
+                self.live.pop(instance.key, None)
             return
         instance.fire(self.clock.now())
         self._set_alarm(instance)
         if instance.inbox and instance.begins_at() <= self.clock.now():
             instance.turn = TurnItem(instance, self.tokens.next())
             self.host(instance.row.app_id).offer(instance.turn)
-        elif len(self._live) > self.idle_limit and instance.is_idle:
-            del self._live[instance.key]
+        elif len(self.live) > self.idle_limit and instance.is_idle:
+            del self.live[instance.key]
 
     def _set_alarm(self, instance: Instance) -> None:
         if instance.execution.completed is None:
@@ -279,14 +321,20 @@ class WorkflowHub:
             self.alarms.set(instance.key, due or None)
 
     def _ring(self, key: Key) -> None:
+        self.homes.visit(key, self.ring)
+
+    def ring(self, key: Key) -> None:
         """Do what an instance waits for whose time has come: one that is over is forgotten."""
-        instance = self._take_up(key)
+        instance = self.take_up(key)
         if instance is None or instance.execution.completed is None or instance.tasks:
             return
+        if instance.saving is not None:
+            return  # a timer rang while its end is being kept; nobody knows of that end yet
         logger.info("workflow '%s' was kept long enough and is forgotten", instance.row.instance_id)
         self.purge([instance]).add_done_callback(partial(self._saved, instance))
 
-    def _take_up(self, key: Key) -> Instance | None:
+    def take_up(self, key: Key) -> Instance | None:
+        """Have an instance go on, if it is there."""
         instance = self.find(*key)
         if instance is not None and instance.execution.completed is None:
             self.pump(instance)
@@ -297,7 +345,7 @@ class WorkflowHub:
         changes = Changes()
         for instance in instances:
             self.forget(instance)
-            changes.drop(instance.row.id)
+            changes.drop(instance.row)
         return self.store.commit(changes)
 
     # ---- who waits ------------------------------------------------------------------------------
@@ -306,11 +354,16 @@ class WorkflowHub:
         self, app_id: str, instance_id: str, condition: Callable[[Instance], bool]
     ) -> Instance:
         """Wait until an instance exists and is as it should be."""
-        instance = self.find(app_id, instance_id)
-        if instance is not None:
+        held = await self.homes.fetch((app_id, instance_id))
+        while (instance := self.find(app_id, instance_id)) is not None:
             await instance.settled()
+            if instance.gone:  # it could not be kept as it was in memory
+                held = await self.homes.fetch((app_id, instance_id))
+                continue
             if condition(instance):
                 return instance
+            break
+        del held
         found: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
 
         def look(changed: Instance) -> None:

@@ -14,7 +14,7 @@ from daprflow.sidecar.workflows import events
 from daprflow.sidecar.workflows.description import TERMINAL, describe, status_of, with_parent
 from daprflow.sidecar.workflows.fork import Fork, Wanted, fork
 from daprflow.sidecar.workflows.instance import Instance
-from daprflow.sidecar.workflows.problems import NoInstance, NoWorker, WorkflowProblem
+from daprflow.sidecar.workflows.problems import NoInstance, NoStore, NoWorker, WorkflowProblem
 from daprflow.sidecar.workflows.reuse import Occupied, taken_by
 from daprflow.sidecar.workflows.store import Changes
 from daprflow.sidecar.workflows.turn import Place, child_start
@@ -27,6 +27,7 @@ PATIENCE = 5.0
 """Seconds that a call waits for a worker, as the real runtime's five lookups take."""
 NOT_COMPLETED = "orchestration has not yet completed"
 STALLED = "workflow is stalled"
+LOADING = "failed to load workflow metadata: "
 _FORBIDDEN = frozenset("/\\#?")
 """Characters that no job's name has; the first turn of an instance is a job of a real runtime."""
 
@@ -71,15 +72,19 @@ class Workflows:
         app_id = request.router.targetAppID or self._app_id
         if not request.instanceId:
             request.instanceId = str(uuid4())
+        hub.homes.check(app_id)
         await hub.host(app_id).appears()
         self._check_id(app_id, request.instanceId)
         start = events.started(request, str(uuid4()), hub.clock.now())
-        changes = Changes()
-        while (found := hub.find(app_id, request.instanceId)) is not None and found.saving:
+        changes, key = Changes(), (app_id, request.instanceId)
+        held = await hub.homes.fetch_tree(key)
+        while (found := hub.find(*key)) is not None and found.saving:
             await found.settled()
+            held = await hub.homes.fetch_tree(key)
         if found is not None:
             self._replace(found, changes)
         instance = hub.admit(app_id, start, changes)
+        del held
         await self._begin(instance, changes)
         return request.instanceId
 
@@ -98,7 +103,7 @@ class Workflows:
         except Occupied as occupied:
             raise WorkflowProblem(str(occupied), Code.ALREADY_EXISTS) from None
         self._hub.forget(found)
-        changes.drop(found.row.id)
+        changes.drop(found.row)
 
     async def start_with(self, name: str, instance_id: str, data: str, at: float | None) -> str:
         """Start an instance as Dapr's own API does: see `start`.
@@ -145,6 +150,8 @@ class Workflows:
             text = "rerun workflow instance ID must be different from the original instance ID"
             raise WorkflowProblem(text, _INVALID)
         await self._worker(source)
+        keys = (self._app_id, source), (self._app_id, target)
+        held = await self._hub.homes.fetch(*keys)
         found = self._source(source)
         await found.settled()
         wanted = Wanted(
@@ -161,6 +168,7 @@ class Workflows:
         if self._hub.find(self._app_id, target) is not None:
             text = f"workflow '{target}' has already been created"
             raise WorkflowProblem(text, Code.ALREADY_EXISTS)
+        del held
         await self._adopt(target, made, found.row.received)
         return target
 
@@ -195,6 +203,8 @@ class Workflows:
 
         def kept(done: asyncio.Future[None]) -> None:
             if done.cancelled() or done.exception() is not None:
+                for each in children:
+                    hub.forget(each)
                 return
             for event in again:
                 if event.HasField("taskScheduled"):
@@ -209,10 +219,9 @@ class Workflows:
 
     async def get(self, instance_id: str, *, payloads: bool) -> wf.WorkflowState | None:
         """Return the state of an instance, None where there is none."""
-        found = self._hub.find(self._app_id, instance_id)
+        found = await self._settled(instance_id, LOADING)
         if found is None:
             return None
-        await found.settled()
         return describe(found, payloads=payloads)
 
     async def status(self, instance_id: str) -> WorkflowStatus | None:
@@ -236,11 +245,10 @@ class Workflows:
         Raises:
             WorkflowProblem: there is none.
         """
-        found = self._hub.find(self._app_id, instance_id)
+        found = await self._settled(instance_id, LOADING)
         if found is None:
             text = f"workflow instance '{instance_id}' not found"
             raise WorkflowProblem(text, Code.NOT_FOUND)
-        await found.settled()
         return list(found.history())
 
     def ids(self, token: str, size: int) -> Page:
@@ -256,7 +264,10 @@ class Workflows:
         if token and not token.isdecimal():
             text = f'strconv.ParseUint: parsing "{token[:64]}": invalid syntax'
             raise WorkflowProblem(f"invalid continue token: {text}")
-        rows = self._hub.store.ids(self._app_id, int(token or 0), size or -1)
+        try:
+            rows = self._hub.homes.ids(self._app_id, int(token or 0), size or -1)
+        except NoStore:
+            raise WorkflowProblem("no state store with actor support found") from None
         more = bool(size) and len(rows) == size
         return Page([instance_id for _, instance_id in rows], str(rows[-1][0]) if more else None)
 
@@ -306,6 +317,7 @@ class Workflows:
         """
         found = await self._existing(instance_id)
         if not found.suspended:
+            await found.settled()
             return
         await self._add(found, events.resumed(reason, self._hub.clock.now()))
         if wait:
@@ -343,16 +355,26 @@ class Workflows:
             WorkflowProblem: there is no instance or no worker, or one is not over.
             ComponentError: it could not be written.
         """
+        homes, key = self._hub.homes, (self._app_id, instance_id)
         if recursive:
+            await self._look(instance_id, f"failed to fetch workflow state: {LOADING}")
+            held = await homes.fetch_tree(key)
             self._doomed_with_children(instance_id, force=force)
         if not force:
             await self._worker(instance_id)
-        if recursive:
-            doomed = self._doomed_with_children(instance_id, force=force)
-        else:
-            doomed = [self._doomed_alone(instance_id, force=force)]
+        held = await (homes.fetch_tree if recursive else homes.fetch)(key)
+        doomed = self._doomed(instance_id, recursive=recursive, force=force)
+        while saving := next((each for each in doomed if each.saving is not None), None):
+            await saving.settled()  # what is over in memory alone may yet go on
+            doomed = self._doomed(instance_id, recursive=recursive, force=force)
+        del held
         await asyncio.shield(self._hub.purge(doomed))
         return len(doomed)
+
+    def _doomed(self, instance_id: str, *, recursive: bool, force: bool) -> list[Instance]:
+        if recursive:
+            return self._doomed_with_children(instance_id, force=force)
+        return [self._doomed_alone(instance_id, force=force)]
 
     def _doomed_alone(self, instance_id: str, *, force: bool) -> Instance:
         found = self._hub.find(self._app_id, instance_id)
@@ -389,11 +411,34 @@ class Workflows:
 
     async def _existing(self, instance_id: str) -> Instance:
         await self._worker(instance_id)
-        found = self._hub.find(self._app_id, instance_id)
+        found = await self._look(instance_id)
         if found is None:
             raise NoInstance
         _refuse_stalled(found)
         return found
+
+    async def _look(self, instance_id: str, doing: str = "") -> Instance | None:
+        """Return an instance, which may have to be read first.
+
+        Raises:
+            WorkflowProblem: nowhere is a place for workflows; ``doing`` stands before that.
+            ComponentError: it could not be read.
+        """
+        try:
+            held = await self._hub.homes.fetch((self._app_id, instance_id))
+        except NoStore:
+            raise NoStore(doing) from None
+        found = self._hub.find(self._app_id, instance_id)
+        del held
+        return found
+
+    async def _settled(self, instance_id: str, doing: str) -> Instance | None:
+        """Return an instance of which all is kept that is known."""
+        while (found := await self._look(instance_id, doing)) is not None:
+            await found.settled()
+            if not found.gone:
+                return found
+        return None
 
     async def _worker(self, instance_id: str) -> None:
         """Wait for a worker, but not for long.
@@ -402,6 +447,7 @@ class Workflows:
             NoWorker: there is none.
         """
         host, clock = self.host, self._hub.clock
+        self._hub.homes.check(self._app_id)
         if host.is_hosted:
             return
         waiting = {
@@ -418,6 +464,13 @@ class Workflows:
             raise NoWorker(self._namespace, self._app_id, instance_id)
 
     async def _add(self, instance: Instance, event: wf.HistoryEvent) -> None:
+        """Let an event arrive, unless the instance is over, and kept so."""
+        while instance.execution.completed is not None and instance.saving is not None:
+            await instance.settled()
+            found = await self._look(instance.row.instance_id)
+            if found is None:
+                return
+            instance = found
         if instance.execution.completed is None:
             await asyncio.shield(self._hub.add(instance, event))
 

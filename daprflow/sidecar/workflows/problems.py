@@ -3,6 +3,10 @@
 from daprflow.protocol.grpc_codes import Code
 
 NO_INSTANCE = "no such instance exists"
+NO_STORE = (
+    "the state store is not configured to use the actor runtime. Have you set the - name: "
+    'actorStateStore value: "true" in your state store component file?'
+)
 
 
 class WorkflowProblem(Exception):  # noqa: N818 - named for what it is
@@ -10,11 +14,13 @@ class WorkflowProblem(Exception):  # noqa: N818 - named for what it is
 
     Attributes:
         code: its status over gRPC.
+        alone: the text where nothing stands before it there.
     """
 
     def __init__(self, text: str, code: Code = Code.UNKNOWN) -> None:
         super().__init__(text)
         self.code = code
+        self.alone = text
 
 
 class NoInstance(WorkflowProblem):
@@ -33,3 +39,11 @@ class NoWorker(WorkflowProblem):
             f"address for actor 'dapr.internal.{namespace}.{app_id}.workflow/{instance_id}'",
             Code.FAILED_PRECONDITION,
         )
+
+
+class NoStore(WorkflowProblem):
+    """No state store of the app's may hold workflows."""
+
+    def __init__(self, doing: str = "") -> None:
+        super().__init__(f"{doing}api error: code = Internal desc = {NO_STORE}", Code.INTERNAL)
+        self.alone = str(self) if doing else NO_STORE

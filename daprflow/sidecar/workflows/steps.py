@@ -8,8 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from daprflow.protocol import workflow_messages as wf
+from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.workflows import events
 from daprflow.sidecar.workflows.instance import Instance, Waiting
+from daprflow.sidecar.workflows.problems import WorkflowProblem
 from daprflow.sidecar.workflows.reuse import Occupied, taken_by
 from daprflow.sidecar.workflows.store import Changes
 from daprflow.sidecar.workflows.turn import Outgoing, Place, Step, advance, stall
@@ -62,11 +64,37 @@ class Steps:
             return
         place = Place(app_id, response.instanceId, self._hub.clock.now())
         step = advance(instance.execution, turn.batch, response, place)
+        held = await self._look_up(instance, turn, step)
+        if instance.gone:
+            return
         problem = self._oversize(app_id, step)
         if problem is not None:
             reason = wf.PAYLOAD_SIZE_EXCEEDED
             step = stall(instance.execution, reason, problem, place.now)
-        await asyncio.shield(self._keep(instance, turn, step))
+        keeping = self._keep(instance, turn, step)
+        del held
+        await asyncio.shield(keeping)
+
+    async def _look_up(
+        self, instance: Instance, turn: "TurnItem", step: Step
+    ) -> Sequence[Instance]:
+        """Have those in memory that a step is about, where that takes a while.
+
+        Raises:
+            ComponentError: they cannot be read; the turn is done again.
+        """
+        homes = self._hub.homes
+        if homes.is_plain or not (step.creations or step.messages):
+            return ()
+        turn.done = True  # no other answer counts from now on
+        created = [(each.app_id, each.instance_id) for each in step.creations]
+        told = [(each.app_id, each.instance_id) for each in step.messages]
+        try:
+            return (*await homes.fetch_tree(*created), *await homes.fetch(*told))
+        except (ComponentError, WorkflowProblem) as error:
+            logger.error("workflow '%s' cannot go on yet: %s", instance.row.instance_id, error)  # noqa: TRY400 - the text says all
+            self._hub.give_up(instance)
+            raise ComponentError(str(error)) from error
 
     async def complete_task(self, app_id: str, response: wf.ActivityResponse) -> None:
         """Take what came of an activity; an answer that nobody waits for is left out.
@@ -144,7 +172,7 @@ class Steps:
                 self._consume(instance, turn, changes)
             if step.events:
                 number, data = instance.grow(step.events)
-                changes.append(instance.row.id, number, data)
+                changes.append(instance.row, number, data)
         if not step.stalled:
             status = step.custom_status
             custom = None if status is None else status.value or None
@@ -154,7 +182,7 @@ class Steps:
         for message in step.messages:
             self._send(message, changes, effects)
         if instance.execution.completed is not None:
-            instance.kept_until = self._kept_until(instance)
+            instance.kept_until = self.kept_until(instance)
         wake = 0.0 if step.tasks else instance.wake()
         instance.roused = wake == 0.0
         changes.update(instance.row, wake)
@@ -164,7 +192,7 @@ class Steps:
             self._hub.host(task.app_id).finish(task)
         return future
 
-    def _kept_until(self, instance: Instance) -> float | None:
+    def kept_until(self, instance: Instance) -> float | None:
         """Return when an instance that is over now is to be forgotten."""
         kept = self._hub.host(instance.row.app_id).settings.retention
         by_status: Mapping[int, float | None] = {
@@ -178,7 +206,8 @@ class Steps:
 
     def _consume(self, instance: Instance, turn: "TurnItem", changes: Changes) -> None:
         taken = instance.take(turn.taken)
-        changes.consume(waiting.key for waiting in taken if waiting.key is not None)
+        keys = (waiting.key for waiting in taken if waiting.key is not None)
+        changes.consume(instance.row, keys)
 
     def _continue_as_new(
         self, instance: Instance, turn: "TurnItem", step: Step, changes: Changes
@@ -186,8 +215,9 @@ class Steps:
         """Begin the next execution with what it is given, then what arrived meanwhile."""
         self._consume(instance, turn, changes)
         rest = instance.take(len(instance.inbox))
-        changes.consume(waiting.key for waiting in rest if waiting.key is not None)
-        changes.forget_history(instance.row.id)
+        keys = (waiting.key for waiting in rest if waiting.key is not None)
+        changes.consume(instance.row, keys)
+        changes.forget_history(instance.row)
         instance.restart(turn.batch)
         if instance.row.received is not None:
             changes.receive(instance.row)
@@ -221,7 +251,7 @@ class Steps:
                     )
                 return
             hub.forget(found)
-            changes.drop(found.row.id)
+            changes.drop(found.row)
         received = None if creation.created is None else parent.passed_on(creation.created)
         effects.begun.append(hub.admit(creation.app_id, creation.event, changes, received))
 
@@ -256,13 +286,17 @@ class Steps:
                 if not other.gone:  # what it has in memory was not written
                     hub.forget(other)
                     hub.alarms.set(other.key, hub.clock.now())
-        elif not instance.gone:
+        else:
+            for other in (*effects.begun, *effects.arrived):
+                if other.gone:
+                    hub.read_again(other)
+                else:
+                    hub.pump(other)
+        if not failed and not instance.gone:
             instance.turn = None
             instance.parked = step.stalled
             for scheduled in step.tasks:
                 hub.begin_task(instance, scheduled)
-            for other in (*effects.begun, *effects.arrived):
-                hub.pump(other)
             if instance.execution.completed is not None:
                 host.forget(instance.row.instance_id)
                 hub.alarms.set(instance.key, instance.kept_until)

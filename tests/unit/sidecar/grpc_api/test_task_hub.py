@@ -65,7 +65,7 @@ async def test_a_stream_ends_with_the_sidecar(sidecar: GrpcSidecar) -> None:
     await eventually(lambda: block.connected_workers == 1)
     found = await sidecar.stub.GetMetadata(m.GetMetadataRequest())
     assert found.workflows.connected_workers == 1
-    block.close()
+    await block.close()
     assert await stream.code() is grpc.StatusCode.CANCELLED
     assert await stream.details() == "shutting down"
     await eventually(lambda: block.connected_workers == 0)

@@ -20,22 +20,25 @@ from tests.helpers.scripted_worker import (
     task,
     timer,
 )
+from tests.helpers.workflow_homes import HOMES, workflow_home
 
 START = 1_700_000_000.0
 
 
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """An engine."""
-    opened = await open_stage(tmp_path, VirtualClock(START))
-    yield opened
-    await opened.engine.close()
+@pytest.fixture(params=HOMES)
+async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+    """An engine, with workflows in each place where they can be."""
+    clock = VirtualClock(START)
+    async with workflow_home(request.param, tmp_path, clock) as store:
+        opened = await open_stage(tmp_path, clock, store)
+        yield opened
+        await opened.engine.close()
 
 
 async def reopened(stage: Stage, root: Path) -> Stage:
     """Close an engine, and open another one on the same files."""
     await stage.engine.close()
-    return await open_stage(root, stage.clock)
+    return await open_stage(root, stage.clock, stage.store)
 
 
 async def start(stage: Stage, instance_id: str = "i1", name: str = "w", **options: Any) -> str:
@@ -115,7 +118,7 @@ async def test_timers_outlive_a_restart(stage: Stage, tmp_path: Path) -> None:
     await stage.workflows().get("i1", payloads=False)
     await stage.engine.close()
     stage.clock.move_to(START + 90)
-    stage = await open_stage(tmp_path, stage.clock)
+    stage = await open_stage(tmp_path, stage.clock, stage.store)
     worker = stage.worker()
     turn = await worker.turn()
     assert [e.timerFired.timerId for e in turn.workflowRequest.newEvents[1:]] == [1]
