@@ -41,6 +41,14 @@ def help_of(*command: str) -> str:
     ).stdout
 
 
+def options_of(command: str) -> set[str]:
+    """The options of a command; of a group, those of all its commands."""
+    text = help_of(command)
+    below = re.findall(r"^  ([a-z]+) {2,}\S", text.partition("Commands:")[2], flags=re.MULTILINE)
+    texts = [help_of(command, each) for each in below] or [text]
+    return {option for each in texts for option in OPTION.findall(each)} - NOT_LISTED
+
+
 def test_every_command_has_a_section() -> None:
     """The page has a section for each command, and for nothing else."""
     listing = help_of().split("Commands")[1]
@@ -50,7 +58,7 @@ def test_every_command_has_a_section() -> None:
 
 def test_every_option_is_described() -> None:
     """A command's section names each option of its ``--help``, and no other."""
-    offered = {name: set(OPTION.findall(help_of(name))) - NOT_LISTED for name in sections()}
+    offered = {name: options_of(name) for name in sections()}
     described = {
         name: {
             option
