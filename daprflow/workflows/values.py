@@ -57,9 +57,19 @@ class Values:
 
         Raises:
             ValueError: it is a version of a workflow that starts no new instances.
+            TypeError: it is neither.
         """
-        known = self._callees.get(handle)
+        try:
+            known = self._callees.get(handle)
+        except TypeError:  # no weak reference: it is none of ours
+            known = None
         if known is None:
+            if not isinstance(handle, Activity | Workflow):
+                raise TypeError(
+                    f"a value of type '{type_name(type(handle))}' is called as an activity or a "
+                    "workflow; give what '@app.activity' or '@app.workflow' returned, or an "
+                    "Activity or a Workflow that names one"
+                )
             noun = "activity" if isinstance(handle, Activity) else "workflow"
             who = f"{noun} '{handle.name}'"
             decode = self.decoder(handle.returns, f"the result of {who}")

@@ -1,5 +1,6 @@
 """Declaring workflows and activities: what freezes, and what is told when it does not."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -65,11 +66,18 @@ def test_a_workflow_is_a_coroutine_function_of_its_context() -> None:
     async def foreign(_: WorkflowContext, amount: Foreign) -> None:
         """Do nothing."""
 
-    for each in (plain, injected, many, untyped, foreign):
+    def generates(_: WorkflowContext) -> "Any":
+        yield 1
+
+    async def streams(_: WorkflowContext) -> "Any":
+        yield 1
+
+    for each in (plain, injected, many, untyped, foreign, generates, streams):
         app.workflow(each)  # type: ignore[arg-type]  # that is the test
     text = problems(app)
     assert "workflow 'plain' (tests.unit.handlers.test_workflows" in text
-    assert "write it as 'async def'" in text
+    for name in ("plain", "generates", "streams"):
+        assert re.search(rf"workflow '{name}' \(.*:\d+\) is no coroutine function; write", text)
     assert "what it needs besides is used in activities" in text
     assert "takes 3 parameters" in text
     assert "takes 'amount' without a type" in text

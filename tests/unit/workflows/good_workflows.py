@@ -133,6 +133,27 @@ async def gathers_gathers(ctx: WorkflowContext) -> Any:
     )
 
 
+async def gathers_errors(ctx: WorkflowContext) -> Any:
+    found = await ctx.gather(ctx.call(step, 1), ctx.call(fails, 2), return_exceptions=True)
+    return [type(each).__name__ for each in found]
+
+
+async def maps(ctx: WorkflowContext) -> Any:
+    return await ctx.map(step, (name for name in sorted(NAMES)), limit=2)
+
+
+async def maps_children(ctx: WorkflowContext) -> Any:
+    return await ctx.map(child, [1, 2, 3], limit=1, retry=RetryPolicy(attempts=2))
+
+
+async def races_again_and_again(ctx: WorkflowContext) -> str:
+    event = ctx.wait(approved)
+    for _ in range(3):
+        if await ctx.race(event, ctx.sleep(timedelta(minutes=1))) is event:
+            return "came"
+    return "never came"
+
+
 async def sleeps(ctx: WorkflowContext) -> None:
     await ctx.sleep(timedelta(hours=1))
 
