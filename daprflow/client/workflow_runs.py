@@ -100,7 +100,7 @@ class WorkflowRun(Generic[Out]):
     async def result(self, timeout: timedelta | None = None) -> Out:  # noqa: ASYNC109 - as in §2
         """Wait until it has ended, and return its result.
 
-        A sidecar that goes away meanwhile is waited for.
+        A sidecar that goes away meanwhile is waited for, and so is the app that runs it.
 
         Raises:
             WorkflowFailed: it failed, or was terminated.
@@ -208,7 +208,9 @@ class WorkflowRun(Generic[Out]):
         for pause in reconnections():
             try:
                 return await self._waited()
-            except SidecarUnavailable:
+            except SidecarError as error:
+                if not (isinstance(error, SidecarUnavailable) or is_waiting_for_worker(error)):
+                    raise
                 self._begun = False  # a sidecar that was replaced may not know it
                 await asyncio.sleep(pause)
         raise AssertionError("pauses have no end")
@@ -274,6 +276,17 @@ def is_missing(error: SidecarError) -> bool:
     """Tell whether a sidecar said that there is no such instance."""
     text = str(error)
     return "no such instance" in text or "not found" in text
+
+
+def is_waiting_for_worker(error: SidecarError) -> bool:
+    """Tell whether a sidecar said that the app's worker is not there, as while the app restarts.
+
+    A real runtime says so in these words, whatever is asked of an instance.
+    """
+    text = str(error)
+    return "did not find address for actor" in text or (
+        "actor type" in text and "not registered" in text
+    )
 
 
 def _value(decode: Callable[[str | None], Any], text: str | None) -> Any:

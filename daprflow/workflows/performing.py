@@ -78,7 +78,9 @@ class Performing:
 
     def take(self, request: Any, token: str, hub: TaskHub) -> None:
         """Begin with an activity; the answer of one that is known goes to who asked last."""
-        key = (request.workflowInstance.instanceId, request.taskId, request.taskExecutionId)
+        # Some SDKs give no id; without one, only what is asked for as the same counts as the same.
+        execution = request.taskExecutionId or token
+        key = (request.workflowInstance.instanceId, request.taskId, execution)
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = _Job(hub, token)

@@ -193,7 +193,7 @@ class Replay:
         execution = self.execution
         if execution.pending and self.seen > 1:
             self._check_leftovers()
-        execution.now = event.at
+        execution.now = max(execution.now, event.at)  # clocks of sidecars differ a little
         self.mark, self.mark_at = event.at, self.seen - 1
         if event.version:
             execution.version = event.version
@@ -345,6 +345,8 @@ class Replay:
     def _timer_fired(self, event: history.TimerFired) -> None:
         fired = self.execution.timers.pop(event.timer, None)
         if fired is not None:
+            # A real runtime's timer may ring some microseconds before its time.
+            self.execution.now = max(self.execution.now, event.fire_at or 0)
             fired()
             self._run()
 

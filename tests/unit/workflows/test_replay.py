@@ -259,6 +259,25 @@ def test_restart_carries_events_that_come_with_its_cause(*, keep: bool, suspende
     assert [each.input for each in action.carried] == ["0"] * keep
 
 
+def test_time_does_not_go_back() -> None:
+    """A timer that a sidecar rings a little early finds the time that it was set to."""
+    seen = []
+
+    async def nap(ctx: WorkflowContext) -> None:
+        due = ctx.now + timedelta(hours=1)
+        await ctx.sleep(timedelta(hours=1))
+        seen.append(ctx.now == due)
+        await ctx.call(charge, 1)
+        seen.append(ctx.now == due)
+
+    with Play(app_of(nap), keep=False) as play:
+        (action,) = play.start("flow").actions
+        assert isinstance(action, CreateTimer)
+        play.turn(history.TimerFired(play.now, timer=action.id, fire_at=action.fire_at))
+        play.turn(completed(2, 1))
+    assert set(seen) == {True}
+
+
 def test_termination_ends_it() -> None:
     """A terminated workflow answers with the output it was given; its code is taken down."""
     ran = []

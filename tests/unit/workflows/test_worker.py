@@ -7,13 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from daprflow import DaprFlow, Delivery, WorkflowContext, WorkflowFailed, trace_context
+from daprflow import (
+    DaprFlow,
+    Delivery,
+    SidecarUnavailable,
+    WorkflowContext,
+    WorkflowFailed,
+    trace_context,
+)
 from daprflow.settings import Settings
 from daprflow.sidecar.grpc_api.server import GrpcServer
 from daprflow.workflows.options import WorkflowSettings
 from tests.helpers.asgi import call_asgi
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
 from tests.helpers.own_ports import free_port
+from tests.helpers.timing import eventually
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 WITHIN = 20.0
@@ -57,7 +65,12 @@ class Work:
         async def big(ctx: WorkflowContext, size: int) -> int:
             return len(await ctx.call(large, size))
 
+        @self.app.workflow
+        async def quick(ctx: WorkflowContext, number: int) -> int:
+            return number
+
         self.flow = flow
+        self.quick = quick
         self.big = big
 
     @contextlib.asynccontextmanager
@@ -124,15 +137,47 @@ async def test_what_ends_in_time_is_answered(sidecar: GrpcSidecar) -> None:
 
 
 async def test_activities_are_limited(sidecar: GrpcSidecar) -> None:
-    """No more activities run at once than the app says."""
-    work = Work(sidecar.port, WorkflowSettings(max_activities=2))
+    """Of 1,000 activities no more run at once than the app says, and workflows go on meanwhile."""
+    work = Work(sidecar.port, WorkflowSettings(max_activities=7))
     async with asyncio.timeout(WITHIN), work.running():
-        run = await work.app.client.start(work.flow, 6)
-        await work.begun.wait()
+        run = await work.app.client.start(work.flow, 1000)
+        await eventually(lambda: work.at_once == 7)
+        assert await (await work.app.client.start(work.quick, 3)).result() == 3
         work.may.set()
-        assert await run.result() == 15
-    assert work.most <= 2
-    assert sorted(work.ran) == list(range(6))
+        assert await run.result() == sum(range(1000))
+    assert work.most == 7
+    assert sorted(work.ran) == list(range(1000))
+
+
+async def test_what_waits_is_left_to_others_at_the_end(sidecar: GrpcSidecar) -> None:
+    """An app that stops begins no activity any more, and ends when those are done that run."""
+    first = Work(sidecar.port, WorkflowSettings(max_activities=1, drain=WITHIN))
+    async with first.running():
+        await first.app.client.start(first.flow, 3, id="w1")
+        await first.begun.wait()
+        asyncio.get_running_loop().call_later(0.05, first.may.set)
+    second = Work(sidecar.port, WorkflowSettings())
+    second.may.set()
+    async with asyncio.timeout(WITHIN), second.running():
+        assert await second.app.client.workflow(second.flow, "w1").result() == 3
+    assert first.ran == [0]
+    assert sorted(second.ran) == [1, 2]
+
+
+async def test_workers_share_what_is_to_be_done(sidecar: GrpcSidecar) -> None:
+    """Two processes of one app each do a part, nothing twice; one goes on without the other."""
+    first, second = (Work(sidecar.port, WorkflowSettings()) for _ in range(2))
+    async with asyncio.timeout(WITHIN), first.running():
+        async with second.running():
+            run = await first.app.client.start(first.flow, 20)
+            await eventually(lambda: first.at_once + second.at_once == 20)
+            assert first.at_once
+            assert second.at_once
+            first.may.set()
+            second.may.set()
+            assert await run.result() == sum(range(20))
+            assert sorted(first.ran + second.ran) == list(range(20))
+        assert await (await first.app.client.start(first.flow, 5)).result() == 10
 
 
 async def test_what_is_too_large_fails_clearly(sidecar: GrpcSidecar) -> None:
@@ -180,3 +225,36 @@ async def test_readiness_comes_with_work(sidecar: GrpcSidecar) -> None:
     work = Work(sidecar.port, WorkflowSettings())
     async with asyncio.timeout(WITHIN), work.running():
         assert (await call_asgi(work.app, "GET", "/readyz")).status == 200
+
+
+async def test_readiness_goes_with_the_sidecar(sidecar: GrpcSidecar) -> None:
+    """While the sidecar is away the app is not ready, and it is again when that is back."""
+    work = Work(sidecar.port, WorkflowSettings())
+    async with asyncio.timeout(WITHIN), work.running():
+        await sidecar.server.stop(0)
+        while (await call_asgi(work.app, "GET", "/readyz")).status == 200:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0)
+        again = GrpcServer(sidecar.inner.runtime)
+        await again.start(sidecar.port)
+        try:
+            await work.app.works()
+            assert (await call_asgi(work.app, "GET", "/readyz")).status == 200
+        finally:
+            await again.stop(0)
+
+
+async def test_a_late_sidecar_is_found(sidecar: GrpcSidecar) -> None:
+    """An app that began long before its sidecar takes work when that comes."""
+    port = free_port()
+    work = Work(port, WorkflowSettings())
+    work.may.set()
+    async with asyncio.timeout(WITHIN), work.app.lifespan():
+        with pytest.raises(SidecarUnavailable):
+            await work.app.client.start(work.flow, 1)
+        late = GrpcServer(sidecar.inner.runtime)
+        await late.start(port)
+        try:
+            await work.app.works()
+            assert await (await work.app.client.start(work.flow, 2)).result() == 1
+        finally:
+            await late.stop(0)
