@@ -21,11 +21,13 @@ class ScriptedHub:
         opened: how many streams there were.
         answers: what came of activities.
         items: what the stream that stays gives.
+        refusals: what is said to those who ask for an instance, before one is given.
     """
 
     def __init__(self, ends: Iterable[End]) -> None:
         self.opened = 0
         self.answers: list[wf.ActivityResponse] = []
+        self.refusals: list[tuple[grpc.StatusCode, str]] = []
         self.items: asyncio.Queue[wf.WorkItem] = asyncio.Queue()
         self._ends = list(ends)
 
@@ -49,12 +51,27 @@ class ScriptedHub:
         self.answers.append(response)
         return wf.CompleteTaskResponse()
 
+    async def _instance(self, request: wf.GetInstanceRequest, context: Any) -> Any:
+        if self.refusals:
+            await context.abort(*self.refusals.pop(0))
+        state = wf.WorkflowState(
+            instanceId=request.instanceId, workflowStatus=wf.ORCHESTRATION_STATUS_COMPLETED
+        )
+        return wf.GetInstanceResponse(exists=True, workflowState=state)
+
     def handlers(self) -> grpc.GenericRpcHandler:
         """Return what a server calls."""
         unary = grpc.unary_unary_rpc_method_handler
         stream = grpc.unary_stream_rpc_method_handler
         give = wf.WorkItem.SerializeToString
+        instance = unary(
+            self._instance,
+            wf.GetInstanceRequest.FromString,
+            wf.GetInstanceResponse.SerializeToString,
+        )
         methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "GetInstance": instance,
+            "WaitForInstanceCompletion": instance,
             "Hello": unary(self._hello, wf.Empty.FromString, wf.Empty.SerializeToString),
             "GetWorkItems": stream(self._work, wf.GetWorkItemsRequest.FromString, give),
             "CompleteActivityTask": unary(
