@@ -94,8 +94,10 @@ def task_result(
 
 
 def timer_fired(timer_id: int, fire_at: wf.Timestamp, now: float) -> wf.HistoryEvent:
-    """Return that a timer is due."""
+    """Return that a timer is due; a clock of less precision than the timer's never says before."""
     event = bare(now)
+    if event.timestamp.ToNanoseconds() < fire_at.ToNanoseconds():
+        event.timestamp.CopyFrom(fire_at)
     event.timerFired.timerId = timer_id
     event.timerFired.fireAt.CopyFrom(fire_at)
     return event

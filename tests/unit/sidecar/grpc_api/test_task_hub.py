@@ -87,7 +87,7 @@ async def test_purging_many_is_refused(sidecar: GrpcSidecar) -> None:
     request = wf.PurgeInstancesRequest()
     request.purgeInstanceFilter.SetInParent()
     found = await refusal(call(sidecar.channel, "PurgeInstances", request))
-    assert (found.code, found.text) == ("UNKNOWN", "multi-instance purge is not implemented")
+    assert (found.code, found.text) == ("UNKNOWN", "multi-instance purge is not unimplemented")
 
 
 async def test_a_missing_instance(sidecar: GrpcSidecar) -> None:
@@ -175,7 +175,14 @@ async def test_a_start_in_the_future_over_dapr_s_api(sidecar: GrpcSidecar) -> No
         assert found.runtime_status == "PENDING"
         wanted.options["dapr.workflow.start_time"] = "soon"
         wanted.instance_id = "i2"
-        refused = await refusal(sidecar.stub.StartWorkflowBeta1(wanted))
-        assert refused.text.endswith(
-            'start times must be in RFC3339 format (e.g. "2009-11-10T23:00:00Z")'
+        starting = asyncio.create_task(refusal(sidecar.stub.StartWorkflowBeta1(wanted)))
+        await sidecar.inner.until(starting.done)  # three more attempts, a second apart
+        assert (await starting).text == (
+            "error starting workflow 'chain': start times must be in RFC3339 format "
+            '(e.g. "2009-11-10T23:00:00Z")'
         )
+        wanted.options.clear()
+        wanted.input = b"\xff"
+        starting = asyncio.create_task(refusal(sidecar.stub.StartWorkflowBeta1(wanted)))
+        await sidecar.inner.until(starting.done)
+        assert (await starting).text.endswith("string field contains invalid UTF-8")
