@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from daprflow.protocol import workflow_messages as wf
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 RETRY = 1.0
 """Seconds before an instance is taken up again that could not be written."""
 IDLE_LIMIT = 4096
+SHED_AMONG = 8
+"""Instances that are looked at for one that may be left to the store."""
 
 
 class WorkflowHub:
@@ -166,6 +169,16 @@ class WorkflowHub:
                 self.begin_task(instance, scheduled)
             if instance.inbox:  # who looked for it may want something else than that it goes on
                 asyncio.get_running_loop().call_soon(self._go_on, instance)
+            if len(self.live) > self.idle_limit:
+                self._shed()
+
+    def _shed(self) -> None:
+        """Leave one that waits to the store: whoever looks at many has them all read."""
+        for key in tuple(islice(self.live, min(SHED_AMONG, len(self.live) - 1))):
+            instance = self.live.pop(key)
+            if instance.is_idle:
+                return
+            self.live[key] = instance
 
     def _go_on(self, instance: Instance) -> None:
         if self.live.get(instance.key) is instance and not self._closed:
@@ -286,15 +299,22 @@ class WorkflowHub:
             self.alarms.set(instance.key, self.clock.now() + RETRY)
 
     def read_again(self, written: Instance) -> None:
-        """Read what is in memory of an instance again that was read before a write was done.
+        """Read an instance again that was written though an earlier write had failed.
 
-        Another write, before that one, had failed.
+        What is in memory of it may have been read between the two.
         """
         live = self.live.get(written.key)
-        if live is None or live is written or live.row.id != written.row.id or self._closed:
-            return
-        self.forget(live)
-        asyncio.get_running_loop().call_soon(self._ring, live.key)
+        if live is not None and live is not written and live.row.id == written.row.id:
+            self.forget(live)
+        if not self._closed:
+            again = partial(self.homes.visit, written.key, self._read_again)
+            asyncio.get_running_loop().call_soon(again)
+
+    def _read_again(self, key: Key) -> None:
+        instance = self.take_up(key)
+        if instance is not None:
+            self._retain(instance)
+            self.tell(instance)
 
     # ---- what is to be done ---------------------------------------------------------------------
 
@@ -326,10 +346,22 @@ class WorkflowHub:
     def ring(self, key: Key) -> None:
         """Do what an instance waits for whose time has come: one that is over is forgotten."""
         instance = self.take_up(key)
-        if instance is None or instance.execution.completed is None or instance.tasks:
+        if instance is not None:
+            self._retain(instance)
+
+    def _retain(self, instance: Instance) -> None:
+        """Forget an instance that was kept long enough; the alarm may have been for another thing.
+
+        A timer may ring while the end is being kept, of which nobody knows yet.
+        """
+        if instance.execution.completed is None or instance.tasks or instance.saving is not None:
             return
-        if instance.saving is not None:
-            return  # a timer rang while its end is being kept; nobody knows of that end yet
+        until = self.store.wake(instance.row)
+        if not until:
+            return
+        if until > self.clock.now():
+            self.alarms.set(instance.key, until)
+            return
         logger.info("workflow '%s' was kept long enough and is forgotten", instance.row.instance_id)
         self.purge([instance]).add_done_callback(partial(self._saved, instance))
 

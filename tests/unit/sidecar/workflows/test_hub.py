@@ -444,6 +444,22 @@ async def test_memory_holds_no_more_idle_instances_than_it_may(stage: Stage) -> 
     assert await status(stage, "i3") == "COMPLETED"
 
 
+async def test_looking_at_instances_does_not_keep_them_in_memory(stage: Stage) -> None:
+    """Whoever looks at many instances that wait has the older ones left to the store again."""
+    stage.hub.idle_limit = 2
+    worker = stage.worker(stateful=True)
+    for number in range(6):
+        await start(stage, f"i{number}")
+        await worker.answer(await worker.turn(), timer(1, START + 60))
+    for _ in range(2):
+        for number in range(6):
+            assert await status(stage, f"i{number}") == "RUNNING"
+            assert len(stage.hub.live) <= 2
+    stage.clock.move_to(START + 100)
+    fired = [await worker.turn() for _ in range(6)]
+    assert {turn.workflowRequest.instanceId for turn in fired} == {f"i{n}" for n in range(6)}
+
+
 async def test_ending_what_was_to_begin_later(stage: Stage, tmp_path: Path) -> None:
     """An instance that is to begin later can be ended before that, restart or not."""
     worker = stage.worker()
