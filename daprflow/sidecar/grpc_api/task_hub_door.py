@@ -48,6 +48,7 @@ class TaskHubDoor:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._loading: asyncio.Task[Mapping[str, Any]] | None = None
+        self._loaded: Mapping[str, Any] | None = None
 
     def handlers(self) -> Mapping[str, Any]:
         """Return what the library calls for each method, by its path."""
@@ -55,11 +56,11 @@ class TaskHubDoor:
 
     def _handler(self, name: str) -> Any:
         async def answer(raw: bytes, context: Any) -> Any:
-            methods = await self._methods()
+            methods = self._loaded or await self._methods()
             return await methods[name].unary_unary(raw, context)
 
         async def stream(raw: bytes, context: Any) -> None:
-            methods = await self._methods()
+            methods = self._loaded or await self._methods()
             await methods[name].unary_stream(raw, context)
 
         if name == STREAM:
@@ -73,7 +74,8 @@ class TaskHubDoor:
 
     async def _load(self) -> Mapping[str, Any]:
         module = await asyncio.to_thread(import_module, "daprflow.sidecar.grpc_api.task_hub")
-        return {
+        self._loaded = {
             name: rpc_handler(SERVICE + name, method, self._runtime)
             for name, method in module.METHODS.items()
         }
+        return self._loaded
