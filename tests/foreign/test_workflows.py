@@ -24,6 +24,7 @@ from tests.foreign.test_javascript import SOURCE as JAVASCRIPT_SOURCE
 from tests.helpers.cli_run import Run
 from tests.helpers.foreign import fetched
 from tests.helpers.http_client import RawClient
+from tests.helpers.own_ports import free_port
 from tests.helpers.workflow_mixed import Order, Toured, go, ours, tour
 
 ROOT = Path(__file__).parents[2]
@@ -61,10 +62,14 @@ async def until_waiting(
             await asyncio.sleep(0.02)
 
 
-def client_of(run: Run) -> Client:
-    """Return a client of a run's sidecar."""
-    http, grpc = f"http://127.0.0.1:{run.port('HTTP')}", f"127.0.0.1:{run.port('gRPC')}"
-    return Client(Settings(http_endpoint=http, grpc_endpoint=grpc))
+def client_of(http: int, grpc: int) -> Client:
+    """Return a client of a sidecar, by its ports."""
+    return Client(
+        Settings(
+            http_endpoint=f"http://127.0.0.1:{http}",
+            grpc_endpoint=f"127.0.0.1:{grpc}",
+        )
+    )
 
 
 @asynccontextmanager
@@ -74,12 +79,15 @@ async def both(folder: Path, command: Sequence[str]) -> AsyncIterator[Both]:
     with Run(folder, "run", str(OURS), "--sidecar", "embedded", "--ephemeral", env=path) as run:
         run.ready()
         env = {"OTHER_GRPC_PORT": str(run.port("gRPC"))}
-        app = ("run", "--app-id", "theirs", "--sidecar", "embedded", "--ephemeral")
+        http, grpc = free_port(), free_port()  # its line may come before the banner
+        ports = ("--dapr-http-port", str(http), "--dapr-grpc-port", str(grpc))
+        app = ("run", "--app-id", "theirs", "--sidecar", "embedded", "--ephemeral", *ports)
         with Run(folder, *app, "--", *command, env=env) as other:
             told = await asyncio.to_thread(other.until, '{"ours"')
             seen = json.loads(told[told.index("{") :])["ours"]
-            async with client_of(run) as here, client_of(other) as there:
-                yield Both(here, there, RawClient(other.port("HTTP")), seen)
+            here = client_of(run.port("HTTP"), run.port("gRPC"))
+            async with here, client_of(http, grpc) as there:
+                yield Both(here, there, RawClient(http), seen)
 
 
 async def check(apps: Both, toured: Toured) -> None:
