@@ -52,6 +52,7 @@ class Homes:
         self._places: dict[str, Place] = {}
         self._known: WeakValueDictionary[Key, Instance] = WeakValueDictionary()
         self._visits: set[asyncio.Task[None]] = set()
+        self._noting: set[asyncio.Future[None]] = set()
         self._moving = asyncio.Lock()
 
     def open(self) -> None:
@@ -227,7 +228,7 @@ class Homes:
                 self._hub.alarms.set(key, instance.kept_until)
             changes = Changes()
             changes.index(row, kept, instance.wake())
-            _watch(store.commit(changes), key)
+            self._note(changes, key)
         return instance
 
     def _correct(self, instance: Instance) -> None:
@@ -238,7 +239,19 @@ class Homes:
         changes = Changes()
         changes.wake(instance.row, kept, instance.wake())
         if changes.is_noted:
-            _watch(self._hub.store.commit(changes), instance.key)
+            self._note(changes, instance.key)
+
+    def _note(self, changes: Changes, key: Key) -> None:
+        """Note when an instance is to be woken; what fails of that its app's next coming mends."""
+
+        def noted(done: asyncio.Future[None]) -> None:
+            self._noting.discard(done)
+            if not done.cancelled() and (error := done.exception()) is not None:
+                logger.warning("what workflow '%s' waits for could not be noted: %s", key[1], error)
+
+        future = self._hub.store.commit(changes)
+        self._noting.add(future)
+        future.add_done_callback(noted)
 
     def visit(self, key: Key, call: Callable[[Key], object]) -> None:
         """Call for an instance when it is in memory, if it must come there first."""
@@ -356,6 +369,8 @@ class Homes:
         for note in notes.values():
             if note.wake and note.wake > now and (app_id, note.instance_id) not in hub.live:
                 hub.expect((app_id, note.instance_id), note.wake)
+        if self._noting:
+            await asyncio.wait(self._noting)
 
     async def _take_up_some(self, keys: Sequence[Key], due: Collection[Key]) -> None:
         hub = self._hub
@@ -404,13 +419,3 @@ def _is_same(one: Place | None, other: Place | None) -> bool:
 def _is_urgent(note: Noted | None, waiting: int, now: float) -> bool:
     """Tell whether an instance is to be looked at when its app comes."""
     return note is None or bool(waiting) or (note.wake is not None and note.wake <= now)
-
-
-def _watch(future: asyncio.Future[None], key: Key) -> None:
-    """Say when something could not be noted; it is made good when the app comes again."""
-
-    def look(done: asyncio.Future[None]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
-            logger.warning("what workflow '%s' waits for could not be noted: %s", key[1], error)
-
-    future.add_done_callback(look)
