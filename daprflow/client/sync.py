@@ -153,6 +153,7 @@ class SyncClient:
         id: str | None = None,
         at: datetime | timedelta | None = None,
         reuse: bool = True,
+        attach: bool = False,
     ) -> "SyncWorkflowRun[Out]": ...
 
     @overload
@@ -165,6 +166,7 @@ class SyncClient:
         id: str | None = None,
         at: datetime | timedelta | None = None,
         reuse: bool = True,
+        attach: bool = False,
     ) -> "SyncWorkflowRun[Out]": ...
 
     def start(
@@ -176,9 +178,12 @@ class SyncClient:
         id: str | None = None,  # noqa: A002 - as in Client
         at: datetime | timedelta | None = None,
         reuse: bool = True,
+        attach: bool = False,
     ) -> "SyncWorkflowRun[Any]":
         """As ``Client.start``."""
-        run = self.run(lambda client: client.start(workflow, data, id=id, at=at, reuse=reuse))
+        run = self.run(
+            lambda client: client.start(workflow, data, id=id, at=at, reuse=reuse, attach=attach)
+        )
         return self._workflow_run(run)
 
     def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> "SyncWorkflowRun[Out]":  # noqa: A002 - as in Client

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from daprflow.addresses import Workflow
 from daprflow.client.base import BaseClient
+from daprflow.errors import SidecarError
 
 # Most apps have no workflows; importing daprflow does not pay for them.
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+_CONFLICT = 409
 
 
 class Workflowing(BaseClient):
@@ -30,6 +32,7 @@ class Workflowing(BaseClient):
         id: str | None = None,
         at: datetime | timedelta | None = None,
         reuse: bool = True,
+        attach: bool = False,
     ) -> "WorkflowRun[Out]": ...
     @overload
     async def start(
@@ -41,6 +44,7 @@ class Workflowing(BaseClient):
         id: str | None = None,
         at: datetime | timedelta | None = None,
         reuse: bool = True,
+        attach: bool = False,
     ) -> "WorkflowRun[Out]": ...
     async def start(
         self,
@@ -51,18 +55,21 @@ class Workflowing(BaseClient):
         id: str | None = None,  # noqa: A002 - the name in the architecture
         at: datetime | timedelta | None = None,
         reuse: bool = True,
+        attach: bool = False,
     ) -> "WorkflowRun[Any]":
         """Start a workflow, and return once it runs, or is scheduled.
 
         Args:
             workflow: what ``@app.workflow`` returned.
             data: its input.
-            id: the instance's; by default a new one. Starting twice under one id starts once.
+            id: the instance's; by default a new one.
             at: when it begins, or in how long; by default at once. A point without a zone is UTC.
             reuse: whether the id of an instance that has ended may be used again.
+            attach: start nothing where an instance has that id, ended or not, and return that one:
+                for events that may be delivered twice.
 
         Raises:
-            SidecarError: an instance of that id is there.
+            SidecarError: an instance of that id is there; its status is 409.
             ValueError: it is a version that begins no new instances.
             TypeError: the input has no JSON form.
         """
@@ -75,7 +82,12 @@ class Workflowing(BaseClient):
         if isinstance(at, timedelta):
             at = datetime.fromtimestamp(self._caller.way.now(), UTC) + at
         refuse_replaced(workflow)
-        instance = await calls.start(workflow.name, id or uuid4().hex, text, at=at, reuse=reuse)
+        instance, fresh = id or uuid4().hex, reuse and not attach
+        try:
+            instance = await calls.start(workflow.name, instance, text, at=at, reuse=fresh)
+        except SidecarError as error:
+            if not attach or error.status != _CONFLICT:
+                raise
         return WorkflowRun(calls, workflow, instance, begun=True)
 
     def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> "WorkflowRun[Out]":  # noqa: A002 - as in start

@@ -4,9 +4,24 @@ from datetime import timedelta
 
 import pytest
 
-from daprflow import WorkflowFailed
+from daprflow import Status, WorkflowFailed
 from daprflow.testing import TestSidecar
-from examples.workflows.app import Order, app, approve, approved, buy, checkout, delivery, score
+from examples.workflows.app import (
+    Order,
+    Receipt,
+    app,
+    approve,
+    approved,
+    buy,
+    careful,
+    checkout,
+    delivery,
+    invoice,
+    orders,
+    score,
+    stuck,
+    wholesale,
+)
 
 
 async def risky(order: Order) -> int:
@@ -43,6 +58,42 @@ async def test_handlers_start_and_approve() -> None:
         dapr.fake(score, risky)
         assert await dapr.invoke(buy, Order("o3", 99)) == "o3"
         assert await dapr.invoke(approve, Order("o3", 99)) == "parcel-o3"
+
+
+async def test_orders_of_a_topic_are_checked_out_once() -> None:
+    """An order that is delivered twice starts one workflow, which is listed while it runs."""
+    async with TestSidecar(app) as dapr:
+        dapr.fake(score, risky)
+        assert await dapr.publish(orders, Order("o5", 250)) is Status.SUCCESS
+        assert await dapr.publish(orders, Order("o5", 250)) is Status.SUCCESS
+        assert await dapr.invoke(stuck) == ["o5: paid 250, risk 250"]
+
+
+async def bill(receipt: Receipt) -> str:
+    """Another app's workflow."""
+    return f"bill of {receipt.paid}"
+
+
+async def test_wholesale_is_reminded_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """A large batch waits for its approval, which is asked for again every day."""
+    batch = [Order("o6", 900), Order("o7", 200)]
+    async with TestSidecar(app) as dapr:
+        dapr.fake(invoice, bill)
+        run = await dapr.start(wholesale, batch)
+        await dapr.advance(timedelta(days=2.5))
+        await run.send(approved, data=True)
+        assert await run.result() == ["bill of 900", "bill of 200"]
+        late = await dapr.start(wholesale, batch)
+        await dapr.advance(timedelta(days=4))
+        assert await late.result() == []
+    assert capsys.readouterr().out.count("please approve o6") == 2 + 3
+
+
+async def test_what_is_not_shipped_is_collected() -> None:
+    """An error that no retry helps against is caught."""
+    async with TestSidecar(app) as dapr:
+        run = await dapr.start(careful, Order("o8", 9999))
+        assert await run.result() == "collect it at the shop"
 
 
 async def test_a_failed_delivery_is_paid_back(capsys: pytest.CaptureFixture[str]) -> None:

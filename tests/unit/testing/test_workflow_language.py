@@ -10,6 +10,7 @@ from daprflow import (
     DaprFlow,
     ExternalEvent,
     RetryPolicy,
+    SidecarError,
     Workflow,
     WorkflowContext,
     WorkflowFailed,
@@ -290,6 +291,30 @@ async def test_starts_are_scheduled_on_the_clock_of_the_test(app: DaprFlow) -> N
         await dapr.advance(HOUR)
         assert await run.result() == due.isoformat(timespec="minutes")
         assert (await at.status()).state is WorkflowState.PENDING
+
+
+async def test_a_start_can_attach(app: DaprFlow, work: Work) -> None:
+    """A start that attaches starts what is not there, and returns what is, running or ended."""
+    note = noting(app)
+
+    @app.workflow
+    async def once(ctx: WorkflowContext, value: int) -> int:
+        await ctx.call(note, value)
+        return await ctx.wait(number)
+
+    async with TestSidecar(app) as dapr:
+        client = dapr.client
+        first = await client.start(once, 1, id="e1", attach=True)
+        again = await client.start(once, 2, id="e1", attach=True)
+        with pytest.raises(SidecarError) as caught:
+            await client.start(once, 3, id="e1")
+        await first.send(number, 5)
+        assert await again.result() == 5
+        assert await (await client.start(once, 4, id="e1", attach=True)).result() == 5
+        with pytest.raises(SidecarError, match="already exists"):
+            await client.start(once, 4, id="e1", reuse=False)
+        assert (await (await client.start(once, 6, id="e1")).status()).input == 6
+    assert (caught.value.status, work.done[0]) == (409, 1)
 
 
 async def test_replaced_versions_begin_nothing(app: DaprFlow) -> None:
