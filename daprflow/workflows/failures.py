@@ -19,9 +19,9 @@ def failure_of(error: BaseException, depth: int = 0) -> Failure:
         cause = failure_of(error.__cause__, depth + 1)
     notes = getattr(error, "__notes__", ())
     return Failure(
-        type(error).__name__,
-        "\n".join([str(error), *notes]),
-        _stack(error),
+        _sendable(type(error).__name__),
+        _sendable("\n".join([_said(error), *notes])),
+        _sendable(_stack(error)),
         cause,
         isinstance(error, WorkflowRuleError | NonDeterminismError),
     )
@@ -44,3 +44,15 @@ def workflow_failed(name: str, instance: str, failure: Failure | None) -> Workfl
 def _stack(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     return "".join(traceback.format_list(frames))[-_LONGEST:]
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as mute:  # noqa: BLE001 - whatever an error's own code raises
+        return f"it cannot be told: its text raises '{type(mute).__name__}'"
+
+
+def _sendable(text: str) -> str:
+    """Return a text without lone surrogates, which no message takes."""
+    return text.encode(errors="backslashreplace").decode()

@@ -5,12 +5,14 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from daprflow.protocol.history import Failure
 from daprflow.protocol.history_codec import write_turn
 from daprflow.protocol.workflow_actions import CompleteWorkflow, Turn, WorkflowState
 from daprflow.transports.events import CallRefused
 from daprflow.transports.grpc_work import TaskHub
 from daprflow.workflows.activities import Activities
 from daprflow.workflows.answering import TOO_LARGE, deliver, oversize
+from daprflow.workflows.failures import failure_of
 from daprflow.workflows.instances import Instances
 from daprflow.workflows.options import WorkflowSettings
 from daprflow.workflows.performing import Performing
@@ -90,7 +92,7 @@ class Working:
                 )
                 reset()
                 return
-            response = write_turn(request.instanceId, turn, token)
+            response = _written(request.instanceId, turn, token)
             answered = await deliver(hub.complete_workflow, response)
             if answered == TOO_LARGE:
                 failed = write_turn(request.instanceId, _too_large(turn), token)
@@ -145,9 +147,21 @@ class Working:
             logger.error("a worker of workflows failed", exc_info=error)
 
 
+def _written(instance: str, turn: Turn, token: str) -> Any:
+    """Return an answer as a message; a workflow fails that asks for what none can hold."""
+    try:
+        return write_turn(instance, turn, token)
+    except ValueError as error:
+        return write_turn(instance, _failed(turn, failure_of(error)), token)
+
+
 def _too_large(turn: Turn) -> Turn:
     """Return the end of a workflow whose answer is more than the sidecar takes."""
     size = sum(len(getattr(each, "input", None) or "") for each in turn.actions)
-    failure = oversize("what the workflow asks for in one turn", size)
+    return _failed(turn, oversize("what the workflow asks for in one turn", size))
+
+
+def _failed(turn: Turn, failure: Failure) -> Turn:
+    """Return a turn that ends its workflow, in the place of another one."""
     number = turn.actions[0].id if turn.actions else 1
     return Turn((CompleteWorkflow(number, WorkflowState.FAILED, None, failure),), turn.app)
