@@ -11,6 +11,7 @@ from daprflow.sidecar.components.state_postgresql import PostgresState
 from daprflow.sidecar.components.state_redis import RedisState
 from daprflow.sidecar.components.state_sqlite import SqliteState
 from tests.helpers.servers import postgres_server, redis_server
+from tests.helpers.sidecar import Components
 
 ENGINE = "engine"
 HOMES = (ENGINE, "in-memory", "sqlite", "redis", "postgresql")
@@ -21,21 +22,34 @@ HOMES = (ENGINE, "in-memory", "sqlite", "redis", "postgresql")
 async def workflow_home(kind: str, root: Path, clock: Clock) -> AsyncIterator[StateStore | None]:
     """Give an open state store of a kind; None for the engine's own tables."""
     async with contextlib.AsyncExitStack() as stack:
-        metadata: Mapping[str, str] = {}
-        match kind:
-            case "engine":
-                yield None
-                return
-            case "sqlite":
-                metadata = {"connectionString": str(root / "user-state.db")}
-            case "redis":
-                metadata = (await stack.enter_async_context(redis_server())).metadata
-            case "postgresql":
-                metadata = (await stack.enter_async_context(postgres_server())).metadata
+        if kind == ENGINE:
+            yield None
+            return
+        metadata = await _metadata(kind, root, stack)
         store = _make(kind, _context(kind, root, clock, metadata))
         await store.open()
         stack.push_async_callback(store.close)
         yield store
+
+
+@contextlib.asynccontextmanager
+async def workflow_components(kind: str, root: Path) -> AsyncIterator[Components]:
+    """Give the components of a run that keeps its workflows in a state store of a kind."""
+    async with contextlib.AsyncExitStack() as stack:
+        metadata = {"actorStateStore": "true", **await _metadata(kind, root, stack)}
+        version = "/v2" if kind == "postgresql" else ""
+        yield {} if kind == ENGINE else {"statestore": (f"state.{kind}{version}", metadata)}
+
+
+async def _metadata(kind: str, root: Path, stack: contextlib.AsyncExitStack) -> Mapping[str, str]:
+    match kind:
+        case "sqlite":
+            return {"connectionString": str(root / "user-state.db")}
+        case "redis":
+            return (await stack.enter_async_context(redis_server())).metadata
+        case "postgresql":
+            return (await stack.enter_async_context(postgres_server())).metadata
+    return {}
 
 
 def _make(kind: str, context: ComponentContext) -> StateStore:

@@ -16,6 +16,7 @@ from daprflow.sidecar.clock import VirtualClock
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
 from tests.helpers.official_workflows import Context, new_client, working
 from tests.helpers.timing import eventually
+from tests.helpers.workflow_homes import workflow_components
 
 Steps = Generator[Any, Any, Any]
 
@@ -137,13 +138,28 @@ def add_programs(worker: Any, notes: list[Any]) -> None:  # noqa: C901 - one pro
         worker.register_workflow(program)
 
 
-@pytest.fixture(params=[False, True], ids=["full", "stateful"])
+FULL, STATEFUL = False, True
+HOMES = [
+    ("engine", FULL),
+    ("engine", STATEFUL),
+    ("sqlite", STATEFUL),
+    ("redis", FULL),
+    ("postgresql", STATEFUL),
+]
+"""Where workflows are kept, and whether the worker keeps histories between turns."""
+
+
+@pytest.fixture(params=HOMES, ids=lambda home: f"{home[0]}-{'stateful' if home[1] else 'full'}")
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """A bench whose worker keeps histories between turns, or is sent all of them each time."""
-    async with grpc_sidecar(tmp_path, {}, data_dir=tmp_path / "data") as sidecar:
+    kind, stateful = request.param
+    async with (
+        workflow_components(kind, tmp_path) as components,
+        grpc_sidecar(tmp_path, components, data_dir=tmp_path / "data") as sidecar,
+    ):
         made = Bench(sidecar, new_client(sidecar.port))
         teach = partial(add_programs, notes=made.notes)
-        async with working(sidecar.port, teach, disable_stateful_history=not request.param):
+        async with working(sidecar.port, teach, disable_stateful_history=not stateful):
             yield made
 
 
@@ -178,6 +194,11 @@ async def test_a_wait_ends_without_its_event(bench: Bench) -> None:
     assert await bench.end(instance) == ("COMPLETED", '"late"')
 
 
+def _is_due_within(clock: VirtualClock, seconds: float) -> bool:
+    due = clock.due()
+    return due is not None and due <= clock.now() + seconds
+
+
 def _has(found: list[Any], count: int) -> bool:
     return len(found) == count
 
@@ -187,6 +208,7 @@ async def test_retries_of_the_worker(bench: Bench) -> None:
     instance = await bench.start("retries")
     for attempt in (1, 2):
         await eventually(partial(_has, bench.notes, attempt))
+        await eventually(partial(_is_due_within, bench.clock, 5.1))
         await bench.advance(5.1)
     assert await bench.end(instance) == ("COMPLETED", '"ok"')
     assert bench.notes == ["try"] * 3
