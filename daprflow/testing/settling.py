@@ -17,6 +17,9 @@ accepting a message, or from a timer, to the delivery."""
 PATIENCE = 0.1
 """Seconds of real time after which something that waits is given virtual time."""
 
+ROUNDING = 1e-6
+"""Seconds past the end of an advance that still belong to it: times of workflows are rounded to whole
+microseconds, and what is due in an hour has to come when an hour passes."""
 
 HINT = 5.0
 """Seconds of real time after which a wait says what may hold it up."""
@@ -61,7 +64,7 @@ class Settling:
     async def step(self, end: float) -> bool:
         """Move the clock to what is due next and settle; False where nothing is until ``end``."""
         due = self._clock.due()
-        if due is None or due > end:
+        if due is None or due > end + ROUNDING:
             return False
         self._clock.move_to(due)
         await self.settle()

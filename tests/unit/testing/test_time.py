@@ -140,3 +140,13 @@ async def test_a_long_wait_says_what_may_hold_it_up(caplog: pytest.LogCaptureFix
     assert "still waits for 1 deliveries or calls" in caplog.text
     work.end()
     await waiting
+
+
+async def test_rounding_keeps_nothing_from_being_due() -> None:
+    """What is due in an hour, rounded up to a microsecond, comes when an hour passes."""
+    clock = VirtualClock(1_790_000_000.0)
+    called: list[str] = []
+    clock.call_at(1_790_003_600.0000005, lambda: called.append("rounded"))
+    clock.call_at(1_790_003_600.00001, lambda: called.append("later"))
+    await Settling(clock, Work()).advance(timedelta(hours=1))
+    assert called == ["rounded"]
