@@ -155,6 +155,8 @@ class Host:
             self._tasks.append(item)
         else:
             owner = self._sticky.get(item.instance_id)
+            if item.instance.refused:
+                owner = self.untried(item.instance)
             if owner is not None:
                 owner.own.append(item)
                 owner.tell()
@@ -263,6 +265,10 @@ class Host:
             stream.news = asyncio.get_running_loop().create_future()
             await stream.news
         raise StreamEnded
+
+    def untried(self, instance: "Instance") -> WorkStream | None:
+        """Return a stream whose worker was not found unable to go on with an instance."""
+        return next((each for each in self.streams if each not in instance.refused), None)
 
     def forget(self, instance_id: str) -> None:
         """Note that an instance is over: whoever has it need not have the next of its name."""

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.workflows import events, propagation
@@ -12,6 +13,9 @@ from daprflow.sidecar.workflows.alarms import Key
 from daprflow.sidecar.workflows.execution import NEVER, Execution
 from daprflow.sidecar.workflows.items import TaskItem, TurnItem
 from daprflow.sidecar.workflows.store import Arrival, Row
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.workflows.host import WorkStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Instance:
         tasks: activities without a result, by the ids of what scheduled them.
         suspended: whether it will be when its inbox is taken.
         parked: it cannot go on until other workers come.
+        refused: the streams whose workers could not go on with it.
         saving: the last write about it that is not finished.
         roused: whether it is kept as one that has something to do at once.
         kept_until: when it is to be forgotten, once it is over; None for never.
@@ -47,6 +52,7 @@ class Instance:
         self.tasks: dict[int, TaskItem] = {}
         self.suspended = False
         self.parked = False
+        self.refused: set[WorkStream] = set()
         self.saving: asyncio.Future[None] | None = None
         self.roused = True
         self.kept_until: float | None = None

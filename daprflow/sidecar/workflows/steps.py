@@ -71,6 +71,10 @@ class Steps:
         if problem is not None:
             reason = wf.PAYLOAD_SIZE_EXCEEDED
             step = stall(instance.execution, reason, problem, place.now)
+        if not step.stalled:
+            instance.refused.clear()
+        elif turn.stream is not None:
+            instance.refused.add(turn.stream)
         keeping = self._keep(instance, turn, step)
         del held
         await asyncio.shield(keeping)
@@ -138,6 +142,7 @@ class Steps:
         )
         now = self._hub.clock.now()
         step = stall(instance.execution, wf.PAYLOAD_SIZE_EXCEEDED, text, now)
+        instance.refused.add(stream)
         self._keep(instance, turn, step).add_done_callback(_noted)
         return False
 
@@ -294,7 +299,7 @@ class Steps:
                     hub.pump(other)
         if not failed and not instance.gone:
             instance.turn = None
-            instance.parked = step.stalled
+            instance.parked = step.stalled and host.untried(instance) is None
             for scheduled in step.tasks:
                 hub.begin_task(instance, scheduled)
             if instance.execution.completed is not None:
