@@ -27,6 +27,9 @@ COMMANDS = (
     "shim",
 )
 
+WITH_COMMAND = frozenset({"run", "sidecar"})
+"""What takes the command of an app after ``--``."""
+
 
 def _version(value: bool) -> None:  # noqa: FBT001 - the shape of a callback
     if value:
@@ -122,8 +125,8 @@ def _below_groups(program: typer.Typer, settings: Settings) -> Settings:
 
 
 def _split(words: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
-    """Take the command after the first ``--`` out."""
-    if "--" not in words:
+    """Take the command after the first ``--`` out; for other commands words that are no options."""
+    if "--" not in words or words[0] not in WITH_COMMAND:
         return words, None
     at = words.index("--")
     return words[:at], tuple(words[at + 1 :])

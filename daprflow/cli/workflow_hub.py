@@ -173,6 +173,8 @@ async def _performed(place: HubPlace, work: Callable[[Hub], Awaitable[T]]) -> T:
                 "it this workflow? 'daprflow routes' lists what it has"
             ) from None
         raise LaunchError(f"{place.where}: {error}") from None
+    except UnicodeEncodeError:
+        raise LaunchError("an id or a name that was typed is no UTF-8", Exit.USAGE) from None
     finally:
         await caller.close()
 

@@ -43,12 +43,14 @@ def json_text(text: str | None, what: str) -> str | None:
         what: its name in the usage, for the message.
 
     Raises:
-        BadParameter: it begins like JSON and is none.
+        BadParameter: it begins like JSON and is none, or it is no UTF-8.
     """
     if text is None:
         return None
     try:
         msgspec.json.decode(text)
+    except UnicodeEncodeError:
+        raise typer.BadParameter(f"{what} is no UTF-8") from None
     except msgspec.DecodeError as error:
         if text.lstrip().startswith(("{", "[", '"')):
             raise typer.BadParameter(f"{what} begins like JSON and is none: {error}") from None

@@ -8,7 +8,7 @@ import msgspec
 
 from daprflow.errors import NonDeterminismError
 from daprflow.protocol import history
-from daprflow.protocol.history import Event, Failure
+from daprflow.protocol.history import Event, Failure, TimerOrigin
 from daprflow.protocol.workflow_actions import (
     CreateChild,
     CreateTimer,
@@ -45,6 +45,9 @@ class Rules:
 
 _LOOSE = Rules()
 
+Mark = tuple[str | None, int, int]
+"""An event by its kind, its time and its content."""
+
 
 class Replay:
     """One instance of a workflow, kept between its turns.
@@ -54,7 +57,7 @@ class Replay:
 
     Attributes:
         seen: how many events it has gone through.
-        mark: the time of the newest turn's beginning, which tells its history from another one.
+        newest: the events of the newest turn, which tell its history from another one.
         problem: why it cannot go on; None while it can.
     """
 
@@ -63,8 +66,7 @@ class Replay:
     ) -> None:
         self.execution = Execution(workflows, instance)
         self.seen = 0
-        self.mark = 0
-        self.mark_at = 0
+        self.newest: tuple[Mark, ...] = ()
         self.problem: NonDeterminismError | None = None
         self._rules = rules
         self._main: Fiber | None = None
@@ -194,7 +196,6 @@ class Replay:
         if execution.pending and self.seen > 1:
             self._check_leftovers()
         execution.now = max(execution.now, event.at)  # clocks of sidecars differ a little
-        self.mark, self.mark_at = event.at, self.seen - 1
         if event.version:
             execution.version = event.version
         if event.patches:
@@ -261,8 +262,11 @@ class Replay:
             return  # an older version of the code waited for an event here, without a limit
         if not endless and _is_endless(pending):
             self._drop_endless(event.id)
-        if self._confirm(event.id, CreateTimer) is None:
+        confirmed = self._confirm(event.id, CreateTimer)
+        if confirmed is None:
             raise self._mismatch(event.id, _was(event), self.execution.pending.get(event.id))
+        if self._rules.inputs and not event.rerun and _waits_anew(event.origin, confirmed):
+            raise self._mismatch(event.id, _was(event), confirmed)
 
     def _confirm(self, number: int, kind: type) -> Any:
         """Take the action that history confirms; None where there is none of that kind."""
@@ -308,10 +312,12 @@ class Replay:
     def _check_input(self, event: Any, pending: Any) -> None:
         action = pending.action
         if not _same_json(event.input, action.input):
+            name = self._plan.title if self._plan else ""
             raise NonDeterminismError(
-                f"history step {event.id} gave {described(action)} another input than this code "
-                f"gives it now{self._place(pending)}; an input must depend on nothing but the "
-                "workflow's own input, results and events: no clock, no random, no set's order"
+                f"{name}, instance '{self.execution.instance}': history step {event.id} gave "
+                f"{described(action)} another input than this code gives it now"
+                f"{self._place(pending)}; an input must depend on nothing but the workflow's own "
+                "input, results and events: no clock, no random, no set's order"
             )
 
     def _mismatch(self, step: int, was: str, pending: Pending | None) -> NonDeterminismError:
@@ -395,6 +401,14 @@ def _was(event: history.TaskScheduled | history.ChildCreated | history.TimerCrea
         return f"workflow '{event.name}'"
     is_wait = event.origin.kind == "event"
     return f"a wait for event '{event.origin.of}'" if is_wait else "a timer"
+
+
+def _waits_anew(was: TimerOrigin, pending: Pending) -> bool:
+    """Tell whether a timer ends the wait for another event than it did; nobody may have said."""
+    does = pending.action.origin if isinstance(pending.action, CreateTimer) else was
+    if not was.kind or "event" not in (was.kind, does.kind):
+        return False
+    return (was.kind, was.of.casefold()) != (does.kind, does.of.casefold())
 
 
 def _same_json(first: str | None, second: str | None) -> bool:

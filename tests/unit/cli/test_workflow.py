@@ -114,6 +114,8 @@ def test_start_prints_the_id_or_the_result(shell: Shell) -> None:
     assert len(shell.out.strip()) == 36
     assert shell("start", "greet", '"bob"', "--id", "g1", "--wait") == 0
     assert shell.out == '"hello bob"\n'
+    assert shell("start", "checkout", "--id", "minus", "--", "-5") == 0
+    assert shell.json("show", "minus")["input"] == -5
     found = shell.json("start", "greet", "eve", "--id", "g2", "--wait")
     assert (found["id"], found["state"], found["output"]) == ("g2", "COMPLETED", "hello eve")
     assert found["input"] == "eve"
@@ -310,6 +312,8 @@ def test_a_recorded_history_becomes_a_test(shell: Shell, folder: Path, tmp_path:
     [
         (("start", "nope"), 1, "no workflow is named 'nope' in app 'shop'; it has 'pack', 'check"),
         (("start", "greet", '{"a": 1,}'), 2, "INPUT begins like JSON and is none"),
+        (("start", "greet", "\udcff"), 2, "INPUT is no UTF-8"),
+        (("show", "\udcff"), 2, "an id or a name that was typed is no UTF-8"),
         (("start", "greet", "x", "--at", "yesterday"), 2, "--at 'yesterday' is no point in time"),
         (("start", "greet", "x", "--in", "-5m"), 2, "--in '-5m' is no length of time"),
         (("start", "greet", "x", "--in", "9999999d"), 2, "--in '9999999d' is beyond the calendar"),

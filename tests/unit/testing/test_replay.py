@@ -130,6 +130,14 @@ async def test_the_history_of_an_instance_that_still_runs_is_compared_to_its_end
         first = await ctx.race(ctx.wait(approved), ctx.call(Activity("a", "b", None, None)))
         return first is not None
 
+    @DaprFlow("changed").workflow(name="checkout")
+    async def renamed(ctx: WorkflowContext) -> bool:
+        return await ctx.wait(ExternalEvent("granted", bool))
+
+    with pytest.raises(
+        NonDeterminismError, match="event 'approved'; this code asks for a wait for"
+    ):
+        replay(renamed, events)
     with pytest.raises(NonDeterminismError, match="has no step 2; this code asks for activity"):
         replay(impatient, events)
     with pytest.raises(NonDeterminismError, match="has no step 1; this code asks for activity"):
