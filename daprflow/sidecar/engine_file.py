@@ -182,8 +182,8 @@ class EngineFile:
         return await self._database.writer.submit(call)
 
     def submit(self, call: Callable[[sqlite3.Connection], T], /) -> asyncio.Future[T]:
-        """Hand a write over; see `SqliteWriter.submit`."""
-        return self._database.writer.submit(call)
+        """Hand over what does nothing but write, and may run again; see `SqliteWriter.submit`."""
+        return self._database.writer.submit(call, repeatable=True)
 
 
 def engine_file(path: Path) -> EngineFile:

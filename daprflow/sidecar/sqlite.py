@@ -40,10 +40,15 @@ Prepare = Callable[[sqlite3.Connection], None]
 
 @dataclass(slots=True)
 class _Job(Generic[T]):
-    """One function that waits for the writer, and its outcome."""
+    """One function that waits for the writer, and its outcome.
+
+    Attributes:
+        repeatable: whether it may run again after what it did was undone.
+    """
 
     call: Callable[[sqlite3.Connection], T]
     future: asyncio.Future[T]
+    repeatable: bool = False
     result: T | None = None
     error: BaseException | None = None
 
@@ -52,8 +57,9 @@ class SqliteWriter:
     """One database file with one writing thread.
 
     Everything that was handed over while the thread was busy goes into one transaction, each
-    function in a savepoint of its own, and is answered after that transaction's commit (WAL,
-    ``synchronous=FULL``: what is answered survives a power cut). A database in memory has none.
+    function in a savepoint of its own (or all in one, while they may be repeated), and is answered
+    after that transaction's commit (WAL, ``synchronous=FULL``: what is answered survives a power
+    cut). A database in memory has none.
 
     Args:
         path: the file, or ``":memory:"``. Missing folders are made with mode 0700.
@@ -135,11 +141,19 @@ class SqliteWriter:
         """
         return await self.submit(call)
 
-    def submit(self, call: Callable[[sqlite3.Connection], T], /) -> asyncio.Future[T]:
-        """Hand over ``call`` at once and return the future of its result; see `run`."""
+    def submit(
+        self, call: Callable[[sqlite3.Connection], T], /, *, repeatable: bool = False
+    ) -> asyncio.Future[T]:
+        """Hand over ``call`` at once and return the future of its result; see `run`.
+
+        Args:
+            call: writes.
+            repeatable: whether it does nothing else, so that it may run again after what it did
+                was undone. Many such calls cost less, as long as none fails.
+        """
         if self._writer is None or self._loop is None:
             raise ComponentError(f"database '{self.path}' is not open")
-        job: _Job[T] = _Job(call, self._loop.create_future())
+        job: _Job[T] = _Job(call, self._loop.create_future(), repeatable)
         if self.in_memory:
             self._commit([job])
             _settle([job])
@@ -182,7 +196,7 @@ class SqliteWriter:
             connection.execute("BEGIN IMMEDIATE")
             if len(batch) == 1:
                 batch[0].result = batch[0].call(connection)
-            else:
+            elif not all(job.repeatable for job in batch) or not _run_all(connection, batch):
                 for job in batch:
                     self._run_one(connection, job)
             connection.execute("COMMIT")
@@ -308,6 +322,23 @@ def _make_private(file: Path) -> None:
     """
     with contextlib.suppress(OSError):
         os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _run_all(connection: sqlite3.Connection, batch: list[_Job[T]]) -> bool:
+    """Run all in one savepoint; where one fails, nothing of them is left, and it returns false."""
+    connection.execute("SAVEPOINT jobs")
+    try:
+        for job in batch:
+            job.result = job.call(connection)
+    except Exception:
+        if not connection.in_transaction:
+            raise  # SQLite has rolled everything back already (disk full, I/O error)
+        connection.execute("ROLLBACK TO jobs")
+        return False
+    finally:
+        if connection.in_transaction:
+            connection.execute("RELEASE jobs")
+    return True
 
 
 def _undo(connection: sqlite3.Connection) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import stat
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -71,6 +72,37 @@ async def test_a_failing_job_fails_alone(writer: SqliteWriter) -> None:
     )
     assert isinstance(outcomes[1], ValueError)
     assert keys(writer) == {"a", "b"}
+
+
+async def test_of_calls_that_may_be_repeated_the_failing_one_fails_alone(tmp_path: Path) -> None:
+    """Calls that share a savepoint run again, each in its own, when one of them fails."""
+    runs: list[str] = []
+    begun, hold = threading.Event(), threading.Event()
+
+    def write(key: str) -> Callable[[sqlite3.Connection], str]:
+        def call(connection: sqlite3.Connection) -> str:
+            runs.append(key)
+            return insert(key)(connection)
+
+        return call
+
+    def busy(_: sqlite3.Connection) -> None:
+        begun.set()
+        hold.wait()
+
+    writer = SqliteWriter(tmp_path / "x.db", prepare)
+    await writer.open()
+    first = writer.submit(busy)
+    await asyncio.to_thread(begun.wait)
+    others = [writer.submit(write(key), repeatable=True) for key in ("a", "b", "a", "c")]
+    hold.set()
+    outcomes = await asyncio.gather(first, *others, return_exceptions=True)
+    assert outcomes[1:3] == ["a", "b"]
+    assert isinstance(outcomes[3], ComponentError)
+    assert outcomes[4] == "c"
+    assert keys(writer) == {"a", "b", "c"}
+    assert runs == ["a", "b", "a", "a", "b", "a", "c"]
+    await writer.close()
 
 
 async def test_sqlite_refusals_are_component_errors(writer: SqliteWriter) -> None:
