@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from daprflow import ActorError
+from daprflow.protocol import workflow_messages as wf
 from daprflow.protocol.configuration_file import ConfigurationResource, PipelineHandler
 from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
@@ -23,15 +24,29 @@ from daprflow.sidecar.http_api.app import HttpApi
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
+from daprflow.sidecar.workflows.problems import WorkflowProblem
 from daprflow.testing import TestSidecar
 from tests.helpers.actor_app import LedgerActor
 from tests.helpers.actor_app import app as actor_app
 from tests.helpers.components import context
 from tests.helpers.http_client import RawClient
 from tests.helpers.recording import RecordingApp, serve
+from tests.helpers.scripted_worker import end, task, timer
 from tests.helpers.servers import redis_server
 from tests.helpers.sidecar import Components, in_process_sidecar, resources
 from tests.helpers.subscribers import JSON, Subscribed, subscribed
+from tests.helpers.workflow_rows import (
+    START,
+    begin,
+    new_kinds,
+    opened,
+    raise_event,
+    reply,
+    state_of,
+    status,
+    waiting_for,
+)
+from tests.helpers.workflow_rows import start as start_workflow
 
 STORE: Components = {"store": ("state.in-memory", {})}
 
@@ -281,7 +296,7 @@ async def test_row_9_nothing_is_lost_while_an_app_is_away(tmp_path: Path) -> Non
             assert (await server.client.xpending(topic, "app1"))["pending"] == pending
 
 
-async def test_row_10_no_token_no_success(tmp_path: Path) -> None:
+async def test_row_9_no_token_no_success(tmp_path: Path) -> None:
     """A call that needs a token, and gets none, is a failure to its caller."""
     metadata = {
         "clientID": "id",
@@ -298,6 +313,102 @@ async def test_row_10_no_token_no_success(tmp_path: Path) -> None:
         request = HttpRequest("GET", "/v1.0/invoke/app1/method/a")
         assert (await sidecar.exchange.send(request)).status == 500
     assert app.calls == []
+
+
+@pytest.mark.parametrize("kind", ["sendEvent", "terminateWorkflow", "createDetachedWorkflow"])
+async def test_row_10_an_action_without_effect(tmp_path: Path, kind: str) -> None:
+    """A workflow that asks for what a real runtime never does fails, and is told what to do."""
+    async with opened(tmp_path) as stage:
+        worker = stage.worker()
+        await start_workflow(stage)
+        action = wf.WorkflowAction(id=1)
+        getattr(action, kind).SetInParent()
+        await worker.answer(await worker.turn(), action)
+        failure = (await state_of(stage)).failureDetails
+        assert f"action '{kind}' is not supported by Dapr 1.18" in failure.errorMessage
+
+
+async def test_row_10_an_empty_action_ends_nothing(tmp_path: Path) -> None:
+    """An action that says nothing fails its instance alone."""
+    async with opened(tmp_path) as stage:
+        worker = stage.worker()
+        await start_workflow(stage)
+        await worker.answer(await worker.turn(), wf.WorkflowAction(id=1))
+        assert await status(stage) == "FAILED"
+
+
+async def test_row_10_resuming_what_runs(tmp_path: Path) -> None:
+    """Its worker, which would fail it, hears nothing of a resumption that nobody waits for."""
+    async with opened(tmp_path) as stage:
+        worker = stage.worker()
+        await begin(stage, worker)
+        await stage.workflows().resume("i1", "", wait=True)
+        assert await worker.nothing()
+        assert await status(stage) == "RUNNING"
+
+
+async def test_row_10_a_start_that_is_not_due(tmp_path: Path) -> None:
+    """An event for an instance that is to begin later waits with it."""
+    async with opened(tmp_path) as stage:
+        worker = stage.worker()
+        request = wf.CreateInstanceRequest(instanceId="i1", name="w")
+        request.scheduledStartTimestamp.seconds = int(START) + 60
+        await stage.workflows().start(request)
+        await raise_event(stage, "i1", "go")
+        assert await worker.nothing()
+        stage.clock.move_to(START + 60)
+        assert new_kinds(await worker.turn()) == ["executionStarted", "eventRaised"]
+
+
+async def test_row_10_a_version_with_patches(tmp_path: Path) -> None:
+    """A version keeps its name though its code has patches: no other code goes on with it."""
+    async with opened(tmp_path) as stage:
+        worker = stage.worker()
+        await start_workflow(stage)
+        turn = await worker.turn()
+        await reply(stage, turn, waiting_for(1, "go"), patches=("p1",), version="v1")
+        await raise_event(stage, "i1", "go")
+        begun = (await worker.turn()).workflowRequest.pastEvents[0].workflowStarted
+        assert (begun.version.name, list(begun.version.patches)) == ("v1", ["p1"])
+
+
+async def test_row_10_an_id_with_bars(tmp_path: Path) -> None:
+    """Instances are listed though the id of one has what separates the parts of a key."""
+    async with opened(tmp_path) as stage:
+        worker = stage.worker()
+        await begin(stage, worker, "a||b")
+        await begin(stage, worker, "c")
+        assert stage.workflows().ids("", 0).instance_ids == ["a||b", "c"]
+
+
+async def test_row_10_a_purge_of_nothing(tmp_path: Path) -> None:
+    """To purge by force what is not there fails, and nothing else."""
+    async with opened(tmp_path) as stage:
+        stage.worker()
+        with pytest.raises(WorkflowProblem, match="no such instance exists"):
+            await stage.workflows().purge("none", recursive=False, force=True)
+
+
+async def test_row_10_timers_of_a_rerun(tmp_path: Path) -> None:
+    """A timer that fired before the event that runs again stays where it was, and fires no more."""
+    async with opened(tmp_path) as stage:
+        worker = stage.worker()
+        await start_workflow(stage)
+        await worker.answer(await worker.turn(), timer(1, START + 1))
+        stage.clock.move_to(START + 1)
+        await worker.answer(await worker.turn(), task(2))
+        await worker.done(await worker.task())
+        await worker.answer(await worker.turn(), end(3))
+        request = wf.RerunWorkflowFromEventRequest(
+            sourceInstanceID="i1", eventID=2, newInstanceID="i2"
+        )
+        await stage.workflows().rerun(request)
+        await worker.done(await worker.task())
+        turn = await worker.turn()
+        past = [event.WhichOneof("eventType") for event in turn.workflowRequest.pastEvents]
+        assert past.index("timerCreated") < past.index("timerFired") < past.index("taskScheduled")
+        await worker.answer(turn)
+        assert await worker.nothing()
 
 
 def test_page_and_tests_agree() -> None:

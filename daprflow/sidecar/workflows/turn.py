@@ -50,7 +50,7 @@ class Step:
     Attributes:
         events: what the history grows by.
         tasks: the events among them that schedule activities.
-        creations: events that begin child workflows and detached ones.
+        creations: events that begin child workflows.
         messages: events for instances that exist.
         restart: what the next execution begins with, where it continues as new.
         custom_status: what the workflow says of itself.
@@ -220,22 +220,6 @@ class _Advance:
         self._create(begin, event.router.targetAppID, event)
         self._parted[child_id] = Child(child_id, event.router.targetAppID)
 
-    def _create_detached(self, action: wf.WorkflowAction) -> None:
-        asked = action.createDetachedWorkflow
-        child_id = asked.instanceId or uuid4().hex
-        event = self._event(action)
-        event.detachedWorkflowInstanceCreated.instanceId = child_id
-        begin = events.bare(self._place.now)
-        begin.router.CopyFrom(event.router)
-        made = begin.executionStarted
-        made.name = asked.name
-        _copy(asked, made, "input", "scheduledStartTimestamp")
-        if asked.HasField("parentTraceContext") and events.is_sampled(asked.parentTraceContext):
-            events.follow(made, asked.parentTraceContext)
-        made.workflowInstance.instanceId = child_id
-        made.workflowInstance.executionId.value = asked.executionId.value or str(uuid4())
-        self._create(begin, event.router.targetAppID)
-
     def _create(
         self, begin: wf.HistoryEvent, target: str, created: wf.HistoryEvent | None = None
     ) -> None:
@@ -282,7 +266,7 @@ class _Advance:
         asked.failureDetails.errorType = UNSUPPORTED
         asked.failureDetails.errorMessage = (
             f"action '{kind}' is not supported by Dapr 1.18, where the workflow would hang; "
-            "raise events and terminate other workflows from an activity, through a client"
+            "raise events, and start and end other workflows, from an activity, through a client"
         )
         self._complete(refusal)
 
@@ -336,7 +320,6 @@ class _Advance:
         "scheduleTask": _schedule,
         "createTimer": _create_timer,
         "createChildWorkflow": _create_child,
-        "createDetachedWorkflow": _create_detached,
         "completeWorkflow": _complete,
     }
 
