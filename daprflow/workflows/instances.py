@@ -7,7 +7,7 @@ from daprflow.errors import NonDeterminismError
 from daprflow.protocol.history_codec import read_events
 from daprflow.protocol.workflow_actions import Turn
 from daprflow.workflows.plan import Workflows
-from daprflow.workflows.replay import Replay, Rules
+from daprflow.workflows.replay import Mark, Replay, Rules
 
 REMEMBERED = 1000
 """Instances that could not go on, of which the reason is kept."""
@@ -55,6 +55,7 @@ class Instances:
     def turn(self, replay: Replay, past: Any, new: Any) -> Turn:
         """Let a workflow go through a turn, and keep it if there will be another one."""
         instance = replay.execution.instance
+        replay.newest = _marks(new)
         try:
             turn = replay.turn(read_events(past, whole=self._rules.inputs), read_events(new))
         except BaseException:
@@ -87,12 +88,22 @@ class Instances:
 def _goes_on(known: Replay, past: Any, left_out: int) -> bool:
     """Tell whether a history begins with what a workflow has seen.
 
-    Its newest turn must stand where it saw it, and have begun when it did: an answer may have been
-    lost, or another worker's have been taken.
+    Its newest turn must stand where it saw it, with the same events at the same times: an answer
+    may have been lost, or one to another turn have been taken, which may have begun at that time.
     """
     if not left_out <= known.seen <= left_out + len(past):
         return False
-    if known.mark_at < left_out:
-        return True
-    stamp = past[known.mark_at - left_out].timestamp
-    return bool(stamp.seconds * _NANOS + stamp.nanos == known.mark)
+    at = known.seen - len(known.newest) - left_out
+    return at < 0 or _marks(past[at : at + len(known.newest)]) == known.newest
+
+
+def _marks(events: Any) -> tuple[Mark, ...]:
+    """Return what tells the events of a turn from those of another one."""
+    marks = []
+    for event in events:
+        kind, stamp = event.WhichOneof("eventType"), event.timestamp
+        # A runtime notes the version that ran in the turn's beginning.
+        whole = kind is not None and kind != "workflowStarted"
+        content = getattr(event, kind).SerializeToString(deterministic=True) if whole else b""
+        marks.append((kind, stamp.seconds * _NANOS + stamp.nanos, hash(content)))
+    return tuple(marks)

@@ -8,13 +8,18 @@ from daprflow.protocol import workflow_messages as wf
 NO_ID = -1
 """The id of every event that no action of a workflow made."""
 NANOSECONDS = 1_000_000_000
+MICROSECONDS = 1_000_000
 _PARTS = 4
 _SPAN = 2
 
 
 def stamp(event: wf.HistoryEvent, now: float) -> wf.HistoryEvent:
-    """Say when an event happened, in seconds since the epoch."""
-    event.timestamp.FromNanoseconds(round(now * NANOSECONDS))
+    """Say when an event happened, in seconds since the epoch.
+
+    Whole microseconds are all that a float has: a timer that is due at one must not be said to have
+    fired a few nanoseconds before.
+    """
+    event.timestamp.FromMicroseconds(round(now * MICROSECONDS))
     return event
 
 

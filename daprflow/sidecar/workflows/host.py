@@ -105,7 +105,7 @@ class Host:
         self._running = {True: 0, False: 0}
         self._by_name = NamedLimits()
         self._sticky: dict[str, WorkStream] = {}
-        self._awaiting: set[asyncio.Future[None]] = set()
+        self._awaiting: dict[asyncio.Future[None], None] = {}
 
     @property
     def is_hosted(self) -> bool:
@@ -199,7 +199,7 @@ class Host:
             for _ in self._items:
                 self._work.begin()
         self.streams.append(stream)
-        awaiting, self._awaiting = self._awaiting, set()
+        awaiting, self._awaiting = self._awaiting, {}
         for waiter in awaiting:
             if not waiter.done():
                 waiter.set_result(None)
@@ -234,11 +234,11 @@ class Host:
         """Wait for a worker."""
         while not self.streams:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._awaiting.add(waiter)
+            self._awaiting[waiter] = None
             try:
                 await waiter
             finally:
-                self._awaiting.discard(waiter)
+                self._awaiting.pop(waiter, None)
 
     async def next(self, stream: WorkStream) -> bytes:
         """Wait for the next item for a stream.

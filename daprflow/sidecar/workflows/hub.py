@@ -292,11 +292,16 @@ class WorkflowHub:
         if not instance.gone:
             self.give_up(instance)
 
-    def give_up(self, instance: Instance) -> None:
-        """Take an instance out of memory that could not go on, and up again in a while."""
+    def give_up(self, instance: Instance, delay: float = RETRY) -> None:
+        """Take an instance out of memory that could not go on, and up again in a while.
+
+        While a step of it is on its way it is not read: what is kept is about to change.
+        """
         self.forget(instance)
-        if not self._closed:
-            self.alarms.set(instance.key, self.clock.now() + RETRY)
+        if instance.is_stepping:
+            self.live[instance.key] = instance
+        elif not self._closed:
+            self.alarms.set(instance.key, self.clock.now() + delay)
 
     def read_again(self, written: Instance) -> None:
         """Read an instance again that was written though an earlier write had failed.
@@ -304,7 +309,10 @@ class WorkflowHub:
         What is in memory of it may have been read between the two.
         """
         live = self.live.get(written.key)
-        if live is not None and live is not written and live.row.id == written.row.id:
+        if live is not None and live.row.id == written.row.id:
+            if live.is_stepping:
+                self.give_up(live)
+                return
             self.forget(live)
         if not self._closed:
             again = partial(self.homes.visit, written.key, self._read_again)

@@ -39,6 +39,7 @@ class Instance:
         parked: it cannot go on until other workers come.
         refused: the streams whose workers could not go on with it.
         saving: the last write about it that is not finished.
+        step: the write of its last step, finished or not.
         roused: whether it is kept as one that has something to do at once.
         kept_until: when it is to be forgotten, once it is over; None for never.
         gone: it was purged, or could not be written; nothing more is to happen with it.
@@ -54,6 +55,7 @@ class Instance:
         self.parked = False
         self.refused: set[WorkStream] = set()
         self.saving: asyncio.Future[None] | None = None
+        self.step: asyncio.Future[None] | None = None
         self.roused = True
         self.kept_until: float | None = None
         self.gone = False
@@ -67,6 +69,11 @@ class Instance:
     def key(self) -> Key:
         """The app and the id."""
         return self.row.app_id, self.row.instance_id
+
+    @property
+    def is_stepping(self) -> bool:
+        """Whether a step of it is on its way to the store."""
+        return self.step is not None and not self.step.done()
 
     @property
     def is_idle(self) -> bool:

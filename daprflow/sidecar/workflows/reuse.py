@@ -21,7 +21,7 @@ def taken_by(found: Instance, find: Find) -> None:
         Occupied: it may not.
     """
     instance_id = found.row.instance_id
-    if found.execution.completed is None:
+    if found.execution.completed is None or found.gone or found.is_stepping:
         raise Occupied(f"an active workflow with ID '{instance_id}' already exists")
     active = _active_below(found, find)
     if active is not None:

@@ -192,6 +192,7 @@ class Steps:
         instance.roused = wake == 0.0
         changes.update(instance.row, wake)
         future = self._hub.commit(instance, changes)
+        instance.step = future
         future.add_done_callback(partial(self._kept, instance, turn, step, effects))
         for task in old_tasks:
             self._hub.host(task.app_id).finish(task)
@@ -263,7 +264,13 @@ class Steps:
     def _send(self, message: Outgoing, changes: Changes, effects: _Effects) -> None:
         """Let an event arrive at another instance, if that still waits for it."""
         target = self._hub.find(message.app_id, message.instance_id)
-        if target is None or target.execution.completed is not None or target.gone:
+        if target is None:
+            return
+        if target.gone:  # what it waits for is known when it is read again
+            self._hub.enter(target, message.event, changes)
+            effects.arrived.append(target)
+            return
+        if target.execution.completed is not None:
             return
         if message.execution_id and message.execution_id != target.execution_id:
             return
@@ -289,8 +296,7 @@ class Steps:
         if failed:
             for other in (*effects.begun, *effects.arrived):
                 if not other.gone:  # what it has in memory was not written
-                    hub.forget(other)
-                    hub.alarms.set(other.key, hub.clock.now())
+                    hub.give_up(other, 0.0)
         else:
             for other in (*effects.begun, *effects.arrived):
                 if other.gone:
@@ -307,6 +313,8 @@ class Steps:
                 hub.alarms.set(instance.key, instance.kept_until)
             hub.tell(instance)
             hub.pump(instance)
+        elif not failed or hub.live.get(instance.key) is instance:
+            hub.read_again(instance)
         host.finish(turn)
 
 

@@ -267,6 +267,14 @@ class WorkflowStore:
             row = connection.execute(sql, (app_id, instance_id)).fetchone()
         return None if row is None else Row(*row)
 
+    def wake(self, row: Row) -> float | None:
+        """Return when an instance has something to do, as it is kept."""
+        if row.kept is not None:
+            return row.kept.wake
+        with self._file.reading() as connection:
+            found = connection.execute("SELECT wake FROM workflows WHERE id = ?", (row.id,))
+            return next((wake for (wake,) in found), None)
+
     def history(self, row_id: int) -> list[tuple[int, bytes]]:
         """Return the steps of a history, each with its number."""
         sql = "SELECT key, events FROM workflow_history WHERE key BETWEEN ? AND ? ORDER BY key"
