@@ -122,6 +122,8 @@ class WorkflowCalls:
 
     async def purge(self, instance: str, *, recursive: bool, force: bool) -> int:
         """Forget an instance; return how many were forgotten."""
+        if force:
+            await self.get(instance)  # runtime 1.18 breaks down when it is to force an unknown one
         pb = await self._messages()
         request = pb.PurgeInstancesRequest(instanceId=instance, recursive=recursive, force=force)
         answer = await self._call("PurgeInstances", request, pb.PurgeInstancesResponse, instance)

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,8 @@ async def test_termination_and_purge(hosted: Hosted) -> None:
     for gone in (run, young):
         with pytest.raises(NotFound):
             await gone.status()
-    for act in (run.suspend, run.resume, run.terminate, run.history, run.purge):
+    forced = partial(run.purge, force=True)
+    for act in (run.suspend, run.resume, run.terminate, run.history, run.purge, forced):
         with pytest.raises(NotFound):
             await act()
     with pytest.raises(NotFound):
