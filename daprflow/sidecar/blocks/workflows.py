@@ -10,7 +10,8 @@ from daprflow.protocol.fault import Fault
 from daprflow.protocol.grpc_codes import Code
 from daprflow.protocol.workflows import LONGEST_ID, START_TIME, WorkflowStatus
 from daprflow.sidecar.clock import sleep_until
-from daprflow.sidecar.workflows.problems import NoInstance, WorkflowProblem
+from daprflow.sidecar.components.base import ComponentError
+from daprflow.sidecar.workflows.problems import NoInstance, StoreProblem, WorkflowProblem
 
 if TYPE_CHECKING:
     from daprflow.protocol import workflow_messages as wf
@@ -50,9 +51,12 @@ class WorkflowsBlock:
         """Return the workflows of this app, or of another one of the run.
 
         Raises:
-            ComponentError: the engine's file cannot be used.
+            WorkflowProblem: what they are kept in cannot be used.
         """
-        hub = await self._hub()
+        try:
+            hub = await self._hub()
+        except ComponentError as error:
+            raise StoreProblem(str(error)) from error
         return hub.of_app(app_id or self._runtime.app_id, self._runtime.options.namespace)
 
     async def complete_turn(self, response: "wf.WorkflowResponse") -> None:

@@ -65,9 +65,7 @@ class InMemoryState:
 
     async def keys(self, prefix: str, suffix: str, /) -> list[str]:
         """Return the keys that begin and end so."""
-        return [
-            key for key, _ in self.items() if key.startswith(prefix) and key.endswith(suffix)
-        ]
+        return [key for key, _ in self.items() if key.startswith(prefix) and key.endswith(suffix)]
 
     def items(self) -> Iterator[tuple[str, StoredValue]]:
         """Give everything that is stored, oldest key first."""

@@ -7,6 +7,7 @@ from typing import Any
 from daprflow.protocol import workflow_messages as wf
 from daprflow.protocol.fault import Fault
 from daprflow.protocol.grpc_codes import Code
+from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.grpc_api.call import GrpcCall, Method, Shape
 from daprflow.sidecar.workflows.host import StreamEnded, WorkStream
 from daprflow.sidecar.workflows.problems import WorkflowProblem
@@ -203,20 +204,22 @@ def _told(handler: Callable[[GrpcCall, Any], Awaitable[Any]]) -> Callable[..., A
             return await handler(call, request)
         except WorkflowProblem as problem:
             raise _problem(problem) from None
+        except ComponentError as error:
+            raise _fault(str(error), Code.UNKNOWN) from None
 
     return call
 
 
 def _unary(handler: Callable[[GrpcCall, Any], Awaitable[Any]], request: type[Any]) -> Method:
-    return Method(handler, request)
+    return Method(_told(handler), request)
 
 
 METHODS: Mapping[str, Method] = {
     "Hello": _unary(_hello, wf.Empty),
     "StartInstance": _unary(_start, wf.CreateInstanceRequest),
-    "GetInstance": _unary(_told(_get), wf.GetInstanceRequest),
-    "WaitForInstanceStart": _unary(_told(_wait_start), wf.GetInstanceRequest),
-    "WaitForInstanceCompletion": _unary(_told(_wait_end), wf.GetInstanceRequest),
+    "GetInstance": _unary(_get, wf.GetInstanceRequest),
+    "WaitForInstanceStart": _unary(_wait_start, wf.GetInstanceRequest),
+    "WaitForInstanceCompletion": _unary(_wait_end, wf.GetInstanceRequest),
     "RaiseEvent": _unary(_raise_event, wf.RaiseEventRequest),
     "TerminateInstance": _unary(_terminate, wf.TerminateRequest),
     "SuspendInstance": _unary(_suspend, wf.SuspendRequest),

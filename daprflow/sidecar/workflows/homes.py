@@ -11,7 +11,7 @@ from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.workflows.alarms import Key
 from daprflow.sidecar.workflows.component_home import ComponentHome, Found, Kept
 from daprflow.sidecar.workflows.instance import Instance
-from daprflow.sidecar.workflows.problems import NoStore, WorkflowProblem
+from daprflow.sidecar.workflows.problems import NoStore, StoreProblem, WorkflowProblem
 from daprflow.sidecar.workflows.store import Arrival, Changes, Noted, Row
 
 if TYPE_CHECKING:
@@ -191,6 +191,8 @@ class Homes:
                 found.append(instance)
 
         await self._hub.store.lanes.read(home, look)
+        if isinstance(problem, ComponentError):
+            raise StoreProblem(str(problem)) from problem
         if problem is not None:
             raise problem
 
@@ -407,7 +409,7 @@ class Homes:
 
 def _away(app_id: str) -> _Nowhere:
     text = f"app '{app_id}' does not run, and its workflows are in a state store of its own"
-    return _Nowhere(lambda: ComponentError(text))
+    return _Nowhere(lambda: StoreProblem(text))
 
 
 def _is_same(one: Place | None, other: Place | None) -> bool:

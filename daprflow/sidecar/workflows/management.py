@@ -10,11 +10,18 @@ from daprflow.protocol import workflow_messages as wf
 from daprflow.protocol.grpc_codes import Code
 from daprflow.protocol.workflows import WorkflowStatus
 from daprflow.sidecar.clock import sleep_until
+from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.workflows import events
 from daprflow.sidecar.workflows.description import TERMINAL, describe, status_of, with_parent
 from daprflow.sidecar.workflows.fork import Fork, Wanted, fork
 from daprflow.sidecar.workflows.instance import Instance
-from daprflow.sidecar.workflows.problems import NoInstance, NoStore, NoWorker, WorkflowProblem
+from daprflow.sidecar.workflows.problems import (
+    NoInstance,
+    NoStore,
+    NoWorker,
+    StoreProblem,
+    WorkflowProblem,
+)
 from daprflow.sidecar.workflows.reuse import Occupied, taken_by
 from daprflow.sidecar.workflows.store import Changes
 from daprflow.sidecar.workflows.turn import Place, child_start
@@ -133,7 +140,7 @@ class Workflows:
                 self._hub.pump(instance)
 
         future.add_done_callback(kept)
-        await asyncio.shield(future)
+        await _kept(future)
 
     async def rerun(self, request: wf.RerunWorkflowFromEventRequest) -> str:
         """Run an instance that is over again from one of its events, as another one.
@@ -213,7 +220,7 @@ class Workflows:
                 hub.pump(each)
 
         future.add_done_callback(kept)
-        await asyncio.shield(future)
+        await _kept(future)
 
     # ---- looking --------------------------------------------------------------------------------
 
@@ -368,7 +375,7 @@ class Workflows:
             await saving.settled()  # what is over in memory alone may yet go on
             doomed = self._doomed(instance_id, recursive=recursive, force=force)
         del held
-        await asyncio.shield(self._hub.purge(doomed))
+        await _kept(self._hub.purge(doomed))
         return len(doomed)
 
     def _doomed(self, instance_id: str, *, recursive: bool, force: bool) -> list[Instance]:
@@ -428,6 +435,8 @@ class Workflows:
             held = await self._hub.homes.fetch((self._app_id, instance_id))
         except NoStore:
             raise NoStore(doing) from None
+        except StoreProblem as problem:
+            raise StoreProblem(f"{doing}{problem}") from problem
         found = self._hub.find(self._app_id, instance_id)
         del held
         return found
@@ -472,7 +481,7 @@ class Workflows:
                 return
             instance = found
         if instance.execution.completed is None:
-            await asyncio.shield(self._hub.add(instance, event))
+            await _kept(self._hub.add(instance, event))
 
 
 def _refuse_stalled(found: Instance) -> None:
@@ -484,6 +493,18 @@ def _refuse_stalled(found: Instance) -> None:
     if found.parked:
         text = f"failed to invoke method for workflow '{found.row.instance_id}': actor is stalled"
         raise WorkflowProblem(text)
+
+
+async def _kept(future: asyncio.Future[None]) -> None:
+    """Wait for a write, which goes on though its caller leaves.
+
+    Raises:
+        WorkflowProblem: it failed.
+    """
+    try:
+        await asyncio.shield(future)
+    except ComponentError as error:
+        raise StoreProblem(str(error)) from error
 
 
 def _is_over(instance: Instance) -> bool:

@@ -1,6 +1,7 @@
 """What cannot be done with a workflow, in the words of the real runtime."""
 
 from daprflow.protocol.grpc_codes import Code
+from daprflow.sidecar.components.base import ComponentError
 
 NO_INSTANCE = "no such instance exists"
 NO_STORE = (
@@ -39,6 +40,10 @@ class NoWorker(WorkflowProblem):
             f"address for actor 'dapr.internal.{namespace}.{app_id}.workflow/{instance_id}'",
             Code.FAILED_PRECONDITION,
         )
+
+
+class StoreProblem(WorkflowProblem, ComponentError):  # noqa: N818 - named for what it is
+    """What workflows are kept in fails; the text says what and where."""
 
 
 class NoStore(WorkflowProblem):
