@@ -18,7 +18,7 @@ PATIENCE = 0.1
 """Seconds of real time after which something that waits is given virtual time."""
 
 ROUNDING = 1e-6
-"""Seconds past the end of an advance that still belong to it: times of workflows are rounded to whole
+"""Seconds past the end of an advance that still belong to it: workflows' times are rounded to whole
 microseconds, and what is due in an hour has to come when an hour passes."""
 
 HINT = 5.0
