@@ -8,15 +8,17 @@ JITTER = 0.05
 FIRST_BOUND = 0.01
 LAST_BOUND = 0.5
 FIRST_RECONNECTION = 0.1
-LAST_RECONNECTION = 0.5
+LAST_RECONNECTION = 1.0
+SOON = 0.3
+"""The longest pause of what must be back within a second of its sidecar."""
 
 
-def pauses() -> Iterator[float]:
-    """Give seconds to wait, without end."""
+def pauses(longest: float = LONGEST) -> Iterator[float]:
+    """Give seconds to wait, without end; none is much longer than ``longest``."""
     seconds = FIRST
     while True:
         yield seconds + _any_up_to(JITTER)
-        seconds = min(2 * seconds, LONGEST)
+        seconds = min(2 * seconds, longest)
 
 
 def scattered() -> Iterator[float]:
@@ -31,12 +33,12 @@ def scattered() -> Iterator[float]:
         bound = min(2 * bound, LAST_BOUND)
 
 
-def reconnections() -> Iterator[float]:
+def reconnections(longest: float = LAST_RECONNECTION) -> Iterator[float]:
     """Give seconds to wait, without end, to everybody whose connection broke at one time."""
     bound = FIRST_RECONNECTION
     while True:
         yield bound / 2 + _any_up_to(bound / 2)
-        bound = min(2 * bound, LAST_RECONNECTION)
+        bound = min(2 * bound, longest)
 
 
 def _any_up_to(seconds: float) -> float:

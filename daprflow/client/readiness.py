@@ -8,6 +8,8 @@ from daprflow.errors import SidecarUnavailable
 from daprflow.protocol.operations import OUTBOUND_HEALTH
 from daprflow.transports.base import Transport
 
+BETWEEN = 0.3
+"""Seconds between probes, at most: within one of its readiness a sidecar is to be in use."""
 PROBE_SECONDS = 5.0
 """After so long a probe counts as unanswered: what took it may have hung and been replaced."""
 
@@ -26,7 +28,7 @@ async def wait_until_ready(transport: Transport, seconds: float) -> None:
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            for pause in pauses():
+            for pause in pauses(BETWEEN):
                 try:
                     await probe(transport)
                 except SidecarUnavailable as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 from weakref import ref
 
 from daprflow.client import failures, readiness, releases
-from daprflow.client.backoff import reconnections
+from daprflow.client.backoff import SOON, reconnections
 from daprflow.client.caller import Caller
 from daprflow.client.event_message import EventMessage
 from daprflow.errors import SidecarError, SidecarUnavailable
@@ -209,7 +209,7 @@ class Subscription(Generic[T]):
             return self._stream
         while True:
             if self._pauses is None:
-                self._pauses = reconnections()
+                self._pauses = reconnections(SOON)
             await self._pause(next(self._pauses))
             try:
                 await self._probe()
@@ -229,7 +229,7 @@ class Subscription(Generic[T]):
         seconds = self._caller.way.settings.health_timeout
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        for pause in reconnections():
+        for pause in reconnections(SOON):
             try:
                 return await self._begin()
             except StreamLost as lost:

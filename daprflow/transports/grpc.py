@@ -36,7 +36,7 @@ METADATA = 64 * 1024
 KEEPALIVE = 30_000
 """Milliseconds of silence until a ping. The runtime takes one every eight seconds at most."""
 PONG = 10_000
-FIRST_PAUSE, LONGEST_PAUSE = 100, 400
+FIRST_PAUSE, LONGEST_PAUSE = 100, 250
 """Milliseconds between attempts to connect; the library's own go up to two minutes.
 
 A sidecar is on the same machine, and within a second of its return work must come again."""

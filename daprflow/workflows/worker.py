@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from daprflow.client.backoff import reconnections
+from daprflow.client.backoff import SOON, reconnections
 from daprflow.errors import DaprFlowError
 from daprflow.transports.events import CallRefused, StreamLost
 from daprflow.workflows.options import WorkflowSettings
@@ -18,6 +18,10 @@ logger = logging.getLogger(__name__)
 
 LASTING = 1.0
 """Seconds after which a stream counts as one that worked: its end is told, and is no repetition."""
+
+
+def _soon() -> Iterator[float]:
+    return reconnections(SOON)
 
 
 class Channels(Protocol):
@@ -63,7 +67,7 @@ class Worker:
         channels: Channels,
         work: Work,
         settings: WorkflowSettings,
-        pauses: Callable[[], Iterator[float]] = reconnections,
+        pauses: Callable[[], Iterator[float]] = _soon,
     ) -> None:
         self.connected = asyncio.Event()
         self._channels = channels
