@@ -15,7 +15,7 @@ class Delivery(msgspec.Struct):
     """What arrived for a handler, before decoding.
 
     Attributes:
-        kind: "topic", "binding", "cron", "job", "configuration", "invoke" or "actor".
+        kind: "topic", "binding", "cron", "job", "configuration", "invoke", "actor" or "activity".
         name: the address inside its kind, such as "pubsub/orders".
         body: the bytes as they came.
         raw_headers: header pairs as they came, names in lower case; publishers choose most of
