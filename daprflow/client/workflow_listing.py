@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from daprflow.errors import NotFound
@@ -39,8 +39,8 @@ class Wanted:
         return (
             instance.status in self.states
             and (self.name is None or instance.name == self.name)
-            and (self.since is None or created >= self.since.timestamp())
-            and (self.until is None or created < self.until.timestamp())
+            and (self.since is None or created >= _seconds(self.since))
+            and (self.until is None or created < _seconds(self.until))
         )
 
 
@@ -60,6 +60,11 @@ async def instances(calls: "WorkflowCalls", wanted: Wanted) -> AsyncGenerator[In
                     yield found
         if token is None:
             return
+
+
+def _seconds(moment: datetime) -> float:
+    """Return a point in time; one without a zone is UTC, as it is everywhere in workflows."""
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 async def _unless_gone(calls: "WorkflowCalls", instance: str) -> Instance | None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -52,7 +52,9 @@ class WorkflowStatus(Generic[Out]):
         created: when it was started.
         updated: when it had its last turn.
         completed: when it ended; None while it has not.
+        version: which version of the workflow runs; empty where it has no name.
         parent: the instance that started it as a child; empty where none did.
+        values: decodes what it holds.
     """
 
     id: str
@@ -67,6 +69,18 @@ class WorkflowStatus(Generic[Out]):
     completed: datetime | None
     version: str = ""
     parent: str = ""
+    values: Values = field(default_factory=Values, repr=False, compare=False)
+
+    def custom_status_as(self, kind: type[T], /) -> T | None:
+        """Return the custom status as what the workflow made it of; None where nothing was said.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        if self.custom_status is None or kind is str:
+            return self.custom_status  # type: ignore[return-value]  # a text is shown as it is
+        status: T = self.values.decoder(kind, "the custom status")(self.custom_status)
+        return status
 
     @property
     def ended(self) -> bool:
@@ -264,6 +278,7 @@ def status_of(
         completed=_moment(instance.completed or ended),
         version=instance.version,
         parent=instance.parent,
+        values=values,
     )
 
 

@@ -144,7 +144,7 @@ async def careful(ctx: WorkflowContext, order: Order) -> str:
 
 
 # --8<-- [start:topic]
-@app.topic(orders)
+@app.topic(orders, dead_letter="orders-dead")
 async def on_order(order: Order, *, client: Client) -> None:
     await client.start(checkout, order, id=order.id, attach=True)  # delivered twice, started once
 

@@ -132,6 +132,7 @@ async def manages(client: Client) -> None:
     status = await run.status()
     assert_type(status, WorkflowStatus[str])
     assert_type(status.state, WorkflowState)
+    assert_type(status.custom_status_as(Receipt), Receipt | None)
     async for each in client.workflows(many, state={WorkflowState.FAILED}):
         assert_type(each, WorkflowStatus[str])
 

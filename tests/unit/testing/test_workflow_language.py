@@ -357,6 +357,10 @@ async def test_a_status_tells_everything(app: DaprFlow) -> None:
         bad = await (await dapr.start(flow, Order("o2", -5))).status()
     assert (good.input, good.output) == (Order("o1", 5), Order("o1", 10))
     assert good.custom_status == '{"id":"o1","total":5}'
+    assert good.custom_status_as(Order) == Order("o1", 5)
+    assert (good.custom_status_as(str), bad.ended) == (good.custom_status, True)
+    with pytest.raises(ValueError, match="the custom status, a 'int', does not fit"):
+        good.custom_status_as(int)
     assert good.completed is not None
     assert bad.state is WorkflowState.FAILED
     assert bad.failure is not None
