@@ -11,6 +11,7 @@ from daprflow.protocol.configuration_file import (
     AccessPolicy,
     ApiRule,
     ConfigurationResource,
+    NamedLimit,
     PipelineHandler,
     SecretScope,
     WorkflowRetention,
@@ -68,6 +69,17 @@ def test_what_is_said_about_workflows(tmp_path: Path) -> None:
     )
     retention = WorkflowRetention(any_terminal=3600.0, completed=0.0)
     assert found.workflow == WorkflowSettings(3, 4, retention)
+    found = load(
+        tmp_path,
+        "  workflow:\n    maxConcurrentWorkflowInvocations: 3\n"
+        "    globalMaxConcurrentWorkflowInvocations: 2\n"
+        "    globalMaxConcurrentActivityInvocations: 5\n"
+        "    workflowConcurrencyLimits: [{name: w, maxConcurrent: 1}, {name: v}]\n"
+        "    activityConcurrencyLimits: [{name: a, maxConcurrent: 7}]\n",
+    )
+    assert found.workflow == WorkflowSettings(
+        2, 5, workflow_limits=(NamedLimit("w", 1),), activity_limits=(NamedLimit("a", 7),)
+    )
     assert load(tmp_path, "  features: []\n").workflow == WorkflowSettings()
     with pytest.raises(DocumentError, match="'failed'"):
         load(tmp_path, "  workflow: {stateRetentionPolicy: {failed: soon}}\n")
