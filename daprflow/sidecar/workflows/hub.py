@@ -270,6 +270,7 @@ class WorkflowHub:
         unsure = not instance.roused or instance.saving is not None  # which may yet fail
         if unsure and instance.execution.completed is None:
             instance.roused = True
+            instance.described = None
             changes.rouse(instance.row)
 
     def commit(self, instance: Instance, changes: Changes) -> asyncio.Future[None]:

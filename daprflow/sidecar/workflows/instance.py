@@ -41,6 +41,7 @@ class Instance:
         saving: the last write about it that is not finished.
         step: the write of its last step, finished or not.
         roused: whether it is kept as one that has something to do at once.
+        described: generation, custom status and wake as a step wrote them last; None for unknown.
         kept_until: when it is to be forgotten, once it is over; None for never.
         gone: it was purged, or could not be written; nothing more is to happen with it.
     """
@@ -57,6 +58,7 @@ class Instance:
         self.saving: asyncio.Future[None] | None = None
         self.step: asyncio.Future[None] | None = None
         self.roused = True
+        self.described: tuple[int, str | None, float | None] | None = None
         self.kept_until: float | None = None
         self.gone = False
         self._steps: list[bytes] = []

@@ -190,7 +190,10 @@ class Steps:
             instance.kept_until = self.kept_until(instance)
         wake = 0.0 if step.tasks else instance.wake()
         instance.roused = wake == 0.0
-        changes.update(instance.row, wake)
+        described = (instance.row.generation, instance.row.custom, wake)
+        if instance.described != described or instance.row.kept is not None:
+            changes.update(instance.row, wake)
+            instance.described = described
         future = self._hub.commit(instance, changes)
         instance.step = future
         future.add_done_callback(partial(self._kept, instance, turn, step, effects))

@@ -11,6 +11,8 @@ from daprflow.sidecar.engine_file import EngineFile
 from daprflow.sidecar.workflows.component_home import Kept
 from daprflow.sidecar.workflows.lanes import Lanes
 
+CHUNK = 100
+"""Events that are deleted by one statement: each hands the interpreter over."""
 STEPS = 24
 """Bits of a step's number in the key of what an instance's history grew by in it."""
 
@@ -135,9 +137,10 @@ class Changes:
         if row.kept is not None:
             self._touch(row.kept).consume(frozenset(keys))
             return
-        sql = "DELETE FROM workflow_inbox WHERE key = ?"
-        self._note_own()
-        self._writes.extend((sql, (key,)) for key in keys)
+        rest = iter(keys)
+        while some := tuple(itertools.islice(rest, CHUNK)):
+            marks = ",".join("?" * len(some))
+            self._write(f"DELETE FROM workflow_inbox WHERE key IN ({marks})", some)  # noqa: S608 - marks only
 
     def forget_history(self, row: Row) -> None:
         """Drop a history."""

@@ -142,6 +142,25 @@ async def test_events_that_nobody_took_outlive_a_restart(stage: Stage, tmp_path:
     await stage.engine.close()
 
 
+async def test_what_a_turn_took_is_not_given_again_after_a_restart(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """A turn that takes hundreds of events takes each of them for good."""
+    worker = stage.worker()
+    await start(stage)
+    first = await worker.turn()
+    await asyncio.gather(
+        *(stage.workflows().raise_event("i1", f"e{number}", None) for number in range(250))
+    )
+    await worker.answer(first, timer(1, START + 60))
+    second = await worker.turn()
+    assert len(kinds(second)[1]) == 251
+    await worker.answer(second)
+    stage = await reopened(stage, tmp_path)
+    assert await stage.worker().nothing()
+    await stage.engine.close()
+
+
 async def test_an_execution_that_continued_as_new_outlives_a_restart(
     stage: Stage, tmp_path: Path
 ) -> None:
