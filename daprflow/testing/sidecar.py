@@ -234,11 +234,22 @@ class TestSidecar:
 
     @overload
     async def start(
-        self, workflow: Workflow[None, Out], /, *, id: str | None = None
+        self,
+        workflow: Workflow[None, Out],
+        /,
+        *,
+        id: str | None = None,
+        at: datetime | timedelta | None = None,
     ) -> TestRun[Out]: ...
     @overload
     async def start(
-        self, workflow: Workflow[In, Out], data: In, /, *, id: str | None = None
+        self,
+        workflow: Workflow[In, Out],
+        data: In,
+        /,
+        *,
+        id: str | None = None,
+        at: datetime | timedelta | None = None,
     ) -> TestRun[Out]: ...
     async def start(
         self,
@@ -247,16 +258,22 @@ class TestSidecar:
         /,
         *,
         id: str | None = None,  # noqa: A002 - as client.start
+        at: datetime | timedelta | None = None,
     ) -> TestRun[Any]:
         """Start a workflow, and let it go on as far as it can at once.
 
+        It takes what ``client.start`` takes for a new instance; times are the virtual clock's.
         Its timers come with `advance`. Its ``result()`` does not wait: what has not ended then is
         refused, and the text says what it waits for.
         """
         stage = self._stage
-        run = await self.client.start(workflow, data, id=id)
+        run = await self.client.start(workflow, data, id=id, at=at)
         await stage.settle()
         return TestRun(run, stage)
+
+    def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> TestRun[Out]:  # noqa: A002 - as client.workflow
+        """Return an instance that a handler or another workflow started, as `start` does."""
+        return TestRun(self.client.workflow(workflow, id), self._stage)
 
     async def configure(self, store: str, key: str, value: object, /, *, version: str = "") -> None:
         """Change an item of a configuration store, and wait until everybody was told.

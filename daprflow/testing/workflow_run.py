@@ -3,12 +3,14 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from daprflow.client.workflow_runs import WorkflowRun
+from daprflow.addresses import ExternalEvent
+from daprflow.client.workflow_runs import NEW, WorkflowRun
 from daprflow.workflows.replay import Replay
 
 if TYPE_CHECKING:
     from daprflow.testing.stage import Stage
 
+T = TypeVar("T")
 Out = TypeVar("Out")
 
 
@@ -40,6 +42,39 @@ class TestRun(WorkflowRun[Out]):
         if not status.ended:
             raise await self._unfinished(status.state.name)
         return await super().result(timeout)
+
+    async def send(self, event: ExternalEvent[T], /, data: T) -> None:
+        """Give it an event, and let it go on as far as it can at once."""
+        await super().send(event, data)
+        await self._stage.settle()
+
+    async def suspend(self, reason: str = "", /) -> None:
+        """Have it hold still, and wait until it does."""
+        await super().suspend(reason)
+        await self._stage.settle()
+
+    async def resume(self, reason: str = "", /) -> None:
+        """Have it go on as far as it can at once."""
+        await super().resume(reason)
+        await self._stage.settle()
+
+    async def terminate(self, output: object = None, /, *, recursive: bool = True) -> None:
+        """End it, and wait until it has ended."""
+        await super().terminate(output, recursive=recursive)
+        await self._stage.settle()
+
+    async def rerun(
+        self,
+        event: int,
+        /,
+        *,
+        id: str | None = None,  # noqa: A002 - as WorkflowRun
+        data: object = NEW,
+    ) -> "TestRun[Out]":
+        """Begin a new instance at one of its steps, and let that go on as far as it can at once."""
+        run = await super().rerun(event, id=id, data=data)
+        await self._stage.settle()
+        return TestRun(run, self._stage)
 
     async def _unfinished(self, state: str) -> Exception:
         problem = self._stage.app.workflow_problem(self.id)

@@ -125,6 +125,31 @@ async def test_events_reach_a_workflow() -> None:
         assert await run.result() == "done 10"
 
 
+async def test_workflows_that_others_started_are_found() -> None:
+    """An instance that a handler started is found by its id, and refused while it waits."""
+    app = shop(Log())
+    checkout = of(app, "checkout")
+
+    @app.invoke
+    async def buy(amount: int, *, client: Client) -> str:
+        return (await client.start(checkout, amount, id="from-handler")).id
+
+    async with TestSidecar(app) as dapr:
+        run = dapr.workflow(checkout, await dapr.invoke(buy, 5))
+        with pytest.raises(UnfinishedWorkflow, match="waits for event 'approved'"):
+            await run.result()
+        await run.suspend()
+        await run.send(approved, YES)
+        assert (await run.status()).state is WorkflowState.SUSPENDED
+        await run.resume()
+        status = await run.status()
+        assert (status.state, status.output) == (WorkflowState.COMPLETED, "done 10")
+        again = await run.rerun(1, data=7)
+        assert (await again.status()).state is WorkflowState.RUNNING
+        await again.terminate()
+        assert (await again.status()).state is WorkflowState.TERMINATED
+
+
 async def test_undo_runs_in_reverse() -> None:
     """What a failed saga did is taken back, the newest first, and the error goes on."""
     log = Log()
