@@ -57,6 +57,7 @@ class Plan:
         pace: mean seconds between kills.
         stuck: seconds after the last kill in which all must be over.
         runtime: a folder with a real runtime; None for the embedded sidecar.
+        apps: how many processes of the app there are.
     """
 
     workflows: int
@@ -65,6 +66,7 @@ class Plan:
     pace: float = 1.0
     stuck: float = 60.0
     runtime: Path | None = None
+    apps: int = 1
 
 
 @dataclass(slots=True)
@@ -97,17 +99,17 @@ class Killing:
     Args:
         plan: what is done.
         client: of the sidecar that is killed.
-        app: the app.
+        apps: the processes of the app.
         sidecar: the sidecar.
     """
 
     def __init__(
-        self, plan: Plan, client: Client, app: KilledProcess, sidecar: KilledProcess
+        self, plan: Plan, client: Client, apps: Sequence[KilledProcess], sidecar: KilledProcess
     ) -> None:
         self.report = Report()
         self._plan = plan
         self._client = client
-        self._app = app
+        self._apps = apps
         self._sidecar = sidecar
         self._kills = 0
         self._killed = asyncio.Condition()
@@ -142,7 +144,8 @@ class Killing:
                 self.report.problems.append(f"{type(result).__name__}: {result}")
 
     async def _kill(self) -> None:
-        victims = [self._app, self._sidecar] * self._plan.kills
+        victims = [self._sidecar] * self._plan.kills
+        victims += [self._chance.choice(self._apps) for _ in range(self._plan.kills)]
         self._chance.shuffle(victims)
         for victim in victims:
             await asyncio.sleep(self._chance.uniform(0, 2 * self._plan.pace))
@@ -238,19 +241,19 @@ class Killing:
 @contextlib.asynccontextmanager
 async def _processes(
     folder: Path, plan: Plan, ports: Ports, real: Services | None
-) -> AsyncIterator[tuple[KilledProcess, KilledProcess]]:
+) -> AsyncIterator[tuple[Sequence[KilledProcess], KilledProcess]]:
     ledger = folder / "ledger"
     ledger.mkdir()
-    app = app_process(folder, ports, ledger)
+    apps = [app_process(folder, ports, ledger, number) for number in range(plan.apps)]
     if real is None:
         sidecar = embedded_process(folder, ports)
     else:
         sidecar = daprd_process(folder, ports, real)
-    order = [app, sidecar] if plan.seed % 2 else [sidecar, app]
+    order = [*apps, sidecar] if plan.seed % 2 else [sidecar, *apps]
     try:
         for each in order:
             await each.begin()
-        yield app, sidecar
+        yield apps, sidecar
     finally:
         for each in order:
             await each.kill()
@@ -268,14 +271,14 @@ async def kill_again_and_again(plan: Plan, folder: Path) -> Report:
     with contextlib.ExitStack() as stack:
         real = None if plan.runtime is None else stack.enter_context(services(plan.runtime, folder))
         async with (
-            _processes(folder, plan, ports, real) as (app, sidecar),
+            _processes(folder, plan, ports, real) as (apps, sidecar),
             Client(settings) as client,
         ):
-            killing = Killing(plan, client, app, sidecar)
+            killing = Killing(plan, client, apps, sidecar)
             await killing.run()
     report = killing.report
     report.ledger = read_ledger(folder / "ledger")
-    report.problems += problems(report.outcomes, report.ledger)
+    report.problems += problems(report.outcomes, report.ledger, alone=plan.apps == 1)
     return report
 
 
@@ -288,8 +291,16 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--pace", type=float, default=1.0, help="mean seconds between kills")
     parser.add_argument("--dapr-runtime", type=Path, metavar="PATH")
     parser.add_argument("--folder", type=Path, help="where files stay; else they are removed")
+    parser.add_argument("--apps", type=int, default=1, help="processes of the app")
     given = parser.parse_args(words)
-    plan = Plan(given.workflows, given.kills, given.seed, given.pace, runtime=given.dapr_runtime)
+    plan = Plan(
+        given.workflows,
+        given.kills,
+        given.seed,
+        given.pace,
+        runtime=given.dapr_runtime,
+        apps=given.apps,
+    )
     sys.stdout.write(f"seed {plan.seed}\n")
     sys.stdout.flush()
     begun = time.monotonic()

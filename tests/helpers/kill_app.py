@@ -1,7 +1,7 @@
 """An app whose workflows go on however often it is killed; its activities keep a ledger.
 
 Served as a process of its own: ``KILLS_LEDGER`` is the folder of the ledger, ``KILLS_PROCESS`` the
-number of the process. Those that kill it import it for its handles.
+name of the process. Those that kill it import it for its handles.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ def key(root: str, step: int) -> str:
 @app.provide
 async def ledger() -> AsyncIterator[Ledger]:
     """Open the ledger of this process."""
-    made = Ledger(Path(os.environ[LEDGER]), int(os.environ[PROCESS]))
+    made = Ledger(Path(os.environ[LEDGER]), os.environ[PROCESS])
     made.open()
     yield made
     made.close()

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,14 @@ class ActivityRun:
 
     Attributes:
         id: tells it from all other runs; the activity's result.
-        process: which of the processes ran it, counted from 1.
+        process: the name of the process that ran it.
+        began: when it began, on a clock that all processes have.
         ended: whether it came to its end.
     """
 
     id: str
-    process: int
+    process: str
+    began: int
     ended: bool = False
 
 
@@ -28,11 +31,11 @@ class Ledger:
 
     Args:
         folder: has a file for each process.
-        process: the number of this one.
+        process: the name of this one, which no other has or had.
     """
 
-    def __init__(self, folder: Path, process: int) -> None:
-        self._path = folder / f"{process:06}"
+    def __init__(self, folder: Path, process: str) -> None:
+        self._path = folder / process
         self._process = process
         self._numbers = itertools.count(1)
         self._file: int | None = None
@@ -60,19 +63,21 @@ class Ledger:
     def _write(self, what: str, key: str, run: str) -> None:
         if self._file is None:
             raise RuntimeError("the ledger is not open")
-        os.write(self._file, f"{what} {key} {run}\n".encode())
+        os.write(self._file, f"{what} {key} {run} {time.monotonic_ns()}\n".encode())
 
 
 def read_ledger(folder: Path) -> dict[str, list[ActivityRun]]:
     """Return the runs of every activity by its key, in the order in which they began."""
     runs: dict[str, list[ActivityRun]] = {}
     by_id: dict[str, ActivityRun] = {}
-    for path in sorted(folder.iterdir()):
+    for path in folder.iterdir():
         for line in path.read_text(encoding="utf-8").splitlines():
-            what, key, run = line.split(" ")
+            what, key, run, at = line.split(" ")
             if what == _BEGUN:
-                by_id[run] = ActivityRun(run, int(path.name))
+                by_id[run] = ActivityRun(run, path.name, int(at))
                 runs.setdefault(key, []).append(by_id[run])
             else:
                 by_id[run].ended = True
+    for each in runs.values():
+        each.sort(key=lambda run: run.began)
     return runs

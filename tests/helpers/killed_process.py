@@ -30,16 +30,15 @@ spec:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the two processes listen."""
+    """Where the sidecar listens."""
 
     http: int
     grpc: int
-    app: int
 
     @classmethod
     def free(cls) -> "Ports":
         """Take ports that nobody has."""
-        return cls(free_port(), free_port(), free_port())
+        return cls(free_port(), free_port())
 
 
 class KilledProcess:
@@ -62,6 +61,7 @@ class KilledProcess:
         self._words = words
         self._env = env
         self._folder = folder
+        self._name = name
         self._log = folder / f"{name}.log"
         self._process: asyncio.subprocess.Process | None = None
 
@@ -72,7 +72,7 @@ class KilledProcess:
             self._process = await asyncio.create_subprocess_exec(
                 *self._words,
                 cwd=self._folder,
-                env={**self._env, kill_app.PROCESS: str(self.begun)},
+                env={**self._env, kill_app.PROCESS: f"{self._name}.{self.begun}"},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
@@ -96,8 +96,8 @@ def plain_environment(folder: Path) -> dict[str, str]:
     return {**kept, "HOME": str(folder), "PYTHONPATH": str(ROOT)}
 
 
-def app_process(folder: Path, ports: Ports, ledger: Path) -> KilledProcess:
-    """Return the app, served as it is in production."""
+def app_process(folder: Path, ports: Ports, ledger: Path, number: int) -> KilledProcess:
+    """Return one process of the app, served as it is in production."""
     env = {
         **plain_environment(folder),
         "DAPR_HTTP_PORT": str(ports.http),
@@ -105,8 +105,8 @@ def app_process(folder: Path, ports: Ports, ledger: Path) -> KilledProcess:
         kill_app.LEDGER: str(ledger),
     }
     target = f"{kill_app.__name__}:app"
-    words = (sys.executable, "-m", "daprflow", "serve", target, "--port", str(ports.app))
-    return KilledProcess(words, env, folder, "app")
+    words = (sys.executable, "-m", "daprflow", "serve", target, "--port", str(free_port()))
+    return KilledProcess(words, env, folder, f"app{number}")
 
 
 def embedded_process(folder: Path, ports: Ports) -> KilledProcess:
