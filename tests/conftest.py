@@ -5,6 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.helpers import simulated_seeds
 from tests.helpers.real_runtime import OPTION
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -12,12 +13,13 @@ settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the folder of a real runtime, against which some tests are then run, too."""
+    """Take the folder of a real runtime, against which some tests are then run, and seeds."""
     parser.addoption(
         OPTION,
         metavar="PATH",
         help="a folder whose .dapr/bin holds daprd, placement and scheduler",
     )
+    simulated_seeds.add_options(parser)
 
 
 OURS = ("APP_", "DAPR_", "DAPRFLOW_")
