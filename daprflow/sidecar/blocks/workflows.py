@@ -1,5 +1,6 @@
 """The workflows of one app: what Dapr's own API does with them, and the way to their engine."""
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ _NOT_TEXT = (
     "failed to start workflow: failed to marshal CreateWorkflowInstanceRequest: "
     "string field contains invalid UTF-8"
 )
+logger = logging.getLogger(__name__)
+
 PAUSES = (1.0, 1.0, 1.0)
 """Seconds between the attempts to start an instance, as in the real runtime."""
 
@@ -91,7 +94,7 @@ class WorkflowsBlock:
         An app may be asked to run another one's workflows before it has any worker of its own.
         """
         if (hub := self._runtime.engine.hub) is not None:
-            await self._join(hub)
+            await self._try_to_join(hub)
 
     async def renew(self) -> None:
         """Go on with the actor state store of the moment.
@@ -100,7 +103,7 @@ class WorkflowsBlock:
         """
         if self._joined is not None:
             hub, self._joined = self._joined, None
-            await self._join(hub)
+            await self._try_to_join(hub)
 
     async def _hub(self) -> "WorkflowHub":
         engine = self._runtime.engine
@@ -111,6 +114,14 @@ class WorkflowsBlock:
                     await other.workflows.join()
             await self._join(hub)
         return hub
+
+    async def _try_to_join(self, hub: "WorkflowHub") -> None:
+        """Join if that is possible; else the next call about workflows tries again."""
+        try:
+            await self._join(hub)
+        except ComponentError as error:
+            app_id = self._runtime.app_id
+            logger.error("the workflows of app '%s' cannot be read: %s", app_id, error)  # noqa: TRY400 - the text says all
 
     async def _join(self, hub: "WorkflowHub") -> None:
         runtime = self._runtime

@@ -12,6 +12,7 @@ from daprflow.sidecar.components.base import (
     StateWrite,
     StoredValue,
 )
+from daprflow.sidecar.resiliency.guard import unguarded
 from daprflow.sidecar.workflows.state_layout import (
     Extent,
     Keys,
@@ -101,7 +102,7 @@ class ComponentHome:
             await asyncio.sleep(0)
         raise ComponentError(
             f"state store '{self.name}' has the metadata of workflow '{instance_id}', but not its "
-            f"key '{missing}'; restore that, or purge the workflow"
+            f"key '{missing}'; restore that, or delete every key of the workflow"
         )
 
     async def _read(
@@ -141,10 +142,11 @@ class ComponentHome:
         Raises:
             ComponentError: the store cannot be read.
         """
-        if not isinstance(self.store, ListingStore):
+        listing = unguarded(self.store)
+        if not isinstance(listing, ListingStore):
             return None
         found: dict[str, int] = {}
-        keys = await self.store.keys(self._first, self.keys("").metadata[len(self._first) :])
+        keys = await listing.keys(self._first, self.keys("").metadata[len(self._first) :])
         names = [name for name in (instance_of(key, self._first) for key in keys) if name]
         for start in range(0, len(names), AT_ONCE):
             chunk = names[start : start + AT_ONCE]

@@ -10,9 +10,10 @@ from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import ComponentError, StateWrite
 from daprflow.sidecar.components.state_in_memory import InMemoryState
+from daprflow.sidecar.workflows.problems import WorkflowProblem
 from daprflow.sidecar.workflows.state_layout import Extent, decode_extent, framed, unframed
 from tests.helpers.components import context
-from tests.helpers.faulty_store import BEFORE, KILLED_AFTER, FaultyStore
+from tests.helpers.faulty_store import BEFORE, KILLED_AFTER, KILLED_BEFORE, FaultyStore
 from tests.helpers.scripted_worker import Stage, child, end, open_stage, task, timer
 
 START = 1_700_000_000.0
@@ -27,6 +28,7 @@ class Bench:
         self.clock = VirtualClock(START)
         self.inner = InMemoryState(context(root, self.clock, "state.in-memory"))
         self.next_fault = ""
+        self.failing = ""
         self.store = FaultyStore(self.inner, self.fault)
 
     def fault(self, call: str) -> str:
@@ -34,7 +36,7 @@ class Bench:
         fault = ""
         if call == "transact":
             fault, self.next_fault = self.next_fault, ""
-        return fault
+        return fault or (BEFORE if call == self.failing else "")
 
     async def open(self) -> Stage:
         """Open an engine on the folder."""
@@ -273,6 +275,32 @@ async def test_what_rests_on_a_failed_save_fails(bench: Bench) -> None:
     await stage.engine.close()
 
 
+async def test_a_store_that_is_away_when_its_app_comes(bench: Bench) -> None:
+    """Calls fail until the store can be read; then everything goes on."""
+    stage = await open_stage(bench.root, bench.clock)
+    stage.store, bench.failing = bench.store, "keys"
+    with pytest.raises(ComponentError, match="away"):
+        await stage.come("app1")
+    with pytest.raises(ComponentError):
+        await status(stage)
+    bench.failing = ""
+    await stage.come("app1")
+    worker = stage.worker()
+    await start(stage)
+    await worker.answer(await worker.turn(), timer(1, START + 60))
+    bench.failing = "get"
+    with pytest.raises(WorkflowProblem, match="failed to load workflow metadata: the store"):
+        await status(stage, "other")
+    stage.hub.live.clear()  # as if there were more than memory is for
+    stage.clock.move_to(START + 61)
+    assert await worker.nothing()
+    bench.failing = ""
+    stage.clock.move_to(START + 63)
+    turn = await worker.turn()
+    assert turn.workflowRequest.newEvents[1].timerFired.timerId == 1
+    await stage.engine.close()
+
+
 async def test_another_process_wrote(bench: Bench) -> None:
     """I-WF2: a step on a state that somebody else changed is refused; the instance is read anew."""
     stage = await bench.open()
@@ -333,6 +361,38 @@ async def test_a_child_in_an_app_with_another_place(bench: Bench) -> None:
     assert keys
     assert all(key.startswith("app2||dapr.internal.default.app2.workflow||c1||") for key in keys)
     assert list(stage.workflows("app2").ids("", 0).instance_ids) == ["c1"]
+    await stage.engine.close()
+
+
+@pytest.mark.parametrize("killed", [KILLED_BEFORE, KILLED_AFTER])
+async def test_killed_between_two_places(bench: Bench, killed: str) -> None:
+    """A parent in the engine's tables hears once of its child's end, wherever that is cut off."""
+    stage = await open_stage(bench.root, bench.clock)
+    stage.store = bench.store
+    await stage.come("app2")
+    first, second = stage.worker(), stage.worker("app2")
+    await start(stage)
+    await first.answer(await first.turn(), child(1, "c1", "app2"))
+    turn = await second.turn()
+    bench.next_fault = killed
+    with pytest.raises(ComponentError):
+        await second.answer(turn, end(1, "5"))
+    bench.store.cut = True
+    shutil.copytree(bench.root, bench.root / "left", ignore=shutil.ignore_patterns("left"))
+    await stage.engine.close()
+    stage = await open_stage(bench.root / "left", bench.clock)
+    stage.store = FaultyStore(bench.inner, lambda _: "")
+    await stage.come("app2")
+    first, second = stage.worker(), stage.worker("app2")
+    if killed == KILLED_BEFORE:
+        await second.answer(await second.turn(), end(1, "5"))
+    assert await second.nothing()
+    turn = await first.turn()
+    (event,) = turn.workflowRequest.newEvents[1:]
+    assert event.childWorkflowInstanceCompleted.result.value == "5"
+    await first.answer(turn, end(2))
+    assert await first.nothing()
+    assert await status(stage) == "COMPLETED"
     await stage.engine.close()
 
 
