@@ -231,7 +231,7 @@ class Steps:
         if instance.row.received is not None:
             changes.receive(instance.row)
         kept = [waiting.event for waiting in rest if _outlives(waiting)]
-        for event in (*(step.restart or ()), *kept):
+        for event in (*(step.restart or ()), *_pause_in(turn.batch), *kept):
             self._hub.enter(instance, event, changes)
 
     def _create(
@@ -329,6 +329,17 @@ def _noted(future: asyncio.Future[None]) -> None:
 
 def _outlives(waiting: Waiting) -> bool:
     return waiting.event.WhichOneof("eventType") in _KEPT
+
+
+def _pause_in(batch: Sequence[wf.HistoryEvent]) -> Sequence[wf.HistoryEvent]:
+    """Return the pause that came too late for an execution, and holds the next one."""
+    held: Sequence[wf.HistoryEvent] = ()
+    for event in batch:
+        if event.HasField("executionSuspended"):
+            held = (event,)
+        elif event.HasField("executionResumed"):
+            held = ()
+    return held
 
 
 def _is_same(found: Instance, link: wf.ParentInstanceInfo) -> bool:

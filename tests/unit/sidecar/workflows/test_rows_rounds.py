@@ -161,3 +161,23 @@ async def test_a_child_that_begins_anew_has_its_parent(stage: Stage) -> None:
     await worker.answer(turn, end(1, "last"))
     (heard,) = (await worker.turn()).workflowRequest.newEvents[1:]
     assert heard.childWorkflowInstanceCompleted.result.value == "last"
+
+
+@pytest.mark.parametrize("resumed", [True, False], ids=["resumed", "paused"])
+async def test_a_pause_that_comes_with_the_end_of_a_round(stage: Stage, *, resumed: bool) -> None:
+    """I-WF4: who asks an instance to pause as it begins anew finds the next execution paused."""
+    worker = stage.worker()
+    await start(stage)
+    await worker.answer(await worker.turn(), task(1))
+    activity = await worker.task()
+    await stage.workflows().suspend("i1", "", wait=False)
+    if resumed:
+        await stage.workflows().resume("i1", "", wait=False)
+    await worker.done(activity)
+    turn = await worker.turn()
+    if "taskCompleted" not in new_kinds(turn):
+        await worker.answer(turn)
+        turn = await worker.turn()
+    await worker.answer(turn, again(2))
+    await worker.answer(await worker.turn())
+    assert await status(stage) == ("RUNNING" if resumed else "SUSPENDED")
