@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from daprflow.addresses import ExternalEvent
 from daprflow.client.workflow_runs import NEW, WorkflowRun
+from daprflow.protocol.workflow_actions import WorkflowState
 from daprflow.workflows.replay import Replay
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Out = TypeVar("Out")
+
+
+_HINT = "move the clock with advance(), send it an event, or fake what another app has to do"
 
 
 class UnfinishedWorkflow(AssertionError):  # noqa: N818 - named for the state
@@ -40,7 +44,7 @@ class TestRun(WorkflowRun[Out]):
         await self._stage.settle()
         status = await self.status()
         if not status.ended:
-            raise await self._unfinished(status.state.name)
+            raise await self._unfinished(status.state)
         return await super().result(timeout)
 
     async def send(self, event: ExternalEvent[T], /, data: T) -> None:
@@ -76,15 +80,16 @@ class TestRun(WorkflowRun[Out]):
         await self._stage.settle()
         return TestRun(run, self._stage)
 
-    async def _unfinished(self, state: str) -> Exception:
+    async def _unfinished(self, state: WorkflowState) -> Exception:
         problem = self._stage.app.workflow_problem(self.id)
         if problem is not None:
             return problem
         replay = Replay(self._stage.app.work().workflows, self.id)
         replay.turn(await self.history(), ())
-        waits = ", ".join(replay.waits_for) or "nothing"
+        waits = ", ".join(replay.waits_for) or "the time of its start"
         replay.close()
+        hint = "resume it" if state is WorkflowState.SUSPENDED else _HINT
         return UnfinishedWorkflow(
-            f"workflow '{self._workflow.name}' ({self.id}) is {state} and has no result yet; it "
-            f"waits for {waits}; move the clock with advance(), or send it an event"
+            f"workflow '{self._workflow.name}' ({self.id}) is {state.name} and has no result yet; "
+            f"it waits for {waits}; {hint}"
         )

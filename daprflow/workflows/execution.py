@@ -426,10 +426,10 @@ class Execution:
 def described(action: Action) -> str:
     """Return what an action is, for messages."""
     match action:
-        case ScheduleTask(name=name):
-            return f"activity '{name}'"
-        case CreateChild(name=name):
-            return f"workflow '{name}'"
+        case ScheduleTask(name=name, target=target):
+            return f"activity '{name}'{_of(target)}"
+        case CreateChild(name=name, target=target):
+            return f"workflow '{name}'{_of(target)}"
         case CreateTimer(origin=TimerOrigin(kind="event", of=name)):
             return f"a wait for event '{name}'"
         case CreateTimer():
@@ -438,3 +438,7 @@ def described(action: Action) -> str:
             return "the end of the workflow"
         case _:
             return "nothing"
+
+
+def _of(target: str) -> str:
+    return f" of app '{target}'" if target else ""

@@ -55,7 +55,7 @@ class Runner:
 
     def __init__(self) -> None:
         self.ready: deque[Fiber] = deque()
-        self._fibers: set[Fiber] = set()
+        self._fibers: dict[Fiber, None] = {}  # in the order of their beginnings
         self.violation: WorkflowRuleError | None = None
         self.restart: Restarted | None = None
         self.closing = False
@@ -66,7 +66,7 @@ class Runner:
     def start(self, coroutine: Coroutine[Any, Any, Any], about: str) -> Fiber:
         """Have a coroutine run, after what is ready already."""
         fiber = Fiber(self, coroutine, about)
-        self._fibers.add(fiber)
+        self._fibers[fiber] = None
         self.ready.append(fiber)
         return fiber
 
@@ -81,7 +81,7 @@ class Runner:
                 raise self.violated(_FOREIGN)
             return awaitable
         if isinstance(awaitable, Coroutine):
-            return self.start(awaitable, getattr(awaitable, "__qualname__", "a branch"))
+            return self.start(awaitable, f"branch '{getattr(awaitable, '__name__', '')}'")
         raise self.violated(refuse_yield(awaitable))
 
     def drain(self) -> None:
@@ -125,7 +125,7 @@ class Runner:
         """Take every coroutine down, here and now; ``finally`` blocks run, and change nothing."""
         self.closing = self.running = True
         self.ready.clear()
-        fibers, self._fibers = self._fibers, set()
+        fibers, self._fibers = self._fibers, {}
         for fiber in fibers:
             try:
                 fiber.coroutine.close()
@@ -155,16 +155,16 @@ class Runner:
                 elif yielded.runner is not self:
                     thrown = self.violated(_FOREIGN, awaiting_place(coroutine))
         except StopIteration as ended:
-            self._fibers.discard(fiber)
+            self._fibers.pop(fiber, None)
             fiber.settle(ended.value)
         except (Restarted, Closing):
-            self._fibers.discard(fiber)
+            self._fibers.pop(fiber, None)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a workflow raises is its failure
             if isinstance(error, WorkflowRuleError):
                 self.note(error)
-            self._fibers.discard(fiber)
+            self._fibers.pop(fiber, None)
             fiber.fail(error)
 
     def _parked(self, fiber: Fiber, yielded: object) -> bool:

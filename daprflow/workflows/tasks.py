@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from daprflow.workflows.runner import Runner
 
 T = TypeVar("T")
+_SHOWN = 3
+"""How many tasks of a group messages name."""
 
 
 class Task(Awaitable[T], Generic[T]):
@@ -134,12 +136,29 @@ class Fiber(Task[Any]):
         self.wake = wake
 
 
+class Group(Task[Any]):
+    """Something made of several tasks."""
+
+    __slots__ = ("tasks",)
+
+    def __init__(self, runner: "Runner", tasks: list[Task[Any]], about: str = "") -> None:
+        super().__init__(runner, about)
+        self.tasks = tasks
+
+    def described(self) -> str:
+        """Return what of it is not done, for messages."""
+        waiting = [each.described() for each in self.tasks if not each.done]
+        more = len(waiting) - _SHOWN
+        named = ", ".join(waiting[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        return f"{self.about}{named}"
+
+
 def gathered(runner: "Runner", tasks: list[Task[Any]], *, errors: bool = False) -> Task[Any]:
     """Return a task with every result in order, or the first error there is.
 
     With ``errors`` it waits for all of them, and an error stands where the result would.
     """
-    whole: Task[Any] = Task(runner, f"{len(tasks)} tasks")
+    whole = Group(runner, tasks)
     left = len(tasks)
     if not tasks:
         whole.settle([])
@@ -172,7 +191,7 @@ def raced(runner: "Runner", tasks: list[Task[Any]]) -> Task[Any]:
 
     Nobody waits for the others any more, on behalf of this race.
     """
-    whole: Task[Any] = Task(runner, f"the first of {len(tasks)} tasks")
+    whole = Group(runner, tasks, "the first of ")
 
     def one(task: Task[Any]) -> Callable[[], None]:
         def ended() -> None:

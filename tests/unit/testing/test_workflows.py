@@ -1,5 +1,6 @@
 """Workflows under test: an app, its worker and the embedded engine, on a virtual clock."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -148,6 +149,36 @@ async def test_workflows_that_others_started_are_found() -> None:
         assert (await again.status()).state is WorkflowState.RUNNING
         await again.terminate()
         assert (await again.status()).state is WorkflowState.TERMINATED
+
+
+async def test_what_a_workflow_waits_for_is_told() -> None:
+    """All it waits for is named, with the lines, and so is what helps."""
+    app = DaprFlow("waiting")
+
+    @app.workflow
+    async def many(ctx: WorkflowContext) -> None:
+        async def branch(hours: int) -> None:
+            await ctx.sleep(timedelta(hours=hours))
+
+        lost = [ctx.wait(approved) for _ in range(4)]
+        await ctx.gather(branch(1), ctx.call(score, 1), ctx.race(*lost))
+
+    async with TestSidecar(app) as dapr:
+        run = await dapr.start(many)
+        with pytest.raises(UnfinishedWorkflow) as caught:
+            await run.result()
+        text = re.sub(r"[\w.]+:\d+", "LINE", str(caught.value))
+        event = "event 'approved'"
+        assert (
+            f"waits for branch 'branch', activity 'score' of app 'risk', the first of {event}, "
+            f"{event}, {event} and 1 more (LINE), a timer (LINE); move the clock"
+        ) in text
+        await run.suspend()
+        with pytest.raises(UnfinishedWorkflow, match=r"is SUSPENDED .*; resume it"):
+            await run.result()
+        later = await dapr.start(many, at=timedelta(hours=1))
+        with pytest.raises(UnfinishedWorkflow, match=r"is PENDING .* the time of its start"):
+            await later.result()
 
 
 async def test_undo_runs_in_reverse() -> None:
