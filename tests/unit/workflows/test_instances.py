@@ -95,6 +95,17 @@ def test_another_workers_history_is_replayed() -> None:
     kept.close()
 
 
+def test_another_turn_that_began_at_the_same_time_is_told_apart() -> None:
+    """A history whose newest turn was given something else at the same time is replayed."""
+    kept = instances()
+    do(kept, item([], FIRST))
+    past = [*FIRST, scheduled(1)]
+    assert do(kept, item(past, [started(2), completed(7)])) == (2, [])
+    others = [*past, started(2), completed(1)]
+    assert do(kept, item([*others, scheduled(2)], [started(3), completed(2)])) == (0, [])
+    kept.close()
+
+
 def test_what_is_left_out_must_be_known() -> None:
     """A part of a history that is left out and not known here has to be asked for."""
     kept = instances()
