@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from daprflow.sidecar.workflows.hub import WorkflowHub
     from daprflow.sidecar.workflows.management import Workflows
 
+_INVALID_TEXT = "string field contains invalid UTF-8"
 _NOT_TEXT = (
-    "failed to start workflow: failed to marshal CreateWorkflowInstanceRequest: "
-    "string field contains invalid UTF-8"
+    f"failed to start workflow: failed to marshal CreateWorkflowInstanceRequest: {_INVALID_TEXT}"
 )
 logger = logging.getLogger(__name__)
 
@@ -211,10 +211,12 @@ class WorkflowsBlock:
         if not event:
             raise faults.workflow_event_missing()
         try:
-            text = None if data is None else data.decode(errors="replace")
+            text = None if data is None else data.decode()
             await (await self.api()).raise_with(instance_id, event, text)
         except WorkflowProblem as problem:
             raise workflow_faults.raise_event(instance_id, event, str(problem)) from None
+        except UnicodeDecodeError:
+            raise workflow_faults.raise_event(instance_id, event, _INVALID_TEXT) from None
 
     async def pause(self, instance_id: str) -> None:
         """Have an instance pause.

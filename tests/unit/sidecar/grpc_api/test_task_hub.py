@@ -142,6 +142,17 @@ async def test_steering_an_instance_over_http(sidecar: GrpcSidecar) -> None:
     }
 
 
+async def test_an_event_that_is_no_text(sidecar: GrpcSidecar) -> None:
+    """The payload of an event is text in UTF-8, as with a real runtime."""
+    async with working(sidecar):
+        status, body = await http(sidecar, "POST", "/w1/raiseEvent/go", b"\xff")
+    assert (status, body["errorCode"]) == (500, "ERR_RAISE_EVENT_WORKFLOW")
+    assert body["message"] == (
+        "error raising event on workflow 'w1': failed to raise event go on workflow w1: "
+        "failed to raise event: string field contains invalid UTF-8"
+    )
+
+
 async def test_an_id_in_use_over_dapr_s_api(sidecar: GrpcSidecar) -> None:
     """A start with an id in use is tried again for three seconds, then refused."""
     async with working(sidecar):
