@@ -129,9 +129,17 @@ class WorkflowsBlock:
             self._host = hub.host(runtime.app_id)
             self._host.settings = runtime.resources.configuration.workflow
         if self._joined is None:
-            from daprflow.sidecar.workflows.placing import place_of  # noqa: PLC0415 - loaded by now
+            from daprflow.sidecar.workflows.homes import NO_STORE  # noqa: PLC0415 - loaded by now
+            from daprflow.sidecar.workflows.placing import place_of  # noqa: PLC0415 - likewise
 
-            await hub.homes.attach(runtime.app_id, place_of(runtime))
+            place = place_of(runtime)
+            if place is NO_STORE:
+                logger.warning(
+                    "app '%s' cannot use workflows: no state store of its resources has "
+                    'actorStateStore: "true"; every call about them fails until one has',
+                    runtime.app_id,
+                )
+            await hub.homes.attach(runtime.app_id, place)
             self._joined = hub
 
     # ---- Dapr's own API -------------------------------------------------------------------------

@@ -168,6 +168,15 @@ REFUSED: list[tuple[str, Any, str, str]] = [
 """What a real runtime 1.18.3 answered without such a store, placement and scheduler running."""
 
 
+async def test_no_store_is_told_once(bare: GrpcSidecar, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says what to do, with the first call alone; workers may connect all the same."""
+    for _ in range(2):
+        await call(bare.channel, "Hello", wf.Empty())
+    told = [line for line in caplog.messages if "cannot use workflows" in line]
+    assert len(told) == 1
+    assert 'actorStateStore: "true"' in told[0]
+
+
 @pytest.mark.parametrize(("method", "request_", "code", "text"), REFUSED)
 async def test_calls_of_workers_without_a_store(
     bare: GrpcSidecar, method: str, request_: Any, code: str, text: str
