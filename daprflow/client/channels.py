@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class Channels:
         self._settings = settings
         self._source = source
         self._own: Channel | None = None
+        self._work: Channel | None = None
         self._apps: dict[str, Channel] = {}
         self._subscriptions: WeakSet[Subscription[Any]] = WeakSet()
         self._reached = False
@@ -97,6 +99,24 @@ class Channels:
         await self._ready(self._own, component, block)
         return self._own
 
+    async def to_work(self) -> "Channel":
+        """Return the channel of a worker of workflows, once the sidecar is there.
+
+        It takes longer messages than others: a history that did not fit would end the stream of
+        all workflows, again and again.
+
+        Raises:
+            SidecarUnavailable: it was not ready within the settings' health timeout.
+        """
+        grpc = await asyncio.to_thread(_library)
+        self._stay_in_loop()
+        if self._work is None or grpc.is_closed(self._work):
+            longest = max(self._settings.grpc_max_message_size, grpc.SENT)
+            settings = replace(self._settings, grpc_max_message_size=longest)
+            self._work = grpc.open_channel(self._endpoint(), settings)
+        await self._ready(self._work, "", "workflows")
+        return self._work
+
     def keep(self, subscription: "Subscription[Any]") -> None:
         """Have a subscription closed with the client, should nobody close it before."""
         self._subscriptions.add(subscription)
@@ -105,10 +125,9 @@ class Channels:
         """Close every channel, and with it the calls under way; verdicts are still sent."""
         await asyncio.gather(*(subscription.close() for subscription in self._subscriptions))
         channels = list(self._apps.values())
-        if self._own is not None:
-            channels.append(self._own)
+        channels += [each for each in (self._own, self._work) if each is not None]
         self._apps.clear()
-        self._own = None
+        self._own = self._work = None
         for channel in channels:
             await channel.close()
 
@@ -157,7 +176,8 @@ class Channels:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise RuntimeError(NO_LOOP) from None
-        if self._loop is not loop and (self._apps or self._own is not None):
+        opened = self._apps or self._own is not None or self._work is not None
+        if self._loop is not loop and opened:
             raise RuntimeError(ANOTHER_LOOP)
         self._loop = loop
 

@@ -32,7 +32,7 @@ class Channels(Protocol):
         """What it asks for."""
         ...
 
-    async def to_sidecar(self, component: str, block: str) -> Any:
+    async def to_work(self) -> Any:
         """Return a channel, once the sidecar is there."""
         ...
 
@@ -121,7 +121,7 @@ class Worker:
             CallRefused: the sidecar refused, or is not there.
             DaprFlowError: it cannot be reached.
         """
-        channel = await self._channels.to_sidecar("", "workflows")
+        channel = await self._channels.to_work()
         from daprflow.transports.grpc_work import TaskHub, WorkItems  # noqa: PLC0415 - needs gRPC
 
         hub = TaskHub(channel, self._channels.token)

@@ -10,6 +10,7 @@ import pytest
 from daprflow import (
     DaprFlow,
     Delivery,
+    ExternalEvent,
     SidecarUnavailable,
     WorkflowContext,
     WorkflowFailed,
@@ -17,6 +18,7 @@ from daprflow import (
 )
 from daprflow.settings import Settings
 from daprflow.sidecar.grpc_api.server import GrpcServer
+from daprflow.sidecar.options import RuntimeOptions
 from daprflow.workflows.options import WorkflowSettings
 from tests.helpers.asgi import call_asgi
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
@@ -25,6 +27,7 @@ from tests.helpers.timing import eventually
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 WITHIN = 20.0
+MEBIBYTE = 1024 * 1024
 
 
 class Work:
@@ -69,6 +72,15 @@ class Work:
         async def quick(ctx: WorkflowContext, number: int) -> int:
             return number
 
+        self.go = ExternalEvent("go", int)
+
+        @self.app.workflow
+        async def heavy(ctx: WorkflowContext, size: int) -> int:
+            parts = await ctx.gather(ctx.call(large, size), ctx.call(large, size))
+            ctx.status("heavy")
+            return sum(map(len, parts)) + await ctx.wait(self.go)
+
+        self.heavy = heavy
         self.flow = flow
         self.quick = quick
         self.big = big
@@ -189,6 +201,22 @@ async def test_what_is_too_large_fails_clearly(sidecar: GrpcSidecar) -> None:
         with pytest.raises(WorkflowFailed, match="more than the sidecar takes"):
             await run.result()
         assert await (await work.app.client.start(work.flow, 2)).result() == 1
+
+
+async def test_a_long_history_comes_as_a_whole(tmp_path: Path) -> None:
+    """A process that is new to an instance is sent all of it, however little gRPC takes unasked."""
+    options = RuntimeOptions("app1", max_body_size=32 * MEBIBYTE)
+    async with asyncio.timeout(WITHIN), grpc_sidecar(tmp_path, {}, options=options) as sidecar:
+        first = Work(sidecar.port, WorkflowSettings())
+        async with first.running():
+            run = await first.app.client.start(first.heavy, 3 * MEBIBYTE, id="w1")
+            while (await run.status()).custom_status != "heavy":  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0)
+        second = Work(sidecar.port, WorkflowSettings())
+        async with second.running():
+            run = second.app.client.workflow(second.heavy, "w1")
+            await run.send(second.go, 1)
+            assert await run.result() == 6 * MEBIBYTE + 1
 
 
 async def test_traces_reach_activities(sidecar: GrpcSidecar) -> None:

@@ -47,7 +47,7 @@ class Ways:
         self.port = port
         self._opened: dict[int, transport.Channel] = {}
 
-    async def to_sidecar(self, _component: str, _block: str) -> transport.Channel:
+    async def to_work(self) -> transport.Channel:
         """Return the channel to the sidecar as it is now."""
         if self.port not in self._opened:
             endpoint = parse(f"127.0.0.1:{self.port}")
