@@ -19,7 +19,9 @@ def stamp(event: wf.HistoryEvent, now: float) -> wf.HistoryEvent:
     Whole microseconds are all that a float has: a timer that is due at one must not be said to have
     fired a few nanoseconds before.
     """
-    event.timestamp.FromMicroseconds(round(now * MICROSECONDS))
+    moment = event.timestamp
+    seconds, rest = divmod(round(now * MICROSECONDS), MICROSECONDS)
+    moment.seconds, moment.nanos = seconds, rest * 1_000
     return event
 
 

@@ -181,25 +181,29 @@ class Steps:
         if not step.stalled:
             status = step.custom_status
             custom = None if status is None else status.value or None
-            instance.row = replace(instance.row, custom=custom)
+            if custom != instance.row.custom:
+                instance.row = replace(instance.row, custom=custom)
         for creation in step.creations:
             self._create(instance, creation, changes, effects)
         for message in step.messages:
             self._send(message, changes, effects)
         if instance.execution.completed is not None:
             instance.kept_until = self.kept_until(instance)
-        wake = 0.0 if step.tasks else instance.wake()
-        instance.roused = wake == 0.0
-        described = (instance.row.generation, instance.row.custom, wake)
-        if instance.described != described or instance.row.kept is not None:
-            changes.update(instance.row, wake)
-            instance.described = described
+        self._describe(instance, 0.0 if step.tasks else instance.wake(), changes)
         future = self._hub.commit(instance, changes)
         instance.step = future
         future.add_done_callback(partial(self._kept, instance, turn, step, effects))
         for task in old_tasks:
             self._hub.host(task.app_id).finish(task)
         return future
+
+    def _describe(self, instance: Instance, wake: float | None, changes: Changes) -> None:
+        """Write down when an instance goes on and what it says of itself, where that changed."""
+        instance.roused = wake == 0.0
+        described = (instance.row.generation, instance.row.custom, wake)
+        if instance.described != described or instance.row.kept is not None:
+            changes.update(instance.row, wake)
+            instance.described = described
 
     def kept_until(self, instance: Instance) -> float | None:
         """Return when an instance that is over now is to be forgotten."""

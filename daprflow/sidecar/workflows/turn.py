@@ -170,15 +170,13 @@ class _Advance:
         """Return an event that an action makes, with its id and its way."""
         event = events.bare(self._place.now)
         event.eventId = action.id
-        event.router.CopyFrom(self._router(action))
+        self._route(event, action)
         self._step.events.append(event)
         return event
 
-    def _router(self, action: wf.WorkflowAction) -> wf.TaskRouter:
-        router = wf.TaskRouter()
-        router.CopyFrom(action.router)
-        router.sourceAppID = self._place.app_id
-        return router
+    def _route(self, event: wf.HistoryEvent, action: wf.WorkflowAction) -> None:
+        event.router.CopyFrom(action.router)
+        event.router.sourceAppID = self._place.app_id
 
     # ---- actions --------------------------------------------------------------------------------
 
@@ -244,7 +242,7 @@ class _Advance:
         """Begin anew, with nothing but the input and the events that nobody took."""
         asked, start = action.completeWorkflow, self._start
         begin = events.bare(self._place.now)
-        begin.router.CopyFrom(self._router(action))
+        self._route(begin, action)
         made = begin.executionStarted
         made.name = start.name
         _copy(start, made, "parentInstance")
