@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from daprflow.workflows.plan import WorkflowPlan
 
 T = TypeVar("T")
+D = TypeVar("D")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
@@ -245,7 +246,9 @@ class WorkflowContext:
     @overload
     def wait(self, event: ExternalEvent[T], /, *, timeout: timedelta | None = None) -> Task[T]: ...
     @overload
-    def wait(self, event: ExternalEvent[T], /, *, timeout: timedelta, default: T) -> Task[T]: ...
+    def wait(
+        self, event: ExternalEvent[T], /, *, timeout: timedelta, default: D
+    ) -> Task[T | D]: ...
     def wait(
         self,
         event: ExternalEvent[Any],
@@ -260,7 +263,7 @@ class WorkflowContext:
 
         Args:
             event: its name and the type of what it brings.
-            timeout: how long to wait.
+            timeout: how long to wait; nothing, or less, takes what came before alone.
             default: what to return when the time is up.
 
         Raises:

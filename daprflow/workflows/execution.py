@@ -260,7 +260,7 @@ class Execution:
         key = name.casefold()
         if self._take_buffered(task, key):
             return task
-        if timeout is not None and not timeout:
+        if timeout is not None and timeout <= timedelta(0):
             late(task)
             return task
         self.queue(task, key)
@@ -270,8 +270,7 @@ class Execution:
                 self.unqueue(task, key)
                 late(task)
 
-        endless = timeout is None or timeout < timedelta(0)
-        fire_at = None if timeout is None or endless else self.fire_at(timeout)
+        fire_at = None if timeout is None else self.fire_at(timeout)
         self.timer(fire_at, TimerOrigin("event", name), fired, place)
         return task
 

@@ -76,6 +76,8 @@ async def waits(ctx: WorkflowContext) -> None:
     assert_type(await ctx.wait(approved), bool)
     assert_type(await ctx.wait(approved, timeout=timedelta(1)), bool)
     assert_type(await ctx.wait(nudged), None)
+    assert_type(await ctx.wait(approved, timeout=timedelta(1), default=False), bool)
+    assert_type(await ctx.wait(approved, timeout=timedelta(1), default=None), bool | None)
     assert_type(await ctx.sleep(timedelta(1)), None)
     await ctx.sleep(datetime(2030, 1, 1, tzinfo=UTC))
     ctx.status({"step": 1})

@@ -178,6 +178,27 @@ async def test_a_wait_that_lost_can_race_again(app: DaprFlow) -> None:
         assert await late.result() == "never"
 
 
+async def test_a_wait_without_time_takes_what_came(app: DaprFlow) -> None:
+    """A timeout of nothing, or less, gives an event that came before, or else the default."""
+
+    @app.workflow
+    async def looks(ctx: WorkflowContext) -> list[int | None]:
+        late = ctx.now - HOUR
+        await ctx.sleep(HOUR)
+        found = []
+        for timeout in (timedelta(0), late - ctx.now, timedelta(0)):
+            value = await ctx.wait(number, timeout=timeout, default=None)
+            found.append(value)
+        return found
+
+    async with TestSidecar(app) as dapr:
+        run = await dapr.start(looks)
+        await run.send(number, 1)
+        await run.send(number, 2)
+        await dapr.advance(HOUR)
+        assert await run.result() == [1, 2, None]
+
+
 async def test_what_was_asked_for_last_begins(app: DaprFlow, work: Work) -> None:
     """A detached child, and a call that nobody awaits, begin though the workflow ends at once."""
     note = noting(app)
