@@ -31,7 +31,7 @@ from tests.helpers.actor_app import app as actor_app
 from tests.helpers.components import context
 from tests.helpers.http_client import RawClient
 from tests.helpers.recording import RecordingApp, serve
-from tests.helpers.scripted_worker import end, task, timer
+from tests.helpers.scripted_worker import Stage, end, task, timer
 from tests.helpers.servers import redis_server
 from tests.helpers.sidecar import Components, in_process_sidecar, resources
 from tests.helpers.subscribers import JSON, Subscribed, subscribed
@@ -387,6 +387,20 @@ async def test_row_10_a_purge_of_nothing(tmp_path: Path) -> None:
         stage.worker()
         with pytest.raises(WorkflowProblem, match="no such instance exists"):
             await stage.workflows().purge("none", recursive=False, force=True)
+
+
+async def test_row_10_no_actor_is_a_workflow(tmp_path: Path) -> None:
+    """Whoever calls the actor that a workflow is in a real runtime finds nobody."""
+    async with in_process_sidecar(tmp_path, {}) as sidecar:
+        sidecar.engine.placement.patience = 0.0
+        hub = await sidecar.engine.workflows()
+        stage = Stage(sidecar.engine, sidecar.clock, hub)
+        await begin(stage, stage.worker())
+        target = "/v1.0/actors/dapr.internal.default.app1.workflow/i1/method/AddWorkflowEvent"
+        response = await sidecar.exchange.send(HttpRequest("POST", target))
+        assert response.status == 500
+        assert b"did not find address for actor" in response.body
+        assert await status(stage) == "RUNNING"
 
 
 async def test_row_10_timers_of_a_rerun(tmp_path: Path) -> None:
