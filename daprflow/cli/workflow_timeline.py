@@ -62,6 +62,7 @@ class Timeline:
         self._attempts: dict[str, int] = {}
         self._patches: tuple[str, ...] = ()
         self._suspended = False
+        self._stuck = ""
         self._app = ""
         self._now = 0
         for event in events:
@@ -72,7 +73,8 @@ class Timeline:
     @property
     def open_steps(self) -> tuple[str, ...]:
         """What was begun and has no outcome."""
-        held = ("somebody who resumes it",) if self._suspended else ()
+        held: tuple[str, ...] = ("somebody who resumes it",) if self._suspended else ()
+        held += (f"a worker that can go on with it: {self._stuck}",) if self._stuck else ()
         return held + tuple(_waiting(each) for each in self._open.values())
 
     def _begin(self, line: Line, event: Any) -> Line:
@@ -93,6 +95,7 @@ class Timeline:
     def _turn(self, event: history.WorkflowStarted) -> Line | None:
         """Say nothing of a turn, unless it brought a patch."""
         self._now = event.at
+        self._stuck = ""
         fresh = [each for each in event.patches if each not in self._patches]
         self._patches = event.patches or self._patches
         return Line(event.at, "patched", ", ".join(fresh)) if fresh else None
@@ -120,6 +123,7 @@ class Timeline:
         return Line(event.at, "resumed", "", event.reason)
 
     def _stalled(self, event: history.ExecutionStalled) -> Line:
+        self._stuck = f"{event.reason}: {event.description}".removesuffix(": ")
         return Line(event.at, "stalled", event.reason, event.description)
 
     def _other(self, event: history.OtherEvent) -> Line:
