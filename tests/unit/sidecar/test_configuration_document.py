@@ -85,6 +85,20 @@ def test_what_is_said_about_workflows(tmp_path: Path) -> None:
         load(tmp_path, "  workflow: {stateRetentionPolicy: {failed: soon}}\n")
 
 
+def test_what_the_page_on_workflows_shows(tmp_path: Path) -> None:
+    """The limits of the how-to page are read as it says."""
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "workflows.md"
+    (shown,) = (
+        part.partition("```")[0]
+        for part in page.read_text(encoding="utf-8").split("```yaml\n")[1:]
+        if "kind: Configuration" in part.partition("```")[0]
+    )
+    found = load(tmp_path, shown.partition("spec:\n")[2])
+    retention = WorkflowRetention(any_terminal=168 * 3600.0, completed=24 * 3600.0)
+    expected = WorkflowSettings(100, 100, retention, (), (NamedLimit("charge", 2),))
+    assert found.workflow == expected
+
+
 def test_the_later_file_counts(tmp_path: Path) -> None:
     """Of two files that say something about one thing the later counts; a list is one thing."""
     found = load(
