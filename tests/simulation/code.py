@@ -31,6 +31,8 @@ from tests.simulation.grammar import (
 )
 
 WORKFLOW = "main"
+NEWER = "2"
+"""The version that changed code runs for what begins then."""
 ACTIVITY = "act"
 VALUES = Values()
 ACTIVITIES = {app: Activity(app, ACTIVITY, Task, int) for app in (OWN, OTHER)}
@@ -51,8 +53,12 @@ def workflows_of(
         return await _Run(ctx, is_changed()).body(programs, start)
 
     decode = VALUES.decoder(Start, "the input")
-    plan = WorkflowPlan(WORKFLOW, f"workflow '{WORKFLOW}'", main, decode)
-    return Workflows({WORKFLOW: WorkflowVersions(plan, {"": plan})}, VALUES)
+    title = f"workflow '{WORKFLOW}'"
+    plan = WorkflowPlan(WORKFLOW, title, main, decode)
+    if not is_changed():
+        return Workflows({WORKFLOW: WorkflowVersions(plan, {"": plan})}, VALUES)
+    newer = WorkflowPlan(WORKFLOW, title, main, decode, version=NEWER)
+    return Workflows({WORKFLOW: WorkflowVersions(newer, {"": plan, NEWER: newer})}, VALUES)
 
 
 class _Run:
@@ -92,7 +98,10 @@ class _Run:
             case Show():
                 return ctx.status(statement.text)
             case Patched():
-                changed = self._changed and ctx.patched(statement.name)
+                if statement.versioned:
+                    changed = ctx.version == NEWER
+                else:
+                    changed = self._changed and ctx.patched(statement.name)
                 return await self._leaf(statement.new if changed else statement.old)
             case Child(detached=True):
                 ctx.start(CHILDREN[statement.app], Start(statement.program), detached=True)

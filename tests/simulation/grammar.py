@@ -117,9 +117,10 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class Patched:
-    """A change of code: the old call, or the new one where `patched` says so."""
+    """A change of code: the old call, or the new one where `patched` or the version says so."""
 
     name: str
+    versioned: bool
     old: Call
     new: Call
 
@@ -249,7 +250,9 @@ class Author:
             statements = [self._statement(depth) for _ in range(count)]
             if depth == 0 and bodies == 1 and chance.random() < 0.12:
                 self._scenario.deploys = True
-                made = Patched("better", self._call(plain=True), self._call(plain=True))
+                versioned = chance.random() < 0.4
+                calls = self._call(plain=True), self._call(plain=True)
+                made = Patched("better", versioned, *calls)
                 statements.insert(chance.randint(0, len(statements)), made)
             keep = None if last else chance.random() < 0.6
             written.append(Body(statements, keep, last and chance.random() < 0.12))

@@ -167,6 +167,7 @@ class Model:
         self._buffered: dict[str, list[str]] = {}
         self._waiters: dict[str, list[Promise]] = {}
         self._patches: set[str] = set()
+        self._versions: set[str] = set()
 
     def open_calls(self) -> list[Call]:
         """Return the calls that are under way."""
@@ -197,6 +198,7 @@ class Model:
                 raise Wrong(f"the history lacks {self.expected[0]}")
             self._now = event.timestamp.seconds * NANOS + event.timestamp.nanos
             self._patches.update(event.workflowStarted.version.patches)
+            self._versions.update(filter(None, [event.workflowStarted.version.name]))
         elif kind == "executionStarted":
             self._begin(event.executionStarted)
         elif kind == "executionTerminated":
@@ -455,7 +457,8 @@ class Model:
                 self.custom = statement.text
                 return None
             case Patched():
-                changed = statement.name in self._patches
+                known = self._versions if statement.versioned else self._patches
+                changed = bool(known)
                 return (yield self._leaf(statement.new if changed else statement.old))
             case Child(detached=True):
                 self._leaf(statement)

@@ -87,6 +87,8 @@ class Run:
         return START if self.world is None else self.world.time
 
     def _happen(self, until: float | None) -> None:
+        if self.problems:
+            raise Wrong("; ".join(self.problems))
         self._world.happen(until)
 
     async def _live(self) -> None:

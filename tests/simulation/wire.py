@@ -169,6 +169,6 @@ class Channels:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
-    async def to_sidecar(self, component: str, block: str) -> Any:
+    async def to_work(self) -> Any:
         """Return it."""
         return self._channel
