@@ -29,15 +29,10 @@ WITHIN = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A running app: how its workflows are managed, and how time passes.
-
-    Attributes:
-        others: whether the other app is there, too.
-    """
+    """A running app: how its workflows are managed, and how time passes."""
 
     client: Client
     wait: Callable[[float], Awaitable[None]]
-    others: bool = True
 
     async def until(self, run: WorkflowRun[Any], state: WorkflowState) -> None:
         """Wait until an instance is in a state."""
@@ -51,6 +46,16 @@ class Hosted:
         return await run.result(WITHIN)
 
 
+async def doubled(number: int) -> int:
+    """Stand for the other app's activity."""
+    return number * 2
+
+
+async def doubled_order(order: Order) -> Order:
+    """Stand for the other app's workflow."""
+    return Order(order.id, order.total * 2)
+
+
 async def in_process(_: pytest.FixtureRequest, __: Path) -> AsyncIterator[Hosted]:
     """The app in this process, on a clock that is moved."""
     async with TestSidecar(app) as dapr:
@@ -58,7 +63,9 @@ async def in_process(_: pytest.FixtureRequest, __: Path) -> AsyncIterator[Hosted
         async def wait(seconds: float) -> None:
             await dapr.advance(timedelta(seconds=seconds))
 
-        yield Hosted(dapr.client, wait, others=False)
+        dapr.fake(flows.remote_double, doubled)
+        dapr.fake(flows.remote_order, doubled_order)
+        yield Hosted(dapr.client, wait)
 
 
 @contextlib.asynccontextmanager
@@ -285,7 +292,5 @@ async def test_later(hosted: Hosted) -> None:
 
 async def test_another_app(hosted: Hosted) -> None:
     """Activities and children of another app are used like one's own."""
-    if not hosted.others:
-        pytest.skip("a test kit has one app")
     run = await hosted.client.start(flows.remote, Order("o", 21))
     assert await hosted.result(run) == [42, 42]
