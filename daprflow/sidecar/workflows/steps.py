@@ -132,10 +132,13 @@ class Steps:
         if stream.limit < 0:
             return True
         instance = turn.instance
-        size = instance.size_since(0) + len(instance.row.received or b"")
-        size += sum(event.ByteSize() for event in turn.batch)
-        if size * 100 <= stream.limit * SHARE:
+        received = len(instance.row.received or b"")
+        arrived = sum(event.ByteSize() for event in turn.batch[1:])
+        if (instance.size_since(0) + received + arrived) * 100 <= stream.limit * SHARE:
             return True
+        size = sum(event.ByteSize() for event in instance.history()) + received + arrived
+        if size * 100 <= stream.limit * SHARE:
+            return True  # the events alone count, not how they are framed
         text = (
             f"Workflow payload size {size} bytes exceeds {SHARE}% of max gRPC body size "
             f"{stream.limit} bytes; increase daprd --max-body-size and restart to resume"
