@@ -24,7 +24,7 @@ from daprflow.settings import Settings
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-WITHIN = 20.0
+WITHIN = 60.0
 THREADS = 2
 
 

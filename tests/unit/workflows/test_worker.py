@@ -26,7 +26,7 @@ from tests.helpers.own_ports import free_port
 from tests.helpers.timing import eventually
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-WITHIN = 20.0
+WITHIN = 60.0
 MEBIBYTE = 1024 * 1024
 
 
