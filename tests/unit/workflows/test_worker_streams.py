@@ -35,6 +35,8 @@ ENDS = (
     None,
 )
 CYCLES = 1000
+SLACK = 20
+"""Tasks and files of streams that are just beginning or ending."""
 WITHIN = 60.0
 
 
@@ -165,8 +167,8 @@ async def test_a_thousand_streams_leave_nothing_behind() -> None:
         await worker.connected.wait()
         gc.collect()
         after = footprint()
-    assert after[0] <= before[0] + 2
-    assert after[1] <= before[1] + 2
+    assert after[0] <= before[0] + SLACK
+    assert after[1] <= before[1] + SLACK
     assert after[2] <= before[2] + CYCLES // 2
 
 
