@@ -293,11 +293,17 @@ def is_missing(error: SidecarError) -> bool:
     return "no such instance" in text or "not found" in text
 
 
+_DROPPED = frozenset({408, 504})
+
+
 def is_waiting_for_worker(error: SidecarError) -> bool:
     """Tell whether a sidecar said that the app's worker is not there, as while the app restarts.
 
-    A real runtime says so in these words, whatever is asked of an instance.
+    A real runtime says so in these words, whatever is asked of an instance. A call that a busy
+    sidecar dropped may be made again as well.
     """
+    if error.status in _DROPPED:
+        return True
     text = str(error)
     return "did not find address for actor" in text or (
         "actor type" in text and "not registered" in text

@@ -12,19 +12,27 @@ from daprflow.workflows.failures import failure_of
 logger = logging.getLogger(__name__)
 
 TOO_LARGE = 429
+DROPPED = frozenset({408, 504})
+"""Statuses of calls that a sidecar cancelled, or did not answer in time."""
 ATTEMPTS = 3
 """How often an answer is sent while the sidecar cannot be reached; then it asks again."""
 
 
 async def deliver(send: Callable[[Any], Coroutine[Any, Any, None]], response: Any) -> int:
-    """Send an answer; return 0, or the status with which it was not taken."""
-    status = 0
-    for attempt in range(ATTEMPTS):
+    """Send an answer; return 0, or the status with which it was not taken.
+
+    A sidecar that dropped it, as a busy one does, is there and would not ask again: it is sent
+    until it is taken.
+    """
+    status = attempt = 0
+    while attempt < ATTEMPTS:
         try:
             await send(response)
         except CallRefused as refused:
             status = refused.status
-            if not refused.unavailable:
+            if refused.unavailable:
+                attempt += 1
+            elif status not in DROPPED:
                 logger.debug("an answer for '%s': %s", response.instanceId, refused)
                 return status
             await asyncio.sleep(0.1 * 2**attempt)

@@ -10,6 +10,7 @@ from tests.helpers.scripted_hub import scripted_hub
 flow: Workflow[None, None] = Workflow("app1", "flow", type(None), type(None))
 PASSING = (
     (grpc.StatusCode.UNAVAILABLE, "going down"),
+    (grpc.StatusCode.CANCELLED, "dropped"),
     (
         grpc.StatusCode.UNKNOWN,
         "failed to create actor: actor type dapr.internal.default.app1.workflow not registered",

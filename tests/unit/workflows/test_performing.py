@@ -18,8 +18,9 @@ from tests.helpers.timing import eventually
 class Hub:
     """Takes answers, or is away."""
 
-    def __init__(self, *, away: bool = False) -> None:
+    def __init__(self, *, away: bool = False, dropping: int = 0) -> None:
         self.away = away
+        self.dropping = dropping
         self.tokens: list[str] = []
 
     async def complete_activity(self, response: Any) -> None:
@@ -32,6 +33,8 @@ class Hub:
         if self.away:
             nothing: tuple[Detail, ...] = ()
             raise CallRefused(503, FaultText("", "away", nothing), unavailable=True)
+        if len(self.tokens) <= self.dropping:
+            raise CallRefused(408, FaultText("", "dropped", ()))
 
 
 class Stage:
@@ -110,6 +113,16 @@ async def test_asked_again_after_nobody_took_the_answer() -> None:
     stage.ask(second, "b")
     await eventually(stage.idle)
     assert (second.tokens, stage.ran) == (["b"], [1])
+    assert not len(stage.performing)
+
+
+async def test_an_answer_that_was_dropped_is_sent_again() -> None:
+    """A busy sidecar that cancels a call keeps its stream, and would not ask again."""
+    stage, hub = Stage(), Hub(dropping=5)
+    stage.may.set()
+    stage.ask(hub, "a")
+    await eventually(stage.idle)
+    assert (len(hub.tokens), stage.ran) == (6, [1])
     assert not len(stage.performing)
 
 
