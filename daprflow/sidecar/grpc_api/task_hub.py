@@ -46,7 +46,10 @@ async def _hello(call: GrpcCall, _request: wf.Empty) -> wf.Empty:
 
 
 async def _work_items(call: GrpcCall, request: wf.GetWorkItemsRequest) -> AsyncIterator[wf.Message]:
-    workflows = await call.runtime.workflows.api()
+    try:
+        workflows = await call.runtime.workflows.api()
+    except WorkflowProblem as problem:
+        raise _problem(problem) from None
     stateful = wf.WORKER_CAPABILITY_STATEFUL_HISTORY in request.capabilities
     stream = WorkStream(stateful=stateful, limit=call.runtime.options.max_body_size)
     host, loop, task = workflows.host, asyncio.get_running_loop(), asyncio.current_task()
@@ -114,28 +117,19 @@ async def _wait_end(call: GrpcCall, request: wf.GetInstanceRequest) -> wf.GetIns
 async def _raise_event(call: GrpcCall, request: wf.RaiseEventRequest) -> wf.RaiseEventResponse:
     workflows = await call.runtime.workflows.api(request.router.targetAppID)
     data = request.input if request.HasField("input") else None
-    try:
-        await workflows.raise_event(request.instanceId, request.name, data)
-    except WorkflowProblem as problem:
-        raise _problem(problem) from None
+    await workflows.raise_event(request.instanceId, request.name, data)
     return wf.RaiseEventResponse()
 
 
 async def _suspend(call: GrpcCall, request: wf.SuspendRequest) -> wf.SuspendResponse:
     workflows = await call.runtime.workflows.api(request.router.targetAppID)
-    try:
-        await workflows.suspend(request.instanceId, request.reason.value, wait=True)
-    except WorkflowProblem as problem:
-        raise _problem(problem) from None
+    await workflows.suspend(request.instanceId, request.reason.value, wait=True)
     return wf.SuspendResponse()
 
 
 async def _resume(call: GrpcCall, request: wf.ResumeRequest) -> wf.ResumeResponse:
     workflows = await call.runtime.workflows.api(request.router.targetAppID)
-    try:
-        await workflows.resume(request.instanceId, request.reason.value, wait=True)
-    except WorkflowProblem as problem:
-        raise _problem(problem) from None
+    await workflows.resume(request.instanceId, request.reason.value, wait=True)
     return wf.ResumeResponse()
 
 
@@ -168,20 +162,14 @@ async def _rerun(
     call: GrpcCall, request: wf.RerunWorkflowFromEventRequest
 ) -> wf.RerunWorkflowFromEventResponse:
     workflows = await call.runtime.workflows.api(request.router.targetAppID)
-    try:
-        instance_id = await workflows.rerun(request)
-    except WorkflowProblem as problem:
-        raise _problem(problem) from None
+    instance_id = await workflows.rerun(request)
     await workflows.started(instance_id, payloads=False)
     return wf.RerunWorkflowFromEventResponse(newInstanceID=instance_id)
 
 
 async def _list(call: GrpcCall, request: wf.ListInstanceIDsRequest) -> wf.ListInstanceIDsResponse:
     workflows = await call.runtime.workflows.api()
-    try:
-        page = workflows.ids(request.continuationToken, request.pageSize)
-    except WorkflowProblem as problem:
-        raise _problem(problem) from None
+    page = workflows.ids(request.continuationToken, request.pageSize)
     return wf.ListInstanceIDsResponse(instanceIds=page.instance_ids, continuationToken=page.token)
 
 
@@ -189,10 +177,7 @@ async def _history(
     call: GrpcCall, request: wf.GetInstanceHistoryRequest
 ) -> wf.GetInstanceHistoryResponse:
     workflows = await call.runtime.workflows.api()
-    try:
-        events = await workflows.history(request.instanceId)
-    except WorkflowProblem as problem:
-        raise _problem(problem) from None
+    events = await workflows.history(request.instanceId)
     return wf.GetInstanceHistoryResponse(events=events)
 
 

@@ -10,12 +10,13 @@ import pytest
 from daprflow.protocol import workflow_messages as wf
 from daprflow.protocol.http import HttpRequest
 from daprflow.protocol.resources import GENERATED
-from daprflow.sidecar.components.base import StateStore
+from daprflow.sidecar.components.base import ComponentError, StateStore
+from daprflow.sidecar.components.state_in_memory import InMemoryState
 from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
 from daprflow.sidecar.workflows.host import WorkStream
 from daprflow.sidecar.workflows.problems import NO_STORE
-from tests.helpers.chain_worker import call
+from tests.helpers.chain_worker import SERVICE, call
 from tests.helpers.grpc_calls import refusal
 from tests.helpers.grpc_sidecar import GrpcSidecar, grpc_sidecar
 from tests.helpers.scripted_worker import ScriptedWorker, end, timer
@@ -175,6 +176,28 @@ async def test_no_store_is_told_once(bare: GrpcSidecar, caplog: pytest.LogCaptur
     told = [line for line in caplog.messages if "cannot use workflows" in line]
     assert len(told) == 1
     assert 'actorStateStore: "true"' in told[0]
+
+
+async def test_a_store_that_fails_is_told_to_workers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker hears that its workflows cannot be read, on its stream as on every call."""
+
+    async def keys(*_: str) -> list[str]:
+        raise ComponentError("the disk is gone")
+
+    monkeypatch.setattr(InMemoryState, "keys", keys)
+    async with grpc_sidecar(tmp_path, STORE) as failing:
+        stream = failing.channel.unary_stream(
+            f"{SERVICE}GetWorkItems",
+            request_serializer=wf.GetWorkItemsRequest.SerializeToString,
+            response_deserializer=wf.WorkItem.FromString,
+        )(wf.GetWorkItemsRequest())
+        assert (await stream.code()).name == "UNKNOWN"
+        assert await stream.details() == "the disk is gone"
+        refused = await refusal(call(failing.channel, "Hello", wf.Empty()))
+        assert (refused.code, refused.text) == ("UNKNOWN", "the disk is gone")
+    assert "failed on" not in caplog.text
 
 
 @pytest.mark.parametrize(("method", "request_", "code", "text"), REFUSED)
