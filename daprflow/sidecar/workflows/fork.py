@@ -22,7 +22,7 @@ _GO = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Rerun:
     """From where an instance is to be run again, and with what.
 
     Attributes:
@@ -49,19 +49,19 @@ class Fork:
     again: list[wf.HistoryEvent] = field(default_factory=list)
 
 
-def fork(history: Iterable[wf.HistoryEvent], wanted: Wanted, now: float) -> Fork:
+def fork(history: Iterable[wf.HistoryEvent], rerun: Rerun, now: float) -> Fork:
     """Return how the new instance begins.
 
     Whatever has a result stays as it was; what has none by then runs again with the event itself.
 
     Raises:
-        WorkflowProblem: there is no such event, or it cannot be run again as wanted.
+        WorkflowProblem: there is no such event, or it cannot be run again as rerun.
     """
     made, open_ = Fork(), dict[int, wf.HistoryEvent]()
     for event in history:
         kind = event.WhichOneof("eventType") or ""
-        if event.eventId == wanted.event_id:
-            open_[event.eventId] = _found(event, kind, wanted)
+        if event.eventId == rerun.event_id:
+            open_[event.eventId] = _found(event, kind, rerun)
             break
         if kind in _AGAIN:
             open_[event.eventId] = event
@@ -78,50 +78,50 @@ def fork(history: Iterable[wf.HistoryEvent], wanted: Wanted, now: float) -> Fork
         else:
             made.history.append(event)
     else:
-        text = f"does not have history event with ID '{wanted.event_id}'"
+        text = f"does not have history event with ID '{rerun.event_id}'"
         raise WorkflowProblem(text, Code.NOT_FOUND)
     for event in open_.values():
-        _renew(event, wanted, now)
+        _renew(event, rerun, now)
         made.again.append(event)
     made.history.extend(made.again)
     return made
 
 
-def _renew(event: wf.HistoryEvent, wanted: Wanted, now: float) -> None:
+def _renew(event: wf.HistoryEvent, rerun: Rerun, now: float) -> None:
     events.stamp(event, now)
     if event.HasField("childWorkflowInstanceCreated"):
-        named = event.eventId == wanted.event_id and wanted.child
+        named = event.eventId == rerun.event_id and rerun.child
         made = event.childWorkflowInstanceCreated
         made.instanceId = (
-            wanted.child if named and wanted.child else (f"{wanted.target}:{event.eventId:04x}")
+            rerun.child if named and rerun.child else (f"{rerun.target}:{event.eventId:04x}")
         )
 
 
-def _found(event: wf.HistoryEvent, kind: str, wanted: Wanted) -> wf.HistoryEvent:
+def _found(event: wf.HistoryEvent, kind: str, rerun: Rerun) -> wf.HistoryEvent:
     """Return the event itself, marked as one that runs again, with another input if one is given.
 
     Raises:
         WorkflowProblem: it cannot run again, or not so.
     """
-    number = wanted.event_id
+    number = rerun.event_id
     if kind not in _AGAIN:
         shown = _GO.get(kind, f"HistoryEvent_{kind[:1].upper()}{kind[1:]}")
         text = (
             f"target event '*protos.{shown}' with ID '{number}' is not an event that can be rerun"
         )
         raise WorkflowProblem(text, Code.NOT_FOUND)
-    if kind == "timerCreated" and wanted.overwrite:
+    if kind == "timerCreated" and rerun.overwrite:
         raise WorkflowProblem(f"cannot write input to timer event '{number}'", _INVALID)
-    if wanted.child is not None and kind != "childWorkflowInstanceCreated":
+    if rerun.child is not None and kind != "childWorkflowInstanceCreated":
         what = "timer" if kind == "timerCreated" else "activity"
         text = f"cannot set new child workflow instance ID on {what} event '{number}'"
         raise WorkflowProblem(text, _INVALID)
     body = getattr(event, kind)
-    body.rerunParentInstanceInfo.instanceID = wanted.source
-    if wanted.overwrite:
+    body.rerunParentInstanceInfo.instanceID = rerun.source
+    if rerun.overwrite:
         body.ClearField("input")
-        if wanted.data is not None:
-            body.input.CopyFrom(wanted.data)
+        if rerun.data is not None:
+            body.input.CopyFrom(rerun.data)
     return event
 
 

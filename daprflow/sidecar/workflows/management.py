@@ -10,11 +10,10 @@ from daprflow.protocol import workflow_messages as wf
 from daprflow.protocol.grpc_codes import Code
 from daprflow.protocol.workflows import WorkflowStatus
 from daprflow.sidecar.clock import sleep_until
-from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.workflows import events
 from daprflow.sidecar.workflows.description import TERMINAL, describe, status_of, with_parent
-from daprflow.sidecar.workflows.fork import Fork, Wanted, fork
 from daprflow.sidecar.workflows.instance import Instance
+from daprflow.sidecar.workflows.keeping import kept
 from daprflow.sidecar.workflows.problems import (
     NoInstance,
     NoStore,
@@ -22,9 +21,10 @@ from daprflow.sidecar.workflows.problems import (
     StoreProblem,
     WorkflowProblem,
 )
+from daprflow.sidecar.workflows.purging import doomed_alone, doomed_tree, refuse_stalled
+from daprflow.sidecar.workflows.rerunning import begin_again, rerun_of
 from daprflow.sidecar.workflows.reuse import Occupied, taken_by
 from daprflow.sidecar.workflows.store import Changes
-from daprflow.sidecar.workflows.turn import Place, child_start
 
 if TYPE_CHECKING:
     from daprflow.sidecar.workflows.host import Host
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 """Seconds that a call waits for a worker, as the real runtime's five lookups take."""
-NOT_COMPLETED = "orchestration has not yet completed"
 STALLED = "workflow is stalled"
 LOADING = "failed to load workflow metadata: "
 _FORBIDDEN = frozenset("/\\#?")
@@ -135,12 +134,12 @@ class Workflows:
         """Let a new instance begin as soon as it is kept, though its caller may have left."""
         future = self._hub.commit(instance, changes)
 
-        def kept(done: asyncio.Future[None]) -> None:
+        def begin(done: asyncio.Future[None]) -> None:
             if not done.cancelled() and done.exception() is None:
                 self._hub.pump(instance)
 
-        future.add_done_callback(kept)
-        await _kept(future)
+        future.add_done_callback(begin)
+        await kept(future)
 
     async def rerun(self, request: wf.RerunWorkflowFromEventRequest) -> str:
         """Run an instance that is over again from one of its events, as another one.
@@ -150,77 +149,10 @@ class Workflows:
                 id is in use.
             ComponentError: it could not be written.
         """
-        source, target = request.sourceInstanceID, request.newInstanceID or str(uuid4())
-        if not source:
-            raise WorkflowProblem("rerun workflow source instance ID is required", _INVALID)
-        if source == target:
-            text = "rerun workflow instance ID must be different from the original instance ID"
-            raise WorkflowProblem(text, _INVALID)
-        await self._worker(source)
-        keys = (self._app_id, source), (self._app_id, target)
-        held = await self._hub.homes.fetch(*keys)
-        found = self._source(source)
-        await found.settled()
-        wanted = Wanted(
-            source,
-            target,
-            request.eventID,
-            request.overwriteInput,
-            request.input if request.HasField("input") else None,
-            request.newChildWorkflowInstanceID
-            if request.HasField("newChildWorkflowInstanceID")
-            else None,
-        )
-        made = fork(found.history(), wanted, self._hub.clock.now())
-        if self._hub.find(self._app_id, target) is not None:
-            text = f"workflow '{target}' has already been created"
-            raise WorkflowProblem(text, Code.ALREADY_EXISTS)
-        del held
-        await self._adopt(target, made, found.row.received)
-        return target
-
-    def _source(self, instance_id: str) -> Instance:
-        found = self._hub.find(self._app_id, instance_id)
-        if found is None:
-            text = f"workflow instance does not exist with ID '{instance_id}'"
-            raise WorkflowProblem(text, Code.NOT_FOUND)
-        if found.status not in TERMINAL:
-            raise WorkflowProblem(f"'{instance_id}' is not in a terminal state", _INVALID)
-        if found.start is not None and found.start.HasField("parentInstance"):
-            text = f"'{instance_id}': cannot rerun from child-workflows"
-            raise WorkflowProblem(text, _INVALID)
-        return found
-
-    async def _adopt(self, target: str, made: Fork, received: bytes | None) -> None:
-        """Keep an instance that begins with a history, and do what has no result in it."""
-        hub, changes, again = self._hub, Changes(), made.again
-        instance = hub.adopt(self._app_id, target, made.history, changes, received)
-        place = Place(self._app_id, target, hub.clock.now())
-        children = [
-            hub.admit(
-                event.router.targetAppID or self._app_id,
-                child_start(event, instance.start or wf.ExecutionStartedEvent(), place),
-                changes,
-                instance.passed_on(event),
-            )
-            for event in again
-            if event.HasField("childWorkflowInstanceCreated")
-        ]
-        future = hub.commit(instance, changes)
-
-        def kept(done: asyncio.Future[None]) -> None:
-            if done.cancelled() or done.exception() is not None:
-                for each in children:
-                    hub.forget(each)
-                return
-            for event in again:
-                if event.HasField("taskScheduled"):
-                    hub.begin_task(instance, event)
-            for each in (instance, *children):
-                hub.pump(each)
-
-        future.add_done_callback(kept)
-        await _kept(future)
+        rerun = rerun_of(request)
+        await self._worker(rerun.source)
+        await begin_again(self._hub, self._app_id, rerun)
+        return rerun.target
 
     # ---- looking --------------------------------------------------------------------------------
 
@@ -363,56 +295,27 @@ class Workflows:
             ComponentError: it could not be written.
         """
         homes, key = self._hub.homes, (self._app_id, instance_id)
+
+        def choose() -> list[Instance]:
+            found = self._find(instance_id)
+            if recursive:
+                return doomed_tree(found, self._hub.find, force=force)
+            return [doomed_alone(found, force=force)]
+
         if recursive:
             await self._look(instance_id, f"failed to fetch workflow state: {LOADING}")
             held = await homes.fetch_tree(key)
-            self._doomed_with_children(instance_id, force=force)
+            choose()
         if not force:
             await self._worker(instance_id)
         held = await (homes.fetch_tree if recursive else homes.fetch)(key)
-        doomed = self._doomed(instance_id, recursive=recursive, force=force)
+        doomed = choose()
         while saving := next((each for each in doomed if each.saving is not None), None):
             await saving.settled()  # what is over in memory alone may yet go on
-            doomed = self._doomed(instance_id, recursive=recursive, force=force)
+            doomed = choose()
         del held
-        await _kept(self._hub.purge(doomed))
+        await kept(self._hub.purge(doomed))
         return len(doomed)
-
-    def _doomed(self, instance_id: str, *, recursive: bool, force: bool) -> list[Instance]:
-        if recursive:
-            return self._doomed_with_children(instance_id, force=force)
-        return [self._doomed_alone(instance_id, force=force)]
-
-    def _doomed_alone(self, instance_id: str, *, force: bool) -> Instance:
-        found = self._hub.find(self._app_id, instance_id)
-        if found is None:
-            raise NoInstance
-        if not force:
-            _refuse_stalled(found)
-            if found.execution.completed is None:
-                raise WorkflowProblem(NOT_COMPLETED)
-        return found
-
-    def _doomed_with_children(self, instance_id: str, *, force: bool) -> list[Instance]:
-        found = self._hub.find(self._app_id, instance_id)
-        if found is None:
-            raise NoInstance("failed to fetch workflow state: ")
-        if found.status == wf.ORCHESTRATION_STATUS_PENDING:
-            raise NoInstance  # the real runtime looks at histories alone, and this one has none
-        doomed: list[Instance] = []
-        self._doom(found, doomed, force=force, doing="")
-        return doomed
-
-    def _doom(self, instance: Instance, doomed: list[Instance], *, force: bool, doing: str) -> None:
-        if not force and instance.execution.completed is None:
-            raise WorkflowProblem(f"{doing}{NOT_COMPLETED}")
-        doomed.append(instance)
-        for child in instance.execution.descended.values():
-            app_id = child.app_id or instance.row.app_id
-            found = self._hub.find(app_id, child.instance_id)
-            if found is not None and all(each.key != found.key for each in doomed):
-                below = f"{doing}failed to purge child workflow: "
-                self._doom(found, doomed, force=force, doing=below)
 
     # ---- what most of them need -----------------------------------------------------------------
 
@@ -421,7 +324,7 @@ class Workflows:
         found = await self._look(instance_id)
         if found is None:
             raise NoInstance
-        _refuse_stalled(found)
+        refuse_stalled(found)
         return found
 
     async def _look(self, instance_id: str, doing: str = "") -> Instance | None:
@@ -437,9 +340,12 @@ class Workflows:
             raise NoStore(doing) from None
         except StoreProblem as problem:
             raise StoreProblem(f"{doing}{problem}") from problem
-        found = self._hub.find(self._app_id, instance_id)
+        found = self._find(instance_id)
         del held
         return found
+
+    def _find(self, instance_id: str) -> Instance | None:
+        return self._hub.find(self._app_id, instance_id)
 
     async def _settled(self, instance_id: str, doing: str) -> Instance | None:
         """Return an instance of which all is kept that is known."""
@@ -481,30 +387,7 @@ class Workflows:
                 return
             instance = found
         if instance.execution.completed is None:
-            await _kept(self._hub.add(instance, event))
-
-
-def _refuse_stalled(found: Instance) -> None:
-    """Let nothing happen to an instance that waits for another worker, but to be purged by force.
-
-    Raises:
-        WorkflowProblem: it does.
-    """
-    if found.parked:
-        text = f"failed to invoke method for workflow '{found.row.instance_id}': actor is stalled"
-        raise WorkflowProblem(text)
-
-
-async def _kept(future: asyncio.Future[None]) -> None:
-    """Wait for a write, which goes on though its caller leaves.
-
-    Raises:
-        WorkflowProblem: it failed.
-    """
-    try:
-        await asyncio.shield(future)
-    except ComponentError as error:
-        raise StoreProblem(str(error)) from error
+            await kept(self._hub.add(instance, event))
 
 
 def _is_over(instance: Instance) -> bool:
@@ -523,6 +406,3 @@ def _is_paused(instance: Instance) -> bool:
 
 def _is_resumed(instance: Instance) -> bool:
     return instance.status == wf.ORCHESTRATION_STATUS_RUNNING or _is_over(instance)
-
-
-_INVALID = Code.INVALID_ARGUMENT

@@ -14,7 +14,7 @@ from daprflow.sidecar.workflows.instance import Instance, Waiting
 from daprflow.sidecar.workflows.problems import WorkflowProblem
 from daprflow.sidecar.workflows.reuse import Occupied, taken_by
 from daprflow.sidecar.workflows.store import Changes
-from daprflow.sidecar.workflows.turn import Outgoing, Place, Step, advance, stall
+from daprflow.sidecar.workflows.turn import Author, Outgoing, Step, advance, stall
 
 if TYPE_CHECKING:
     from daprflow.sidecar.workflows.host import WorkStream
@@ -62,15 +62,15 @@ class Steps:
             return
         if response.completionToken and response.completionToken != turn.token:
             return
-        place = Place(app_id, response.instanceId, self._hub.clock.now())
-        step = advance(instance.execution, turn.batch, response, place)
+        author = Author(app_id, response.instanceId, self._hub.clock.now())
+        step = advance(instance.execution, turn.batch, response, author)
         held = await self._look_up(instance, turn, step)
         if instance.gone:
             return
         problem = self._oversize(app_id, step)
         if problem is not None:
             reason = wf.PAYLOAD_SIZE_EXCEEDED
-            step = stall(instance.execution, reason, problem, place.now)
+            step = stall(instance.execution, reason, problem, author.now)
         if not step.stalled:
             instance.refused.clear()
         elif turn.stream is not None:

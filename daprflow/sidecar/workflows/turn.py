@@ -14,8 +14,8 @@ UNSUPPORTED = "UnsupportedAction"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Whose turn it is, and when it ended.
+class Author:
+    """The instance that makes events, and when.
 
     Attributes:
         app_id: the app that runs the instance.
@@ -70,7 +70,7 @@ def advance(
     execution: Execution,
     batch: Sequence[wf.HistoryEvent],
     response: wf.WorkflowResponse,
-    place: Place,
+    author: Author,
 ) -> Step:
     """Return what follows from a worker's answer.
 
@@ -78,12 +78,12 @@ def advance(
         execution: what the history before the turn comes to.
         batch: the new events that the worker was given, the start of the turn first.
         response: what it answered.
-        place: whose turn it was.
+        author: whose turn it was, and when it ended.
     """
     problem = _stall(execution, response)
     if problem is not None:
-        return stall(execution, *problem, place.now)
-    return _Advance(execution, batch, response, place).run()
+        return stall(execution, *problem, author.now)
+    return _Advance(execution, batch, response, author).run()
 
 
 def stall(
@@ -120,12 +120,12 @@ class _Advance:
         execution: Execution,
         batch: Sequence[wf.HistoryEvent],
         response: wf.WorkflowResponse,
-        place: Place,
+        author: Author,
     ) -> None:
         self._execution = execution
         self._batch = batch
         self._response = response
-        self._place = place
+        self._author = author
         self._step = Step(list(batch))
         self._ended = False
         self._start = execution.started or _started_in(batch)
@@ -168,7 +168,7 @@ class _Advance:
 
     def _event(self, action: wf.WorkflowAction) -> wf.HistoryEvent:
         """Return an event that an action makes, with its id and its way."""
-        event = events.bare(self._place.now)
+        event = events.bare(self._author.now)
         event.eventId = action.id
         self._route(event, action)
         self._step.events.append(event)
@@ -176,7 +176,7 @@ class _Advance:
 
     def _route(self, event: wf.HistoryEvent, action: wf.WorkflowAction) -> None:
         event.router.CopyFrom(action.router)
-        event.router.sourceAppID = self._place.app_id
+        event.router.sourceAppID = self._author.app_id
 
     # ---- actions --------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class _Advance:
 
     def _create_child(self, action: wf.WorkflowAction) -> None:
         asked = action.createChildWorkflow
-        child_id = asked.instanceId or f"{self._place.instance_id}:{action.id:04x}"
+        child_id = asked.instanceId or f"{self._author.instance_id}:{action.id:04x}"
         event = self._event(action)
         made = event.childWorkflowInstanceCreated
         made.instanceId = child_id
@@ -214,7 +214,7 @@ class _Advance:
             made.historyPropagationScope = asked.historyPropagationScope
         if self._start.HasField("parentTraceContext"):
             made.parentTraceContext.CopyFrom(self._start.parentTraceContext)
-        begin = child_start(event, self._start, self._place)
+        begin = child_start(event, self._start, self._author)
         self._create(begin, event.router.targetAppID, event)
         self._parted[child_id] = Child(child_id, event.router.targetAppID)
 
@@ -222,7 +222,7 @@ class _Advance:
         self, begin: wf.HistoryEvent, target: str, created: wf.HistoryEvent | None = None
     ) -> None:
         child_id = begin.executionStarted.workflowInstance.instanceId
-        app_id = target or self._place.app_id
+        app_id = target or self._author.app_id
         self._step.creations.append(Outgoing(app_id, child_id, begin, created=created))
 
     def _complete(self, action: wf.WorkflowAction) -> None:
@@ -241,7 +241,7 @@ class _Advance:
     def _restart(self, action: wf.WorkflowAction) -> None:
         """Begin anew, with nothing but the input and the events that nobody took."""
         asked, start = action.completeWorkflow, self._start
-        begin = events.bare(self._place.now)
+        begin = events.bare(self._author.now)
         self._route(begin, action)
         made = begin.executionStarted
         made.name = start.name
@@ -250,7 +250,7 @@ class _Advance:
             events.follow(made, events.new_trace())
         if asked.HasField("result"):
             made.input.CopyFrom(asked.result)
-        made.workflowInstance.instanceId = self._place.instance_id
+        made.workflowInstance.instanceId = self._author.instance_id
         made.workflowInstance.executionId.value = str(uuid4())
         step = self._step
         step.restart = [begin, *asked.carryoverEvents]
@@ -274,8 +274,8 @@ class _Advance:
         if not self._start.HasField("parentInstance"):
             return
         parent = self._start.parentInstance
-        event = events.bare(self._place.now)
-        event.router.sourceAppID = self._place.app_id
+        event = events.bare(self._author.now)
+        event.router.sourceAppID = self._author.app_id
         if parent.HasField("appID"):
             event.router.targetAppID = parent.appID
         if completed.workflowStatus == wf.ORCHESTRATION_STATUS_COMPLETED:
@@ -284,7 +284,7 @@ class _Advance:
         else:
             event.childWorkflowInstanceFailed.taskScheduledId = parent.taskScheduledId
             _copy(completed, event.childWorkflowInstanceFailed, "failureDetails")
-        app_id = parent.appID or self._place.app_id
+        app_id = parent.appID or self._author.app_id
         to = parent.workflowInstance
         message = Outgoing(app_id, to.instanceId, event, to.executionId.value)
         self._step.messages.append(message)
@@ -305,8 +305,8 @@ class _Advance:
         if asked.recurse:
             output = asked.input if asked.HasField("input") else None
             for child in self._parted.values():
-                event = events.terminated(output, self._place.now, recurse=True)
-                app_id = child.app_id or self._place.app_id
+                event = events.terminated(output, self._author.now, recurse=True)
+                app_id = child.app_id or self._author.app_id
                 step.messages.append(Outgoing(app_id, child.instance_id, event))
 
     def _undone(self) -> Step:
@@ -323,11 +323,11 @@ class _Advance:
 
 
 def child_start(
-    created: wf.HistoryEvent, parent: wf.ExecutionStartedEvent, place: Place
+    created: wf.HistoryEvent, parent: wf.ExecutionStartedEvent, author: Author
 ) -> wf.HistoryEvent:
     """Return how the child workflow begins whose creation ``created`` tells of."""
     asked = created.childWorkflowInstanceCreated
-    begin = events.bare(place.now)
+    begin = events.bare(author.now)
     begin.router.CopyFrom(created.router)
     made = begin.executionStarted
     made.name = asked.name
@@ -339,10 +339,10 @@ def child_start(
     link = made.parentInstance
     link.taskScheduledId = created.eventId
     link.name.value = parent.name
-    link.workflowInstance.instanceId = place.instance_id
+    link.workflowInstance.instanceId = author.instance_id
     if parent.workflowInstance.HasField("executionId"):
         link.workflowInstance.executionId.CopyFrom(parent.workflowInstance.executionId)
-    link.appID = place.app_id
+    link.appID = author.app_id
     return begin
 
 

@@ -7,10 +7,10 @@ import pytest
 from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.workflows import events
 from daprflow.sidecar.workflows.execution import Child, Execution
-from daprflow.sidecar.workflows.turn import UNSUPPORTED, Place, Step, advance
+from daprflow.sidecar.workflows.turn import UNSUPPORTED, Author, Step, advance
 
 NOW = 1_700_000_000.0
-PLACE = Place("app1", "i1", NOW)
+PLACE = Author("app1", "i1", NOW)
 
 
 def begin(parent: wf.ParentInstanceInfo | None = None) -> list[wf.HistoryEvent]:
