@@ -65,6 +65,8 @@ class Instances:
             self._problems[instance] = replay.problem
             while len(self._problems) > REMEMBERED:
                 self._problems.popitem(last=False)
+        else:
+            self._problems.pop(instance, None)
         if replay.is_over or not self._limit:
             replay.close()
             return turn

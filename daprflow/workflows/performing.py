@@ -10,7 +10,7 @@ from daprflow.protocol.history import Failure
 from daprflow.protocol.history_codec import write_failure
 from daprflow.transports.grpc_work import TaskHub
 from daprflow.workflows.activities import Activities
-from daprflow.workflows.answering import TOO_LARGE, deliver, oversize
+from daprflow.workflows.answering import Outcome, deliver, oversize
 
 UNDELIVERED = 1000
 """Answers that are kept until somebody asks for them again."""
@@ -26,6 +26,7 @@ class _Job:
     Attributes:
         hub: who asked for it last.
         token: goes back with the answer.
+        reset: ends the stream of who asked last, so that it asks again.
         asked: how often it was asked for.
         told: how often it had been when the answer was last sent.
         begun: whether it runs, or ran.
@@ -35,6 +36,7 @@ class _Job:
 
     hub: TaskHub
     token: str
+    reset: Callable[[], None]
     asked: int = 1
     told: int = 0
     begun: bool = False
@@ -76,17 +78,17 @@ class Performing:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def take(self, request: Any, token: str, hub: TaskHub) -> None:
+    def take(self, request: Any, token: str, hub: TaskHub, reset: Callable[[], None]) -> None:
         """Begin with an activity; the answer of one that is known goes to who asked last."""
         # Some SDKs give no id; without one, only what is asked for as the same counts as the same.
         execution = request.taskExecutionId or token
         key = (request.workflowInstance.instanceId, request.taskId, execution)
         job = self._jobs.get(key)
         if job is None:
-            job = self._jobs[key] = _Job(hub, token)
+            job = self._jobs[key] = _Job(hub, token, reset)
             job.task = self._begin(self._perform(key, job, request))
             return
-        job.hub, job.token = hub, token
+        job.hub, job.token, job.reset = hub, token, reset
         job.asked += 1
         if job.task is None:
             job.task = self._begin(self._answer(key, job))
@@ -114,30 +116,32 @@ class Performing:
         await self._answer(key, job)
 
     async def _answer(self, key: Key, job: _Job) -> None:
-        """Give the answer to who asked last; keep it where it was not taken."""
+        """Give the answer to who asked last; where it was not taken, keep it and be asked again."""
         self._undelivered.pop(key, None)
-        status = 0
+        outcome = Outcome.TAKEN
         try:
             while job.told != job.asked:
-                status = await self._delivered(job)
-            if not status:
+                outcome = await self._delivered(job)
+            if outcome is Outcome.TAKEN:
                 del self._jobs[key]
         finally:
             job.task = None
             if key in self._jobs:
                 self._keep(key)
+        if outcome is not Outcome.TAKEN:
+            job.reset()
 
-    async def _delivered(self, job: _Job) -> int:
-        """Deliver an answer, or why it cannot be; return 0, or why that was not taken."""
+    async def _delivered(self, job: _Job) -> Outcome:
+        """Deliver an answer, or why it cannot be."""
         response = job.response
-        status = await deliver(job.send, response)
-        if status == TOO_LARGE:
+        outcome = await deliver(job.send, response)
+        if outcome is Outcome.TOO_LARGE:
             what = f"the result of activity #{response.taskId}"
             failure = oversize(what, response.ByteSize())
             response.ClearField("result")
             response.failureDetails.CopyFrom(write_failure(failure))
-            status = await deliver(job.send, response)
-        return status
+            outcome = await deliver(job.send, response)
+        return outcome
 
     def _keep(self, key: Key) -> None:
         self._undelivered[key] = None

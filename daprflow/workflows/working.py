@@ -11,7 +11,7 @@ from daprflow.protocol.workflow_actions import CompleteWorkflow, Turn, WorkflowS
 from daprflow.transports.events import CallRefused
 from daprflow.transports.grpc_work import TaskHub
 from daprflow.workflows.activities import Activities
-from daprflow.workflows.answering import TOO_LARGE, deliver, oversize
+from daprflow.workflows.answering import Outcome, deliver, oversize
 from daprflow.workflows.failures import failure_of
 from daprflow.workflows.instances import Instances
 from daprflow.workflows.options import WorkflowSettings
@@ -54,7 +54,7 @@ class Working:
             case "workflowRequest":
                 _ = self._begin(self._turn(item.workflowRequest, token, hub, reset))
             case "activityRequest":
-                self._performing.take(item.activityRequest, token, hub)
+                self._performing.take(item.activityRequest, token, hub, reset)
 
     async def drain(self, seconds: float, /) -> None:
         """Let what runs come to its end, and cancel what does not in time."""
@@ -93,10 +93,12 @@ class Working:
                 reset()
                 return
             response = _written(request.instanceId, turn, token)
-            answered = await deliver(hub.complete_workflow, response)
-            if answered == TOO_LARGE:
+            outcome = await deliver(hub.complete_workflow, response)
+            if outcome is Outcome.TOO_LARGE:
                 failed = write_turn(request.instanceId, _too_large(turn), token)
-                await deliver(hub.complete_workflow, failed)
+                outcome = await deliver(hub.complete_workflow, failed)
+            if outcome is not Outcome.TAKEN:
+                reset()
 
     async def _turned(self, request: Any, hub: TaskHub) -> Turn:
         """Go through a turn.
@@ -105,19 +107,37 @@ class Working:
             CallRefused: a history that was left out cannot be read.
         """
         found = self._instances.take(request)
-        past = request.pastEvents
         if found is None:
-            past = await hub.history(request.instanceId)
-            found = self._instances.new(request.instanceId), 0
+            return await self._anew(request, hub)
         replay, known = found
-        if known:
-            past = past[known:]
-        if len(past) < LONG:
-            turn = self._instances.turn(replay, past, request.newEvents)
-        else:
-            turn = await asyncio.to_thread(self._instances.turn, replay, past, request.newEvents)
+        kept = replay.seen > 0
+        past = request.pastEvents[known:] if known else request.pastEvents
+        turn = await self._go(replay, past, request)
+        if kept and replay.problem is not None:
+            # Another worker's answer may have counted for a turn that was done here as well, with
+            # other code: what was kept is no measure then.
+            return await self._anew(request, hub)
         self._tell(replay)
         return turn
+
+    async def _anew(self, request: Any, hub: TaskHub) -> Turn:
+        """Go through a turn with the whole history.
+
+        Raises:
+            CallRefused: the part that was left out cannot be read.
+        """
+        past = request.pastEvents
+        if request.cachedHistory.eventCount:
+            past = await hub.history(request.instanceId)
+        replay = self._instances.new(request.instanceId)
+        turn = await self._go(replay, past, request)
+        self._tell(replay)
+        return turn
+
+    async def _go(self, replay: Replay, past: Any, request: Any) -> Turn:
+        if len(past) < LONG:
+            return self._instances.turn(replay, past, request.newEvents)
+        return await asyncio.to_thread(self._instances.turn, replay, past, request.newEvents)
 
     def _tell(self, replay: Replay) -> None:
         """Log what the user has to know of a turn."""

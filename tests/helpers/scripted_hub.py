@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 import grpc
@@ -12,6 +12,11 @@ from daprflow.protocol import workflow_messages as wf
 SERVICE = "TaskHubSidecarService"
 End = grpc.StatusCode | None
 """The status with which a stream ends; None for its plain end."""
+Refusal = tuple[grpc.StatusCode, str]
+
+
+async def _nothing(_number: int) -> Refusal | None:
+    return None
 
 
 class ScriptedHub:
@@ -19,15 +24,18 @@ class ScriptedHub:
 
     Attributes:
         opened: how many streams there were.
-        answers: what came of activities.
+        answers: what came of activities and of turns.
+        refuse: called with the number of an answer, from 1 on; gives the status it is refused
+            with, or None. One that never returns leaves the call hanging.
         items: what the stream that stays gives.
         refusals: what is said to those who ask for an instance, before one is given.
     """
 
     def __init__(self, ends: Iterable[End]) -> None:
         self.opened = 0
-        self.answers: list[wf.ActivityResponse] = []
-        self.refusals: list[tuple[grpc.StatusCode, str]] = []
+        self.answers: list[wf.ActivityResponse | wf.WorkflowResponse] = []
+        self.refuse: Callable[[int], Awaitable[Refusal | None]] = _nothing
+        self.refusals: list[Refusal] = []
         self.items: asyncio.Queue[wf.WorkItem] = asyncio.Queue()
         self._ends = list(ends)
 
@@ -47,8 +55,11 @@ class ScriptedHub:
         while True:
             yield await self.items.get()
 
-    async def _complete(self, response: wf.ActivityResponse, _context: Any) -> Any:
+    async def _complete(self, response: Any, context: Any) -> Any:
         self.answers.append(response)
+        refusal = await self.refuse(len(self.answers))
+        if refusal is not None:
+            await context.abort(*refusal)
         return wf.CompleteTaskResponse()
 
     async def _instance(self, request: wf.GetInstanceRequest, context: Any) -> Any:
@@ -77,6 +88,11 @@ class ScriptedHub:
             "CompleteActivityTask": unary(
                 self._complete,
                 wf.ActivityResponse.FromString,
+                wf.CompleteTaskResponse.SerializeToString,
+            ),
+            "CompleteOrchestratorTask": unary(
+                self._complete,
+                wf.WorkflowResponse.FromString,
                 wf.CompleteTaskResponse.SerializeToString,
             ),
         }

@@ -54,6 +54,7 @@ class Stage:
         self.tasks: set[asyncio.Task[None]] = set()
         activities = Activities(app.work().activities)
         self.performing = Performing(activities, limit, self.begin)
+        self.resets = 0
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begin to work."""
@@ -67,7 +68,11 @@ class Stage:
         request = pb.ActivityRequest(name="work", taskId=number, taskExecutionId="e1")
         request.workflowInstance.instanceId = "w1"
         request.input.value = str(number)
-        self.performing.take(request, token, cast("TaskHub", hub))
+        self.performing.take(request, token, cast("TaskHub", hub), self.reset)
+
+    def reset(self) -> None:
+        """Note that the stream is to end."""
+        self.resets += 1
 
     def idle(self) -> bool:
         """Whether nothing is under way."""
@@ -110,6 +115,7 @@ async def test_asked_again_after_nobody_took_the_answer() -> None:
     stage.ask(first, "a")
     await eventually(stage.idle)
     assert len(first.tokens) > 1
+    assert stage.resets == 1
     stage.ask(second, "b")
     await eventually(stage.idle)
     assert (second.tokens, stage.ran) == (["b"], [1])
@@ -122,7 +128,7 @@ async def test_an_answer_that_was_dropped_is_sent_again() -> None:
     stage.may.set()
     stage.ask(hub, "a")
     await eventually(stage.idle)
-    assert (len(hub.tokens), stage.ran) == (6, [1])
+    assert (len(hub.tokens), stage.ran, stage.resets) == (6, [1], 0)
     assert not len(stage.performing)
 
 

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
-from daprflow import DaprFlow, WorkflowContext
+import pytest
+
+from daprflow import Activity, DaprFlow, WorkflowContext
 from daprflow.protocol import workflow_messages as pb
 from daprflow.transports.grpc_work import TaskHub
 from daprflow.workflows.activities import Activities
@@ -15,6 +17,8 @@ from daprflow.workflows.working import Working
 from tests.helpers.timing import eventually
 
 LIMIT = 3
+before: Activity[None, None] = Activity("", "before", type(None), type(None))
+after: Activity[None, None] = Activity("", "after", type(None), type(None))
 
 
 class Hub:
@@ -24,6 +28,8 @@ class Hub:
         self.may = asyncio.Event()
         self.at_once = self.most = 0
         self.answered: list[str] = []
+        self.answers: list[Any] = []
+        self.past: list[Any] = []
 
     async def complete_workflow(self, response: Any) -> None:
         """Take an answer."""
@@ -32,6 +38,11 @@ class Hub:
         await self.may.wait()
         self.at_once -= 1
         self.answered.append(response.instanceId)
+        self.answers.append(response)
+
+    async def history(self, _instance: str) -> list[Any]:
+        """Return what happened."""
+        return self.past
 
 
 def working() -> Working:
@@ -42,6 +53,10 @@ def working() -> Working:
     async def flow(ctx: WorkflowContext) -> None:
         pass
 
+    @app.workflow
+    async def changed(ctx: WorkflowContext) -> None:
+        await ctx.call(after if ctx.patched("change") else before)
+
     app.freeze()
     plan = app.work()
     activities: Mapping[str, Any] = plan.activities
@@ -49,12 +64,30 @@ def working() -> Working:
     return Working(instances, Activities(activities), WorkflowSettings(max_workflows=LIMIT))
 
 
-def turn(instance: str) -> Any:
+def turn(instance: str, name: str = "flow") -> Any:
     """Return the first turn of an instance."""
-    started = pb.HistoryEvent(eventId=-1, workflowStarted=pb.WorkflowStartedEvent())
-    begun = pb.HistoryEvent(eventId=-1, executionStarted=pb.ExecutionStartedEvent(name="flow"))
-    request = pb.WorkflowRequest(instanceId=instance, newEvents=[started, begun])
+    request = pb.WorkflowRequest(instanceId=instance, newEvents=beginning(name))
     return pb.WorkItem(workflowRequest=request, completionToken="t")
+
+
+def beginning(name: str) -> list[Any]:
+    """Return what the first turn of a workflow is given."""
+    started = pb.HistoryEvent(eventId=-1, workflowStarted=pb.WorkflowStartedEvent())
+    begun = pb.HistoryEvent(eventId=-1, executionStarted=pb.ExecutionStartedEvent(name=name))
+    return [started, begun]
+
+
+def second_turn(scheduled: str, *, left_out: bool) -> tuple[list[Any], Any]:
+    """Return a history in which an activity was scheduled, and the turn in which it has ended."""
+    step = pb.HistoryEvent(eventId=1, taskScheduled=pb.TaskScheduledEvent(name=scheduled))
+    past = [*beginning("changed"), step]
+    started = pb.HistoryEvent(eventId=-1, workflowStarted=pb.WorkflowStartedEvent())
+    ended = pb.HistoryEvent(eventId=-1, taskCompleted=pb.TaskCompletedEvent(taskScheduledId=1))
+    request = pb.WorkflowRequest(instanceId="w1", newEvents=[started, ended])
+    if left_out:
+        request.cachedHistory.eventCount = 2
+    request.pastEvents.extend(past[2 if left_out else 0 :])
+    return past, pb.WorkItem(workflowRequest=request, completionToken="t")
 
 
 async def test_turns_are_limited() -> None:
@@ -77,3 +110,27 @@ async def test_an_answer_that_nobody_takes_in_time_is_given_up() -> None:
     await eventually(lambda: hub.at_once == 1)
     await work.drain(0.01)
     assert hub.answered == []
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+@pytest.mark.parametrize("scheduled", ["before", "after", "other"])
+async def test_another_workers_answer_for_a_turn_counts(
+    scheduled: str, caplog: pytest.LogCaptureFixture, *, left_out: bool
+) -> None:
+    """A late answer of older code that counts is no reason to stall newer code that still fits."""
+    hub, work = Hub(), working()
+    hub.may.set()
+    work.take(turn("w1", "changed"), cast("TaskHub", hub), lambda: None)
+    await eventually(lambda: len(hub.answers) == 1)
+    assert hub.answers[0].actions[0].scheduleTask.name == "after"
+    hub.past, item = second_turn(scheduled, left_out=left_out)
+    work.take(item, cast("TaskHub", hub), lambda: None)
+    await eventually(lambda: len(hub.answers) == 2)
+    await work.drain(10.0)
+    action = hub.answers[1].actions[0]
+    if scheduled == "other":
+        assert action.HasField("workflowVersionNotAvailable")
+        assert caplog.text.count("history step 1 is activity 'other'") == 1
+    else:
+        assert action.completeWorkflow.workflowStatus == pb.ORCHESTRATION_STATUS_COMPLETED
+        assert not caplog.records
