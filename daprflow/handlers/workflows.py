@@ -43,11 +43,6 @@ class WorkerPlan:
     activities: dict[str, ActivityPlan]
     registrations: tuple[Registration, ...]
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to work for."""
-        return not self.workflows.plans and not self.activities
-
 
 class WorkflowCompiler:
     """Compiles workflows and activities, and collects what is wrong with them."""

@@ -76,7 +76,7 @@ class NamedLimit(msgspec.Struct, frozen=True):
     most: int
 
 
-class WorkflowSettings(msgspec.Struct, frozen=True):
+class WorkflowConfiguration(msgspec.Struct, frozen=True):
     """What workers of workflows are given at one time; 0 is no limit."""
 
     max_workflows: int = 0
@@ -104,7 +104,7 @@ class ConfigurationResource(msgspec.Struct, frozen=True):
     secret_scopes: tuple[SecretScope, ...] = ()
     access_control: AccessControl | None = None
     denied_components: tuple[str, ...] = ()
-    workflow: WorkflowSettings = WorkflowSettings()
+    workflow: WorkflowConfiguration = WorkflowConfiguration()
 
     @property
     def hot_reload(self) -> bool:

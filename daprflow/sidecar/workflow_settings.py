@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from daprflow.protocol.configuration_file import NamedLimit, WorkflowRetention, WorkflowSettings
+from daprflow.protocol.configuration_file import (
+    NamedLimit,
+    WorkflowConfiguration,
+    WorkflowRetention,
+)
 from daprflow.protocol.schedules import ScheduleError, parse_duration
 from daprflow.sidecar.resource_fields import (
     DocumentError,
@@ -27,7 +31,7 @@ WORKFLOW_FIELDS: Mapping[str, Any] = {
 """The fields that are read."""
 
 
-def read_workflow(whole: YamlMapping) -> WorkflowSettings:
+def read_workflow(whole: YamlMapping) -> WorkflowConfiguration:
     """Read the section.
 
     Raises:
@@ -35,12 +39,12 @@ def read_workflow(whole: YamlMapping) -> WorkflowSettings:
     """
     section = read_section(whole, "workflow")
     if section is None:
-        return WorkflowSettings()
+        return WorkflowConfiguration()
     kept = read_section(section, "stateRetentionPolicy")
     retention = WorkflowRetention()
     if kept is not None:
         retention = WorkflowRetention(*(_seconds(kept, name) for name in _RETENTION))
-    return WorkflowSettings(
+    return WorkflowConfiguration(
         _limit(section, "WorkflowInvocations"),
         _limit(section, "ActivityInvocations"),
         retention,

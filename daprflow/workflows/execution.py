@@ -19,7 +19,7 @@ from daprflow.protocol.workflow_actions import (
 )
 from daprflow.workflows.failures import activity_failed, workflow_failed
 from daprflow.workflows.identity import execution_id
-from daprflow.workflows.places import line_of
+from daprflow.workflows.places import Place, line_of
 from daprflow.workflows.plan import Workflows
 from daprflow.workflows.retry import RetryPolicy
 from daprflow.workflows.runner import Runner
@@ -31,18 +31,19 @@ _MICRO = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 253402300799 * _NANOS
 
-Place = tuple[Any, int]
-"""Where code asked for an action: a code object and the instruction in it."""
-
 
 @dataclass(slots=True)
 class Pending:
-    """An action that history has not confirmed yet, and where code asked for it."""
+    """An action that history has not confirmed yet.
+
+    Attributes:
+        place: where code asked for it; None where a retry did.
+        first: the number of a call's first attempt, which makes the id of all of them.
+    """
 
     action: Action
     place: Place | None
     first: int = 0
-    """The number of a call's first attempt, which makes the id of all of them."""
 
 
 class Called(Task[Any]):
@@ -329,7 +330,7 @@ class Execution:
         return f"{self.instance}:{self.runner.number + 1:04x}:{self.id[:8]}"
 
     def uuid_number(self) -> int:
-        """Return how many ids were made before."""
+        """Return the number of the next id that the code makes, from 1 on."""
         self._uuids += 1
         return self._uuids
 

@@ -12,14 +12,17 @@ _COMPREHENSIONS = (".<listcomp>", ".<genexpr>", ".<dictcomp>", ".<setcomp>")
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _STANDARD = str(Path(os.__file__).parent) + os.sep
 
+Place = tuple[CodeType, int]
+"""A code object, and the instruction in it."""
 
-def calling_place(depth: int = 1) -> tuple[CodeType, int]:
+
+def calling_place(depth: int = 1) -> Place:
     """Return the place ``depth`` callers above; cheap, since every call takes it."""
     frame = sys._getframe(depth + 1)  # noqa: SLF001 - the documented way to the caller's frame
     return frame.f_code, frame.f_lasti
 
 
-def line_of(place: tuple[CodeType, int] | None) -> str:
+def line_of(place: Place | None) -> str:
     """Return a place as ``module.function:line``; empty where there is none."""
     if place is None:
         return ""

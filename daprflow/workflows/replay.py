@@ -104,11 +104,6 @@ class Replay:
         return self.execution.ended is not None or self._stalled or self.problem is not None
 
     @property
-    def is_suspended(self) -> bool:
-        """Whether events are held until somebody resumes the workflow."""
-        return self._suspended
-
-    @property
     def waits_for(self) -> tuple[str, ...]:
         """What the code waits for, and where, for messages."""
         return tuple(waiting_at(each) for each in self.execution.runner.waiting())

@@ -50,7 +50,8 @@ class Values:
         try:
             return self._codecs.encode(value).decode()
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
-            raise TypeError(f"{what} is {_article(value)}, which cannot be kept: {error}") from None
+            kind = type_name(type(value))
+            raise TypeError(f"{what} is of type '{kind}', which cannot be kept: {error}") from None
 
     def callee(self, handle: Activity[Any, Any] | Workflow[Any, Any]) -> Callee:
         """Return what calling an activity or a workflow needs, prepared once.
@@ -140,7 +141,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
         return "it is not JSON"
     return str(error)
-
-
-def _article(value: Any) -> str:
-    return f"of type '{type_name(type(value))}'"

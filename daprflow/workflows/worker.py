@@ -88,8 +88,10 @@ class Worker:
         task, self._task = self._task, None
         if task is None:
             return
-        await self._work.drain(self._settings.drain)
-        task.cancel()
+        try:
+            await self._work.drain(self._settings.drain)
+        finally:
+            task.cancel()
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error

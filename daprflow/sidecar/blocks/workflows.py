@@ -129,11 +129,11 @@ class WorkflowsBlock:
             self._host = hub.host(runtime.app_id)
             self._host.settings = runtime.resources.configuration.workflow
         if self._joined is None:
-            from daprflow.sidecar.workflows.homes import NO_STORE  # noqa: PLC0415 - loaded by now
+            from daprflow.sidecar.workflows.homes import NOWHERE  # noqa: PLC0415 - loaded by now
             from daprflow.sidecar.workflows.placing import place_of  # noqa: PLC0415 - likewise
 
             place = place_of(runtime)
-            if place is NO_STORE:
+            if place is NOWHERE:
                 logger.warning(
                     "app '%s' cannot use workflows: no state store of its resources has "
                     'actorStateStore: "true"; every call about them fails until one has',

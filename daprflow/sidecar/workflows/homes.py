@@ -33,7 +33,7 @@ class _Nowhere:
 
 
 Place = ComponentHome | _Nowhere
-NO_STORE = _Nowhere(NoStore)
+NOWHERE = _Nowhere(NoStore)
 """The place of an app whose files name no state store that may hold workflows."""
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from daprflow.protocol.configuration_file import WorkflowSettings
+from daprflow.protocol.configuration_file import WorkflowConfiguration
 from daprflow.sidecar.workflows.items import TaskItem, TurnItem
 from daprflow.sidecar.workflows.named_limits import NamedLimits
 
@@ -93,7 +93,7 @@ class Host:
     ) -> None:
         self.app_id = app_id
         self.streams: list[WorkStream] = []
-        self.settings = WorkflowSettings()
+        self.settings = WorkflowConfiguration()
         self._work = work
         self._prepare = prepare
         self._came = came

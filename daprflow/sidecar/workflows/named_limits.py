@@ -3,7 +3,7 @@
 from collections import deque
 from typing import TypeAlias
 
-from daprflow.protocol.configuration_file import WorkflowSettings
+from daprflow.protocol.configuration_file import WorkflowConfiguration
 from daprflow.sidecar.workflows.items import TaskItem, TurnItem
 
 Item: TypeAlias = TurnItem | TaskItem
@@ -18,7 +18,7 @@ class NamedLimits:
         self._running: dict[Name, int] = {}
         self._waiting: dict[Name, deque[Item]] = {}
 
-    def enter(self, item: Item, settings: WorkflowSettings) -> bool:
+    def enter(self, item: Item, settings: WorkflowConfiguration) -> bool:
         """Count an item that is to be done, or keep it until another of its name is done."""
         limits = settings.workflow_limits if item.is_turn else settings.activity_limits
         if not limits:

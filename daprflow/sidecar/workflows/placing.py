@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from daprflow.protocol.resources import GENERATED, TEST_KIT
 from daprflow.sidecar.actors.state import actor_store
 from daprflow.sidecar.workflows.component_home import ComponentHome, as_store
-from daprflow.sidecar.workflows.homes import NO_STORE, Place
+from daprflow.sidecar.workflows.homes import NOWHERE, Place
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
@@ -26,7 +26,7 @@ def place_of(runtime: "Runtime") -> Place | None:
     loaded = actor_store(runtime.components)
     if loaded is None:
         named = any(each.source not in _OWN for each in runtime.resources.components)
-        return NO_STORE if named else None
+        return NOWHERE if named else None
     if loaded.resource.source in _OWN:
         return None
     store = as_store(loaded.instance)

@@ -14,8 +14,8 @@ from daprflow.protocol.configuration_file import (
     NamedLimit,
     PipelineHandler,
     SecretScope,
+    WorkflowConfiguration,
     WorkflowRetention,
-    WorkflowSettings,
 )
 from daprflow.sidecar.access import api_access, may_invoke
 from daprflow.sidecar.configuration_document import load_configuration
@@ -68,7 +68,7 @@ def test_what_is_said_about_workflows(tmp_path: Path) -> None:
         "    stateRetentionPolicy: {anyTerminal: 1h, completed: 0s}\n",
     )
     retention = WorkflowRetention(any_terminal=3600.0, completed=0.0)
-    assert found.workflow == WorkflowSettings(3, 4, retention)
+    assert found.workflow == WorkflowConfiguration(3, 4, retention)
     found = load(
         tmp_path,
         "  workflow:\n    maxConcurrentWorkflowInvocations: 3\n"
@@ -77,10 +77,10 @@ def test_what_is_said_about_workflows(tmp_path: Path) -> None:
         "    workflowConcurrencyLimits: [{name: w, maxConcurrent: 1}, {name: v}]\n"
         "    activityConcurrencyLimits: [{name: a, maxConcurrent: 7}]\n",
     )
-    assert found.workflow == WorkflowSettings(
+    assert found.workflow == WorkflowConfiguration(
         2, 5, workflow_limits=(NamedLimit("w", 1),), activity_limits=(NamedLimit("a", 7),)
     )
-    assert load(tmp_path, "  features: []\n").workflow == WorkflowSettings()
+    assert load(tmp_path, "  features: []\n").workflow == WorkflowConfiguration()
     with pytest.raises(DocumentError, match="'failed'"):
         load(tmp_path, "  workflow: {stateRetentionPolicy: {failed: soon}}\n")
 
@@ -95,7 +95,7 @@ def test_what_the_page_on_workflows_shows(tmp_path: Path) -> None:
     )
     found = load(tmp_path, shown.partition("spec:\n")[2])
     retention = WorkflowRetention(any_terminal=168 * 3600.0, completed=24 * 3600.0)
-    expected = WorkflowSettings(100, 100, retention, (), (NamedLimit("charge", 2),))
+    expected = WorkflowConfiguration(100, 100, retention, (), (NamedLimit("charge", 2),))
     assert found.workflow == expected
 
 

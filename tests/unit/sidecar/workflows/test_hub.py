@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daprflow.protocol import workflow_messages as wf
-from daprflow.protocol.configuration_file import WorkflowRetention, WorkflowSettings
+from daprflow.protocol.configuration_file import WorkflowConfiguration, WorkflowRetention
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.workflows.problems import NoWorker, WorkflowProblem
 from tests.helpers.scripted_worker import (
@@ -20,6 +20,7 @@ from tests.helpers.scripted_worker import (
     task,
     timer,
 )
+from tests.helpers.timing import eventually
 from tests.helpers.workflow_homes import HOMES, workflow_home
 
 START = 1_700_000_000.0
@@ -299,7 +300,7 @@ async def test_without_a_worker(stage: Stage) -> None:
     """A start waits for a worker and keeps nothing before; other calls give up after a while."""
     starting = asyncio.create_task(start(stage))
     raising = asyncio.create_task(stage.workflows().raise_event("i1", "e", None))
-    await asyncio.sleep(0.01)
+    await eventually(lambda: stage.clock.due() is not None)
     assert await status(stage) == ""
     stage.clock.move_to(START + 5)
     with pytest.raises(NoWorker) as raised:
@@ -431,8 +432,7 @@ async def test_work_is_counted_while_a_worker_is_there(stage: Stage) -> None:
     work = stage.engine.work
     worker = stage.worker()
     await start(stage)
-    await asyncio.sleep(0.05)
-    assert work.count == 1
+    await eventually(lambda: work.count == 1)
     await worker.answer(await worker.turn(), task(1), timer(2, START + 9))
     await asyncio.sleep(0)
     assert work.count == 1
@@ -500,7 +500,7 @@ async def test_ending_what_was_to_begin_later(stage: Stage, tmp_path: Path) -> N
 async def test_limits_of_what_runs_at_one_time(stage: Stage) -> None:
     """No more turns and activities are given out than the app's configuration says."""
     worker = stage.worker()
-    stage.hub.host("app1").settings = WorkflowSettings(max_workflows=2, max_activities=1)
+    stage.hub.host("app1").settings = WorkflowConfiguration(max_workflows=2, max_activities=1)
     for number in range(3):
         await start(stage, f"i{number}")
     first, second = await worker.turn(), await worker.turn()
@@ -521,7 +521,7 @@ async def test_what_is_over_is_kept_as_long_as_wanted(stage: Stage, tmp_path: Pa
     """An instance is forgotten when its time is over, though the engine was closed meanwhile."""
     worker = stage.worker()
     retention = WorkflowRetention(any_terminal=60.0, failed=600.0)
-    stage.hub.host("app1").settings = WorkflowSettings(retention=retention)
+    stage.hub.host("app1").settings = WorkflowConfiguration(retention=retention)
     for name in ("i1", "i2"):
         await start(stage, name)
         await worker.answer(await worker.turn(), end(1))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daprflow.protocol import workflow_messages as wf
-from daprflow.protocol.configuration_file import WorkflowRetention, WorkflowSettings
+from daprflow.protocol.configuration_file import WorkflowConfiguration, WorkflowRetention
 from daprflow.protocol.grpc_codes import Code
 from daprflow.sidecar.workflows.problems import WorkflowProblem
 from tests.helpers.scripted_worker import ScriptedWorker, Stage, again, child, end, task, timer
@@ -214,7 +214,7 @@ async def test_each_end_is_kept_its_own_time(
     stage: Stage, tmp_path: Path, how: str, kept: float
 ) -> None:
     """I-WF3: a configuration says for each way to end how long it is kept, restarts or not."""
-    stage.hub.host("app1").settings = WorkflowSettings(retention=RETENTION)
+    stage.hub.host("app1").settings = WorkflowConfiguration(retention=RETENTION)
     worker = stage.worker()
     await begin(stage, worker)
     await (terminate(stage) if how == "terminated" else raise_event(stage, "i1", "go"))

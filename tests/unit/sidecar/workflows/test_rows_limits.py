@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daprflow.protocol import workflow_messages as wf
-from daprflow.protocol.configuration_file import NamedLimit, WorkflowSettings
+from daprflow.protocol.configuration_file import NamedLimit, WorkflowConfiguration
 from daprflow.sidecar.workflows.instance import Instance
 from tests.helpers.scripted_worker import Stage, again, end, task, timer
 from tests.helpers.workflow_rows import START, opened, reply, restart, start, status
@@ -33,7 +33,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 async def test_workflows_of_one_name(stage: Stage) -> None:
     """I-WF6: no more turns of one workflow are given out than its name may have, others pass it."""
-    settings = WorkflowSettings(workflow_limits=(NamedLimit("slow", 1),))
+    settings = WorkflowConfiguration(workflow_limits=(NamedLimit("slow", 1),))
     stage.hub.host("app1").settings = settings
     workers = [stage.worker(), stage.worker()]
     for number in range(3):
@@ -54,7 +54,7 @@ async def test_workflows_of_one_name(stage: Stage) -> None:
 
 async def test_activities_of_one_name(stage: Stage, tmp_path: Path) -> None:
     """I-WF6: the same holds for activities, also when a worker is lost, and after a restart."""
-    settings = WorkflowSettings(activity_limits=(NamedLimit("a", 2),))
+    settings = WorkflowConfiguration(activity_limits=(NamedLimit("a", 2),))
     stage.hub.host("app1").settings = settings
     worker = stage.worker()
     await start(stage)
@@ -91,7 +91,7 @@ async def test_activities_of_one_name(stage: Stage, tmp_path: Path) -> None:
 
 async def test_what_waits_behind_what_is_purged(stage: Stage) -> None:
     """I-WF6: a limit keeps nothing waiting for an instance that is purged."""
-    stage.hub.host("app1").settings = WorkflowSettings(workflow_limits=(NamedLimit("w", 1),))
+    stage.hub.host("app1").settings = WorkflowConfiguration(workflow_limits=(NamedLimit("w", 1),))
     worker = stage.worker()
     for number in range(3):
         await start(stage, f"i{number}")
