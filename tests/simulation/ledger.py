@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from daprflow.protocol import workflow_messages as wf
-from daprflow.sidecar.workflows import events
+from daprflow.sidecar.workflows.framing import unframe
 from daprflow.sidecar.workflows.store import STEPS
 from tests.simulation.model import NANOS, Wrong
 
@@ -116,7 +116,7 @@ class Ledger:
             row = key >> STEPS
             if newest.get(row, 0) > key:
                 raise Wrong(f"'{self._current[row].instance}': its history grew in the middle")
-            self._append(self._current[row], events.unframe(data), now)
+            self._append(self._current[row], unframe(data), now)
         self._steps = history
 
     def _append(

@@ -1,6 +1,5 @@
-"""History events that the engine makes itself, and how a history is framed."""
+"""History events that the engine makes itself."""
 
-from collections.abc import Sequence
 from uuid import uuid4
 
 from daprflow.protocol import workflow_messages as wf
@@ -168,16 +167,3 @@ def child_failed(task_id: int, error_type: str, message: str, now: float) -> wf.
 def seconds(moment: wf.Timestamp) -> float:
     """Return a moment in seconds since the epoch."""
     return moment.seconds + moment.nanos / NANOSECONDS
-
-
-# ---- framing ------------------------------------------------------------------------------------
-
-
-def frame(events: Sequence[wf.HistoryEvent]) -> bytes:
-    """Return events as they stand in a work item, where they are past ones."""
-    return wf.WorkflowRequest(pastEvents=events).SerializeToString()
-
-
-def unframe(data: bytes) -> Sequence[wf.HistoryEvent]:
-    """Return the events that `frame` was given."""
-    return wf.WorkflowRequest.FromString(data).pastEvents

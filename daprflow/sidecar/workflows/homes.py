@@ -9,10 +9,11 @@ from weakref import WeakValueDictionary
 
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.workflows.alarms import Key
-from daprflow.sidecar.workflows.component_home import ComponentHome, Found, Kept
+from daprflow.sidecar.workflows.component_home import ComponentHome, Found
 from daprflow.sidecar.workflows.instance import Instance
 from daprflow.sidecar.workflows.problems import NoStore, StoreProblem, WorkflowProblem
 from daprflow.sidecar.workflows.store import Arrival, Changes, Noted, Row
+from daprflow.sidecar.workflows.stored_instance import StoredInstance
 
 if TYPE_CHECKING:
     from daprflow.sidecar.workflows.hub import WorkflowHub
@@ -89,10 +90,12 @@ class Homes:
         """Note that an instance is not to be found any more."""
         self._known.pop(key, None)
 
-    def keep(self, app_id: str, instance_id: str, received: bytes | None) -> Kept | None:
+    def keep(self, app_id: str, instance_id: str, received: bytes | None) -> StoredInstance | None:
         """Return the place of a new instance; None for the engine's tables."""
         home = self._places.get(app_id)
-        return Kept(home, instance_id, received) if isinstance(home, ComponentHome) else None
+        return (
+            StoredInstance(home, instance_id, received) if isinstance(home, ComponentHome) else None
+        )
 
     def ids(self, app_id: str, after: int, limit: int) -> list[tuple[int, str]]:
         """Return a page of an app's instances; see `WorkflowStore.ids`.
@@ -216,7 +219,7 @@ class Homes:
         store = self._hub.store
         note = store.note(home.name, *key)
         inbox = [Arrival(store.next_key(), event) for event in found.inbox]
-        kept = Kept(home, key[1], found.received)
+        kept = StoredInstance(home, key[1], found.received)
         kept.found(found, [arrival.key for arrival in inbox])
         row_id = store.next_row() if note is None else note.id
         if note is not None:
@@ -391,7 +394,7 @@ class Homes:
             changes = Changes()
             changes.drop(old.row)
             if hub.find(*old.key) is None:
-                kept = Kept(home, old.row.instance_id, old.row.received)
+                kept = StoredInstance(home, old.row.instance_id, old.row.received)
                 row = Row(old.row.id, *old.key, 0, None, old.row.received, kept)
                 new = Instance(row)
                 changes.insert(row, old.begins_at())

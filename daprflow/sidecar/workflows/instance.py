@@ -11,6 +11,7 @@ from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.workflows import events, propagation
 from daprflow.sidecar.workflows.alarms import Key
 from daprflow.sidecar.workflows.execution import NEVER, Execution
+from daprflow.sidecar.workflows.framing import frame, unframe
 from daprflow.sidecar.workflows.items import TaskItem, TurnItem
 from daprflow.sidecar.workflows.store import Arrival, Row
 
@@ -133,7 +134,7 @@ class Instance:
     def history(self) -> Iterator[wf.HistoryEvent]:
         """Return all events."""
         for step in self._steps:
-            yield from events.unframe(step)
+            yield from unframe(step)
 
     def passed_on(self, event: wf.HistoryEvent) -> bytes | None:
         """Return the history that goes with an activity or a child workflow; None for none."""
@@ -147,7 +148,7 @@ class Instance:
     def restore(self, steps: Sequence[tuple[int, bytes]], inbox: Sequence[Arrival]) -> None:
         """Take in what was kept."""
         for number, data in steps:
-            self._grow(data, events.unframe(data))
+            self._grow(data, unframe(data))
             self._next_step = number + 1
         self.suspended = self.execution.suspended
         for arrival in inbox:
@@ -155,7 +156,7 @@ class Instance:
 
     def grow(self, happened: Sequence[wf.HistoryEvent]) -> tuple[int, bytes]:
         """Add the events of a step and return how they are kept."""
-        data = events.frame(happened)
+        data = frame(happened)
         self._grow(data, happened)
         self._next_step += 1
         return self._next_step - 1, data

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from daprflow.sidecar.components.base import ComponentError, EtagConflict
 from daprflow.sidecar.engine_file import EngineFile
-from daprflow.sidecar.workflows.component_home import ComponentHome, Kept, Writes
+from daprflow.sidecar.workflows.component_home import ComponentHome
+from daprflow.sidecar.workflows.stored_instance import StoredInstance, Writes
 
 if TYPE_CHECKING:
     from daprflow.sidecar.workflows.store import Changes
@@ -164,7 +165,7 @@ class Lanes:
                 await asyncio.gather(*map(self._file.submit, noted))
                 continue
             writes: Writes = {}
-            kept: dict[Kept, None] = {}
+            kept: dict[StoredInstance, None] = {}
             for save in saves:
                 writes.update(save.writes[lane])
                 kept.update((each, None) for each in save.changes.kept if each.home is lane)

@@ -1,16 +1,11 @@
 """How an actor state store holds a workflow: the keys and the values of the real runtime."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.actors.state import SEPARATOR
 
 METADATA = "metadata"
-_PAST = 0x1A
-"""The tag of ``pastEvents`` in a turn, before each event of a frame."""
-_LOW = 0x7F
-_MORE = 0x80
 _FIRST_GENERATION = 1
 MOST_ENTRIES = 1_000_000
 """Events that the real runtime takes an inbox or a history for genuine with."""
@@ -108,33 +103,3 @@ def encode_text(text: str | None) -> bytes:
 def decode_text(data: bytes) -> str | None:
     """Read a custom status."""
     return wf.StringValue.FromString(data).value or None
-
-
-# ---- frames -------------------------------------------------------------------------------------
-
-
-def framed(event: bytes) -> bytes:
-    """Return an encoded event as `events.frame` frames it alone."""
-    size, head = len(event), bytearray((_PAST,))
-    while size > _LOW:
-        head.append(size & _LOW | _MORE)
-        size >>= 7
-    head.append(size)
-    return bytes(head) + event
-
-
-def unframed(frame: bytes) -> Iterator[bytes]:
-    """Return the encoded events of a frame, one by one."""
-    place, end = 0, len(frame)
-    while place < end:
-        place += 1  # the tag, which all have
-        size = shift = 0
-        while True:
-            byte = frame[place]
-            place += 1
-            size |= (byte & _LOW) << shift
-            shift += 7
-            if byte < _MORE:
-                break
-        yield frame[place : place + size]
-        place += size

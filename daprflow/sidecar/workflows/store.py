@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from daprflow.sidecar.engine_file import EngineFile
-from daprflow.sidecar.workflows.component_home import Kept
 from daprflow.sidecar.workflows.lanes import Lanes
+from daprflow.sidecar.workflows.stored_instance import StoredInstance
 
 CHUNK = 100
 """Events that are deleted by one statement: each hands the interpreter over."""
@@ -35,7 +35,7 @@ class Row:
     generation: int
     custom: str | None = None
     received: bytes | None = None
-    kept: Kept | None = None
+    kept: StoredInstance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._writes: list[tuple[str, Sequence[Any]]] = []
-        self.kept: dict[Kept, None] = {}
+        self.kept: dict[StoredInstance, None] = {}
         self.is_mixed = False
         self.is_own = False
 
@@ -160,14 +160,14 @@ class Changes:
         self._write("DELETE FROM workflow_inbox WHERE workflow = ?", (row.id,))
         self._write("DELETE FROM workflows WHERE id = ?", (row.id,))
 
-    def wake(self, row: Row, kept: Kept, wake: float | None) -> None:
+    def wake(self, row: Row, kept: StoredInstance, wake: float | None) -> None:
         """Note when an instance in a state store is to be woken, unless that is known."""
         if wake != kept.wake:
             kept.wake = wake
             sql = "UPDATE workflow_wakes SET wake = ? WHERE id = ?"
             self._writes.append((sql, (wake, row.id)))
 
-    def index(self, row: Row, kept: Kept, wake: float | None) -> None:
+    def index(self, row: Row, kept: StoredInstance, wake: float | None) -> None:
         """Note an instance that a state store has already."""
         kept.wake = wake
         sql = (
@@ -187,11 +187,11 @@ class Changes:
         for sql, values in self._writes:
             connection.execute(sql, values)
 
-    def _place(self, row: Row, kept: Kept, wake: float) -> None:
+    def _place(self, row: Row, kept: StoredInstance, wake: float) -> None:
         self._touch(kept).describe(row.generation, row.custom)
         self.index(row, kept, wake)
 
-    def _touch(self, kept: Kept) -> Kept:
+    def _touch(self, kept: StoredInstance) -> StoredInstance:
         self.kept[kept] = None
         return kept
 

@@ -10,8 +10,9 @@ from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import ComponentError, StateWrite
 from daprflow.sidecar.components.state_in_memory import InMemoryState
+from daprflow.sidecar.workflows.framing import frame_encoded, unframe_encoded
 from daprflow.sidecar.workflows.problems import WorkflowProblem
-from daprflow.sidecar.workflows.state_layout import Extent, decode_extent, framed, unframed
+from daprflow.sidecar.workflows.state_layout import Extent, decode_extent
 from tests.helpers.components import context
 from tests.helpers.faulty_store import BEFORE, KILLED_AFTER, KILLED_BEFORE, FaultyStore
 from tests.helpers.scripted_worker import Stage, child, end, open_stage, task, timer
@@ -146,8 +147,8 @@ def test_frames() -> None:
     events[2].eventRaised.name = "y" * 70_000
     whole = wf.WorkflowRequest(pastEvents=events).SerializeToString()
     encoded = [event.SerializeToString() for event in events]
-    assert b"".join(map(framed, encoded)) == whole
-    assert list(unframed(whole)) == encoded
+    assert b"".join(map(frame_encoded, encoded)) == whole
+    assert list(unframe_encoded(whole)) == encoded
 
 
 # ---- between two writes -------------------------------------------------------------------------
