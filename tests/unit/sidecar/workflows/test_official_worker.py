@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import grpc
@@ -65,7 +66,77 @@ class Bench:
         self.clock.move_to(self.clock.now() + seconds)
 
 
-def add_programs(worker: Any, notes: list[Any]) -> None:  # noqa: C901 - one program after the other
+def chain(context: Context, count: int) -> Steps:
+    """Call one activity after the other."""
+    value = 0
+    for _ in range(count):
+        value = yield context.call_activity("note", input=value + 1)
+    return value
+
+
+def fan(context: Context, count: int) -> Steps:
+    """Call many at once, and add up."""
+    tasks: list[Any] = [context.call_activity("note", input=number) for number in range(count)]
+    return sum((yield when_all(tasks)))
+
+
+def sleeper(context: Context, seconds: float) -> Steps:
+    """Wait for a timer."""
+    yield context.create_timer(timedelta(seconds=seconds))
+    return "awake"
+
+
+def waiter(context: Context, seconds: float) -> Steps:
+    """Wait for an event, but not for ever."""
+    event = context.wait_for_external_event("Go")
+    late = context.create_timer(timedelta(seconds=seconds))
+    first = yield when_any([event, late])
+    return "late" if first is late else event.get_result()
+
+
+def retries(context: Context, _value: Any) -> Steps:
+    """Call what fails twice."""
+    policy = RetryPolicy(first_retry_interval=timedelta(seconds=5), max_number_of_attempts=4)
+    return (yield context.call_activity("third_time", retry_policy=policy))
+
+
+def counter(context: Context, count: int) -> Steps:
+    """Continue as new until it was 30 times."""
+    yield context.call_activity("note", input=count)
+    if count < 30:
+        context.continue_as_new(count + 1, save_events=True)
+        return None
+    return (yield context.wait_for_external_event("Go"))
+
+
+def child(context: Context, value: Any) -> Steps:
+    """Do as the parent says."""
+    if value == "fail":
+        raise RuntimeError("as asked")
+    if value == "wait":
+        yield context.wait_for_external_event("Go")
+    return (yield context.call_activity("note", input=value))
+
+
+def parent(context: Context, value: Any) -> Steps:
+    """Start a child, and tell what came of it."""
+    instance_id = f"{context.instance_id}-child"
+    try:
+        return (yield context.call_child_workflow("child", input=value, instance_id=instance_id))
+    except Exception as error:  # noqa: BLE001 - whatever the SDK raises is the outcome
+        return type(error).__name__
+
+
+def two(context: Context, _value: Any) -> Steps:
+    """Say where it is."""
+    context.set_custom_status("one")
+    first = yield context.call_activity("note", input="a")
+    context.set_custom_status("two")
+    second = yield context.call_activity("note", input="b")
+    return [first, second]
+
+
+def add_programs(worker: Any, notes: list[Any]) -> None:
     """Teach a worker the programs of these tests."""
 
     def note(_context: Any, value: Any) -> Any:
@@ -78,64 +149,12 @@ def add_programs(worker: Any, notes: list[Any]) -> None:  # noqa: C901 - one pro
             raise ValueError("not yet")
         return "ok"
 
-    def chain(context: Context, count: int) -> Steps:
-        value = 0
-        for _ in range(count):
-            value = yield context.call_activity("note", input=value + 1)
-        return value
-
-    def fan(context: Context, count: int) -> Steps:
-        tasks: list[Any] = [context.call_activity("note", input=number) for number in range(count)]
-        return sum((yield when_all(tasks)))
-
-    def sleeper(context: Context, seconds: float) -> Steps:
-        yield context.create_timer(timedelta(seconds=seconds))
-        return "awake"
-
-    def waiter(context: Context, seconds: float) -> Steps:
-        event = context.wait_for_external_event("Go")
-        late = context.create_timer(timedelta(seconds=seconds))
-        first = yield when_any([event, late])
-        return "late" if first is late else event.get_result()
-
-    def retries(context: Context, _value: Any) -> Steps:
-        policy = RetryPolicy(first_retry_interval=timedelta(seconds=5), max_number_of_attempts=4)
-        return (yield context.call_activity("third_time", retry_policy=policy))
-
-    def counter(context: Context, count: int) -> Steps:
-        yield context.call_activity("note", input=count)
-        if count < 30:
-            context.continue_as_new(count + 1, save_events=True)
-            return None
-        return (yield context.wait_for_external_event("Go"))
-
-    def child(context: Context, value: Any) -> Steps:
-        if value == "fail":
-            raise RuntimeError("as asked")
-        if value == "wait":
-            yield context.wait_for_external_event("Go")
-        return (yield context.call_activity("note", input=value))
-
-    def parent(context: Context, value: Any) -> Steps:
-        instance_id = f"{context.instance_id}-child"
-        try:
-            return (
-                yield context.call_child_workflow("child", input=value, instance_id=instance_id)
-            )
-        except Exception as error:  # noqa: BLE001 - whatever the SDK raises is the outcome
-            return type(error).__name__
-
-    def two(context: Context, _value: Any) -> Steps:
-        context.set_custom_status("one")
-        first = yield context.call_activity("note", input="a")
-        context.set_custom_status("two")
-        second = yield context.call_activity("note", input="b")
-        return [first, second]
-
     for activity in (note, third_time):
         worker.register_activity(activity)
     for program in (chain, fan, sleeper, waiter, retries, counter, child, parent, two):
-        worker.register_workflow(program)
+        # The SDK marks what it registers, and takes nothing that another worker has.
+        fresh = FunctionType(program.__code__, program.__globals__, program.__name__)
+        worker.register_workflow(fresh)
 
 
 FULL, STATEFUL = False, True
