@@ -54,8 +54,20 @@ class OwnActivityHandle(Activity[In, Out]):
         self._app_id = self._app_id or app_id
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function as it was written."""
+        """Call the function as it was written.
+
+        Raises:
+            WorkflowRuleError: a workflow calls it; there it is an activity.
+        """
+        self._refuse_in_workflow()
         return self.__wrapped__(*args, **kwargs)
+
+    def _refuse_in_workflow(self) -> None:
+        from daprflow.workflows.trap import refuse_in_workflow  # noqa: PLC0415 - see above
+
+        refuse_in_workflow(
+            f"activity '{self.name}' as a function", f"await ctx.call({self.name}, ...)"
+        )
 
     def _read(self) -> None:
         if self._returns is None:
@@ -119,6 +131,7 @@ class OwnActivity(OwnActivityHandle[In, Out], Generic[In, Out, P]):
 
     async def __call__(self, data: In, /, *args: P.args, **kwargs: P.kwargs) -> Out:
         """Call the function as it was written."""
+        self._refuse_in_workflow()
         result: Out = await self.__wrapped__(data, *args, **kwargs)
         return result
 
@@ -130,6 +143,7 @@ class OwnActivityWithoutInput(OwnActivityHandle[None, Out], Generic[Out, P]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Out:
         """Call the function as it was written."""
+        self._refuse_in_workflow()
         result: Out = await self.__wrapped__(*args, **kwargs)
         return result
 
@@ -141,6 +155,7 @@ class PlainActivity(OwnActivityHandle[In, Out], Generic[In, Out, P]):
 
     def __call__(self, data: In, /, *args: P.args, **kwargs: P.kwargs) -> Out:
         """Call the function as it was written."""
+        self._refuse_in_workflow()
         result: Out = self.__wrapped__(data, *args, **kwargs)
         return result
 
@@ -152,6 +167,7 @@ class PlainActivityWithoutInput(OwnActivityHandle[None, Out], Generic[Out, P]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Out:
         """Call the function as it was written."""
+        self._refuse_in_workflow()
         result: Out = self.__wrapped__(*args, **kwargs)
         return result
 

@@ -37,6 +37,7 @@ from typing import (
 
 import msgspec
 
+from daprflow.addresses import type_name
 from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem
 from daprflow.handlers.parameters import Header, Parameter, Path, Place, Query, made
 from daprflow.handlers.registration import Source
@@ -257,6 +258,12 @@ def read_workflow(function: Callable[..., Any], source: Source) -> Signature:
             f"takes {len(parameters)} parameters; write 'async def name(ctx: WorkflowContext, "
             "data: T)', or without the data"
         )
+    first = parameters[0].name
+    if first in hints and not _is_context(hints[first]):
+        raise SignatureError(
+            f"takes '{first}: {type_name(hints[first])}' first, where the context stands; write "
+            "'async def name(ctx: WorkflowContext, data: T)', or without the data"
+        )
     payload = None
     if len(parameters) > 1:
         payload = _payload(parameters[1].name, hints.get(parameters[1].name, MISSING))
@@ -265,6 +272,13 @@ def read_workflow(function: Callable[..., Any], source: Source) -> Signature:
     returns = hints.get("return", MISSING)
     returns = type(None) if returns in (None, NoReturn, Never) else returns
     return Signature(payload, (), returns, Calling.ASYNC)
+
+
+def _is_context(annotation: Any) -> bool:
+    """Whether a parameter may be given a workflow's context."""
+    from daprflow.workflows.context import WorkflowContext  # noqa: PLC0415 - only workflows pay for it
+
+    return not isinstance(annotation, type) or annotation in (Any, object, WorkflowContext)
 
 
 def read_constructor(made: type, source: Source) -> tuple[Injected, ...]:

@@ -171,7 +171,9 @@ class WorkflowDecorators:
         """
 
         def make(function: Any, source: Source) -> Any:
-            return self._workflows.activity(self._registers(), function, name, source)
+            handle = self._workflows.activity(self._registers(), function, name, source)
+            handle.belong_to(self._own_id())
+            return handle
 
         return self._decorated("activity", function, make)
 
@@ -211,7 +213,9 @@ class WorkflowDecorators:
         options = WorkflowOptions(name, version, default)
 
         def make(function: Any, source: Source) -> Any:
-            return self._workflows.workflow(self._registers(), function, options, source)
+            handle = self._workflows.workflow(self._registers(), function, options, source)
+            handle.belong_to(self._own_id())
+            return handle
 
         return self._decorated("workflow", function, make)
 
@@ -224,6 +228,9 @@ class WorkflowDecorators:
         return decorator
 
     def _registers(self) -> Registers:
+        raise NotImplementedError
+
+    def _own_id(self) -> str:
         raise NotImplementedError
 
 

@@ -15,6 +15,7 @@ from daprflow.handlers.providers import Container
 from daprflow.handlers.registration import ActivityOptions, Kind, Registration
 from daprflow.handlers.signature import (
     MISSING,
+    Calling,
     Signature,
     SignatureError,
     answer_of,
@@ -63,6 +64,8 @@ class WorkflowCompiler:
 
     def compile(self, registrations: Sequence[Registration]) -> WorkerPlan:
         """Compile every one of them."""
+        own = {id(each) for each in registrations}
+        self._values.is_own = lambda handle: id(getattr(handle, "registration", None)) in own
         activities: dict[str, ActivityPlan] = {}
         versions: dict[str, list[tuple[Registration, WorkflowPlan]]] = {}
         for each in registrations:
@@ -95,6 +98,8 @@ class WorkflowCompiler:
 
     def _check_activity(self, registration: Registration, signature: Signature) -> None:
         payload = signature.payload
+        if signature.calling in (Calling.ASYNC_GENERATOR, Calling.GENERATOR):
+            raise SignatureError("yields; an activity returns its one result")
         if signature.parameters:
             names = ", ".join(f"'{each.name}'" for each in signature.parameters)
             raise SignatureError(f"takes {names} of a request; an activity has none")

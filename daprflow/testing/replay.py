@@ -56,9 +56,10 @@ def replay(
     events = _events(history)
     title = workflow.registration.title
     begun = _begun(events, workflow, title)
-    plan = _plan(workflow, title, Values(codecs))
+    values = Values(codecs, lambda handle: _of_one_app(handle, workflow))
+    plan = _plan(workflow, title, values)
     versions = WorkflowVersions(plan, {plan.version: plan})
-    workflows = Workflows({plan.name: versions}, Values(codecs))
+    workflows = Workflows({plan.name: versions}, values)
     rules = Rules(CallGuard(), inputs=True)
     rerun = any(isinstance(each, _STEPS) and each.rerun for each in events)
     code = Replay(workflows, begun.instance or "replayed", rules, rerun=rerun)
@@ -108,6 +109,11 @@ def _compare_open(code: Replay, title: str) -> None:
         raise NonDeterminismError(
             f"{title}: its history has not ended; this code ends there as {done.status.name}{why}"
         )
+
+
+def _of_one_app(handle: Any, workflow: OwnWorkflow[Any, Any]) -> bool:
+    """Whether a handle is of the app that declares the workflow, whatever that was known as."""
+    return hasattr(handle, "registration") and handle.app_id == workflow.app_id
 
 
 def _value(text: str | None) -> Any:

@@ -271,6 +271,11 @@ class WorkflowContext:
             ValueError: when awaited: what came does not fit the declared type.
         """
         execution = self._open()
+        if not isinstance(event, ExternalEvent):
+            raise TypeError(
+                f"ctx.wait() takes an event, not '{type(event).__name__}'; write "
+                "ExternalEvent(name, type)"
+            )
         decode = execution.values.decoder(event.payload, f"the event '{event.name}'")
 
         def late(task: Task[Any]) -> None:

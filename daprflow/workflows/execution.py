@@ -59,6 +59,8 @@ class Called(Task[Any]):
         retry: RetryPolicy | None,
     ) -> None:
         super().__init__(runner, "", decode)
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            raise TypeError(f"retry is of type '{type(retry).__name__}'; write RetryPolicy(...)")
         self.action = action
         self.retry = retry
         self.first = action.id
@@ -242,6 +244,11 @@ class Execution:
 
     def fire_at(self, when: timedelta | datetime) -> int:
         """Return when a timer fires, in whole microseconds from the turn's beginning."""
+        if not isinstance(when, timedelta | datetime):
+            raise TypeError(
+                f"a time to wait is of type '{type(when).__name__}'; write "
+                "timedelta(seconds=...), or a datetime"
+            )
         if isinstance(when, datetime):
             moment = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
             return (moment - _EPOCH) // timedelta(microseconds=1) * _MICRO
@@ -261,6 +268,10 @@ class Execution:
         key = name.casefold()
         if self._take_buffered(task, key):
             return task
+        if timeout is not None and not isinstance(timeout, timedelta):
+            raise TypeError(
+                f"timeout is of type '{type(timeout).__name__}'; write timedelta(seconds=...)"
+            )
         if timeout is not None and timeout <= timedelta(0):
             late(task)
             return task

@@ -39,6 +39,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 
         Raises:
             ValueError: a limit is out of its range.
+            TypeError: a time is no timedelta, or errors are no tuple.
         """
         zero = timedelta(0)
         if self.attempts < 1:
@@ -49,8 +50,15 @@ class RetryPolicy(msgspec.Struct, frozen=True):
             raise ValueError(f"jitter={self.jitter} is no part of a wait; it takes 0 to 1")
         for name in ("first", "maximum", "deadline"):
             value = getattr(self, name)
+            if not isinstance(value, timedelta) and (value is not None or name == "first"):
+                raise TypeError(
+                    f"{name} is of type '{type(value).__name__}'; write timedelta(seconds=...)"
+                )
             if value is not None and value < zero:
                 raise ValueError(f"{name}={value} is negative")
+        for name in ("only", "never"):
+            if not isinstance(getattr(self, name), tuple):
+                raise TypeError(f"{name} is no tuple; write {name}=(ValueError,)")
 
     def delay(self, failure: Failure, attempt: int, seed: str) -> timedelta | None:
         """Return how long to wait after a failed attempt; None gives up.

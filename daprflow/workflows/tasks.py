@@ -1,7 +1,7 @@
 """What a workflow waits for: tasks, and what is made of several of them."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from daprflow.workflows.runner import Runner
@@ -51,6 +51,20 @@ class Task(Awaitable[T], Generic[T]):
             raise RuntimeError(f"{self.described() or 'the task'} has no result yet; await it")
         value: T = self._value
         return value
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            f"{self.described() or 'a task'} is a task, which is no result; write 'await' before "
+            "it, or 'is not None' to ask whether there is one"
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):  # asked for by Python, not by a workflow
+            raise AttributeError(name)
+        raise AttributeError(
+            f"{self.described() or 'a task'} is a task, which has no '{name}'; its result may: "
+            "write 'await' before it"
+        )
 
     def __repr__(self) -> str:
         return f"<Task {self.described()}{' done' if self.done else ''}>"

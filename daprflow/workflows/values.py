@@ -1,6 +1,6 @@
 """The values that travel with a workflow: JSON text on the wire, declared types in the code."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -30,12 +30,20 @@ class Callee:
 
 
 class Values:
-    """Encodes values and makes decoders, each once."""
+    """Encodes values and makes decoders, each once.
 
-    __slots__ = ("_callees", "_codecs", "_decoders")
+    Attributes:
+        is_own: whether a handle is one of the app that runs. The runtime may know that app under
+            another id than its code does.
+    """
 
-    def __init__(self, codecs: Codecs = NO_CODECS) -> None:
+    __slots__ = ("_callees", "_codecs", "_decoders", "is_own")
+
+    def __init__(
+        self, codecs: Codecs = NO_CODECS, is_own: Callable[[Any], bool] = lambda _: False
+    ) -> None:
         self._codecs = codecs
+        self.is_own = is_own
         self._decoders: dict[Any, Decode] = {}
         self._callees: WeakKeyDictionary[Any, Callee] = WeakKeyDictionary()
 
@@ -51,7 +59,8 @@ class Values:
             return self._codecs.encode(value).decode()
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
             kind = type_name(type(value))
-            raise TypeError(f"{what} is of type '{kind}', which cannot be kept: {error}") from None
+            why = "write 'await' before it" if isinstance(value, Awaitable) else error
+            raise TypeError(f"{what} is of type '{kind}', which cannot be kept: {why}") from None
 
     def callee(self, handle: Activity[Any, Any] | Workflow[Any, Any]) -> Callee:
         """Return what calling an activity or a workflow needs, prepared once.
@@ -76,7 +85,8 @@ class Values:
             decode = self.decoder(handle.returns, f"the result of {who}")
             if isinstance(handle, Workflow):
                 refuse_replaced(handle)
-            known = Callee(handle.name, handle.app_id, f"the input of {who}", decode)
+            app_id = "" if self.is_own(handle) else handle.app_id
+            known = Callee(handle.name, app_id, f"the input of {who}", decode)
             self._callees[handle] = known
         return known
 

@@ -1,6 +1,7 @@
 """Declaring workflows and activities: what freezes, and what is told when it does not."""
 
 import re
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -82,6 +83,38 @@ def test_a_workflow_is_a_coroutine_function_of_its_context() -> None:
     assert "takes 3 parameters" in text
     assert "takes 'amount' without a type" in text
     assert "takes 'amount: Foreign', which no JSON fits" in text
+
+
+def test_a_workflow_is_given_its_context_first() -> None:
+    """What takes something else in its place is told so."""
+    app = DaprFlow("shop")
+
+    async def without(amount: int) -> int:
+        return amount
+
+    async def second(amount: int, ctx: WorkflowContext) -> str:
+        return f"{amount} {ctx.id}"
+
+    async def anything(ctx: Any) -> str:
+        return str(ctx.id)
+
+    functions: tuple[Any, ...] = (without, second, anything)
+    for each in functions:
+        app.workflow(each)
+    told = problems(app)
+    assert told.count("takes 'amount: int' first, where the context stands") == 2
+    assert "anything" not in told
+
+
+def test_an_activity_does_not_yield() -> None:
+    """A generator as an activity is told so."""
+    app = DaprFlow("shop")
+
+    async def pages(_: int) -> AsyncIterator[int]:
+        yield 1
+
+    app.activity(pages)
+    assert "yields; an activity returns its one result" in problems(app)
 
 
 def test_an_activity_has_no_request() -> None:
