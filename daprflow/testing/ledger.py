@@ -26,6 +26,7 @@ class Ledger:
         self._published: dict[tuple[str, str], list[Message]] = {}
         self._first: dict[EventKey, Status] = {}
         self._followed: dict[asyncio.Task[object], list[EventKey]] = {}
+        self._news = asyncio.Event()
 
     def published(self, pubsub: str, message: Message, /) -> None:
         """Note that a broker accepted ``message``."""
@@ -38,6 +39,7 @@ class Ledger:
         """Note one attempt to deliver ``message``; the first one counts."""
         key = EventKey(pubsub, message.topic, message.data)
         self._first.setdefault(key, verdict.status)
+        self._news.set()
 
     def messages(self, pubsub: str, topic: str) -> tuple[Message, ...]:
         """Return what was published on a topic, in order."""
@@ -46,6 +48,12 @@ class Ledger:
     def verdict(self, key: EventKey) -> Status | None:
         """Return what the first attempt came to, None while there was none."""
         return self._first.get(key)
+
+    async def arrives(self, key: EventKey) -> None:
+        """Wait for the first attempt to deliver an event."""
+        while key not in self._first:
+            self._news.clear()
+            await self._news.wait()
 
     @contextmanager
     def following(self) -> Iterator[list[EventKey]]:

@@ -1,5 +1,6 @@
 """`TestSidecar`: an app, run in process against the embedded engine on a virtual clock."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import Message
 from daprflow.testing.fake_worker import FakeWorker
 from daprflow.testing.fakes import FakeApp
-from daprflow.testing.ledger import Ledger
+from daprflow.testing.ledger import EventKey, Ledger
 from daprflow.testing.provisions import Items, Secrets, configure
 from daprflow.testing.stage import Plan, Stage, build
 from daprflow.testing.workflow_run import TestRun
@@ -39,6 +40,8 @@ T = TypeVar("T")
 In = TypeVar("In")
 Out = TypeVar("Out")
 A = TypeVar("A", bound=ActorInterface)
+BROKER_PATIENCE = 10.0
+"""Seconds of real time in which a broker in another process has to deliver what it accepted."""
 
 
 class TestSidecar:
@@ -179,9 +182,8 @@ class TestSidecar:
         end = self._clock.now() + self._batch_wait(topic)
         while (status := self._ledger.verdict(events[0])) is None:
             if not await settling.step(end):
-                raise LookupError(
-                    f"the event on '{topic.pubsub}/{topic.name}' was accepted and not delivered"
-                )
+                await self._arrival(topic, events[0])
+                await settling.settle()
         return status
 
     @overload
@@ -409,6 +411,16 @@ class TestSidecar:
     async def _stop_workers(self) -> None:
         for worker in self._workers.values():
             await worker.stop()
+
+    async def _arrival(self, topic: Topic[Any], event: EventKey) -> None:
+        """Wait for a broker in another process, which takes real time to deliver."""
+        try:
+            await asyncio.wait_for(self._ledger.arrives(event), BROKER_PATIENCE)
+        except TimeoutError:
+            raise LookupError(
+                f"the event on '{topic.pubsub}/{topic.name}' was accepted and not delivered "
+                f"within {BROKER_PATIENCE:g} s"
+            ) from None
 
     # ---- refusals -------------------------------------------------------------------------------
 
