@@ -1,5 +1,6 @@
 """The single calls of the task hub that the client makes, with errors in the client's terms."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -81,14 +82,11 @@ class WorkflowCalls:
 
     async def history(self, instance: str) -> tuple[HistoryEvent, ...]:
         """Return the events of an instance."""
-        pb = await self._messages()
+        await self._messages()
         from daprflow.protocol.history_codec import read_events  # noqa: PLC0415 - needs protobuf
 
-        request = pb.GetInstanceHistoryRequest(instanceId=instance)
-        answer = await self._call(
-            "GetInstanceHistory", request, pb.GetInstanceHistoryResponse, instance
-        )
-        return tuple(read_events(answer.events))
+        hub, seconds = await self._hub(), self._seconds()
+        return tuple(read_events(await self._told(hub.history(instance, seconds), instance)))
 
     async def raise_event(self, instance: str, name: str, text: str | None) -> None:
         """Give an instance an event."""
@@ -179,11 +177,17 @@ class WorkflowCalls:
             SidecarUnavailable: none answered.
         """
         hub = await self._hub()
-        seconds = None if endless else self._caller.block_timeout
-        if seconds is None and not endless:
-            seconds = self._caller.way.settings.http_timeout
+        seconds = None if endless else self._seconds()
+        return await self._told(hub.call(method, request, answer, seconds), instance)
+
+    def _seconds(self) -> float | None:
+        seconds = self._caller.block_timeout
+        return self._caller.way.settings.http_timeout if seconds is None else seconds
+
+    async def _told(self, call: Awaitable[T], instance: str) -> T:
+        """Await a call, with errors in the client's terms."""
         try:
-            return await hub.call(method, request, answer, seconds)
+            return await call
         except CallRefused as refused:
             error = failures.of_call(refused)
             if instance and is_missing(error):

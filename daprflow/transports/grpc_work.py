@@ -4,10 +4,12 @@ Import it as `daprflow.transports.grpc` is imported: it needs the library and Da
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from daprflow.handlers import trace
+from daprflow.protocol import history_pages
 from daprflow.protocol import workflow_messages as pb
 from daprflow.transports.events import CallRefused, StreamLost
 from daprflow.transports.grpc import EOF, AioRpcError, Channel
@@ -16,6 +18,7 @@ from daprflow.transports.grpc_errors import refused
 M = TypeVar("M")
 
 _SERVICE = "/TaskHubSidecarService/"
+_BEGAN_ANEW = 409
 COMPLETING = 30.0
 """Seconds that a sidecar may take to take an answer, and to give a history."""
 
@@ -53,9 +56,22 @@ class TaskHub:
         Raises:
             CallRefused: it was refused, or not answered in time.
         """
-        metadata = [("dapr-api-token", self.token)] if self.token else []
+        metadata = self._metadata
         if traced and (delivered := trace.DELIVERED.get()) is not None:
             metadata += trace.headers_of(delivered)
+        try:
+            answered: M = await self._send(method, request, answer)(
+                request, timeout=timeout, metadata=metadata
+            )
+        except AioRpcError as error:
+            raise refused(error) from None
+        return answered
+
+    @property
+    def _metadata(self) -> list[tuple[str, str]]:
+        return [("dapr-api-token", self.token)] if self.token else []
+
+    def _send(self, method: str, request: Any, answer: type[Any]) -> Any:
         send = self._methods.get(method)
         if send is None:
             kind: Any = answer
@@ -64,11 +80,7 @@ class TaskHub:
                 request_serializer=type(request).SerializeToString,
                 response_deserializer=kind.FromString,
             )
-        try:
-            answered: M = await send(request, timeout=timeout, metadata=metadata)
-        except AioRpcError as error:
-            raise refused(error) from None
-        return answered
+        return send
 
     async def hello(self) -> None:
         """Return when the hub answers.
@@ -78,17 +90,50 @@ class TaskHub:
         """
         await self.call("Hello", pb.Empty(), pb.Empty, COMPLETING)
 
-    async def history(self, instance: str) -> Any:
-        """Return the committed history of an instance.
+    async def history(self, instance: str, timeout: float | None = COMPLETING) -> Sequence[Any]:  # noqa: ASYNC109 - it goes with the calls
+        """Return the committed history of an instance, however long it is.
+
+        Our sidecar gives it in pages; a real runtime gives it as a whole, if a message can hold it.
+
+        Args:
+            instance: its id.
+            timeout: seconds for each page; None for no limit.
 
         Raises:
-            CallRefused: there is none.
+            CallRefused: there is none, or it cannot be read.
         """
+        events: list[Any] = []
+        at = ""
+        while True:
+            try:
+                page, at = await self._page(instance, at, timeout)
+            except CallRefused as refusal:
+                if not at or refusal.status != _BEGAN_ANEW:
+                    raise
+                events, at = [], ""
+                continue
+            events += page
+            if not at:
+                return events
+
+    async def _page(
+        self,
+        instance: str,
+        at: str,
+        timeout: float | None,  # noqa: ASYNC109 - likewise
+    ) -> tuple[Sequence[Any], str]:
+        """Return a part of a history, and where the next one begins."""
         request = pb.GetInstanceHistoryRequest(instanceId=instance)
-        answer: Any = await self.call(
-            "GetInstanceHistory", request, pb.GetInstanceHistoryResponse, COMPLETING
-        )
-        return answer.events
+        send = self._send("GetInstanceHistory", request, pb.GetInstanceHistoryResponse)
+        metadata = [*self._metadata, (history_pages.AT, at)]
+        call = send(request, timeout=timeout, metadata=metadata)
+        try:
+            answer = await call
+            headers = await call.initial_metadata()
+        except AioRpcError as error:
+            raise refused(error) from None
+        following = [value for name, value in headers if name == history_pages.NEXT]
+        return answer.events, following[0] if following else ""
 
     async def complete_workflow(self, response: Any) -> None:
         """Answer a turn of a workflow.
@@ -127,7 +172,9 @@ class WorkItems:
             request_serializer=pb.GetWorkItemsRequest.SerializeToString,
             response_deserializer=pb.WorkItem.FromString,
         )
-        metadata = (("dapr-api-token", hub.token),) if hub.token else ()
+        metadata = [("dapr-api-token", hub.token)] if hub.token else []
+        if stateful:
+            metadata.append((history_pages.PAGED, "true"))
         self._call = start(pb.GetWorkItemsRequest(capabilities=capabilities), metadata=metadata)
 
     async def read(self) -> Any:

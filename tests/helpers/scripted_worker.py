@@ -43,10 +43,16 @@ class Stage:
         await self.hub.homes.attach(app_id, home)
 
     def worker(
-        self, app_id: str = "app1", *, stateful: bool = False, limit: int = -1
+        self,
+        app_id: str = "app1",
+        *,
+        stateful: bool = False,
+        limit: int = -1,
+        paged: bool = False,
     ) -> "ScriptedWorker":
         """Connect a worker."""
-        return ScriptedWorker(self.hub, app_id, WorkStream(stateful=stateful, limit=limit))
+        stream = WorkStream(stateful=stateful, limit=limit, paged=paged)
+        return ScriptedWorker(self.hub, app_id, stream)
 
 
 async def open_stage(

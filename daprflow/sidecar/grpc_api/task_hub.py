@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+from daprflow.protocol import history_pages
 from daprflow.protocol import workflow_messages as wf
 from daprflow.protocol.fault import Fault
 from daprflow.protocol.grpc_codes import Code
@@ -14,6 +15,9 @@ from daprflow.sidecar.workflows.problems import WorkflowProblem
 
 SEND_TIMEOUT = 10.0
 """Seconds that a worker may take to take an item; then its stream ends, and others get it."""
+
+PAGE = 2 * 1024 * 1024
+"""Bytes of a history in one page: what any client takes."""
 
 
 class _Encoded:
@@ -51,7 +55,8 @@ async def _work_items(call: GrpcCall, request: wf.GetWorkItemsRequest) -> AsyncI
     except WorkflowProblem as problem:
         raise _problem(problem) from None
     stateful = wf.WORKER_CAPABILITY_STATEFUL_HISTORY in request.capabilities
-    stream = WorkStream(stateful=stateful, limit=call.runtime.options.max_body_size)
+    paged = stateful and history_pages.PAGED in call.metadata
+    stream = WorkStream(stateful=stateful, limit=call.runtime.options.max_body_size, paged=paged)
     host, loop, task = workflows.host, asyncio.get_running_loop(), asyncio.current_task()
     host.attach(stream)
     try:
@@ -177,8 +182,15 @@ async def _history(
     call: GrpcCall, request: wf.GetInstanceHistoryRequest
 ) -> wf.GetInstanceHistoryResponse:
     workflows = await call.runtime.workflows.api()
-    events = await workflows.history(request.instanceId)
-    return wf.GetInstanceHistoryResponse(events=events)
+    at = call.metadata.get(history_pages.AT)
+    if at is None:
+        await call.send_headers()
+        return wf.GetInstanceHistoryResponse(events=await workflows.history(request.instanceId))
+    limit = call.runtime.options.max_body_size
+    size = PAGE if limit < 0 else min(PAGE, limit // 2)
+    page = await workflows.history_page(request.instanceId, at, size)
+    await call.send_headers(*([(history_pages.NEXT, page.following)] if page.following else ()))
+    return wf.GetInstanceHistoryResponse(events=page.events)
 
 
 def _told(handler: Callable[[GrpcCall, Any], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -195,8 +207,10 @@ def _told(handler: Callable[[GrpcCall, Any], Awaitable[Any]]) -> Callable[..., A
     return call
 
 
-def _unary(handler: Callable[[GrpcCall, Any], Awaitable[Any]], request: type[Any]) -> Method:
-    return Method(_told(handler), request)
+def _unary(
+    handler: Callable[[GrpcCall, Any], Awaitable[Any]], request: type[Any], *, headers: bool = False
+) -> Method:
+    return Method(_told(handler), request, headers=headers)
 
 
 METHODS: Mapping[str, Method] = {
@@ -216,5 +230,5 @@ METHODS: Mapping[str, Method] = {
     "CompleteWorkflowTask": _unary(_complete_turn, wf.WorkflowResponse),
     "RerunWorkflowFromEvent": _unary(_rerun, wf.RerunWorkflowFromEventRequest),
     "ListInstanceIDs": _unary(_list, wf.ListInstanceIDsRequest),
-    "GetInstanceHistory": _unary(_history, wf.GetInstanceHistoryRequest),
+    "GetInstanceHistory": _unary(_history, wf.GetInstanceHistoryRequest, headers=True),
 }

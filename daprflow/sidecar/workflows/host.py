@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from daprflow.sidecar.workflows.instance import Instance
 
 Item = TurnItem | TaskItem
+SHARE = 95
+"""Per cent of a message's limit that a turn or an activity may fill, as in the real runtime."""
 WARM_LIMIT = 100_000
 """Instances of which it is remembered how much a stream has; one left out is sent as a whole."""
 
@@ -29,16 +31,22 @@ class WorkStream:
     Args:
         stateful: whether the worker keeps histories between turns.
         limit: bytes that a message may have; negative means no limit.
+        paged: whether the worker asks for histories, page by page, that no message can hold.
     """
 
-    def __init__(self, *, stateful: bool, limit: int) -> None:
+    def __init__(self, *, stateful: bool, limit: int, paged: bool = False) -> None:
         self.stateful = stateful
         self.limit = limit
+        self.paged = paged
         self.held: set[Item] = set()
         self.own: deque[TurnItem] = deque()
         self.news: asyncio.Future[None] | None = None
         self.ended = False
         self._warm: dict[str, tuple[int, int, int]] = {}
+
+    def holds(self, size: int) -> bool:
+        """Tell whether a message may be filled with so many bytes."""
+        return self.limit < 0 or size * 100 <= self.limit * SHARE
 
     def known(self, instance: "Instance") -> int:
         """Return how many past events of an instance the worker has."""

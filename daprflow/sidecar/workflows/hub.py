@@ -133,8 +133,9 @@ class WorkflowHub:
             start = events.turn_started(self.clock.now())
             if instance.row.generation and not instance.past:
                 start.router.sourceAppID = instance.row.app_id
-            item.taken = len(instance.inbox)
-            item.batch = (start, *(waiting.event for waiting in instance.inbox))
+            item.taken = _fitting(instance, stream)
+            taken = islice(instance.inbox, item.taken)
+            item.batch = (start, *(waiting.event for waiting in taken))
         return self.steps.fits(item, stream)
 
     def of_app(self, app_id: str, namespace: str) -> Workflows:
@@ -424,3 +425,17 @@ class WorkflowHub:
         """Let those know who wait for an instance that it changed."""
         for look in tuple(self._watchers.get(instance.key, ())):
             look(instance)
+
+
+def _fitting(instance: Instance, stream: WorkStream) -> int:
+    """Return how many events of an inbox a turn is given: all that a message holds.
+
+    A worker that does not take histories in pages is given all, and stalls, as in a real runtime.
+    """
+    if stream.paged:
+        size = len(instance.row.received or b"")
+        for count, waiting in enumerate(instance.inbox):
+            size += waiting.event.ByteSize()
+            if count and not stream.holds(size):
+                return count
+    return len(instance.inbox)

@@ -44,6 +44,7 @@ class Instance:
         roused: whether it is kept as one that has something to do at once.
         described: generation, custom status and wake as a step wrote them last; None for unknown.
         kept_until: when it is to be forgotten, once it is over; None for never.
+        told_long: whether users were told that its history is longer than a message.
         gone: it was purged, or could not be written; nothing more is to happen with it.
     """
 
@@ -61,6 +62,7 @@ class Instance:
         self.roused = True
         self.described: tuple[int, str | None, float | None] | None = None
         self.kept_until: float | None = None
+        self.told_long = False
         self.gone = False
         self._steps: list[bytes] = []
         self._counts: list[int] = []

@@ -56,12 +56,17 @@ class TurnItem:
         self.taken = 0
 
     def encode(self, stream: "WorkStream") -> bytes:
-        """Return it, with as much of the history as the stream does not have."""
+        """Return it, with as much of the history as the stream does not have.
+
+        What one message cannot hold is left out, as if the worker had it; it asks for that then.
+        """
         instance = self.instance
         known = stream.known(instance)
         request = wf.WorkflowRequest(instanceId=self.instance_id, newEvents=self.batch)
         if instance.row.received is not None:
             request.propagatedHistory.ParseFromString(instance.row.received)
+        if stream.paged and not stream.holds(request.ByteSize() + instance.size_since(known)):
+            known = instance.past
         if known:
             request.cachedHistory.eventCount = known
         data = request.SerializeToString() + instance.past_since(known)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -44,6 +45,14 @@ class Page:
 
     instance_ids: Sequence[str]
     token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some of an instance's events, and where the next ones begin; empty with the last ones."""
+
+    events: Sequence[wf.HistoryEvent]
+    following: str
 
 
 class Workflows:
@@ -189,6 +198,34 @@ class Workflows:
             text = f"workflow instance '{instance_id}' not found"
             raise WorkflowProblem(text, Code.NOT_FOUND)
         return list(found.history())
+
+    async def history_page(self, instance_id: str, at: str, size: int) -> HistoryPage:
+        """Return a part of what happened to an instance.
+
+        Args:
+            instance_id: which.
+            at: where it begins; empty for the beginning.
+            size: bytes that it may have; one event may have more.
+
+        Raises:
+            WorkflowProblem: there is none, or it began anew since the page before.
+        """
+        found = await self._settled(instance_id, LOADING)
+        if found is None:
+            text = f"workflow instance '{instance_id}' not found"
+            raise WorkflowProblem(text, Code.NOT_FOUND)
+        mark = f"{found.row.id}.{found.row.generation}."
+        if at and not (at.startswith(mark) and at.removeprefix(mark).isdecimal()):
+            text = f"workflow instance '{instance_id}' began anew; read its history anew"
+            raise WorkflowProblem(text, Code.ABORTED)
+        first = int(at.removeprefix(mark)) if at else 0
+        events: list[wf.HistoryEvent] = []
+        for event in islice(found.history(), first, None):
+            size -= event.ByteSize()
+            if events and size < 0:
+                return HistoryPage(events, f"{mark}{first + len(events)}")
+            events.append(event)
+        return HistoryPage(events, "")
 
     def ids(self, token: str, size: int) -> Page:
         """Return a page of the app's instances.

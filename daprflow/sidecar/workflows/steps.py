@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.workflows import events
+from daprflow.sidecar.workflows.host import SHARE
 from daprflow.sidecar.workflows.instance import Instance, Waiting
 from daprflow.sidecar.workflows.problems import WorkflowProblem
 from daprflow.sidecar.workflows.reuse import Occupied, taken_by
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SHARE = 95
-"""Per cent of a message's limit that a turn or an activity may fill, as in the real runtime."""
 EXISTS = "WorkflowInstanceAlreadyExists"
 _KEPT = frozenset({"eventRaised", "executionSuspended", "executionResumed", "executionTerminated"})
 """What still concerns an instance that continued as new; the rest was for its last execution."""
@@ -127,17 +126,21 @@ class Steps:
         """Tell whether a message can hold a turn; its instance stalls where none can.
 
         The whole history counts, as in the real runtime, though a worker that keeps histories is
-        sent what is new: what would stall with the next worker does so with this one.
+        sent what is new: what would stall with the next worker does so with this one. A worker that
+        takes histories in pages does not stall.
         """
         if stream.limit < 0:
             return True
         instance = turn.instance
         received = len(instance.row.received or b"")
         arrived = sum(event.ByteSize() for event in turn.batch[1:])
-        if (instance.size_since(0) + received + arrived) * 100 <= stream.limit * SHARE:
+        if stream.holds(instance.size_since(0) + received + arrived):
+            return True
+        if stream.paged and stream.holds(received + arrived):
+            _tell_long(instance, stream.limit)
             return True
         size = sum(event.ByteSize() for event in instance.history()) + received + arrived
-        if size * 100 <= stream.limit * SHARE:
+        if stream.holds(size):
             return True  # the events alone count, not how they are framed
         text = (
             f"Workflow payload size {size} bytes exceeds {SHARE}% of max gRPC body size "
@@ -326,6 +329,19 @@ class Steps:
         elif not failed or hub.live.get(instance.key) is instance:
             hub.read_again(instance)
         host.finish(turn)
+
+
+def _tell_long(instance: Instance, limit: int) -> None:
+    """Say once of an instance that it would stall elsewhere."""
+    if not instance.told_long:
+        instance.told_long = True
+        logger.warning(
+            "workflow '%s' has a history of %d bytes: a real runtime stalls it, whose messages "
+            "have at most %d bytes (--max-body-size); ctx.restart keeps histories short",
+            instance.row.instance_id,
+            instance.size_since(0),
+            limit,
+        )
 
 
 def _noted(future: asyncio.Future[None]) -> None:

@@ -16,6 +16,7 @@ from daprflow import (
     WorkflowFailed,
     trace_context,
 )
+from daprflow.protocol.history import TaskCompleted
 from daprflow.settings import Settings
 from daprflow.sidecar.grpc_api.server import GrpcServer
 from daprflow.sidecar.options import RuntimeOptions
@@ -217,6 +218,23 @@ async def test_a_long_history_comes_as_a_whole(tmp_path: Path) -> None:
             run = second.app.client.workflow(second.heavy, "w1")
             await run.send(second.go, 1)
             assert await run.result() == 6 * MEBIBYTE + 1
+
+
+async def test_a_history_that_no_message_holds(sidecar: GrpcSidecar) -> None:
+    """A history that is longer than any message reaches the next process, and users, in pages."""
+    async with asyncio.timeout(WITHIN):
+        first = Work(sidecar.port, WorkflowSettings())
+        async with first.running():
+            run = await first.app.client.start(first.heavy, 3 * MEBIBYTE, id="w1")
+            while (await run.status()).custom_status != "heavy":  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0)
+        second = Work(sidecar.port, WorkflowSettings())
+        async with second.running():
+            run = second.app.client.workflow(second.heavy, "w1")
+            await run.send(second.go, 1)
+            assert await run.result() == 6 * MEBIBYTE + 1
+            results = [each for each in await run.history() if isinstance(each, TaskCompleted)]
+            assert sum(len(each.result or "") for each in results) > 6 * MEBIBYTE
 
 
 async def test_traces_reach_activities(sidecar: GrpcSidecar) -> None:
