@@ -16,19 +16,14 @@ Out = TypeVar("Out")
 P = ParamSpec("P")
 
 
-class OwnActivityHandle(Activity[In, Out]):
-    """An activity of this app; its types are read from the signature when first asked for."""
+class _Own(Generic[In, Out]):
+    """A handle of this app's; its types are read from the signature when first asked for."""
 
-    __slots__ = ("__wrapped__", "_registration")
+    __slots__ = ()
 
-    def __init__(self, registration: Registration, app_id: str = "", /) -> None:
-        options = registration.options
-        self.name = options.name if isinstance(options, ActivityOptions) else registration.name
-        self._app_id = app_id
-        self._takes: Any = None
-        self._returns: Any = None
-        self._registration = registration
-        self.__wrapped__: Callable[..., Any] = registration.function
+    _registration: Registration
+    _takes: Any
+    _returns: Any
 
     @property
     def takes(self) -> type[In]:
@@ -48,6 +43,28 @@ class OwnActivityHandle(Activity[In, Out]):
     def registration(self) -> Registration:
         """The decorated function, and where it stands."""
         return self._registration
+
+    def _read(self) -> None:
+        if self._returns is None:
+            self._takes, self._returns = self._types()
+
+    def _types(self) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+
+class OwnActivityHandle(_Own[In, Out], Activity[In, Out]):
+    """An activity of this app; its types are read from the signature when first asked for."""
+
+    __slots__ = ("__wrapped__", "_registration")
+
+    def __init__(self, registration: Registration, app_id: str = "", /) -> None:
+        options = registration.options
+        self.name = options.name if isinstance(options, ActivityOptions) else registration.name
+        self._app_id = app_id
+        self._takes: Any = None
+        self._returns: Any = None
+        self._registration = registration
+        self.__wrapped__: Callable[..., Any] = registration.function
 
     def belong_to(self, app_id: str) -> None:
         """Say which app it belongs to; the first one counts."""
@@ -69,12 +86,11 @@ class OwnActivityHandle(Activity[In, Out]):
             f"activity '{self.name}' as a function", f"await ctx.call({self.name}, ...)"
         )
 
-    def _read(self) -> None:
-        if self._returns is None:
-            self._takes, self._returns = _types(self._registration)
+    def _types(self) -> tuple[Any, Any]:
+        return _activity_types(self._registration)
 
 
-class OwnWorkflow(Workflow[In, Out]):
+class OwnWorkflow(_Own[In, Out], Workflow[In, Out]):
     """A workflow of this app; its types are read from the signature when first asked for."""
 
     __slots__ = ("__wrapped__", "_registration", "is_default", "replaced_by")
@@ -91,25 +107,6 @@ class OwnWorkflow(Workflow[In, Out]):
         self._registration = registration
         self.__wrapped__: Callable[..., Any] = registration.function
 
-    @property
-    def takes(self) -> type[In]:
-        """The type of its input; ``NoneType`` where there is none."""
-        self._read()
-        takes: type[In] = self._takes
-        return takes
-
-    @property
-    def returns(self) -> type[Out]:
-        """The type of its result."""
-        self._read()
-        returns: type[Out] = self._returns
-        return returns
-
-    @property
-    def registration(self) -> Registration:
-        """The decorated function, and where it stands."""
-        return self._registration
-
     def belong_to(self, app_id: str) -> None:
         """Say which app it belongs to; the first one counts."""
         self._app_id = self._app_id or app_id
@@ -119,9 +116,8 @@ class OwnWorkflow(Workflow[In, Out]):
         called: Coroutine[Any, Any, Out] = self.__wrapped__(context, *data)
         return called
 
-    def _read(self) -> None:
-        if self._returns is None:
-            self._takes, self._returns = _workflow_types(self._registration)
+    def _types(self) -> tuple[Any, Any]:
+        return _workflow_types(self._registration)
 
 
 class OwnActivity(OwnActivityHandle[In, Out], Generic[In, Out, P]):
@@ -180,7 +176,7 @@ def workflow_options(registration: Registration) -> WorkflowOptions:
     return WorkflowOptions(registration.name)
 
 
-def _types(registration: Registration) -> tuple[Any, Any]:
+def _activity_types(registration: Registration) -> tuple[Any, Any]:
     from daprflow.handlers.signature import (  # noqa: PLC0415 - see above
         SignatureError,
         answer_of,
