@@ -74,8 +74,10 @@ class Timeline:
     def open_steps(self) -> tuple[str, ...]:
         """What was begun and has no outcome."""
         held: tuple[str, ...] = ("somebody who resumes it",) if self._suspended else ()
-        held += (f"a worker that can go on with it: {self._stuck}",) if self._stuck else ()
-        return held + tuple(_waiting(each) for each in self._open.values())
+        if self._stuck:
+            fits = f"a worker that can go on with it: {self._stuck}"
+            held += (f"{fits}; the app's log says more",)
+        return held + tuple(self._waiting(each) for each in self._open.values())
 
     def _begin(self, line: Line, event: Any) -> Line:
         self._open[event.id] = _Step(line, event)
@@ -177,6 +179,19 @@ class Timeline:
                 return Line(event.at, "event", event.name, event.input or "", number)
         return Line(event.at, "event", event.name, event.input or "")
 
+    def _waiting(self, step: _Step) -> str:
+        event = step.event
+        since = f" (step {event.id})"
+        if isinstance(event, history.TaskScheduled):
+            return f"activity '{event.name}'{self._elsewhere(event.target)}{since}"
+        if isinstance(event, history.ChildCreated):
+            whose = self._elsewhere(event.target)
+            return f"workflow '{event.name}'{whose}, instance '{event.instance}'{since}"
+        until = "" if event.fire_at is None else f" until {_clock(event.fire_at, days=True)}"
+        if event.origin.kind == "event":
+            return f"event '{event.origin.of}'{until}{since}"
+        return f"a timer{until}{since}"
+
     def _elsewhere(self, app_id: str) -> str:
         return f" of '{app_id}'" if app_id and app_id != self._app else ""
 
@@ -236,19 +251,6 @@ def rendered(lines: Sequence[Line], width: int | None) -> list[str]:
             text += INDENT + _shortened(value, room)
         found.append(text)
     return found
-
-
-def _waiting(step: _Step) -> str:
-    event = step.event
-    since = f" (step {event.id})"
-    if isinstance(event, history.TaskScheduled):
-        return f"activity '{event.name}'{since}"
-    if isinstance(event, history.ChildCreated):
-        return f"workflow '{event.name}', instance '{event.instance}'{since}"
-    until = "" if event.fire_at is None else f" until {_clock(event.fire_at, days=True)}"
-    if event.origin.kind == "event":
-        return f"event '{event.origin.of}'{until}{since}"
-    return f"a timer{until}{since}"
 
 
 def _awaited(step: _Step) -> str:

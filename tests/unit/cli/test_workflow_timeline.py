@@ -30,10 +30,30 @@ def said(*events: object, width: int | None = None) -> list[str]:
 def test_a_stalled_instance_says_why_until_its_next_turn() -> None:
     """The reason stands among what it waits for, and is gone once a worker goes on."""
     stalled = ExecutionStalled(5, reason="VERSION_NOT_AVAILABLE", description="no such code")
-    waits = "a worker that can go on with it: VERSION_NOT_AVAILABLE: no such code"
+    waits = (
+        "a worker that can go on with it: VERSION_NOT_AVAILABLE: no such code; "
+        "the app's log says more"
+    )
     assert Timeline([stalled]).open_steps == (waits,)
     assert Timeline([stalled, WorkflowStarted(6)]).open_steps == ()
     assert said(stalled) == ["stalled VERSION_NOT_AVAILABLE no such code"]
+
+
+def test_what_is_waited_for_elsewhere_names_the_app() -> None:
+    """An activity or a child of another app is shown with that app, one of this app without."""
+    waits = Timeline(
+        [
+            ExecutionStarted(0, name="order", app="shop"),
+            TaskScheduled(0, id=1, name="score", target="risk"),
+            TaskScheduled(0, id=2, name="charge", target="shop"),
+            ChildCreated(0, id=3, name="invoice", instance="c1", target="billing"),
+        ]
+    ).open_steps
+    assert waits == (
+        "activity 'score' of 'risk' (step 1)",
+        "activity 'charge' (step 2)",
+        "workflow 'invoice' of 'billing', instance 'c1' (step 3)",
+    )
 
 
 def test_what_is_elsewhere_and_what_ends_badly() -> None:
