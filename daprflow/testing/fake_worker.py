@@ -1,6 +1,7 @@
 """Other teams' activities and workflows, answered by a test's own functions."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from daprflow.workflows.values import Values
 if TYPE_CHECKING:
     from daprflow.sidecar.engine import Engine
     from daprflow.sidecar.workflows.hub import WorkflowHub
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,12 @@ class FakeWorker:
     def _begin(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("the fakes of app '%s' failed", self._app_id, exc_info=error)
 
 
 async def _result(fakes: Mapping[str, _Fake], started: Any) -> str | Failure | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from daprflow.protocol import workflow_messages as wf
+from daprflow.sidecar.workflows.framing import varint
 
 if TYPE_CHECKING:
     from daprflow.sidecar.workflows.host import WorkStream
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
 _TURN = b"\x0a"
 """The tag of ``workflowRequest`` in a work item."""
-_LOW = 0x7F
-_MORE = 0x80
 
 
 class Tokens:
@@ -72,7 +71,7 @@ class TurnItem:
         data = request.SerializeToString() + instance.past_since(known)
         stream.learn(instance)
         head = wf.WorkItem(completionToken=self.token).SerializeToString()
-        return b"".join((head, _TURN, _varint(len(data)), data))
+        return b"".join((head, _TURN, varint(len(data)), data))
 
 
 class TaskItem:
@@ -117,12 +116,3 @@ class TaskItem:
         """Return it."""
         item = wf.WorkItem(activityRequest=self.request(), completionToken=self.token)
         return item.SerializeToString()
-
-
-def _varint(number: int) -> bytes:
-    parts = bytearray()
-    while number > _LOW:
-        parts.append(number & _LOW | _MORE)
-        number >>= 7
-    parts.append(number)
-    return bytes(parts)
