@@ -198,6 +198,11 @@ class WorkItems:
             raise StreamLost("the sidecar ended it")
         return item
 
-    def cancel(self) -> None:
-        """End it; the sidecar offers what has no answer to others."""
-        self._call.cancel()
+    def cancel(self) -> bool:
+        """End it; the sidecar offers what has no answer to others.
+
+        Returns:
+            whether it had not ended before.
+        """
+        cancelled: bool = self._call.cancel()
+        return cancelled

@@ -27,13 +27,17 @@ _UNKNOWN = "unknown instance ID"
 """What a runtime says of an answer that nobody waits for any more."""
 
 
+Reset = Callable[[], bool]
+"""Ends a stream of work; tells whether it had not ended before."""
+
+
 class Outcome(Enum):
     """What became of an answer.
 
     Attributes:
         TAKEN: the sidecar has it, or does not wait for it any more.
         TOO_LARGE: no message may be as large.
-        LOST: it was not taken, whatever was tried; the sidecar has to ask again.
+        LOST: it was not taken, whatever was tried; the sidecar will ask again.
     """
 
     TAKEN = "taken"
@@ -41,11 +45,13 @@ class Outcome(Enum):
     LOST = "lost"
 
 
-async def deliver(send: Callable[[Any], Coroutine[Any, Any, None]], response: Any) -> Outcome:
+async def deliver(
+    send: Callable[[Any], Coroutine[Any, Any, None]], response: Any, reset: Reset
+) -> Outcome:
     """Send an answer, again where it was not taken.
 
     A sidecar asks again for what it got no answer to when the stream of work has ended, and not
-    before: whoever is told that an answer is lost has to end that.
+    before: that is ended where an answer is lost.
     """
     pause = PAUSE
     for attempt in range(1, ATTEMPTS + 1):
@@ -58,7 +64,7 @@ async def deliver(send: Callable[[Any], Coroutine[Any, Any, None]], response: An
                 logger.debug("an answer for '%s': %s", response.instanceId, refused)
                 return Outcome.TAKEN
             if attempt >= _attempts(refused):
-                _tell(response.instanceId, refused)
+                _end(reset, response.instanceId, refused)
                 return Outcome.LOST
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -82,12 +88,12 @@ def _attempts(refused: CallRefused) -> int:
     return SILENT if refused.status == _TIMED_OUT else ATTEMPTS
 
 
-def _tell(instance: str, refused: CallRefused) -> None:
-    if refused.unavailable:  # the worker says that the sidecar is away
-        logger.debug("an answer for '%s' has to wait: %s", instance, refused)
-        return
-    logger.warning(
-        "the sidecar did not take an answer for workflow '%s' (%s); it is made to ask again",
-        instance,
-        refused,
-    )
+def _end(reset: Reset, instance: str, refused: CallRefused) -> None:
+    logger.debug("an answer for '%s' has to wait: %s", instance, refused)
+    if reset() and not refused.unavailable:  # of many answers that are lost, one is told
+        logger.warning(
+            "the sidecar did not take an answer for workflow '%s' (%s); it is made to ask again "
+            "for all that it has no answer to",
+            instance,
+            refused,
+        )

@@ -10,7 +10,7 @@ from daprflow.protocol.history import Failure
 from daprflow.protocol.history_codec import write_failure
 from daprflow.transports.grpc_work import TaskHub
 from daprflow.workflows.activities import Activities
-from daprflow.workflows.answering import Outcome, deliver, oversize
+from daprflow.workflows.answering import Outcome, Reset, deliver, oversize
 
 UNDELIVERED = 1000
 """Answers that are kept until somebody asks for them again."""
@@ -36,7 +36,7 @@ class _Job:
 
     hub: TaskHub
     token: str
-    reset: Callable[[], None]
+    reset: Reset
     asked: int = 1
     told: int = 0
     begun: bool = False
@@ -52,6 +52,10 @@ class _Job:
         self.told = self.asked
         response.completionToken = self.token
         await self.hub.complete_activity(response)
+
+    def end(self) -> bool:
+        """End the stream of who asked last, if it has not ended yet."""
+        return self.reset()
 
 
 class Performing:
@@ -78,7 +82,7 @@ class Performing:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def take(self, request: Any, token: str, hub: TaskHub, reset: Callable[[], None]) -> None:
+    def take(self, request: Any, token: str, hub: TaskHub, reset: Reset) -> None:
         """Begin with an activity; the answer of one that is known goes to who asked last."""
         # Some SDKs give no id; without one, only what is asked for as the same counts as the same.
         execution = request.taskExecutionId or token
@@ -116,7 +120,7 @@ class Performing:
         await self._answer(key, job)
 
     async def _answer(self, key: Key, job: _Job) -> None:
-        """Give the answer to who asked last; where it was not taken, keep it and be asked again."""
+        """Give the answer to who asked last; keep it where it was not taken."""
         self._undelivered.pop(key, None)
         outcome = Outcome.TAKEN
         try:
@@ -128,19 +132,17 @@ class Performing:
             job.task = None
             if key in self._jobs:
                 self._keep(key)
-        if outcome is not Outcome.TAKEN:
-            job.reset()
 
     async def _delivered(self, job: _Job) -> Outcome:
         """Deliver an answer, or why it cannot be."""
         response = job.response
-        outcome = await deliver(job.send, response)
+        outcome = await deliver(job.send, response, job.end)
         if outcome is Outcome.TOO_LARGE:
             what = f"the result of activity #{response.taskId}"
             failure = oversize(what, response.ByteSize())
             response.ClearField("result")
             response.failureDetails.CopyFrom(write_failure(failure))
-            outcome = await deliver(job.send, response)
+            outcome = await deliver(job.send, response, job.end)
         return outcome
 
     def _keep(self, key: Key) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from daprflow.protocol.history import Failure
@@ -11,7 +11,7 @@ from daprflow.protocol.workflow_actions import CompleteWorkflow, Turn, WorkflowS
 from daprflow.transports.events import CallRefused
 from daprflow.transports.grpc_work import TaskHub
 from daprflow.workflows.activities import Activities
-from daprflow.workflows.answering import Outcome, deliver, oversize
+from daprflow.workflows.answering import Outcome, Reset, deliver, oversize
 from daprflow.workflows.failures import failure_of
 from daprflow.workflows.instances import Instances
 from daprflow.workflows.options import WorkflowSettings
@@ -41,7 +41,7 @@ class Working:
         self._tasks: set[asyncio.Task[None]] = set()
         self._performing = Performing(activities, settings.max_activities, self._begin)
 
-    def take(self, item: Any, hub: TaskHub, reset: Callable[[], None], /) -> None:
+    def take(self, item: Any, hub: TaskHub, reset: Reset, /) -> None:
         """Begin with an item.
 
         Args:
@@ -77,9 +77,7 @@ class Working:
 
     # ---- workflows ------------------------------------------------------------------------------
 
-    async def _turn(
-        self, request: Any, token: str, hub: TaskHub, reset: Callable[[], None]
-    ) -> None:
+    async def _turn(self, request: Any, token: str, hub: TaskHub, reset: Reset) -> None:
         async with self._turns:
             try:
                 turn = await self._turned(request, hub)
@@ -93,12 +91,10 @@ class Working:
                 reset()
                 return
             response = _written(request.instanceId, turn, token)
-            outcome = await deliver(hub.complete_workflow, response)
+            outcome = await deliver(hub.complete_workflow, response, reset)
             if outcome is Outcome.TOO_LARGE:
                 failed = write_turn(request.instanceId, _too_large(turn), token)
-                outcome = await deliver(hub.complete_workflow, failed)
-            if outcome is not Outcome.TAKEN:
-                reset()
+                await deliver(hub.complete_workflow, failed, reset)
 
     async def _turned(self, request: Any, hub: TaskHub) -> Turn:
         """Go through a turn.

@@ -70,9 +70,10 @@ class Stage:
         request.input.value = str(number)
         self.performing.take(request, token, cast("TaskHub", hub), self.reset)
 
-    def reset(self) -> None:
+    def reset(self) -> bool:
         """Note that the stream is to end."""
         self.resets += 1
+        return self.resets == 1
 
     def idle(self) -> bool:
         """Whether nothing is under way."""

@@ -91,6 +91,24 @@ async def test_an_answer_is_never_lost(code: grpc.StatusCode | None, kind: str) 
         assert last.actions[0].completeWorkflow.result.value == '"done"'
 
 
+async def test_many_lost_answers_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Of all answers that a sidecar does not take, the log names the first one."""
+    async with asyncio.timeout(WITHIN), scripted_hub() as (hub, port):
+        app = shop(port, [])
+        refusing(hub, (Code.CANCELLED, "dropped"), once=False)
+        async with app.lifespan():
+            for number in range(20):
+                asked = item("activity")
+                asked.activityRequest.taskId = number
+                await hub.items.put(asked)
+            await eventually(lambda: hub.opened > 1)
+            await hub.items.put(item("turn"))
+            await eventually(lambda: isinstance(hub.answers[-1], wf.WorkflowResponse))
+    told = [each for each in caplog.messages if "did not take an answer" in each]
+    assert len(told) == 1
+    assert "workflow 'w1' (dropped)" in told[0]
+
+
 @pytest.mark.parametrize("code", [*CODES, None])
 async def test_a_refusal_that_passes_disturbs_nothing(code: grpc.StatusCode | None) -> None:
     """An answer that is refused once is sent again on its own; the stream goes on."""

@@ -45,6 +45,11 @@ class Hub:
         return self.past
 
 
+def never() -> bool:
+    """Fail: no stream is to be ended."""
+    pytest.fail("a stream was ended")
+
+
 def working() -> Working:
     """Return what does turns of an app with one workflow."""
     app = DaprFlow("app1")
@@ -95,7 +100,7 @@ async def test_turns_are_limited() -> None:
     hub, work = Hub(), working()
     names = [f"w{number}" for number in range(20)]
     for name in names:
-        work.take(turn(name), cast("TaskHub", hub), lambda: None)
+        work.take(turn(name), cast("TaskHub", hub), never)
     await eventually(lambda: hub.at_once == LIMIT)
     hub.may.set()
     await work.drain(10.0)
@@ -106,7 +111,7 @@ async def test_turns_are_limited() -> None:
 async def test_an_answer_that_nobody_takes_in_time_is_given_up() -> None:
     """At the end of its time a worker waits for no sidecar."""
     hub, work = Hub(), working()
-    work.take(turn("w1"), cast("TaskHub", hub), lambda: None)
+    work.take(turn("w1"), cast("TaskHub", hub), never)
     await eventually(lambda: hub.at_once == 1)
     await work.drain(0.01)
     assert hub.answered == []
@@ -120,11 +125,11 @@ async def test_another_workers_answer_for_a_turn_counts(
     """A late answer of older code that counts is no reason to stall newer code that still fits."""
     hub, work = Hub(), working()
     hub.may.set()
-    work.take(turn("w1", "changed"), cast("TaskHub", hub), lambda: None)
+    work.take(turn("w1", "changed"), cast("TaskHub", hub), never)
     await eventually(lambda: len(hub.answers) == 1)
     assert hub.answers[0].actions[0].scheduleTask.name == "after"
     hub.past, item = second_turn(scheduled, left_out=left_out)
-    work.take(item, cast("TaskHub", hub), lambda: None)
+    work.take(item, cast("TaskHub", hub), never)
     await eventually(lambda: len(hub.answers) == 2)
     await work.drain(10.0)
     action = hub.answers[1].actions[0]
