@@ -45,6 +45,12 @@ _MAY = ("daprflow.", "importlib", "linecache", "logging", "traceback", "warnings
 """Modules whose calls are no part of a workflow."""
 
 Rule = tuple[str, str]
+_LIBRARIES: Mapping[str, Rule] = {
+    **dict.fromkeys(("urllib", "http", "requests", "urllib3", "httpx", "aiohttp"), _NETWORK),
+    **dict.fromkeys(("concurrent", "threading"), _THREADS),
+    **dict.fromkeys(("subprocess", "multiprocessing"), _PROCESSES),
+}
+"""What those are for, whatever they use first: the environment, or the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,7 @@ class CallGuard:
             return
         loop = asyncio._get_running_loop()  # noqa: SLF001 - what the trap has set
         if isinstance(loop, TrapLoop):
+            rule = _of_library(frame) or rule
             loop.refuse_with(f"a workflow cannot use {rule[0]}: {_reason(rule)}")
 
     def _of_builtin(self, function: Any) -> Rule | None:
@@ -126,6 +133,19 @@ def _is_ours(frame: FrameType) -> bool:
             return True
         above = above.f_back
     return True
+
+
+def _of_library(frame: FrameType) -> Rule | None:
+    """Return what the outermost of the known libraries that led to a call is for."""
+    found = None
+    above: FrameType | None = frame
+    while above is not None:
+        module = above.f_globals.get("__name__", "")
+        if module == "daprflow.workflows.runner":
+            break
+        found = _LIBRARIES.get(module.partition(".")[0], found)
+        above = above.f_back
+    return found
 
 
 def _is_collecting(code: CodeType) -> bool:

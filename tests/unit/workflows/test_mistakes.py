@@ -1,7 +1,10 @@
 """What is easily written wrong in a workflow is told in its line, with what to write."""
 
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -71,7 +74,22 @@ async def retries_thrice(ctx: WorkflowContext) -> None:
     await ctx.call(charge, 1, retry=times)
 
 
+async def asks_a_server(_: WorkflowContext) -> None:
+    urlopen("http://127.0.0.1:1/")  # noqa: ASYNC210 - it is refused
+
+
+async def runs_a_program(_: WorkflowContext) -> None:
+    subprocess.run(["true"], check=True)  # noqa: ASYNC221 - it is refused
+
+
+async def uses_a_pool(_: WorkflowContext) -> None:
+    ThreadPoolExecutor(1).submit(print)
+
+
 MISTAKES = {
+    asks_a_server: "a workflow cannot use the network: ",
+    runs_a_program: "a workflow cannot use processes: ",
+    uses_a_pool: "a workflow cannot use threads: ",
     unawaited_condition: "event 'approved' is a task, which is no result; write 'await' before it",
     unawaited_attribute: "activity 'charge' is a task, which has no 'paid'; its result may: write",
     unawaited_result: "which cannot be kept: write 'await' before it",
