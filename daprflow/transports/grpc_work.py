@@ -172,9 +172,9 @@ class WorkItems:
             request_serializer=pb.GetWorkItemsRequest.SerializeToString,
             response_deserializer=pb.WorkItem.FromString,
         )
-        metadata = [("dapr-api-token", hub.token)] if hub.token else []
-        if stateful:
-            metadata.append((history_pages.PAGED, "true"))
+        metadata = [(history_pages.PAGED, "true")]
+        if hub.token:
+            metadata.append(("dapr-api-token", hub.token))
         self._call = start(pb.GetWorkItemsRequest(capabilities=capabilities), metadata=metadata)
 
     async def read(self) -> Any:

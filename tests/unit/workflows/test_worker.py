@@ -220,10 +220,11 @@ async def test_a_long_history_comes_as_a_whole(tmp_path: Path) -> None:
             assert await run.result() == 6 * MEBIBYTE + 1
 
 
-async def test_a_history_that_no_message_holds(sidecar: GrpcSidecar) -> None:
+@pytest.mark.parametrize("replay", [False, True])
+async def test_a_history_that_no_message_holds(sidecar: GrpcSidecar, *, replay: bool) -> None:
     """A history that is longer than any message reaches the next process, and users, in pages."""
     async with asyncio.timeout(WITHIN):
-        first = Work(sidecar.port, WorkflowSettings())
+        first = Work(sidecar.port, WorkflowSettings(replay=replay))
         async with first.running():
             run = await first.app.client.start(first.heavy, 3 * MEBIBYTE, id="w1")
             while (await run.status()).custom_status != "heavy":  # noqa: ASYNC110 - no event tells
