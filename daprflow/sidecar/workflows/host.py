@@ -90,6 +90,7 @@ class Host:
     Attributes:
         streams: those of the workers that are connected.
         settings: how much they are given at one time, and how long their instances are kept.
+        missed: whether it was told that somebody calls the app while no worker is there.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Host:
         self.app_id = app_id
         self.streams: list[WorkStream] = []
         self.settings = WorkflowConfiguration()
+        self.missed = False
         self._work = work
         self._prepare = prepare
         self._came = came

@@ -233,7 +233,16 @@ class WorkflowHub:
         target = scheduled.router.targetAppID or instance.row.app_id
         item = TaskItem(instance, scheduled, target)
         instance.tasks[scheduled.eventId] = item
-        self.host(target).offer(item)
+        host = self.host(target)
+        if target != instance.row.app_id and not host.streams and not host.missed:
+            host.missed = True
+            logger.info(
+                "activity '%s' of workflow '%s' waits for app '%s', which does not run here",
+                scheduled.taskScheduled.name,
+                instance.row.instance_id,
+                target,
+            )
+        host.offer(item)
 
     def forget(self, instance: Instance) -> None:
         """Take an instance out of memory, with all that is under way of it."""

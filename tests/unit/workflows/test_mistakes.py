@@ -178,3 +178,20 @@ async def test_an_activity_imported_from_another_app_is_that_apps() -> None:
         run = await dapr.start(rated)
         await dapr.advance(timedelta(seconds=1))
         assert await run.result() == 14
+
+
+async def test_an_app_that_does_not_run_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A call of an app that is not there is in the log, with its name; further ones are not."""
+    here = DaprFlow("shop")
+
+    @here.workflow
+    async def rated(ctx: WorkflowContext) -> int:
+        return await ctx.call(Activity("nowhere", "score", int, int), 7)
+
+    with caplog.at_level("INFO", "daprflow.sidecar.workflows.hub"):
+        async with TestSidecar(here) as dapr:
+            await dapr.start(rated, id="r1")
+            await dapr.start(rated, id="r2")
+    told = "activity 'score' of workflow 'r1' waits for app 'nowhere', which does not run here"
+    assert caplog.messages.count(told) == 1
+    assert not any("'r2' waits" in each for each in caplog.messages)
