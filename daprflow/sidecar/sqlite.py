@@ -85,6 +85,7 @@ class SqliteWriter:
         self._reader: sqlite3.Connection | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._opened: tuple[int, int] | None = None
 
     @property
     def in_memory(self) -> bool:
@@ -172,6 +173,18 @@ class SqliteWriter:
             self._answer(batch)
             if last:
                 return
+            self._look_after_file()
+
+    def _look_after_file(self) -> None:
+        """Say once that the file was removed: SQLite goes on with one that has no name."""
+        if self._opened is None or _identity(self.path) == self._opened:
+            return
+        self._opened = None
+        logger.error(
+            "database '%s' was removed, or another file put in its place, while it is in use: what "
+            "it has is lost when this process ends; restart it now, to begin anew",
+            self.path,
+        )
 
     def _gather(self, first: _Job[object]) -> tuple[list[_Job[object]], bool]:
         batch = [first]
@@ -234,6 +247,7 @@ class SqliteWriter:
             ) from error
         _make_private(file)
         self._writer = self._connect()
+        self._opened = _identity(self.path)
         try:
             self._reader = self._raw_connection()
         except sqlite3.Error as error:  # pragma: no cover - the writer has just opened it
@@ -313,6 +327,15 @@ def versioned(application: int, version: int, statements: tuple[str, ...]) -> Pr
             connection.execute(f"PRAGMA user_version = {version}")
 
     return prepare
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from another one with its name; None where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - after each commit, at a third of the price
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_private(file: Path) -> None:

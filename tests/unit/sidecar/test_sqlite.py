@@ -37,6 +37,27 @@ def keys(writer: SqliteWriter) -> set[str]:
     return {key for (key,) in writer.reader.execute("SELECT k FROM t")}
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_removed_file_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, replaced: bool
+) -> None:
+    """Who removes a database that is in use is told once, with what to do."""
+    file = tmp_path / "t.db"
+    writer = SqliteWriter(file, prepare)
+    await writer.open()
+    await writer.run(insert("a"))
+    assert keys(writer) == {"a"}
+    file.unlink()
+    if replaced:
+        file.touch()
+    for key in ("b", "c"):
+        await writer.run(insert(key))
+    await writer.close()
+    told = [each for each in caplog.messages if "was removed" in each]
+    assert len(told) == 1
+    assert f"database '{file}'" in told[0]
+
+
 @pytest.fixture(params=["file", MEMORY])
 async def writer(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqliteWriter]:
     """An open writer, on disk and in memory."""
