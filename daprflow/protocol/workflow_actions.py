@@ -32,6 +32,12 @@ class WorkflowState(IntEnum):
     SUSPENDED = 7
     STALLED = 8
 
+    def __str__(self) -> str:
+        return self.name
+
+    def __format__(self, form: str) -> str:
+        return format(self.name, form)
+
 
 class _Action(msgspec.Struct):
     """What every action has; actions count from 1 over a whole execution."""

@@ -67,10 +67,10 @@ class Working:
             each.cancel()
         if late:
             logger.warning(
-                "%d activities or turns of workflows were cancelled at the end of %g s; the "
-                "runtime has them run again",
-                len(late),
+                "activities and turns of workflows still ran after %g s and were cancelled: %d; "
+                "the runtime has them run again",
                 seconds,
+                len(late),
             )
             await asyncio.wait(late)
         self._instances.close()

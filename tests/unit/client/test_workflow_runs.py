@@ -74,3 +74,8 @@ async def test_another_sidecar_is_asked_first() -> None:
     with pytest.raises(NotFound):
         await run_of(hub, begun=True).result()
     assert hub.made == ["wait", "get"]
+
+
+def test_a_state_is_shown_by_its_name() -> None:
+    """What a message says of a state is its name, not the number on the wire."""
+    assert f"{WorkflowState.FAILED} {WorkflowState.FAILED!s:>7}" == "FAILED  FAILED"
