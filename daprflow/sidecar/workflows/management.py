@@ -38,6 +38,9 @@ LOADING = "failed to load workflow metadata: "
 _FORBIDDEN = frozenset("/\\#?")
 """Characters that no job's name has; the first turn of an instance is a job of a real runtime."""
 
+_LAST_ROW = 2**63 - 1
+"""What SQLite numbers rows up to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -237,8 +240,11 @@ class Workflows:
         Raises:
             WorkflowProblem: the token is none.
         """
-        if token and not token.isdecimal():
-            text = f'strconv.ParseUint: parsing "{token[:64]}": invalid syntax'
+        problem = "" if not token or token.isdecimal() else "invalid syntax"
+        if not problem and int(token or 0) > _LAST_ROW:
+            problem = "value out of range"
+        if problem:
+            text = f'strconv.ParseUint: parsing "{token[:64]}": {problem}'
             raise WorkflowProblem(f"invalid continue token: {text}")
         try:
             rows = self._hub.homes.ids(self._app_id, int(token or 0), size or -1)

@@ -227,6 +227,8 @@ async def test_pages_hold_every_instance_once(stage: Stage, tmp_path: Path) -> N
             stage.workflows().ids(token, 5)
         text = f'invalid continue token: strconv.ParseUint: parsing "{token}": invalid syntax'
         assert str(raised.value) == text
+    with pytest.raises(WorkflowProblem, match="value out of range"):
+        stage.workflows().ids("9" * 40, 5)
 
 
 async def test_calls_that_wait_tell_the_parent(stage: Stage) -> None:
