@@ -58,7 +58,35 @@ class Topic(Generic[T]):
         return f"Topic({self.pubsub!r}, {self.name!r}, {type_name(self.payload)})"
 
 
-class Endpoint(Generic[In, Out]):
+class _Callee(Generic[In, Out]):
+    """What an app has to be called: whose it is, and the types that go there and come back."""
+
+    __slots__ = ("__weakref__", "_app_id", "_returns", "_takes")
+
+    def _belong(self, app_id: str, takes: Any, returns: Any) -> None:
+        self._app_id = app_id
+        self._takes: Any = type(None) if takes is None else takes
+        self._returns: Any = type(None) if returns is None else returns
+
+    @property
+    def app_id(self) -> str:
+        """The app that has it; of activities and workflows empty for the own app."""
+        return self._app_id
+
+    @property
+    def takes(self) -> type[In]:
+        """The type of its input; ``NoneType`` where there is none."""
+        takes: type[In] = self._takes
+        return takes
+
+    @property
+    def returns(self) -> type[Out]:
+        """The type of its result; ``NoneType`` where there is none."""
+        returns: type[Out] = self._returns
+        return returns
+
+
+class Endpoint(_Callee[In, Out]):
     """A method of an app that ``client.invoke`` calls: what it takes and what it answers.
 
     ``price = Endpoint("pricing", "price", Order, int)`` names a method of another app, which is
@@ -79,7 +107,7 @@ class Endpoint(Generic[In, Out]):
         is_route: whether it has a verb and a path.
     """
 
-    __slots__ = ("__weakref__", "_app_id", "_returns", "_takes", "is_route", "method", "verb")
+    __slots__ = ("is_route", "method", "verb")
 
     @overload
     def __init__(
@@ -102,26 +130,7 @@ class Endpoint(Generic[In, Out]):
         self.is_route = found is not None
         self.verb = found[1].upper() if found else "POST"
         self.method = found[2].strip("/") if found else method
-        self._app_id = app_id
-        self._takes: Any = type(None) if takes is None else takes
-        self._returns: Any = type(None) if returns is None else returns
-
-    @property
-    def app_id(self) -> str:
-        """The app that answers."""
-        return self._app_id
-
-    @property
-    def takes(self) -> type[In]:
-        """The type of the request's payload; ``NoneType`` where there is none."""
-        takes: type[In] = self._takes
-        return takes
-
-    @property
-    def returns(self) -> type[Out]:
-        """The type of the answer."""
-        returns: type[Out] = self._returns
-        return returns
+        self._belong(app_id, takes, returns)
 
     @property
     def address(self) -> str:
@@ -159,7 +168,7 @@ class Job(Generic[T]):
         return f"Job({self.name!r})"
 
 
-class Activity(Generic[In, Out]):
+class Activity(_Callee[In, Out]):
     """An activity that workflows call: what it takes and what it returns.
 
     ``score = Activity("risk", "score", Order, int)`` names one of another app; ``@app.activity``
@@ -167,7 +176,7 @@ class Activity(Generic[In, Out]):
     no input, and of no result.
     """
 
-    __slots__ = ("__weakref__", "_app_id", "_returns", "_takes", "name")
+    __slots__ = ("name",)
 
     @overload
     def __init__(
@@ -185,32 +194,13 @@ class Activity(Generic[In, Out]):
     def __init__(self, app_id: str, name: str, takes: type[In], returns: type[Out], /) -> None: ...
     def __init__(self, app_id: str, name: str, takes: Any, returns: Any, /) -> None:
         self.name = name
-        self._app_id = app_id
-        self._takes: Any = type(None) if takes is None else takes
-        self._returns: Any = type(None) if returns is None else returns
-
-    @property
-    def app_id(self) -> str:
-        """The app that runs it; empty for the own app."""
-        return self._app_id
-
-    @property
-    def takes(self) -> type[In]:
-        """The type of its input; ``NoneType`` where there is none."""
-        takes: type[In] = self._takes
-        return takes
-
-    @property
-    def returns(self) -> type[Out]:
-        """The type of its result."""
-        returns: type[Out] = self._returns
-        return returns
+        self._belong(app_id, takes, returns)
 
     def __repr__(self) -> str:
         return f"Activity({self.app_id!r}, {self.name!r})"
 
 
-class Workflow(Generic[In, Out]):
+class Workflow(_Callee[In, Out]):
     """A workflow that ``client.start`` and other workflows start, and its types.
 
     ``Workflow("billing", "invoice", Order, Receipt)`` names one of another app, which workflows
@@ -218,7 +208,7 @@ class Workflow(Generic[In, Out]):
     input, and of no result.
     """
 
-    __slots__ = ("__weakref__", "_app_id", "_returns", "_takes", "name", "version")
+    __slots__ = ("name", "version")
 
     @overload
     def __init__(
@@ -237,26 +227,7 @@ class Workflow(Generic[In, Out]):
     def __init__(self, app_id: str, name: str, takes: Any, returns: Any, /) -> None:
         self.name = name
         self.version = ""
-        self._app_id = app_id
-        self._takes: Any = type(None) if takes is None else takes
-        self._returns: Any = type(None) if returns is None else returns
-
-    @property
-    def app_id(self) -> str:
-        """The app that runs it; empty for the own app."""
-        return self._app_id
-
-    @property
-    def takes(self) -> type[In]:
-        """The type of its input; ``NoneType`` where there is none."""
-        takes: type[In] = self._takes
-        return takes
-
-    @property
-    def returns(self) -> type[Out]:
-        """The type of its result."""
-        returns: type[Out] = self._returns
-        return returns
+        self._belong(app_id, takes, returns)
 
     def __repr__(self) -> str:
         return f"Workflow({self.app_id!r}, {self.name!r})"
