@@ -24,6 +24,7 @@ from daprflow.sidecar.job_plan import (
     succeeded,
 )
 from daprflow.sidecar.job_store import JobStore, StoredJob
+from daprflow.sidecar.once import Once
 
 if TYPE_CHECKING:
     from daprflow.sidecar.engine import Work
@@ -106,7 +107,7 @@ class JobScheduler:
         self._clock = clock
         self._work = work
         self._store = store
-        self._opening: asyncio.Task[None] | None = None
+        self._opening = Once(self._open)
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._apps: dict[str, _App] = {}
         self._queue: list[tuple[float, int, _Entry]] = []
@@ -121,22 +122,12 @@ class JobScheduler:
         Raises:
             ComponentError: the store cannot be used.
         """
-        if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open())
-        opening = self._opening
-        try:
-            await asyncio.shield(opening)
-        except BaseException:
-            if opening.done() and self._opening is opening:
-                self._opening = None
-            raise
+        await self._opening.open()
 
     async def close(self) -> None:
         """Cut ticks that are under way, which are made up for later, and close the store."""
-        opening, self._opening = self._opening, None
-        if opening is None:
+        if not await self._opening.end():
             return
-        await asyncio.wait({opening})
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

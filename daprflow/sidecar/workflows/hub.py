@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.clock import Clock
+from daprflow.sidecar.once import Once
 from daprflow.sidecar.workflows import events
 from daprflow.sidecar.workflows.alarms import Alarms, Key
 from daprflow.sidecar.workflows.homes import Homes
@@ -57,7 +58,7 @@ class WorkflowHub:
         self._hosts: dict[str, Host] = {}
         self.live: dict[Key, Instance] = {}
         self.homes = Homes(self)
-        self._opening: asyncio.Task[None] | None = None
+        self._opening = Once(self._open)
         self._watchers: dict[Key, list[Callable[[Instance], None]]] = {}
         self._closed = False
 
@@ -67,15 +68,7 @@ class WorkflowHub:
         Raises:
             ComponentError: the store cannot be used.
         """
-        if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open())
-        opening = self._opening
-        try:
-            await asyncio.shield(opening)
-        except BaseException:
-            if opening.done() and self._opening is opening:
-                self._opening = None
-            raise
+        await self._opening.open()
 
     async def _open(self) -> None:
         found = await self.store.open()
@@ -102,8 +95,7 @@ class WorkflowHub:
         if saving:
             await asyncio.wait(saving)
         await self.homes.close()
-        if self._opening is not None:
-            await asyncio.wait({self._opening})
+        if await self._opening.end():
             await self.store.close()
         self.live.clear()
 
