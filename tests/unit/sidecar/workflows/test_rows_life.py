@@ -227,7 +227,7 @@ async def test_each_end_is_kept_its_own_time(
         await restart(stage, tmp_path)
         assert await status(stage) == how.upper()
     stage.clock.move_to(START + kept + 1)
-    while await status(stage):  # ends when it is forgotten; never, if that does not happen
+    while await status(stage):  # noqa: ASYNC110 - nobody is told when an instance is forgotten
         await asyncio.sleep(0)
 
 
