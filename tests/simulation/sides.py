@@ -65,6 +65,14 @@ class _Block:
         await hub.steps.complete_task(self._app_id, response)
 
 
+class _Context:
+    """What the task hub asks the library for: metadata, which nobody sends here."""
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return what came before the message."""
+        return ()
+
+
 class _Runtime:
     """An app's sidecar, as the task hub sees it."""
 
@@ -128,8 +136,8 @@ class Sidecar:
         self.hub.alarms.close()
         for task in list(self._tasks):
             task.cancel()
-        if self.hub._opening is not None:
-            self.hub._opening.cancel()
+        if (opening := self.hub._opening._task) is not None:
+            opening.cancel()
         return image
 
     async def close(self) -> bytes:
@@ -156,7 +164,7 @@ class Sidecar:
     async def _serve(self, app: str, name: str, data: bytes, caller: Answering) -> None:
         method = METHODS[name]
         handler: Any = method.handler
-        call = GrpcCall(self._runtime(app), None)  # type: ignore[arg-type]  # nothing asks for more
+        call = GrpcCall(self._runtime(app), _Context())  # type: ignore[arg-type]  # all that is used
         self.asking[caller] = None
         try:
             answer = await handler(call, method.request.FromString(data))
@@ -172,7 +180,7 @@ class Sidecar:
     async def _stream(self, link: Link, data: bytes, sent: Callable[[Link, bytes], None]) -> None:
         method = METHODS["GetWorkItems"]
         handler: Any = method.handler
-        call = GrpcCall(self._runtime(link.app), None)  # type: ignore[arg-type]  # as above
+        call = GrpcCall(self._runtime(link.app), _Context())  # type: ignore[arg-type]  # as above
         items = handler(call, method.request.FromString(data))
         try:
             async for item in items:

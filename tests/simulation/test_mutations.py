@@ -149,9 +149,9 @@ def activities_twice(put: Put) -> None:
     """A worker runs an activity each time it is asked for, though it runs already."""
     take = Performing.take
 
-    def anyhow(self: Any, request: Any, token: str, hub: Any) -> None:
+    def anyhow(self: Any, *given: Any) -> None:
         self._jobs.clear()
-        take(self, request, token, hub)
+        take(self, *given)
 
     put.setattr(Performing, "take", anyhow)
 

@@ -48,12 +48,20 @@ class Carrier(Protocol):
         ...
 
 
+class Answer(asyncio.Future[Any]):
+    """What a single call gives, as gRPC has it: to be awaited, and without metadata here."""
+
+    async def initial_metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return what came before the answer: histories travel whole in the simulation."""
+        return ()
+
+
 class UnaryCall:
     """One single call that waits for its answer."""
 
     def __init__(self, read: Callable[[bytes], Any]) -> None:
         self._read = read
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.future = Answer(loop=asyncio.get_running_loop())
 
     def answer(self, data: bytes) -> None:
         """Take the answer; nobody may wait any more."""
