@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -47,6 +47,8 @@ class TrapLoop(asyncio.AbstractEventLoop):
             return object.__getattribute__(self, name)
         if name in _ANYHOW:  # what others look at before they do anything
             return lambda: name == "is_running"
+        if name == "create_task":
+            return self.__create_task
         return self.__refuse(name)
 
     def refuse_with(self, text: str) -> NoReturn:
@@ -58,11 +60,21 @@ class TrapLoop(asyncio.AbstractEventLoop):
         raise self.__violated(text)
 
     def __hash__(self) -> int:
-        """Be refused as a key, too: asyncio looks the current task up by its loop."""
+        """Be refused as a key, too: asyncio looks the current task up by its loop.
+
+        Logging may: from Python 3.12 on it asks for the task's name, and there is none.
+        """
+        if _is_logging():
+            return object.__hash__(self)
         return self.__refuse("current_task")
 
     def __eq__(self, other: object) -> bool:
         return self is other
+
+    def __create_task(self, work: Coroutine[Any, Any, Any], **_: object) -> NoReturn:
+        """Refuse work and close it: nobody is to be told later that it was never awaited."""
+        work.close()
+        self.__refuse("create_task")
 
     def __refuse(self, method: str) -> NoReturn:
         name = _asked_for(method)
@@ -110,6 +122,14 @@ def refuse_in_workflow(what: str, instead: str) -> None:
         loop.refuse_with(
             f"a workflow cannot use {what}: it would be done again on replay; {instead}"
         )
+
+
+def _is_logging() -> bool:
+    """Whether it is a line of the log that is being made."""
+    asking: Any = sys._getframe(2)  # noqa: SLF001 - the documented way to the caller's frame
+    while asking is not None and asking.f_globals.get("__name__", "").startswith("asyncio"):
+        asking = asking.f_back
+    return asking is not None and asking.f_globals.get("__name__") == "logging"
 
 
 def _asked_for(method: str) -> str:

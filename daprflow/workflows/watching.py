@@ -172,6 +172,7 @@ def _rules() -> _Rules:
         os.stat: _FILES,
         os.system: _PROCESSES,
         _thread.start_new_thread: _THREADS,
+        getattr(_thread, "start_joinable_thread", _thread.start_new_thread): _THREADS,  # 3.13
     }
     for name in ("getaddrinfo", "gethostbyname", "gethostname"):
         functions[getattr(__import__("_socket"), name)] = _NETWORK

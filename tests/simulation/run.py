@@ -68,6 +68,8 @@ class Run:
         finally:
             random.setstate(before)
             _empty(loop)
+            if self.world is not None:
+                self.world.end()
         world = self._world
         if self.problems:
             raise Wrong("; ".join(self.problems))

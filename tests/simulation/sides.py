@@ -143,7 +143,7 @@ class Sidecar:
     async def close(self) -> bytes:
         """End as a sidecar does that is stopped; return what is on the disk."""
         await self.hub.close()
-        return self.crash()
+        return self.crash() if self.alive else b""
 
     def _begin(self, work: Any) -> "asyncio.Task[None]":
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)

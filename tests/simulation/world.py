@@ -74,6 +74,7 @@ class World:
         self.lingering = False
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.sidecar = Sidecar(IMAGE, self.time, self._reply)
+        self._unburied = {self.sidecar}
         self._quiet = quiet
         self._attempts: dict[str, list[int]] = {}
         self._sent: dict[tuple[str, str], bytes] = {}
@@ -209,6 +210,7 @@ class World:
         """Start a sidecar; every connection to the last one breaks."""
         old = self.sidecar
         self.sidecar = Sidecar(image, self.time, self._reply)
+        self._unburied.add(self.sidecar)
         self._sent.clear()
         for caller in old.asking:
             self.move("an answer is lost", lambda caller=caller: caller.fail(lost()))  # type: ignore[misc]
@@ -222,6 +224,12 @@ class World:
         while old._tasks:
             await asyncio.wait(old._tasks)
         old.writer.end()
+        self._unburied.discard(old)
+
+    def end(self) -> None:
+        """Give everything back, when nothing runs any more."""
+        for sidecar in self._unburied:
+            sidecar.writer.end()
 
     def _crash_worker(self) -> None:
         if not self.workers:
