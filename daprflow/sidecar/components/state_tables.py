@@ -49,8 +49,8 @@ _CLEAN = "DELETE FROM <state> WHERE expiration_time <= ?"
 _SELECT = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
     WHERE (expiration_time IS NULL OR expiration_time > ?) AND key IN """
 
-_KEYS = """SELECT key FROM <state> WHERE (expiration_time IS NULL OR expiration_time > ?1)
-    AND key >= ?2 AND key < ?3 AND substr(key, -length(?4)) = ?4"""
+_KEYS = """SELECT key FROM <state> WHERE (expiration_time IS NULL OR expiration_time > ?)
+    AND key >= ? AND key < ? AND substr(key, -length(?)) = ?"""
 _SELECT_ALL = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
     WHERE expiration_time IS NULL OR expiration_time > ? ORDER BY rowid"""
 
@@ -112,7 +112,7 @@ class StateTables:
         self, connection: sqlite3.Connection, prefix: str, suffix: str, now: float
     ) -> list[str]:
         """Return the keys of what has not expired that begin and end so."""
-        parameters = (time_text(now), prefix, beyond(prefix), suffix)
+        parameters = (time_text(now), prefix, beyond(prefix), suffix, suffix)
         return [key for (key,) in connection.execute(self._keys, parameters)]
 
     def everything(
