@@ -108,7 +108,7 @@ class Channels:
         Raises:
             SidecarUnavailable: it was not ready within the settings' health timeout.
         """
-        grpc = await asyncio.to_thread(_library)
+        grpc = await self.load(_LIBRARY)
         self._stay_in_loop()
         if self._work is None or grpc.is_closed(self._work):
             longest = max(self._settings.grpc_max_message_size, grpc.SENT)

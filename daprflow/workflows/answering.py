@@ -53,8 +53,9 @@ async def deliver(
     A sidecar asks again for what it got no answer to when the stream of work has ended, and not
     before: that is ended where an answer is lost.
     """
-    pause = PAUSE
-    for attempt in range(1, ATTEMPTS + 1):
+    pause, attempt = PAUSE, 0
+    while True:
+        attempt += 1
         try:
             await send(response)
         except CallRefused as refused:
@@ -70,7 +71,6 @@ async def deliver(
             pause = min(2 * pause, LONGEST_PAUSE)
         else:
             return Outcome.TAKEN
-    return Outcome.LOST
 
 
 def oversize(what: str, size: int) -> Failure:
