@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,15 @@ from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import ComponentError, StateWrite
 from daprflow.sidecar.components.state_in_memory import InMemoryState
+from daprflow.sidecar.engine import Engine
 from daprflow.sidecar.workflows.framing import frame_encoded, unframe_encoded
 from daprflow.sidecar.workflows.problems import WorkflowProblem
 from daprflow.sidecar.workflows.state_layout import Extent, decode_extent
 from tests.helpers.components import context
 from tests.helpers.faulty_store import BEFORE, KILLED_AFTER, KILLED_BEFORE, FaultyStore
 from tests.helpers.scripted_worker import Stage, child, end, open_stage, task, timer
+from tests.helpers.workflow_rows import START, start, status
 
-START = 1_700_000_000.0
 PREFIX = "app1||dapr.internal.default.app1.workflow||i1||"
 
 
@@ -31,6 +33,7 @@ class Bench:
         self.next_fault = ""
         self.failing = ""
         self.store = FaultyStore(self.inner, self.fault)
+        self._engines: list[Engine] = []
 
     def fault(self, call: str) -> str:
         """Have the next transaction fail as the test says."""
@@ -41,7 +44,23 @@ class Bench:
 
     async def open(self) -> Stage:
         """Open an engine on the folder."""
-        return await open_stage(self.root, self.clock, self.store)
+        return self._opened(await open_stage(self.root, self.clock, self.store))
+
+    async def beside(self, app_id: str) -> Stage:
+        """Open an engine whose first app has its workflows in the tables, and ``app_id`` here."""
+        stage = self._opened(await open_stage(self.root, self.clock))
+        stage.store = self.store
+        await stage.come(app_id)
+        return stage
+
+    def _opened(self, stage: Stage) -> Stage:
+        self._engines.append(stage.engine)
+        return stage
+
+    async def close(self) -> None:
+        """Close every engine, whatever became of the test."""
+        for engine in self._engines:
+            await engine.close()
 
     async def killed(self, stage: Stage) -> Stage:
         """Go on in another process, as the first one was killed."""
@@ -65,23 +84,13 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     """A state store in memory."""
-    return Bench(tmp_path)
-
-
-async def start(stage: Stage, instance_id: str = "i1") -> None:
-    """Start an instance."""
-    await stage.workflows().start(wf.CreateInstanceRequest(instanceId=instance_id, name="w"))
-
-
-async def status(stage: Stage, instance_id: str = "i1") -> str:
-    """Return the status of an instance, nothing where there is none."""
-    state = await stage.workflows().get(instance_id, payloads=True)
-    if state is None:
-        return ""
-    name: str = wf.OrchestrationStatus.Name(state.workflowStatus)
-    return name.removeprefix("ORCHESTRATION_STATUS_")
+    bench = Bench(tmp_path)
+    try:
+        yield bench
+    finally:
+        await bench.close()
 
 
 # ---- what is there ------------------------------------------------------------------------------
@@ -106,7 +115,6 @@ async def test_keys_and_values_are_the_real_ones(bench: Bench) -> None:
     assert kinds == ["workflowStarted", "executionStarted", "taskScheduled", "taskScheduled"]
     raw = wf.BackendWorkflowStateMetadata.FromString(await bench.value("metadata"))
     assert (raw.inboxLength, raw.historyLength, raw.generation) == (0, 4, 1)
-    await stage.engine.close()
 
 
 async def test_what_is_purged_leaves_no_key(bench: Bench) -> None:
@@ -120,7 +128,6 @@ async def test_what_is_purged_leaves_no_key(bench: Bench) -> None:
     assert bench.kept() == set()
     assert await status(stage) == ""
     assert (await worker_page(stage)) == []
-    await stage.engine.close()
 
 
 async def worker_page(stage: Stage) -> list[str]:
@@ -137,7 +144,6 @@ async def test_pages_of_instances(bench: Bench) -> None:
     first = stage.workflows().ids("", 2)
     assert list(first.instance_ids) == ["i0", "i1"]
     assert list(stage.workflows().ids(first.token or "", 2).instance_ids) == ["i2"]
-    await stage.engine.close()
 
 
 def test_frames() -> None:
@@ -164,7 +170,6 @@ async def test_killed_after_a_start_was_saved(bench: Bench) -> None:
     stage = await bench.killed(stage)
     assert (await stage.worker().turn()).workflowRequest.instanceId == "i1"
     assert await worker_page(stage) == ["i1"]
-    await stage.engine.close()
 
 
 async def test_killed_after_an_event_was_saved(bench: Bench) -> None:
@@ -179,7 +184,6 @@ async def test_killed_after_an_event_was_saved(bench: Bench) -> None:
     stage = await bench.killed(stage)
     turn = await stage.worker().turn()
     assert turn.workflowRequest.newEvents[1].eventRaised.name == "go"
-    await stage.engine.close()
 
 
 async def test_killed_after_a_purge_was_saved(bench: Bench) -> None:
@@ -194,7 +198,6 @@ async def test_killed_after_a_purge_was_saved(bench: Bench) -> None:
     stage = await bench.killed(stage)
     assert await worker_page(stage) == []
     assert await status(stage) == ""
-    await stage.engine.close()
 
 
 async def test_what_others_deleted_is_gone(bench: Bench) -> None:
@@ -212,7 +215,6 @@ async def test_what_others_deleted_is_gone(bench: Bench) -> None:
     assert await worker.nothing()
     await start(stage)
     assert (await worker.turn()).workflowRequest.instanceId == "i1"
-    await stage.engine.close()
 
 
 async def test_the_engine_s_file_is_lost(bench: Bench, tmp_path: Path) -> None:
@@ -235,7 +237,6 @@ async def test_the_engine_s_file_is_lost(bench: Bench, tmp_path: Path) -> None:
     assert (await worker.turn()).workflowRequest.instanceId == "active"
     stage.clock.move_to(START + 61)
     assert (await worker.turn()).workflowRequest.instanceId == "timed"
-    await stage.engine.close()
 
 
 # ---- failures -----------------------------------------------------------------------------------
@@ -254,7 +255,6 @@ async def test_a_save_that_fails_is_done_again(bench: Bench) -> None:
     stage.clock.move_to(START + 2)
     await worker.answer(await worker.turn(), end(1))
     assert await status(stage) == "COMPLETED"
-    await stage.engine.close()
 
 
 async def test_what_rests_on_a_failed_save_fails(bench: Bench) -> None:
@@ -273,7 +273,6 @@ async def test_what_rests_on_a_failed_save_fails(bench: Bench) -> None:
     extent = decode_extent(await bench.value("metadata"))
     assert extent.inbox == 2 - failed
     assert sum(key.startswith("inbox") for key in bench.kept()) == extent.inbox
-    await stage.engine.close()
 
 
 async def test_a_store_that_is_away_when_its_app_comes(bench: Bench) -> None:
@@ -299,7 +298,6 @@ async def test_a_store_that_is_away_when_its_app_comes(bench: Bench) -> None:
     stage.clock.move_to(START + 63)
     turn = await worker.turn()
     assert turn.workflowRequest.newEvents[1].timerFired.timerId == 1
-    await stage.engine.close()
 
 
 async def test_another_process_wrote(bench: Bench) -> None:
@@ -322,7 +320,6 @@ async def test_another_process_wrote(bench: Bench) -> None:
     assert turn.workflowRequest.newEvents[2].eventRaised.name == "other"
     await worker.answer(turn, end(1))
     assert await status(stage) == "COMPLETED"
-    await stage.engine.close()
 
 
 async def test_an_incomplete_state_stops_that_instance_alone(bench: Bench) -> None:
@@ -340,7 +337,6 @@ async def test_an_incomplete_state_stops_that_instance_alone(bench: Bench) -> No
         await stage.workflows().get("i1", payloads=False)
     stage.clock.move_to(START + 61)
     assert (await worker.turn()).workflowRequest.instanceId == "i2"
-    await stage.engine.close()
 
 
 # ---- apps with places of their own --------------------------------------------------------------
@@ -348,9 +344,7 @@ async def test_an_incomplete_state_stops_that_instance_alone(bench: Bench) -> No
 
 async def test_a_child_in_an_app_with_another_place(bench: Bench) -> None:
     """A parent in the engine's tables and its child in a state store hear of each other."""
-    stage = await open_stage(bench.root, bench.clock)
-    stage.store = bench.store
-    await stage.come("app2")
+    stage = await bench.beside("app2")
     first, second = stage.worker(), stage.worker("app2")
     await start(stage)
     await first.answer(await first.turn(), child(1, "c1", "app2"))
@@ -362,15 +356,12 @@ async def test_a_child_in_an_app_with_another_place(bench: Bench) -> None:
     assert keys
     assert all(key.startswith("app2||dapr.internal.default.app2.workflow||c1||") for key in keys)
     assert list(stage.workflows("app2").ids("", 0).instance_ids) == ["c1"]
-    await stage.engine.close()
 
 
 @pytest.mark.parametrize("killed", [KILLED_BEFORE, KILLED_AFTER])
 async def test_killed_between_two_places(bench: Bench, killed: str) -> None:
     """A parent in the engine's tables hears once of its child's end, wherever that is cut off."""
-    stage = await open_stage(bench.root, bench.clock)
-    stage.store = bench.store
-    await stage.come("app2")
+    stage = await bench.beside("app2")
     first, second = stage.worker(), stage.worker("app2")
     await start(stage)
     await first.answer(await first.turn(), child(1, "c1", "app2"))
@@ -394,14 +385,11 @@ async def test_killed_between_two_places(bench: Bench, killed: str) -> None:
     await first.answer(turn, end(2))
     assert await first.nothing()
     assert await status(stage) == "COMPLETED"
-    await stage.engine.close()
 
 
 async def test_a_parent_whose_app_is_away(bench: Bench) -> None:
     """A child's end waits until its parent's app, and with it that app's state store, is back."""
-    stage = await open_stage(bench.root, bench.clock)
-    stage.store = bench.store
-    await stage.come("app1")
+    stage = await bench.beside("app1")
     first, second = stage.worker(), stage.worker("app2")
     await start(stage)
     await first.answer(await first.turn(), child(1, "c1", "app2"))
@@ -414,7 +402,6 @@ async def test_a_parent_whose_app_is_away(bench: Bench) -> None:
     await second.answer(await second.turn(), end(1, "5"))
     turn = await first.turn()
     assert turn.workflowRequest.newEvents[1].childWorkflowInstanceCompleted.result.value == "5"
-    await stage.engine.close()
 
 
 async def test_another_store_has_other_workflows(bench: Bench) -> None:
@@ -434,7 +421,6 @@ async def test_another_store_has_other_workflows(bench: Bench) -> None:
     assert turn.workflowRequest.newEvents[1].timerFired.timerId == 1
     await stage.hub.homes.attach("app1", None)
     assert await status(stage) == "COMPLETED"
-    await stage.engine.close()
 
 
 async def test_what_was_to_begin_comes_along(bench: Bench) -> None:
@@ -451,4 +437,3 @@ async def test_what_was_to_begin_comes_along(bench: Bench) -> None:
         (await first.turn()).workflowRequest.newEvents[1].HasField("childWorkflowInstanceCompleted")
     )
     assert list(stage.workflows("app2").ids("", 0).instance_ids) == ["c1"]
-    await stage.engine.close()
