@@ -14,7 +14,7 @@ from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, S
 from daprflow.protocol.resources import TEST_KIT, ComponentResource, MetadataItem
 from daprflow.sidecar.resources import Resources, load_resources
 from daprflow.sidecar.runtime import Runtime
-from daprflow.testing.transport import SidecarTransport
+from daprflow.testing.connection import Carrier
 
 Secrets = Mapping[str, Mapping[str, str]]
 Items = Mapping[str, Mapping[str, object]]
@@ -103,7 +103,7 @@ async def configure(runtime: Runtime, store: str, key: str, text: str, version: 
 class ProvidingTransport:
     """A transport that makes the state store or broker a call names, where there is none yet."""
 
-    def __init__(self, transport: SidecarTransport, runtime: Runtime) -> None:
+    def __init__(self, transport: Carrier, runtime: Runtime) -> None:
         self._transport = transport
         self._runtime = runtime
         self._turn = asyncio.Lock()

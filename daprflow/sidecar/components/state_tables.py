@@ -50,7 +50,7 @@ _SELECT = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
     WHERE (expiration_time IS NULL OR expiration_time > ?) AND key IN """
 
 _KEYS = """SELECT key FROM <state> WHERE (expiration_time IS NULL OR expiration_time > ?1)
-    AND key >= ?2 AND key < ?3 AND substr(key, -length(?4)) = ?4"""
+    AND key >= ?2 AND key < ?3 AND (?4 = '' OR substr(key, -length(?4)) = ?4)"""
 _SELECT_ALL = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
     WHERE expiration_time IS NULL OR expiration_time > ? ORDER BY rowid"""
 
