@@ -1,0 +1,29 @@
+"""The goals, in their order."""
+
+from collections.abc import Sequence
+
+from tests.faults.harness import (
+    corruption,
+    disks,
+    etags,
+    events,
+    healing,
+    orphans,
+    transactions,
+    turns,
+    workflows,
+)
+from tests.faults.harness.goals import Goal
+
+GOALS: Sequence[Goal] = (
+    events.KILLED,
+    transactions.GOAL,
+    workflows.GOAL,
+    turns.GOAL,
+    events.STOPPED,
+    healing.GOAL,
+    etags.GOAL,
+    orphans.GOAL,
+    disks.GOAL,
+    corruption.GOAL,
+)
