@@ -50,9 +50,9 @@ class Plan:
     hit: int = 1
     action: str = KILL
     seen: str = ""
-    _hits: int = 0
-    _known: set[str] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _hits: int = field(default=0, compare=False)
+    _known: set[str] = field(default_factory=set, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     @classmethod
     def from_text(cls, text: str, seen: str = "") -> "Plan":
