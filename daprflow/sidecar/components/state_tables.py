@@ -173,10 +173,13 @@ def time_text(moment: float) -> str:
 
 def _stored(row: Row) -> StoredValue:
     _, value, is_binary, etag, expires = row
-    if is_binary:
-        return StoredValue(b64decode(value), etag, _moment(expires))
-    data = value if isinstance(value, bytes) else value.encode()
-    return StoredValue(data, etag, _moment(expires))
+    try:
+        if is_binary:
+            return StoredValue(b64decode(value), etag, _moment(expires))
+        data = value if isinstance(value, bytes) else value.encode()
+        return StoredValue(data, etag, _moment(expires))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise sqlite3.DatabaseError("a row is damaged") from error
 
 
 def _moment(text: str | None) -> float | None:
