@@ -5,7 +5,6 @@ import random
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ from tests.faults.harness.steps import (
     step_of,
     uninstall,
 )
-from tests.faults.harness.table import BEGIN, END, Line, write_table
+from tests.faults.harness.table import BEGIN, END, Line, save_line, saved_lines, write_table
 from tests.faults.harness.writing import write_pairs
 from tests.helpers import kill_app
 from tests.helpers.killed_process import KilledProcess, Ports, plain_environment
@@ -465,10 +464,12 @@ def test_the_table_is_put_in_its_place(tmp_path: Path) -> None:
     """What stands around the table stays, and the table of before goes."""
     page = tmp_path / "page.md"
     page.write_text(f"# Title\n{BEGIN}\nold\n{END}\nmore\n", encoding="utf-8")
-    lines = [Line("G1", "nothing is lost", "5 events", (), "full", 1, 2.0)]
-    write_table(page, lines, "2 cores", date(2026, 1, 2))
+    for size in ("full", "quick"):
+        line = Line("G1", "nothing is lost", "5 events", "2026-01-02", "this", (), size, 1, 2.0)
+        save_line(tmp_path, line)
+    write_table(page, saved_lines(tmp_path, ["G0", "G1"]))
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# Title\n")
     assert text.endswith("\nmore\n")
-    assert "| G1 | nothing is lost | 5 events; 0 problems | full | yes |" in text
+    assert "| G1 | nothing is lost | 5 events; 0 problems | full | yes | 2026-01-02 |" in text
     assert "old" not in text
