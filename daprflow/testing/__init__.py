@@ -4,6 +4,7 @@ from daprflow.testing.faults import Fault
 from daprflow.testing.faulty import ActivityFault
 from daprflow.testing.interleaving import InterleavingFailed, explore
 from daprflow.testing.lone_actors import Planned, planned
+from daprflow.testing.metadata import until_metadata
 from daprflow.testing.replay import replay
 from daprflow.testing.sidecar import TestSidecar
 from daprflow.testing.targets import (
@@ -33,4 +34,5 @@ __all__ = [
     "explore",
     "planned",
     "replay",
+    "until_metadata",
 ]

@@ -66,9 +66,9 @@ def secret_stores(secrets: Secrets, folder: Path) -> list[ComponentResource]:
     return stores
 
 
-def brokers(names: Iterable[str]) -> list[ComponentResource]:
-    """Return a durable broker, in memory, for each name."""
-    return [_component(name, BROKER, {}) for name in dict.fromkeys(names)]
+def brokers(names: Iterable[str], kind: str = BROKER) -> list[ComponentResource]:
+    """Return a broker for each name; a durable one, in memory, unless ``kind`` says otherwise."""
+    return [_component(name, kind, {}) for name in dict.fromkeys(names)]
 
 
 def actor_store() -> ComponentResource:

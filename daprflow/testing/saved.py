@@ -35,11 +35,16 @@ async def saved(runtime: Runtime, store: str, kind: Any, codecs: Codecs) -> dict
         key = full.removeprefix(prefix)
         item = None if SEPARATOR in key else await reading.get(full)
         if item is not None:
-            values[key] = _value(item.data, kind, codecs, f"'{key}' of state store '{store}'")
+            values[key] = value_of(item.data, kind, codecs, f"'{key}' of state store '{store}'")
     return values
 
 
-def _value(data: bytes, kind: Any, codecs: Codecs, what: str) -> Any:
+def value_of(data: bytes, kind: Any, codecs: Codecs, what: str) -> Any:
+    """Return stored data as a test asked for them.
+
+    Raises:
+        AssertionError: they are none of ``kind``.
+    """
     if kind is bytes:
         return data
     if kind is Any:
