@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         RUNTIME,
         metavar="PATH",
         help="run tests that use 'dapr' against the real runtime in PATH/.dapr/bin, which "
-        "'DAPR_RUNTIME_PATH=PATH dapr init --slim' brings",
+        "'DAPR_RUNTIME_PATH=PATH dapr init --slim' brings, or in containers: docker[:RELEASE]",
     )
     group.addoption(
         SEED, type=int, metavar="N", help="let calls in tests that use 'dapr' go on in this order"
@@ -198,12 +198,63 @@ def dapr_services(
     """Placement and scheduler of a real runtime, for all tests of a session."""
     from daprflow.testing import real_services  # noqa: PLC0415 - see above
 
+    named = str(request.config.getoption(RUNTIME))
+    word, _, release = named.partition(":")
+    if word == "docker":
+        containers = _containers()
+        release = release or containers.RELEASE
+        with containers.services(_engine(request), release) as running:
+            yield running
+        return
     try:
-        home = real_services.home_of(str(request.config.getoption(RUNTIME)))
+        home = real_services.home_of(named)
     except real_services.NoRuntime as missing:
         pytest.skip(f"{RUNTIME}: {missing}")
     with real_services.services(home, tmp_path_factory.mktemp("dapr")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def dapr_containers() -> Any:
+    """The container engine of this machine; tests that need it are skipped where none answers."""
+    from daprflow.errors import MissingExtra  # noqa: PLC0415 - see above
+
+    containers = _containers()
+    try:
+        return containers.engine()
+    except (containers.NoEngine, MissingExtra) as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def dapr_redis(dapr_containers: Any) -> Iterator[Any]:
+    """Redis in a container: ``dapr_redis.component(folder, "statestore", "state.redis")``."""
+    with _containers().redis(dapr_containers) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dapr_postgresql(dapr_containers: Any) -> Iterator[Any]:
+    """PostgreSQL in a container."""
+    with _containers().postgresql(dapr_containers) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dapr_kafka(dapr_containers: Any) -> Iterator[Any]:
+    """Kafka in a container, for a real runtime: the embedded sidecar has a stand-in."""
+    with _containers().kafka(dapr_containers) as server:
+        yield server
+
+
+def _containers() -> Any:
+    from daprflow.testing import containers  # noqa: PLC0415 - see above
+
+    return containers
+
+
+def _engine(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue("dapr_containers")
 
 
 def _make(

@@ -10,13 +10,13 @@ from daprflow.launcher.daprd import configuration_document, document
 from daprflow.launcher.http_probe import probe
 from daprflow.launcher.process import GuardedProcess
 from daprflow.protocol.resources import ComponentResource
-from daprflow.testing.real_services import HOST, Services, free_port
+from daprflow.testing.real_services import HOST, Services, Spawned, free_port
 
 NO_CONTENT = 204
 START_SECONDS = 30.0
 GRACE = 5.0
 PAUSE = 0.02
-LAST_BYTES = 4000
+LAST = 4000
 
 
 class RealRuntime:
@@ -34,7 +34,7 @@ class RealRuntime:
         self.resources = folder / "resources"
         self._services = services
         self._folder = folder
-        self._process: GuardedProcess | None = None
+        self._spawned: Spawned | None = None
 
     def write(self, components: Iterable[ComponentResource]) -> None:
         """Put components into the folder that it follows."""
@@ -73,14 +73,8 @@ class RealRuntime:
             file = self._folder / "configuration.yaml"
             file.write_bytes(configuration_document(features))
             words.append(f"--config={file}")
-        with self._log.open("wb") as log:
-            self._process = GuardedProcess(
-                [str(self._services.program), *words],
-                environment={**os.environ, "DAPR_HOST_IP": HOST},
-                grace=GRACE,
-                quiet=True,
-                output=log.fileno(),
-            )
+        spawn = self._services.spawn or Programs(self._services.program).start
+        self._spawned = spawn(tuple(words), self._folder)
         await self.until("/v1.0/healthz/outbound")
 
     async def until(self, path: str) -> None:
@@ -92,7 +86,7 @@ class RealRuntime:
         try:
             async with asyncio.timeout(START_SECONDS):
                 while await probe(self.http_port, path, {}) != NO_CONTENT:
-                    if self._process is None or self._process.status is not None:
+                    if self._spawned is None or self._spawned.ended:
                         raise RuntimeError(f"daprd ended while it started:\n{self._last_lines()}")
                     await asyncio.sleep(PAUSE)
         except TimeoutError:
@@ -102,12 +96,49 @@ class RealRuntime:
 
     async def stop(self) -> None:
         """End it."""
-        if self._process is not None:
-            await self._process.stop(signal.SIGTERM, GRACE)
-
-    @property
-    def _log(self) -> Path:
-        return self._folder / "daprd.log"
+        if self._spawned is not None:
+            await self._spawned.stop()
 
     def _last_lines(self) -> str:
-        return self._log.read_bytes()[-LAST_BYTES:].decode("utf-8", "replace")
+        return "" if self._spawned is None else self._spawned.log()[-LAST:]
+
+
+class Programs:
+    """Runs the program of a runtime, under the guard: it ends with the tests, however they end."""
+
+    def __init__(self, program: Path) -> None:
+        self._program = program
+
+    def start(self, words: tuple[str, ...], folder: Path) -> "SpawnedProgram":
+        """Start it; what it prints goes into a file of the test's folder."""
+        file = folder / "daprd.log"
+        with file.open("wb") as log:
+            process = GuardedProcess(
+                [str(self._program), *words],
+                environment={**os.environ, "DAPR_HOST_IP": HOST},
+                grace=GRACE,
+                quiet=True,
+                output=log.fileno(),
+            )
+        return SpawnedProgram(process, file)
+
+
+class SpawnedProgram:
+    """A runtime that is a process of this machine."""
+
+    def __init__(self, process: GuardedProcess, file: Path) -> None:
+        self._process = process
+        self._file = file
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process.status is not None
+
+    def log(self) -> str:
+        """Return what it has printed."""
+        return self._file.read_bytes().decode("utf-8", "replace")
+
+    async def stop(self) -> None:
+        """Ask it to end, and kill what does not."""
+        await self._process.stop(signal.SIGTERM, GRACE)

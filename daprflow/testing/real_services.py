@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 PROGRAMS = ("daprd", "placement", "scheduler")
 HOST = "127.0.0.1"
@@ -18,6 +19,26 @@ LOOK_PAUSE = 0.05
 OK = 200
 
 Ports = Callable[[], int]
+
+
+class Spawned(Protocol):
+    """A runtime that was started."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        ...
+
+    def log(self) -> str:
+        """Return what it has printed."""
+        ...
+
+    async def stop(self) -> None:
+        """End it."""
+        ...
+
+
+Spawn = Callable[[tuple[str, ...], Path], Spawned]
 
 
 class NoRuntime(Exception):  # noqa: N818 - named for what is missing
@@ -32,11 +53,13 @@ class Services:
         home: what ``DAPR_RUNTIME_PATH`` is set to.
         placement: its address.
         scheduler: its address.
+        spawn: starts a runtime with flags and the folder of a test; None starts the program.
     """
 
     home: Path
     placement: str
     scheduler: str
+    spawn: "Spawn | None" = None
 
     @property
     def program(self) -> Path:

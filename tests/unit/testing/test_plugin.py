@@ -173,3 +173,15 @@ def test_the_plugin_loads_nothing_of_daprflow() -> None:
     code = "import sys, pytest, pytest_daprflow; print('daprflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("fixture", ["dapr_redis", "dapr_postgresql", "dapr_kafka"])
+def test_servers_in_containers_skip_without_an_engine(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixture: str
+) -> None:
+    """Where no engine answers, the test is skipped with that message."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{project.path}/none.sock")
+    project.makepyfile(f"def test_server({fixture}): ...")
+    result = run(project, "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*no container engine answers*"])
