@@ -1,6 +1,7 @@
 """What was acknowledged and what was done, in files that outlive the processes that wrote them."""
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line of a ledger: what was done to which number, and by whom."""
+    """One line of a ledger: what was done to which number, when, and by whom.
+
+    Attributes:
+        at: seconds on a clock that all processes have.
+    """
 
     what: str
     number: int
+    at: float
     process: str
 
 
@@ -41,7 +47,7 @@ class Ledger:
         """Add a line."""
         if self._file is None:
             raise RuntimeError("the ledger is not open")
-        os.write(self._file, f"{what} {number}\n".encode())
+        os.write(self._file, f"{what} {number} {time.monotonic_ns()}\n".encode())
 
 
 def read_notes(folder: Path) -> Iterator[Note]:
@@ -49,8 +55,8 @@ def read_notes(folder: Path) -> Iterator[Note]:
     for path in folder.iterdir():
         whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
         for line in whole.splitlines():
-            what, _, number = line.partition(" ")
-            yield Note(what, int(number), path.name)
+            what, number, at = line.split(" ")
+            yield Note(what, int(number), int(at) / 1e9, path.name)
 
 
 def numbers(folder: Path, what: str) -> list[int]:

@@ -21,6 +21,13 @@ SLOW = timedelta(milliseconds=20)
 app = DaprFlow("proof")
 numbers = Topic("pubsub", "numbers", int)
 dead = Topic("pubsub", "dead", int)
+mixed = Topic("pubsub", "mixed", int)
+bad = Topic("pubsub", "bad", int)
+
+
+def is_bad(number: int) -> bool:
+    """Whether an event of the mixed topic is one of a hundred that always fail."""
+    return number > 0 and number % 100 == 0
 
 
 @app.provide
@@ -44,6 +51,20 @@ async def take(number: int, *, ledger: Ledger) -> None:
 async def bury(number: int, *, ledger: Ledger) -> None:
     """Note an event that was given up."""
     ledger.note("dead", number)
+
+
+@app.topic(mixed, dead_letter="bad")
+async def take_good(number: int, *, ledger: Ledger) -> None:
+    """Fail for some events, always."""
+    ledger.note("tried", number)
+    if is_bad(number):
+        raise ValueError("it is a bad one")
+
+
+@app.topic(bad)
+async def take_bad(number: int, *, ledger: Ledger) -> None:
+    """Note an event that was bad."""
+    ledger.note("bad", number)
 
 
 @app.invoke
