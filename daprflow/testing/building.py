@@ -20,7 +20,9 @@ async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack)
     Raises:
         Exception: whatever an app's lifespan raises.
     """
-    folder = Path(stack.enter_context(TemporaryDirectory()))
+    folder = Path()
+    if plan.secrets:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
     engine = Engine(plan.clock, None, Path.cwd())
     engine.placement.patience = 0.0  # nobody else comes, and the clock stands still
     plan.faults.work = engine.work

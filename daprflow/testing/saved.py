@@ -23,7 +23,7 @@ async def saved(runtime: Runtime, store: str, kind: Any, codecs: Codecs) -> dict
     found = next((each for each in loaded if each.resource.name == store), None)
     if found is None:
         known = ", ".join(f"'{each.resource.name}'" for each in loaded) or "none"
-        raise LookupError(f"there is no state store '{store}' yet; there is {known}")
+        raise LookupError(f"there is no state store '{store}'; there is {known}")
     component = unguarded(found.instance)
     if not isinstance(component, ListingStore):
         text = f"state store '{store}' ({found.resource.type}) cannot tell its keys"

@@ -197,10 +197,14 @@ class TestSidecar(Trouble):
                 where they are none.
 
         Raises:
-            LookupError: there is no such store, or it cannot tell its keys.
+            LookupError: there is no such store among the ``resources_path``, or it cannot tell its
+                keys. Without resource files a store that was not used yet is empty.
             AssertionError: a value is none of ``kind``.
         """
-        return await saved(self._stage.runtime, store, kind, self._app.codecs)
+        runtime = self._stage.runtime
+        if self._plan.resources is None and store not in runtime.loaded("state"):
+            return {}
+        return await saved(runtime, store, kind, self._app.codecs)
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -64,7 +64,7 @@ class World:
     """What all apps of a test share.
 
     Attributes:
-        folder: one for files of the test, taken away at the end.
+        folder: one for secrets, where there are some; it is taken away at the end.
         doors: where they listen; None without sockets.
         peers: the fakes, and those that speak gRPC.
     """
