@@ -73,3 +73,23 @@ async def test_metadata_is_waited_for(app: DaprFlow) -> None:
         assert [each.name for each in found.components] == ["later"]
         with pytest.raises(TimeoutError, match=r"within 0.01 s; components: later; subscriptions"):
             await until_metadata(dapr.client, lambda _: False, within=timedelta(milliseconds=10))
+
+
+async def test_workflows_go_on_after_a_lost_sidecar(app: DaprFlow) -> None:
+    """The worker finds the sidecar again, and what was waiting goes on."""
+
+    @app.activity
+    async def charge(amount: int) -> int:
+        return amount + 1
+
+    @app.workflow
+    async def later(ctx: WorkflowContext, amount: int) -> int:
+        await ctx.sleep(timedelta(hours=1))
+        return await ctx.call(charge, amount)
+
+    async with TestSidecar(app) as dapr:
+        run = await dapr.start(later, 1)
+        async with dapr.disconnected():
+            pass
+        await dapr.advance(timedelta(hours=2))
+        assert await run.result() == 2
