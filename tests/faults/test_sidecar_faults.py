@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from daprflow.sidecar import clock
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import StateStore, StateWrite, StoredValue
 from daprflow.sidecar.components.registry import COMPONENTS
@@ -64,6 +65,21 @@ async def test_transactions_are_read_whole(tmp_path: Path, kind: str) -> None:
     await asyncio.gather(read(), *movers)
     await store.close()
     assert set(sums) == {EACH * len(ACCOUNTS)}
+
+
+@pytest.mark.row("FS-12", "R-27")
+async def test_a_wall_clock_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer goes off when the clock says so, were it set ahead or back meanwhile; never early."""
+    wall, rang = [1_000.0], asyncio.Event()
+    monkeypatch.setattr("daprflow.sidecar.clock.time.time", lambda: wall[0])
+    monkeypatch.setattr(clock, "LOOK_AGAIN", 0.01)
+    clock.SystemClock().call_at(1_000.02, rang.set)
+    wall[0] = 900.0
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(rang.wait(), 0.1)
+    clock.SystemClock().call_at(5_000.0, rang.set).cancel()
+    wall[0] = 10_000.0
+    await asyncio.wait_for(rang.wait(), 10)
 
 
 SECRET = "hunter2-of-the-command-line"
