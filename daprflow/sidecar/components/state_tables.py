@@ -93,9 +93,10 @@ class StateTables:
             connection.execute(self._set_mark, (_LEVEL,))
         columns = {row[1] for row in connection.execute(self._columns_of)}
         if not columns >= _COLUMNS:
+            file = connection.execute("PRAGMA database_list").fetchone()[2] or ":memory:"
             raise ComponentError(
-                f"table '{self._state}' is not a state table; name another file, or another "
-                "tableName and metadataTableName"
+                f"table '{self._state}' is not a state table in '{file}'; name another "
+                "file, or another tableName and metadataTableName"
             )
 
     def read(
