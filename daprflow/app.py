@@ -392,6 +392,11 @@ class DaprFlow(Router):
         if self._work is not None:
             await self._work.ready()
 
+    @property
+    def at_work(self) -> bool:
+        """Whether work for the app's workflows comes now."""
+        return self._work is not None and self._work.connected
+
     def workflow_problem(self, instance: str, /) -> "NonDeterminismError | None":
         """Return why a workflow instance could not go on in this app; None where it could."""
         return None if self._work is None else self._work.problem(instance)

@@ -1,5 +1,6 @@
 """What runs while a test runs: apps, their sidecars and their clients, each with its end."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
     from daprflow.app import DaprFlow
     from daprflow.testing.sockets import Doors
+
+
+NOTICING = 0.001
+"""Seconds between looks at whether an app has noticed that its sidecar is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,8 @@ class Hosted:
         self.line.cut = True
         await self.runtime.pause()
         await self.grpc.cut()
+        while self.app.at_work:  # noqa: ASYNC110 - its stream has ended, which it is about to learn
+            await asyncio.sleep(NOTICING)
 
     async def reconnect(self) -> None:
         """Let the app find its sidecar again, which reads its subscriptions anew."""
