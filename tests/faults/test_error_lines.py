@@ -189,6 +189,7 @@ FILES: Mapping[str, str] = {
     "FS-27 an unknown type": HEAD + "spec: {type: state.nothing-like-it, version: v1}\n",
     "FS-27 a type that is misspelt": HEAD + "spec: {type: state.sqllite, version: v1}\n",
     "FS-27 a kind that Dapr does not have": HEAD.replace("Component", "Componet") + "spec: {}\n",
+    "FS-27 a number that is too long": HEAD + f"spec: {{version: {'9' * 5_000}}}\n",
     "FS-27 a kind that is a list": HEAD.replace("kind: Component", "kind: []") + "spec: {}\n",
     "FS-27 a subscription without a topic": HEAD.replace("Component", "Subscription")
     + "spec: {pubsubname: pubsub, route: /a}\n",
