@@ -18,6 +18,7 @@ from benchmarks import (
     run,
     state,
     streams,
+    testkit,
     unary_grpc,
     workflows,
 )
@@ -79,6 +80,10 @@ def _workflows(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return workflows.measure(rounds=4 if quick else 15, steps=2_000 if quick else 10_000)
 
 
+def _testkit(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    return testkit.measure(cycles=200 if quick else 1_000)
+
+
 SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "delivery": _delivery,
     "publish": _publish,
@@ -92,6 +97,7 @@ SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "grpc": _grpc,
     "streams": _streams,
     "workflows": _workflows,
+    "testkit": _testkit,
 }
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from daprflow.actors.hosting import TypeHost
     from daprflow.errors import NonDeterminismError
     from daprflow.handlers.compile import Blueprint
+    from daprflow.handlers.providers import Container
     from daprflow.handlers.subscriptions import TopicPlan
     from daprflow.handlers.table import CronInfo, RouteInfo
     from daprflow.handlers.workflows import WorkerPlan
@@ -190,6 +191,19 @@ class DaprFlow(Router):
             AppDefinitionError: with every problem of the definition.
         """
         return tuple(each.type.host for each in self._frozen().actors)
+
+    def providers(self) -> "Container":
+        """Return what makes the values that handlers ask for by type.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+        """
+        return self._frozen().container
+
+    @property
+    def has_work(self) -> bool:
+        """Whether the app has workflows or activities; it is frozen by this."""
+        return self._frozen().work is not None
 
     def work(self) -> "WorkerPlan":
         """Return the app's workflows and activities.
@@ -377,6 +391,11 @@ class DaprFlow(Router):
         """Wait until work for the app's workflows comes; at once where it has none."""
         if self._work is not None:
             await self._work.ready()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether work for the app's workflows comes now."""
+        return self._work is not None and self._work.connected
 
     def workflow_problem(self, instance: str, /) -> "NonDeterminismError | None":
         """Return why a workflow instance could not go on in this app; None where it could."""

@@ -6,22 +6,19 @@ import pytest
 from hypothesis import settings
 
 from tests.helpers import simulated_seeds
-from tests.helpers.real_runtime import OPTION
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Take the folder of a real runtime, against which some tests are then run, and seeds."""
-    parser.addoption(
-        OPTION,
-        metavar="PATH",
-        help="a folder whose .dapr/bin holds daprd, placement and scheduler",
-    )
+    if not pluginmanager.has_plugin("daprflow") and not pluginmanager.has_plugin(PLUGIN):
+        pluginmanager.import_plugin(PLUGIN)  # an installation from before it had the plugin
     simulated_seeds.add_options(parser)
 
 
+PLUGIN = "pytest_daprflow"
 OURS = ("APP_", "DAPR_", "DAPRFLOW_")
 KEPT = "DAPRFLOW_TEST_"
 

@@ -1,7 +1,7 @@
 """Dependency injection by type: what handlers may ask for, in which order it is made."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -85,6 +85,24 @@ class Container:
         self._plans: dict[Any, Plan] = {}
         self._values: dict[Any, Any] = {}
         self._filled: list[tuple[Plan, dict[str, Any]]] = []
+        self._replaced: Mapping[Any, Any] = {}
+
+    def replace(self, values: Mapping[Any, Any]) -> None:
+        """Give these values, by type, where providers would make some; an empty mapping ends it.
+
+        The providers of these types do not run. It takes effect with the next `open`.
+
+        Raises:
+            LookupError: nothing provides a value of such a type.
+        """
+        for wanted in values:
+            if self._find(wanted) is None:
+                names = ", ".join(type_name(made) for made in self._providers) or "nothing"
+                raise LookupError(
+                    f"no provider makes {type_name(wanted)}, so it cannot be replaced; "
+                    f"providers make {names}"
+                )
+        self._replaced = values
 
     @property
     def uses_client(self) -> bool:
@@ -180,6 +198,8 @@ class Container:
         made: dict[Any, Any],
         delivery: Delivery | None = None,
     ) -> Any:
+        if provider.makes in self._replaced:
+            return self._replaced[provider.makes]
         plan = self._plans[provider.makes]
         arguments = {name: self._values[key] for name, key in plan.fixed}
         arguments |= {name: made[key] for name, key in plan.made}

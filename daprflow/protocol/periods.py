@@ -76,7 +76,7 @@ def parse_period(text: str) -> Period:
             ),
             repeats=parts.get("repeats"),
         )
-    except (ScheduleError, OverflowError):
+    except (ValueError, OverflowError):  # a number may have more digits than Python reads
         raise ScheduleError(f"unsupported duration format: {text}") from None
 
 

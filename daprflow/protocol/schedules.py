@@ -22,7 +22,7 @@ _UNITS = {
 }  # fmt: skip
 _SHORTEST = timedelta(milliseconds=1)
 """Between two ticks of a job; what asks for less gets this, which is as often as timers go."""
-_duration_part = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_duration_part = re.compile(r"(\d++(?:\.\d*+)?|\.\d++)(ns|us|µs|μs|ms|s|m|h)")
 
 
 class ScheduleError(ValueError):
@@ -130,10 +130,14 @@ def parse_duration(text: str) -> timedelta:
     stripped = text.strip()
     sign = -1.0 if stripped.startswith("-") else 1.0
     stripped = stripped.lstrip("+-")
-    parts = _duration_part.findall(stripped)
     if stripped == "0":
         return timedelta()
-    if not parts or "".join(number + unit for number, unit in parts) != stripped:
+    parts: list[tuple[str, str]] = []
+    end = 0
+    while found := _duration_part.match(stripped, end):  # searching would take quadratic time
+        parts.append((found[1], found[2]))
+        end = found.end()
+    if not parts or end != len(stripped):
         raise ScheduleError(f"'{text}' is not a duration such as 1h30m, 45s or 500ms")
     try:
         return timedelta(seconds=sign * sum(float(n) * _UNITS[unit] for n, unit in parts))

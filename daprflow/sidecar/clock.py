@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+LOOK_AGAIN = 30.0
+"""Seconds after which a timer that still waits looks at the clock again."""
+
 
 class Timer(Protocol):
     """A call that is due later."""
@@ -43,17 +46,45 @@ async def sleep_until(clock: Clock, when: float) -> None:
         timer.cancel()
 
 
+class WallTimer:
+    """A call at a time of the wall clock, which is looked at again from time to time.
+
+    The loop's own time stands still while a machine sleeps, and knows nothing of a clock that is
+    set.
+    """
+
+    __slots__ = ("_callback", "_handle", "_when")
+
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self._when = when
+        self._callback = callback
+        self._arm()
+
+    def cancel(self) -> None:
+        """Forget the call."""
+        self._handle.cancel()
+
+    def _arm(self) -> None:
+        delay = min(max(0.0, self._when - time.time()), LOOK_AGAIN)
+        self._handle = asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        if time.time() < self._when:
+            self._arm()
+        else:
+            self._callback()
+
+
 class SystemClock:
-    """The wall clock; its timers run on the loop's monotonic time."""
+    """The wall clock; a jump of it, or a sleep of the machine, is noticed after `LOOK_AGAIN`."""
 
     def now(self) -> float:
         """Return seconds since the epoch."""
         return time.time()
 
     def call_at(self, when: float, callback: Callable[[], None], /) -> Timer:
-        """Call ``callback`` when the wall clock has reached ``when``."""
-        delay = max(0.0, when - time.time())
-        return asyncio.get_running_loop().call_later(delay, callback)
+        """Call ``callback`` when the wall clock has reached ``when``, and not before."""
+        return WallTimer(when, callback)
 
 
 class VirtualTimer:

@@ -62,6 +62,8 @@ def read_document(text: str, file: Path, first_line: int) -> YamlMapping | None:
         raise YamlError(_syntax(error, file, first_line)) from error
     except RecursionError:
         raise YamlError(f"{file}:{first_line}: the document is nested too deeply") from None
+    except ValueError:  # more digits than Python reads
+        raise YamlError(f"{file}:{first_line}: a number is too long; put it in quotes") from None
     return value if isinstance(value, YamlMapping) else None
 
 

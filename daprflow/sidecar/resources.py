@@ -218,10 +218,10 @@ def _resource(file: Path, line: int, text: str) -> Resource | None:
     document = read_document(text, file, line)
     if document is None:
         return None
-    kind, version = document.get("kind"), str(document.get("apiVersion"))
+    kind, version = str(document.get("kind")), str(document.get("apiVersion"))
     if not version.startswith(_GROUP):
         return None
-    reader = READERS.get(str(kind))
+    reader = READERS.get(kind)
     if reader is not None:
         return reader(document)
     place = f"{file}:{document.line}"

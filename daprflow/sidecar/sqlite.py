@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from daprflow.sidecar.components.base import ComponentError
 
@@ -32,6 +32,8 @@ _REMEDIES = {
     sqlite3.SQLITE_LOCKED: _TAKEN,
 }
 """What to do about a database that cannot be used; else the file itself is at fault."""
+_DAMAGED = "restore the file from a copy, or move it away to start anew"
+_DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 T = TypeVar("T")
 Prepare = Callable[[sqlite3.Connection], None]
@@ -66,7 +68,13 @@ class SqliteWriter:
         prepare: run once after opening, in a transaction.
         busy_timeout: seconds to wait for another process's lock.
         wal: whether to use the write-ahead log.
+
+    Attributes:
+        connection_class: what connections are. Everything that is kept on disk goes through one, so
+            that a class of a test's can fail, or end the process, at each step.
     """
+
+    connection_class: ClassVar[type[sqlite3.Connection]] = sqlite3.Connection
 
     def __init__(
         self,
@@ -105,7 +113,13 @@ class SqliteWriter:
         try:
             yield self.reader
         except sqlite3.Error as error:
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
+
+    def unusable(self, error: sqlite3.Error) -> ComponentError:
+        """Return what SQLite refused as an error that names the file and says what to do."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        remedy = _REMEDIES.get(code, _DAMAGED)
+        return ComponentError(f"cannot use database '{self.path}': {_said(error)}; {remedy}")
 
     async def open(self) -> None:
         """Open the file, check it and start the thread.
@@ -251,7 +265,7 @@ class SqliteWriter:
         try:
             self._reader = self._raw_connection()
         except sqlite3.Error as error:  # pragma: no cover - the writer has just opened it
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
 
     def _connect(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = None
@@ -267,7 +281,7 @@ class SqliteWriter:
         except sqlite3.Error as error:
             if connection is not None:
                 connection.close()
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
         except BaseException:
             if connection is not None:
                 connection.close()
@@ -280,19 +294,17 @@ class SqliteWriter:
             timeout=self._busy_timeout,
             isolation_level=None,
             check_same_thread=False,
+            factory=self.connection_class,
             cached_statements=256,
             uri=self.path.startswith("file:"),
         )
 
-    def _unusable(self, error: sqlite3.Error) -> ComponentError:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        remedy = _REMEDIES.get(code, "restore the file from a copy, or move it away to start anew")
-        return ComponentError(f"cannot use database '{self.path}': {error}; {remedy}")
-
     def _refusal(self, error: sqlite3.Error) -> ComponentError:
         if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
             return ComponentError(f"disk is full, nothing was written to '{self.path}': {error}")
-        return ComponentError(f"database '{self.path}' refused the write: {error}")
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGES:
+            return self.unusable(error)
+        return ComponentError(f"database '{self.path}' refused the write: {_said(error)}")
 
 
 def versioned(application: int, version: int, statements: tuple[str, ...]) -> Prepare:
@@ -336,6 +348,11 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _said(error: sqlite3.Error) -> str:
+    """Return what SQLite says, without the stored text that it could not decode."""
+    return str(error).partition(" with text ")[0]
 
 
 def _make_private(file: Path) -> None:

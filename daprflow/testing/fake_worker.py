@@ -12,6 +12,8 @@ from daprflow.handlers.codecs import Codecs
 from daprflow.handlers.handler import Delivery, Next, Outcome
 from daprflow.protocol.history import Failure
 from daprflow.protocol.workflow_actions import CompleteWorkflow, Turn, WorkflowState
+from daprflow.testing.faults import Faults
+from daprflow.testing.faulty import faulty_activities
 from daprflow.workflows.activities import Activities
 from daprflow.workflows.failures import failure_of
 from daprflow.workflows.values import Values
@@ -33,8 +35,9 @@ class _Fake:
 class FakeWorker:
     """The worker of an app that is not there."""
 
-    def __init__(self, app_id: str, codecs: Codecs) -> None:
+    def __init__(self, app_id: str, codecs: Codecs, faults: Faults) -> None:
         self._app_id = app_id
+        self._faults = faults
         self._values = Values(codecs)
         self._activities: dict[str, _Fake] = {}
         self._workflows: dict[str, _Fake] = {}
@@ -97,7 +100,8 @@ class FakeWorker:
         from daprflow.protocol import workflow_messages as pb  # noqa: PLC0415 - loaded by now
         from daprflow.protocol.history_codec import write_failure  # noqa: PLC0415 - likewise
 
-        result = await Activities(self._activities).run(request)
+        met = faulty_activities(self._app_id, self._activities, self._faults)
+        result = await Activities(met).run(request)
         response = pb.ActivityResponse(
             instanceId=request.workflowInstance.instanceId,
             taskId=request.taskId,

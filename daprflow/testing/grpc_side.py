@@ -41,11 +41,16 @@ class GrpcSide:
                 await server.start(port)
                 self._server = server
 
-    async def stop(self) -> None:
-        """End every call, and give the port back."""
+    async def cut(self) -> bool:
+        """End every call and listen no more, but hold the port; tell whether it listened."""
         server, self._server = self._server, None
         if server is not None:
             await server.stop(0)
+        return server is not None
+
+    async def stop(self) -> None:
+        """End every call, and give the port back."""
+        await self.cut()
         if self._held is not None:
             self._held.close()
             self._held = None

@@ -8,6 +8,8 @@ from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
 from daprflow.testing.fakes import FakeApp
+from daprflow.testing.faults import Faults
+from daprflow.testing.faulty import FaultyChannel
 
 
 class Peers:
@@ -17,9 +19,10 @@ class Peers:
         self._engine = engine
         self._apps: list[App] = []
 
-    def join(self, app_id: str, fake: FakeApp) -> None:
-        """Let a fake be found."""
-        self._join(RuntimeOptions(app_id, app_port=1), HttpApp(fake))
+    def join(self, app_id: str, fake: FakeApp, faults: Faults) -> None:
+        """Let a fake be found; faults meet the calls on it."""
+        channel = FaultyChannel(app_id, fake, faults)
+        self._join(RuntimeOptions(app_id, app_port=1), HttpApp(channel))
 
     def join_grpc(self, app_id: str, port: int) -> None:
         """Let an app be found that listens for gRPC on a port of this machine."""

@@ -14,7 +14,7 @@ from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, S
 from daprflow.protocol.resources import TEST_KIT, ComponentResource, MetadataItem
 from daprflow.sidecar.resources import Resources, load_resources
 from daprflow.sidecar.runtime import Runtime
-from daprflow.testing.transport import SidecarTransport
+from daprflow.testing.connection import Carrier
 
 Secrets = Mapping[str, Mapping[str, str]]
 Items = Mapping[str, Mapping[str, object]]
@@ -66,9 +66,9 @@ def secret_stores(secrets: Secrets, folder: Path) -> list[ComponentResource]:
     return stores
 
 
-def brokers(names: Iterable[str]) -> list[ComponentResource]:
-    """Return a durable broker, in memory, for each name."""
-    return [_component(name, BROKER, {}) for name in dict.fromkeys(names)]
+def brokers(names: Iterable[str], kind: str = BROKER) -> list[ComponentResource]:
+    """Return a broker for each name; a durable one, in memory, unless ``kind`` says otherwise."""
+    return [_component(name, kind, {}) for name in dict.fromkeys(names)]
 
 
 def actor_store() -> ComponentResource:
@@ -103,7 +103,7 @@ async def configure(runtime: Runtime, store: str, key: str, text: str, version: 
 class ProvidingTransport:
     """A transport that makes the state store or broker a call names, where there is none yet."""
 
-    def __init__(self, transport: SidecarTransport, runtime: Runtime) -> None:
+    def __init__(self, transport: Carrier, runtime: Runtime) -> None:
         self._transport = transport
         self._runtime = runtime
         self._turn = asyncio.Lock()

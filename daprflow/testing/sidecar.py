@@ -1,7 +1,7 @@
 """`TestSidecar`: an app, run in process against the embedded engine on a virtual clock."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,14 +21,18 @@ from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
 from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON, HttpRequest
 from daprflow.protocol.operations import NO_METADATA
-from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_WAIT
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import Message
+from daprflow.testing.building import build
 from daprflow.testing.fake_worker import FakeWorker
 from daprflow.testing.fakes import FakeApp
+from daprflow.testing.faults import Faults
+from daprflow.testing.interleaving import Seed, Step
 from daprflow.testing.ledger import EventKey, Ledger
 from daprflow.testing.provisions import Items, Secrets, configure
-from daprflow.testing.stage import Plan, Stage, build
+from daprflow.testing.saved import saved
+from daprflow.testing.stage import Plan, Stage
+from daprflow.testing.trouble import Trouble
 from daprflow.testing.workflow_run import TestRun
 
 if TYPE_CHECKING:
@@ -44,7 +48,7 @@ BROKER_PATIENCE = 10.0
 """Seconds of real time in which a broker in another process has to deliver what it accepted."""
 
 
-class TestSidecar:
+class TestSidecar(Trouble):
     """A sidecar for tests of an app: no process, no port, no mock, no waiting.
 
     Inside ``async with TestSidecar(app) as dapr:`` the app runs as under a server, its lifespan
@@ -63,9 +67,14 @@ class TestSidecar:
         configuration: configuration stores by name, each a mapping of items; text and bytes as they
             are, anything else as JSON.
         resources_path: a folder of component files; then nothing else is made.
+        peers: further apps, in the same engine and on the same clock; they start before this one.
+        providers: values by type that handlers get in place of what the app's providers make.
         start: what the virtual clock shows at first; now, where it is None.
         replay: whether every turn of a workflow goes through its whole history from scratch, which
             shows what is not the same on replay.
+        sockets: whether apps and sidecars listen on free ports, and speak over connections.
+        seed: lets calls, deliveries and turns that wait at the same time go on one at a time, in an
+            order of the seed's; see `explore`. None leaves it to the event loop.
     """
 
     __test__ = False  # no test case, whatever its name begins with
@@ -79,23 +88,35 @@ class TestSidecar:
         secrets: Secrets | None = None,
         configuration: Items | None = None,
         resources_path: str | Path | None = None,
+        peers: "Sequence[DaprFlow]" = (),
+        providers: Mapping[Any, Any] | None = None,
         start: datetime | None = None,
         replay: bool = True,
+        sockets: bool = False,
+        seed: Seed | None = None,
     ) -> None:
         self._app = app
         self._clock = VirtualClock(None if start is None else start.timestamp())
         self._ledger = Ledger()
         resources = None if resources_path is None else Path(resources_path)
+        self._faults = Faults(app.app_id, self._clock, always_rests=sockets)
+        self._providers = dict(providers or {})
         self._plan = Plan(
             app,
             host,
+            tuple(peers),
             secrets or {},
             configuration or {},
             resources,
+            self._providers,
             self._clock,
             self._ledger,
+            self._faults,
             replay,
+            sockets,
+            seed,
         )
+        self._publishing = asyncio.Lock()
         self._workers: dict[str, FakeWorker] = {}
         self._fakes: dict[str, FakeApp] = {}
         self._stack = AsyncExitStack()
@@ -110,7 +131,11 @@ class TestSidecar:
         """
         if self._running is not None:
             raise RuntimeError("this TestSidecar runs already; make another one")
-        self._app.freeze()
+        ids = [each.app_id for each in (*self._plan.peers, self._app)]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"two apps of this test have the same app id: {', '.join(ids)}")
+        for each in (*self._plan.peers, self._app):
+            each.freeze()
         async with AsyncExitStack() as stack:
             self._running = await build(self._plan, self._fakes, stack)
             stack.push_async_callback(self._stop_workers)
@@ -159,6 +184,48 @@ class TestSidecar:
         raw = BodyDecoder(topic.payload, codecs)
         return [_data(topic, message, decoder, raw) for message in messages]
 
+    @overload
+    async def saved(self, store: str, /) -> dict[str, Any]: ...
+    @overload
+    async def saved(self, store: str, kind: type[T], /) -> dict[str, T]: ...
+    async def saved(self, store: str, kind: Any = Any, /) -> dict[str, Any]:
+        """Return what the app keeps in a state store now, by key, without the app's prefix.
+
+        What actors and workflows keep there is left out. It goes past faults and policies.
+
+        Args:
+            store: the component's name.
+            kind: what every value is; without it they are plain JSON values, and text or bytes
+                where they are none.
+
+        Raises:
+            LookupError: there is no such store among the ``resources_path``, or it cannot tell its
+                keys. Without resource files a store that was not used yet is empty.
+            AssertionError: a value is none of ``kind``.
+        """
+        runtime = self._stage.runtime
+        if self._plan.resources is None and store not in runtime.loaded("state"):
+            return {}
+        return await saved(runtime, store, kind, self._app.codecs)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The calls that went on so far, in their order; empty without a seed."""
+        conductor = self._stage.conductor
+        return () if conductor is None else tuple(conductor.steps)
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Where the app and its sidecar listen, on 127.0.0.1.
+
+        Raises:
+            RuntimeError: they do not; make it with ``sockets=True``.
+        """
+        principal = self._stage.principal
+        if principal.port is None or principal.http_port is None:
+            raise RuntimeError("this sidecar has no ports; make it with sockets=True")
+        return principal.port, principal.http_port
+
     # ---- what a test does -----------------------------------------------------------------------
 
     async def publish(
@@ -175,16 +242,32 @@ class TestSidecar:
         Raises:
             LookupError: the app does not subscribe to that topic.
         """
-        settling = self._stage.settling
-        with self._ledger.following() as events:
-            await self.client.publish(topic, data, **options)
+        stage, settling = self._stage, self._stage.settling
+        if stage.principal.line.cut:
+            raise RuntimeError("the app is disconnected, so no event reaches it; call reconnect()")
+        event = await self._published_event(topic, data, options)
         await settling.settle()
-        end = self._clock.now() + self._batch_wait(topic)
-        while (status := self._ledger.verdict(events[0])) is None:
+        subscribers = stage.subscribers(topic)
+        end = self._clock.now() + stage.batch_wait(topic)
+        while (status := self._ledger.verdict(event, subscribers)) is None:
             if not await settling.step(end):
-                await self._arrival(topic, events[0])
+                await self._arrival(topic, event, subscribers)
                 await settling.settle()
         return status
+
+    async def _published_event(
+        self, topic: Topic[T], data: T | CloudEvent[T], options: PublishOptions
+    ) -> EventKey:
+        """Publish, and return the event that it made."""
+        if not self._plan.sockets:
+            with self._ledger.following() as events:
+                await self.client.publish(topic, data, **options)
+            return events[0]
+        async with self._publishing:  # the task that publishes is the server's
+            known = len(self._ledger.messages(topic.pubsub, topic.name))
+            await self.client.publish(topic, data, **options)
+            message = self._ledger.messages(topic.pubsub, topic.name)[known]
+        return EventKey(topic.pubsub, topic.name, message.data)
 
     @overload
     def actor(self, kind: type[A], actor_id: str, /) -> A: ...
@@ -319,11 +402,11 @@ class TestSidecar:
             LookupError: the app has no handler for that binding.
         """
         stage = self._stage
-        self._check_binding(name)
+        hosted = stage.with_binding(name)
         headers = tuple((key.lower(), value) for key, value in metadata.items())
         body = b"" if data is None else payload.encode(data, None, self._app.codecs).body
         request = HttpRequest("POST", f"/{quote(name)}", (("content-type", JSON), *headers), body)
-        response = await stage.channel.send(request)
+        response = await hosted.channel.send(request)
         await stage.settling.settle()
         good = 200 <= response.status < 300  # noqa: PLR2004 - the runtime takes any 2xx
         return Status.SUCCESS if good else Status.RETRY
@@ -336,6 +419,18 @@ class TestSidecar:
         if by < timedelta(0):
             raise ValueError(f"time cannot go back by {-by}")
         await self._stage.settling.advance(by)
+
+    def provide(self, kind: type[T], value: T, /) -> Self:
+        """Give handlers ``value`` where they ask for a ``kind``; call it before the start.
+
+        It is ``providers={kind: value}``, checked by type checkers.
+        """
+        if self._running is not None:
+            raise RuntimeError("the app runs already; replace its providers before 'async with'")
+        self._providers[kind] = value
+        return self
+
+    # ---- the apps of others ---------------------------------------------------------------------
 
     @overload
     def fake(
@@ -368,20 +463,15 @@ class TestSidecar:
         Raises:
             ValueError: the handle is the app's own; those are tested as they are.
         """
-        if handle.app_id in ("", self._app.app_id):
+        if handle.app_id in ("", *(each.app_id for each in (*self._plan.peers, self._app))):
             raise ValueError(
-                f"{handle!r} belongs to the app under test; fakes are for other apps' endpoints, "
-                "activities and workflows"
+                f"{handle!r} belongs to the app under test, or to a peer of it; fakes are for "
+                "other apps' endpoints, activities and workflows"
             )
         if isinstance(handle, Activity | Workflow):
             self._fake_work(handle, fn)
             return
-        fake = self._fakes.get(handle.app_id)
-        if fake is None:
-            fake = self._fakes[handle.app_id] = FakeApp(handle.app_id, self._app.codecs)
-            if self._running is not None:
-                self._running.peers.join(handle.app_id, fake)
-        fake.answer(handle, fn)
+        self._fake_app(handle.app_id).answer(handle, fn)
 
     def grpc_app(self, app_id: str, port: int, /) -> None:
         """Let another app be found that listens for gRPC on a port of this machine.
@@ -396,6 +486,20 @@ class TestSidecar:
             raise ValueError(f"'{app_id}' is the app under test, which speaks HTTP")
         self._stage.peers.join_grpc(app_id, port)
 
+    def _fake_for(self, app_id: str) -> None:
+        """Have somebody answer for an app: a fault on its methods needs one."""
+        running = (each.app_id for each in (*self._plan.peers, self._app))
+        if app_id not in ("", *running):
+            self._fake_app(app_id)
+
+    def _fake_app(self, app_id: str) -> FakeApp:
+        fake = self._fakes.get(app_id)
+        if fake is None:
+            fake = self._fakes[app_id] = FakeApp(app_id, self._app.codecs)
+            if self._running is not None:
+                self._running.peers.join(app_id, fake, self._faults)
+        return fake
+
     def _fake_work(
         self,
         handle: Activity[Any, Any] | Workflow[Any, Any],
@@ -403,7 +507,9 @@ class TestSidecar:
     ) -> None:
         worker = self._workers.get(handle.app_id)
         if worker is None:
-            worker = self._workers[handle.app_id] = FakeWorker(handle.app_id, self._app.codecs)
+            worker = self._workers[handle.app_id] = FakeWorker(
+                handle.app_id, self._app.codecs, self._faults
+            )
             if self._running is not None:
                 worker.start(self._running.runtime.engine)
         worker.answer(handle, fn)
@@ -412,10 +518,12 @@ class TestSidecar:
         for worker in self._workers.values():
             await worker.stop()
 
-    async def _arrival(self, topic: Topic[Any], event: EventKey) -> None:
+    async def _arrival(
+        self, topic: Topic[Any], event: EventKey, subscribers: frozenset[str]
+    ) -> None:
         """Wait for a broker in another process, which takes real time to deliver."""
         try:
-            await asyncio.wait_for(self._ledger.arrives(event), BROKER_PATIENCE)
+            await asyncio.wait_for(self._ledger.arrives(event, subscribers), BROKER_PATIENCE)
         except TimeoutError:
             raise LookupError(
                 f"the event on '{topic.pubsub}/{topic.name}' was accepted and not delivered "
@@ -429,31 +537,6 @@ class TestSidecar:
         if self._running is None:
             raise RuntimeError("the TestSidecar does not run; use it inside 'async with'")
         return self._running
-
-    def _batch_wait(self, topic: Topic[Any]) -> float:
-        """Return the seconds that the subscription of ``topic`` may gather events."""
-        running = [each.document for each in self._stage.runtime.subscriptions]
-        known = [(each.pubsubname, each.topic) for each in running]
-        for each in running:
-            if (each.pubsubname, each.topic) == (topic.pubsub, topic.name) or "*" in each.topic:
-                bulk = each.bulk_subscribe
-                if bulk is None or not bulk.enabled:
-                    return 0.0
-                milliseconds = bulk.max_await_duration_ms
-                return milliseconds / 1000 if milliseconds else DEFAULT_WAIT
-        names = ", ".join(f"'{pubsub}/{name}'" for pubsub, name in known) or "nothing"
-        raise LookupError(
-            f"app '{self._app.app_id}' does not subscribe to '{topic.pubsub}/{topic.name}' but to "
-            f"{names}; publish with 'dapr.client' when nobody needs to handle it"
-        )
-
-    def _check_binding(self, name: str) -> None:
-        known = [info.name for info in self._app.table() if info.kind in {"binding", "cron"}]
-        if name.strip("/") not in {found.strip("/") for found in known}:
-            names = ", ".join(f"'{found}'" for found in known) or "none"
-            raise LookupError(
-                f"app '{self._app.app_id}' has no handler of binding '{name}'; it has {names}"
-            )
 
 
 def _data(topic: Topic[T], message: Message, event: EventDecoder, raw: BodyDecoder) -> T:

@@ -1,45 +1,37 @@
-"""What runs while a test runs: the app, its sidecar and their clients, each with its end."""
+"""What runs while a test runs: apps, their sidecars and their clients, each with its end."""
 
 import asyncio
-import os
-from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from daprflow.addresses import Topic
 from daprflow.client import Client
-from daprflow.handlers.config_values import text_of
-from daprflow.settings import Settings
-from daprflow.sidecar.app.http import HttpApp
-from daprflow.sidecar.channel.in_process import AsgiChannel
+from daprflow.protocol.documents import Subscription
+from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_WAIT
+from daprflow.sidecar.channel.base import AppChannel
 from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.engine import Engine
-from daprflow.sidecar.http_api.app import HttpApi
-from daprflow.sidecar.options import RuntimeOptions
-from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
-from daprflow.testing import provisions
-from daprflow.testing.fakes import FakeApp
+from daprflow.testing.connection import Line
+from daprflow.testing.faults import Faults
 from daprflow.testing.grpc_side import GrpcSide
+from daprflow.testing.interleaving import Conductor, Seed
 from daprflow.testing.ledger import Ledger
-from daprflow.testing.lifespan import RunningApp
 from daprflow.testing.peers import Peers
-from daprflow.testing.provisions import Items, ProvidingTransport, Secrets
+from daprflow.testing.provisions import Items, Secrets
 from daprflow.testing.settling import Settling
-from daprflow.testing.transport import SidecarTransport
-from daprflow.workflows.options import watching
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from daprflow.app import DaprFlow
+    from daprflow.testing.sockets import Doors
 
-GRACE = 5.0
-"""Seconds that handlers in flight may take when a test ends."""
-REST = 0.1
-"""Seconds that what is left may take after that: deliveries have ended by then, or hang."""
+
+NOTICING = 0.001
+"""Seconds between looks at whether an app has noticed that its sidecar is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,128 +40,182 @@ class Plan:
 
     Attributes:
         host: what the app is installed in or wraps; None runs the app itself.
+        peers: further apps, which start before it.
         configuration: the items that there are from the start.
-        resources: a folder of resource files; None makes what the app names.
+        resources: a folder of resource files; None makes what the apps name.
+        providers: values by type that stand in place of what providers make.
         replay: whether every turn of a workflow goes through its whole history.
+        sockets: whether apps and sidecars listen on ports.
+        seed: chooses the order of calls; None leaves it to the event loop.
     """
 
     app: "DaprFlow"
     host: "ASGIApp | None"
+    peers: "Sequence[DaprFlow]"
     secrets: Secrets
     configuration: Items
     resources: Path | None
+    providers: Mapping[Any, Any]
     clock: VirtualClock
     ledger: Ledger
+    faults: Faults
     replay: bool = True
+    sockets: bool = False
+    seed: Seed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all apps of a test share.
+
+    Attributes:
+        folder: one for secrets, where there are some; it is taken away at the end.
+        doors: where they listen; None without sockets.
+        peers: the fakes, and those that speak gRPC.
+    """
+
+    plan: Plan
+    engine: Engine
+    folder: Path
+    doors: "Doors | None"
+    peers: Peers
+    settling: Settling
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """One app that runs, and its sidecar.
+
+    Attributes:
+        client: one for the test itself; its line is never cut.
+        line: the app's way to its sidecar.
+        port: where the app listens, and then its sidecar; None without sockets.
+    """
+
+    app: "DaprFlow"
+    runtime: Runtime
+    channel: AppChannel
+    client: Client
+    line: Line
+    grpc: GrpcSide
+    port: int | None = None
+    http_port: int | None = None
+
+    async def disconnect(self) -> None:
+        """Have the app lose its sidecar: no call gets through, in neither direction."""
+        self.line.cut = True
+        await self.runtime.pause()
+        await self.grpc.cut()
+        while self.app.at_work:  # noqa: ASYNC110 - its stream has ended, which it is about to learn
+            await asyncio.sleep(NOTICING)
+
+    async def reconnect(self) -> None:
+        """Let the app find its sidecar again, which reads its subscriptions anew."""
+        if not self.line.cut:
+            return
+        self.line.cut = False
+        await self.runtime.reconnect()
+        await self.app.works()
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What runs."""
+    """What runs.
 
-    runtime: Runtime
-    channel: AsgiChannel
-    client: Client
+    Attributes:
+        principal: the app under test.
+        hosted: that one and its peers, by app id.
+    """
+
+    principal: Hosted
+    hosted: Mapping[str, Hosted]
     settling: Settling
     peers: Peers
-    app: "DaprFlow"
+    conductor: Conductor | None
+
+    @property
+    def runtime(self) -> Runtime:
+        """The sidecar of the app under test."""
+        return self.principal.runtime
+
+    @property
+    def client(self) -> Client:
+        """A client of that sidecar."""
+        return self.principal.client
+
+    @property
+    def app(self) -> "DaprFlow":
+        """The app under test."""
+        return self.principal.app
 
     async def settle(self) -> None:
-        """Wait until nothing is under way, neither in the engine nor in the app's configuration."""
+        """Wait until nothing is under way, neither in the engine nor in an app's configuration."""
         await self.settling.settle()
-        await self.app.feed.pushes.settled()
+        for each in self.hosted.values():
+            await each.app.feed.pushes.settled()
         await self.settling.settle()
 
+    # ---- who takes what -------------------------------------------------------------------------
 
-async def build(plan: Plan, fakes: Mapping[str, FakeApp], stack: AsyncExitStack) -> Stage:
-    """Start everything, each with its end on ``stack``: outbound calls work before the app starts.
+    def subscribers(self, topic: Topic[Any]) -> frozenset[str]:
+        """Return the apps that subscribe to a topic.
 
-    Raises:
-        Exception: whatever the app's lifespan raises.
-    """
-    app = plan.app
-    token = (app.settings or Settings.from_env(os.environ)).app_api_token or None
-    resources = _resources(plan, Path(stack.enter_context(TemporaryDirectory())))
-    engine = Engine(plan.clock, None, Path.cwd())
-    engine.placement.patience = 0.0  # nobody else comes, and the clock stands still
-    stack.push_async_callback(engine.close)
-    peers = Peers(engine)
-    stack.push_async_callback(peers.close)  # the app's own sidecar is closed before
-    running = RunningApp(plan.host or app)
-    channel = AsgiChannel(running, app_token=token)
-    options = RuntimeOptions(app.app_id, app_port=1, app_token=token)
-    runtime = Runtime(engine, options, resources, HttpApp(channel))
-    stack.push_async_callback(runtime.close, REST)
-    await runtime.open()
-    runtime.pubsub.observer = plan.ledger
-    await _fill(plan, runtime)
-    for app_id, fake in fakes.items():
-        peers.join(app_id, fake)
-    grpc = GrpcSide(runtime)
-    stack.push_async_callback(grpc.stop)
-    client = await stack.enter_async_context(_client(plan, runtime, grpc))
-    _inject(stack, app, _client(plan, runtime, grpc))
-    stack.callback(setattr, app, "workflow_settings", app.workflow_settings)
-    app.workflow_settings = replace(watching(app.workflow_settings), replay=plan.replay)
-    for host in app.actor_hosts():
-        stack.callback(setattr, host, "now", host.now)
-        host.now = plan.clock.now
-    await running.start()
-    stack.push_async_callback(running.stop)
-    stack.push_async_callback(_pause, runtime)
-    settling = Settling(plan.clock, engine.work)
-    await settling.run(runtime.connect())
-    await app.works()
-    await app.jobs_scheduled()
-    stage = Stage(runtime, channel, client, settling, peers, app)
-    await stage.settle()
-    return stage
+        Raises:
+            LookupError: nobody does.
+        """
+        found = {
+            each.runtime.app_id for each in self.hosted.values() if _subscriptions(each, topic)
+        }
+        if not found:
+            raise LookupError(
+                f"app '{self._names}' does not subscribe to '{topic.pubsub}/{topic.name}' but to "
+                f"{self._topics()}; publish with 'dapr.client' when nobody needs to handle it"
+            )
+        return frozenset(found)
 
+    def batch_wait(self, topic: Topic[Any]) -> float:
+        """Return the seconds that a subscription of ``topic`` may gather events."""
+        longest = 0.0
+        for hosted in self.hosted.values():
+            for each in _subscriptions(hosted, topic):
+                bulk = each.bulk_subscribe
+                if bulk is not None and bulk.enabled:
+                    milliseconds = bulk.max_await_duration_ms
+                    longest = max(longest, milliseconds / 1000 if milliseconds else DEFAULT_WAIT)
+        return longest
 
-def _resources(plan: Plan, folder: Path) -> Resources:
-    """Return what there is from the start; a file's component beats one made for the app."""
-    app, path = plan.app, plan.resources
-    given = Resources() if path is None else provisions.from_files(path, app.app_id)
-    made = [*provisions.secret_stores(plan.secrets, folder), *provisions.crons(app.crons())]
-    if path is None:
-        made += provisions.brokers(each.subscription.pubsubname for each in app.topics())
-        if app.actor_hosts():
-            made.append(provisions.actor_store())
-            given = replace(given, configuration=provisions.WITH_STATE_TTL)
-    names = {resource.name for resource in given.components}
-    added = (resource for resource in made if resource.name not in names)
-    return replace(given, components=(*given.components, *added))
+    def with_binding(self, name: str) -> Hosted:
+        """Return the app that has a handler for a binding, the one under test before others.
+
+        Raises:
+            LookupError: none has.
+        """
+        known: list[str] = []
+        for hosted in (self.principal, *self.hosted.values()):
+            own = [info.name for info in hosted.app.table() if info.kind in {"binding", "cron"}]
+            if name.strip("/") in {found.strip("/") for found in own}:
+                return hosted
+            known += [each for each in own if each not in known]
+        names = ", ".join(f"'{found}'" for found in known) or "none"
+        raise LookupError(f"app '{self._names}' has no handler of binding '{name}'; it has {names}")
+
+    @property
+    def _names(self) -> str:
+        return "' or '".join(self.hosted)
+
+    def _topics(self) -> str:
+        running = [each.document for h in self.hosted.values() for each in h.runtime.subscriptions]
+        known = [(each.pubsubname, each.topic) for each in running]
+        return ", ".join(f"'{pubsub}/{name}'" for pubsub, name in known) or "nothing"
 
 
-async def _fill(plan: Plan, runtime: Runtime) -> None:
-    """Put the items there are from the start into their stores, which are made where needed."""
-    known = runtime.configuration.names
-    for made in provisions.configuration_stores(n for n in plan.configuration if n not in known):
-        await runtime.add(made)
-    for store, items in plan.configuration.items():
-        for key, value in items.items():
-            text = text_of(value, plan.app.codecs)
-            await provisions.configure(runtime, store, key, text, "")
-
-
-def _client(plan: Plan, runtime: Runtime, grpc: GrpcSide) -> Client:
-    plain = SidecarTransport(HttpApi(runtime), grpc)
-    transport = ProvidingTransport(plain, runtime) if plan.resources is None else plain
-    client = Client(Settings(), transport=transport, codecs=plan.app.codecs)
-    client._caller.way.now = plan.clock.now  # noqa: SLF001 - the time is the test's
-    return client
-
-
-def _inject(stack: AsyncExitStack, app: "DaprFlow", client: Client) -> None:
-    """Give the app a client of this sidecar until the end, then its own again."""
-    before = app.client
-    app.client = client
-    stack.callback(setattr, app, "client", before)
-    stack.push_async_callback(client.close)
-
-
-async def _pause(runtime: Runtime) -> None:
-    """Stop deliveries before the app stops; what hangs is left to the runtime's own end."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(GRACE):
-            await runtime.pause()
+def _subscriptions(hosted: Hosted, topic: Topic[Any]) -> list[Subscription]:
+    """Return the running subscriptions of an app that take a topic's events."""
+    running = (each.document for each in hosted.runtime.subscriptions)
+    wanted = topic.pubsub, topic.name
+    return [
+        each
+        for each in running
+        if (each.pubsubname, each.topic) == wanted
+        or (each.pubsubname == topic.pubsub and "*" in each.topic)
+    ]

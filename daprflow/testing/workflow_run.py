@@ -28,9 +28,14 @@ class TestRun(WorkflowRun[Out]):
     __test__ = False  # no test case, whatever its name begins with
     __slots__ = ("_stage",)
 
-    def __init__(self, run: WorkflowRun[Out], stage: "Stage", /) -> None:
+    def __init__(self, run: WorkflowRun[Out], stage: "Stage | None", /) -> None:
         super().__init__(run._calls, run._workflow, run.id)  # noqa: SLF001 - of the same family
         self._stage = stage
+
+    async def _settle(self) -> None:
+        """Let everything go on as far as it can; a real runtime takes its time."""
+        if self._stage is not None:
+            await self._stage.settle()
 
     async def result(self, timeout: timedelta | None = None) -> Out:  # noqa: ASYNC109 - as WorkflowRun
         """Return the result.
@@ -41,31 +46,31 @@ class TestRun(WorkflowRun[Out]):
             NonDeterminismError: its code does not do what its history says it did.
             WorkflowFailed: it failed, or was terminated.
         """
-        await self._stage.settle()
+        await self._settle()
         status = await self.status()
-        if not status.ended:
-            raise await self._unfinished(status.state)
+        if self._stage is not None and not status.ended:
+            raise await self._unfinished(self._stage, status.state)
         return await super().result(timeout)
 
     async def send(self, event: ExternalEvent[T], /, data: T) -> None:
         """Give it an event, and let it go on as far as it can at once."""
         await super().send(event, data)
-        await self._stage.settle()
+        await self._settle()
 
     async def suspend(self, reason: str = "", /) -> None:
         """Have it hold still, and wait until it does."""
         await super().suspend(reason)
-        await self._stage.settle()
+        await self._settle()
 
     async def resume(self, reason: str = "", /) -> None:
         """Have it go on as far as it can at once."""
         await super().resume(reason)
-        await self._stage.settle()
+        await self._settle()
 
     async def terminate(self, output: object = None, /, *, recursive: bool = True) -> None:
         """End it, and wait until it has ended."""
         await super().terminate(output, recursive=recursive)
-        await self._stage.settle()
+        await self._settle()
 
     async def rerun(
         self,
@@ -77,14 +82,14 @@ class TestRun(WorkflowRun[Out]):
     ) -> "TestRun[Out]":
         """Begin a new instance at one of its steps, and let that go on as far as it can at once."""
         run = await super().rerun(event, id=id, data=data)
-        await self._stage.settle()
+        await self._settle()
         return TestRun(run, self._stage)
 
-    async def _unfinished(self, state: WorkflowState) -> Exception:
-        problem = self._stage.app.workflow_problem(self.id)
+    async def _unfinished(self, stage: "Stage", state: WorkflowState) -> Exception:
+        problem = stage.app.workflow_problem(self.id)
         if problem is not None:
             return problem
-        replay = Replay(self._stage.app.work().workflows, self.id)
+        replay = Replay(stage.app.work().workflows, self.id)
         replay.turn(await self.history(), ())
         waits = ", ".join(replay.waits_for) or "the time of its start"
         replay.close()

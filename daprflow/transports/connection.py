@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection: uvicorn's httptools protocol plus what ASGI cannot refuse."""
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 _LOG = logging.getLogger(__name__)
+_TURNED_AWAY = 32
+"""How many may be open beyond the limit, to be told that it is reached; more are just closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class Limits:
         body_seconds: silence inside a body, and a reader that takes nothing of an answer.
         idle_seconds: silence between requests. Go clients, a runtime among them, keep idle
             connections for 90 s; outliving that spares them a broken POST.
-        connections: open connections; more are answered 503 at once.
+        connections: open connections; more are answered 503 at once. Where a process may have
+            fewer open files, those are the limit.
         linger_seconds: how long a peer may go on with a body after its answer, or after a refusal.
         linger_bytes: how much of that is read and thrown away.
     """
@@ -45,6 +49,8 @@ class LimitedConfig(Config):
     """uvicorn's configuration with our limits beside it."""
 
     limits: Limits = Limits()
+    full: bool = False
+    """Whether connections are being turned away, which is said once."""
 
 
 class Refusal(Exception):  # noqa: N818 - carries an answer, is no error of ours
@@ -87,6 +93,7 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.limits = config.limits
+        self._config = config
         self._phase = _IDLE
         self._hosts = 0
         self._chunk = 0
@@ -102,10 +109,17 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or turn it away where too many are open."""
         super().connection_made(transport)
-        if len(self.connections) > self.limits.connections:
-            _LOG.warning("refused a connection: %d are open already", self.limits.connections)
+        surplus = len(self.connections) - self.limits.connections
+        if surplus > _TURNED_AWAY:
+            transport.abort()
+            return
+        if surplus > 0:
+            if not self._config.full:
+                self._config.full = True
+                _LOG.warning("refused a connection: %d are open already", self.limits.connections)
             self._refuse(503, "too many connections")
             return
+        self._config.full = False
         self._phase = _HEAD
         self._watch(self.limits.header_seconds)
 
@@ -295,5 +309,6 @@ class Connection(HttpToolsProtocol):
             + body
         )
         # Closing while the peer still sends makes its kernel discard our answer unread.
-        self.transport.write_eof()
+        with contextlib.suppress(OSError):  # the peer is gone already
+            self.transport.write_eof()
         self._watch(self.limits.linger_seconds)

@@ -6,12 +6,15 @@ import logging
 import math
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import Config
 
 from daprflow.errors import DaprFlowError
 from daprflow.transports.connection import Connection, LimitedConfig, Limits
+from daprflow.transports.descriptors import AT_ONCE, WAITING, fitting
 
 __all__ = ["HttpServer", "Limits", "StartFailed", "serve"]
 
@@ -86,13 +89,22 @@ class HttpServer:
         config = self._server.config
         if not config.loaded:
             config.load()
+        self._fit(config)
         self._server.lifespan = config.lifespan_class(config)
         try:
             await self._server.startup(sockets=[listener])
         except SystemExit:
             raise StartFailed("the application failed while it started") from None
+        listener.listen(WAITING)  # asyncio takes as many at once as it lets wait
         self._listener = listener
         self._ticks = asyncio.create_task(self._server.main_loop())
+
+    def _fit(self, config: Config) -> None:
+        """Take no more connections, in all and at once, than there are files for."""
+        if isinstance(config, LimitedConfig):
+            allowed = fitting(self._limits.connections)
+            config.limits = replace(self._limits, connections=allowed)
+        config.backlog = AT_ONCE
 
     async def stop(self, grace: float) -> None:
         """Stop accepting, let what is in flight end within ``grace`` seconds, end the lifespan."""

@@ -109,6 +109,7 @@ def error(response: HttpResponse) -> tuple[int, str]:
 # ---- names and routes ---------------------------------------------------------------------------
 
 
+@pytest.mark.row("I-AC")
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
@@ -138,6 +139,7 @@ async def test_refused_calls(
         assert it.calls == []
 
 
+@pytest.mark.row("I-AR", "R-10")
 @pytest.mark.parametrize("name", ["a b", "a|b||c", "a.b", "ä€", "a@b"])
 async def test_unusual_names(tmp_path: Path, name: str) -> None:
     """Ids, methods and reminder names with bars, spaces, dots or other letters come whole."""
@@ -163,6 +165,7 @@ async def test_bodies_that_are_no_json(tmp_path: Path, path: str) -> None:
             assert error(response) == (400, "ERR_MALFORMED_REQUEST")
 
 
+@pytest.mark.row("I-AC")
 async def test_what_travels_in_headers(tmp_path: Path) -> None:
     """A caller's headers reach the actor, but for those that end here or say who calls."""
     async with bench(tmp_path) as it:
@@ -196,6 +199,7 @@ async def test_idle_actors_are_told(tmp_path: Path) -> None:
         assert it.inner.runtime.metadata.describe().actors[0].count == 0
 
 
+@pytest.mark.row("FS-13")
 async def test_a_pause_ends_actors_and_a_new_process_has_them_again(tmp_path: Path) -> None:
     """A call while the app is away waits for it, and is answered by the next process."""
     async with bench(tmp_path) as it:
@@ -253,6 +257,7 @@ async def test_a_call_that_waits_for_the_app_holds_no_reload_up(tmp_path: Path) 
         assert (await call).status == 200
 
 
+@pytest.mark.row("I-AL")
 async def test_an_app_that_is_not_healthy_has_no_actors(tmp_path: Path) -> None:
     """Its actors leave without a word, and calls find no host until it is well again."""
     well = True
@@ -299,6 +304,7 @@ async def test_actors_of_another_app(tmp_path: Path) -> None:
         assert error(await it.ask("POST", "Other/1/method/m")) == (500, "ERR_ACTOR_INVOKE_METHOD")
 
 
+@pytest.mark.row("I-AC")
 async def test_a_client_that_leaves_frees_the_turn(tmp_path: Path) -> None:
     """A call that is given up ends at the app, and the next call has its turn."""
     async with bench(tmp_path) as it:
@@ -357,6 +363,7 @@ async def test_a_transaction_is_whole(tmp_path: Path) -> None:
         assert (await it.ask("GET", "T/1/state/a")).status == 204
 
 
+@pytest.mark.row("I-AL")
 @pytest.mark.parametrize(
     ("step", "text"),
     [
@@ -377,6 +384,7 @@ async def test_steps_that_make_no_sense(
         assert text in refused.body.decode()
 
 
+@pytest.mark.row("I-AL")
 async def test_state_that_expires(tmp_path: Path) -> None:
     """With the feature on, a value with a time to live is gone after it."""
     feature = ConfigurationResource(features=(("ActorStateTTL", True),))
@@ -391,6 +399,7 @@ async def test_state_that_expires(tmp_path: Path) -> None:
         assert (await it.ask("GET", "T/1/state/k")).status == 204
 
 
+@pytest.mark.row("I-HR")
 async def test_without_a_store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """No type is hosted, and the log says what is missing; a store that comes later mends it."""
     async with bench(tmp_path, {}) as it:
@@ -404,6 +413,7 @@ async def test_without_a_store(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         assert error(await it.ask("POST", "T/1/method/m")) == (500, "ERR_ACTOR_INVOKE_METHOD")
 
 
+@pytest.mark.row("I-HR")
 async def test_two_stores_for_actors_are_refused(tmp_path: Path) -> None:
     """A reload that brings a second one changes nothing, and says which two there are."""
     two = {"one": STORE["store"], "two": STORE["store"]}
@@ -416,6 +426,7 @@ async def test_two_stores_for_actors_are_refused(tmp_path: Path) -> None:
 # ---- reminders ----------------------------------------------------------------------------------
 
 
+@pytest.mark.row("I-AR")
 async def test_a_failure_policy_over_http_does_not_count(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -440,6 +451,7 @@ async def test_a_reminder_that_is_there(tmp_path: Path) -> None:
             assert (await it.ask("DELETE", "T/1/reminders/r")).status == 204
 
 
+@pytest.mark.row("I-AT")
 async def test_one_slow_actor_delays_no_reminder_of_others(tmp_path: Path) -> None:
     """While a tick of one actor is under way, those of the others come in time."""
     async with bench(tmp_path) as it:
@@ -476,6 +488,7 @@ def policies(target: PolicyNames, scope: str = "type") -> Resources:
     return replace(resources(STORE), resiliencies=(document,))
 
 
+@pytest.mark.row("I-AR")
 @pytest.mark.parametrize(("status", "attempts"), [(500, 3), (404, 1)])
 async def test_failed_calls_are_tried_again(tmp_path: Path, status: int, attempts: int) -> None:
     """As often as the policy says; a missing method is not, for that mends nothing."""
@@ -504,6 +517,7 @@ async def test_breakers_are_for_types_or_ids(tmp_path: Path, scope: str, status:
 # ---- restarts -----------------------------------------------------------------------------------
 
 
+@pytest.mark.row("I-AR")
 async def test_reminders_come_after_a_restart(tmp_path: Path) -> None:
     """One registered before an end of the sidecar ticks after its next start, once if missed."""
     clock = VirtualClock(1_700_000_000.0)

@@ -99,6 +99,7 @@ async def test_turns(hosted: Hosted) -> None:
     assert await hosted.ledger("ann").show() == ["one", "three"]
 
 
+@pytest.mark.row("I-AC")
 async def test_one_turn_at_a_time(hosted: Hosted) -> None:
     """Many calls at once of one actor are done one after the other, and none is lost."""
     texts = [str(number) for number in range(40)]
@@ -106,6 +107,7 @@ async def test_one_turn_at_a_time(hosted: Hosted) -> None:
     assert sorted(await hosted.ledger("busy").show(), key=int) == texts
 
 
+@pytest.mark.row("FA-26", "I-AC")
 async def test_calls_come_back(hosted: Hosted) -> None:
     """FA-26: calls come back into their turn, but not deeper than is allowed, without a trace."""
     deep = hosted.ledger("deep")
@@ -119,6 +121,7 @@ async def test_calls_come_back(hosted: Hosted) -> None:
     assert await hosted.ledger("inner").caught() == ["before", "ValueError"]
 
 
+@pytest.mark.row("FA-25", "I-AC")
 async def test_a_cycle_is_told(hosted: Hosted) -> None:
     """FA-25: an actor that would wait for itself is told so at once."""
     with pytest.raises(ActorError, match="would wait for itself"):

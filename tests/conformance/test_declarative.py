@@ -40,6 +40,7 @@ async def reload(found: Subscribed, changed: Resources) -> tuple[str, ...]:
     return await found.sidecar.runtime.reload(changed)
 
 
+@pytest.mark.row("I-SU")
 @pytest.mark.parametrize("components", [PUBSUB, DURABLE], ids=["in-memory", "durable"])
 async def test_a_declared_subscription(tmp_path: Path, components: Components) -> None:
     """An app in any language gets the events a file subscribes it to, by rules, in bulk or not."""
@@ -71,6 +72,7 @@ async def test_a_declared_subscription(tmp_path: Path, components: Components) -
     ]
 
 
+@pytest.mark.row("I-SU")
 async def test_the_apps_own_subscription_wins(tmp_path: Path) -> None:
     """A topic that the app itself subscribes to goes where the app says."""
     files = Resources(resources(PUBSUB).components, subscriptions=(declared("/file"),))
@@ -89,6 +91,7 @@ async def test_a_document_that_cannot_be_read_stops_files_too(tmp_path: Path) ->
         assert found.sidecar.runtime.subscriptions == ()
 
 
+@pytest.mark.row("I-HR", "I-SU")
 async def test_reload_of_subscriptions(tmp_path: Path) -> None:
     """A subscription file that comes, changes and goes is followed; the others run on."""
     base = resources(DURABLE)
@@ -104,6 +107,7 @@ async def test_reload_of_subscriptions(tmp_path: Path) -> None:
         assert len(found.app.to("/dapr/subscribe")) == 1
 
 
+@pytest.mark.row("I-HR")
 async def test_reload_of_components(tmp_path: Path) -> None:
     """A component file that comes and goes is in use from then on and no longer."""
     base = resources({**PUBSUB, **STORE})
@@ -118,6 +122,7 @@ async def test_reload_of_components(tmp_path: Path) -> None:
         assert (answer.status, b"state store late is not found" in answer.body) == (400, True)
 
 
+@pytest.mark.row("I-HR")
 async def test_the_first_broker(tmp_path: Path) -> None:
     """With the first pub/sub component the app is asked for its subscriptions."""
     base = resources(STORE)
@@ -129,6 +134,7 @@ async def test_the_first_broker(tmp_path: Path) -> None:
         assert len(found.app.to("/marks")) == 1
 
 
+@pytest.mark.row("FS-28", "I-HR")
 async def test_a_component_that_cannot_open(tmp_path: Path) -> None:
     """Where a changed component fails to open the old one stays, and the error names the file."""
     base = resources(STORE)
@@ -152,6 +158,7 @@ async def test_metadata_that_do_not_suit_the_block(tmp_path: Path) -> None:
         assert await reload(found, base) == ()
 
 
+@pytest.mark.row("I-HR")
 async def test_calls_under_way_end_before_their_component(tmp_path: Path) -> None:
     """A component that is taken away is closed when the calls on it have ended, not before."""
     base = resources({**PUBSUB, **STORE})
@@ -168,6 +175,7 @@ async def test_calls_under_way_end_before_their_component(tmp_path: Path) -> Non
         assert await reloading == ()
 
 
+@pytest.mark.row("I-HR")
 async def test_edits_under_load_lose_nothing(tmp_path: Path) -> None:
     """Every event that was accepted while a durable broker's file was edited arrives."""
     base = resources(DURABLE)

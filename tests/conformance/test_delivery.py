@@ -88,6 +88,7 @@ async def test_verdicts_that_end_an_event(in_memory: Subscribed) -> None:
         assert await in_memory.settled("/dead") == [], case
 
 
+@pytest.mark.row("I-SU")
 @pytest.mark.parametrize("case", [*GIVEN_UP, *AGAIN])
 async def test_verdicts_that_dead_letter(in_memory: Subscribed, case: str) -> None:
     """Without redelivery, what is not acknowledged is dead-lettered at once, unchanged."""
@@ -121,6 +122,7 @@ async def test_durable_delivers_again(durable: Subscribed, case: str) -> None:
     assert len(durable.app.to("/orders")) == last
 
 
+@pytest.mark.row("FA-13")
 async def test_durable_dead_letters_after_ten(durable: Subscribed) -> None:
     """A durable event that never succeeds reaches its dead letter topic after ten attempts."""
     durable.app.answers["/orders"] = Answer(500)
@@ -154,6 +156,7 @@ ENVELOPES: dict[str, tuple[str, bytes, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.row("I-PS")
 @pytest.mark.parametrize("case", ENVELOPES)
 async def test_envelope(in_memory: Subscribed, case: str) -> None:
     """A published body is wrapped by its content type, with every attribute of the real one."""
@@ -180,6 +183,7 @@ async def test_envelope_without_content_type(in_memory: Subscribed) -> None:
     assert (call.json()["data"], call.json()["datacontenttype"]) == ("hi", "text/plain")
 
 
+@pytest.mark.row("I-SU")
 async def test_raw_payloads(in_memory: Subscribed) -> None:
     """A raw subscription gets the message's bytes in base64, whatever they are."""
     target = "/v1.0/publish/pubsub/raw?metadata.rawPayload=true"
@@ -189,6 +193,7 @@ async def test_raw_payloads(in_memory: Subscribed) -> None:
     assert call.json()["source"] == "Dapr"
 
 
+@pytest.mark.row("I-SU")
 @pytest.mark.parametrize(
     ("query", "value", "path"),
     [
@@ -235,6 +240,7 @@ def entries_of(found: Subscribed) -> list[tuple[Any, str]]:
     ]
 
 
+@pytest.mark.row("I-SU")
 async def test_c_ps_07_bulk_subscribe(tmp_path: Path) -> None:
     """C-PS-07: each entry is answered on its own; a failed one comes again without its siblings."""
     async with subscribed(tmp_path, [BULK], DURABLE) as found:
@@ -315,6 +321,7 @@ ATTRIBUTES = (
 JSON_VALUES = [None, True, False, 0, -1, 1.5, 10**30, "", "x", "é", [], [1], {}, {"a": 1}]
 
 
+@pytest.mark.row("FA-15", "I-PS", "R-01")
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 async def test_r_01_any_json_in_any_attribute(tmp_path: Path, attribute: str) -> None:
     """R-01: no JSON value in any CloudEvent attribute harms the sidecar or the event after it."""
@@ -395,6 +402,7 @@ async def test_expiration(in_memory: Subscribed, name: str) -> None:
     assert (moments[1] - moments[0]).total_seconds() == 10
 
 
+@pytest.mark.row("I-PS")
 @pytest.mark.parametrize("trace", ["", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"])
 async def test_trace_headers(in_memory: Subscribed, trace: str) -> None:
     """The publisher's trace reaches envelope and handler; without one they are empty and zero."""
@@ -407,6 +415,7 @@ async def test_trace_headers(in_memory: Subscribed, trace: str) -> None:
     assert call.header("traceparent") == (trace or f"00-{'0' * 32}-{'0' * 16}-00")
 
 
+@pytest.mark.row("I-PS")
 async def test_bulk_of_raw_payloads(tmp_path: Path) -> None:
     """In bulk a raw payload is a base64 string with its own content type, and of no trace."""
     raw = {**BULK, "metadata": {"rawPayload": "true"}}
@@ -419,6 +428,7 @@ async def test_bulk_of_raw_payloads(tmp_path: Path) -> None:
     assert call.header("traceparent") is None
 
 
+@pytest.mark.row("I-PS")
 async def test_bulk_publish_conversions(durable: Subscribed) -> None:
     """Each entry is converted by its own content type; one that does not fit fails the request."""
     entries = [

@@ -186,6 +186,7 @@ async def test_row_5_missing_secret(
     assert "t0k3n" not in text
 
 
+@pytest.mark.row("I-IN", "R-22")
 async def test_row_6_dots_in_an_invocation(tmp_path: Path) -> None:
     """Row 6: dots are resolved in the whole path, so they can lead out of the method."""
     app = RecordingApp()
@@ -315,6 +316,7 @@ async def test_row_9_no_token_no_success(tmp_path: Path) -> None:
     assert app.calls == []
 
 
+@pytest.mark.row("FS-38")
 @pytest.mark.parametrize("kind", ["sendEvent", "terminateWorkflow", "createDetachedWorkflow"])
 async def test_row_10_an_action_without_effect(tmp_path: Path, kind: str) -> None:
     """A workflow that asks for what a real runtime never does fails, and is told what to do."""
@@ -328,6 +330,7 @@ async def test_row_10_an_action_without_effect(tmp_path: Path, kind: str) -> Non
         assert f"action '{kind}' is not supported by Dapr 1.18" in failure.errorMessage
 
 
+@pytest.mark.row("FS-38")
 async def test_row_10_an_empty_action_ends_nothing(tmp_path: Path) -> None:
     """An action that says nothing fails its instance alone."""
     async with opened(tmp_path) as stage:

@@ -209,6 +209,7 @@ async def call(sidecar: InProcessSidecar, line: str, body: bytes, content_type: 
     return answer.status, msgspec.json.decode(answer.body)
 
 
+@pytest.mark.row("I-ST")
 @pytest.mark.parametrize("case", PLAIN)
 async def test_plain_errors(sidecar: InProcessSidecar, case: str) -> None:
     """A plain error is its code and its message, and nothing else."""
@@ -217,6 +218,7 @@ async def test_plain_errors(sidecar: InProcessSidecar, case: str) -> None:
     assert found == (status, {"errorCode": code, "message": message})
 
 
+@pytest.mark.row("I-ST")
 @pytest.mark.parametrize("case", RICH)
 async def test_rich_errors(sidecar: InProcessSidecar, case: str) -> None:
     """A rich error has details too, each with its type, and a reason of its own."""
@@ -230,6 +232,7 @@ async def test_rich_errors(sidecar: InProcessSidecar, case: str) -> None:
     assert details["ErrorInfo"]["domain"] == "dapr.io"
 
 
+@pytest.mark.row("I-ST")
 @pytest.mark.parametrize("line", NOT_CONFIGURED)
 async def test_errors_without_any_component(tmp_path: Path, line: str) -> None:
     """Where no component of a kind is there at all, the error says that."""

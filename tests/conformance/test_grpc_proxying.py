@@ -313,6 +313,7 @@ class Flaky:
             await context.write(request)
 
 
+@pytest.mark.row("I-RE")
 async def test_a_policy_makes_a_call_again(tmp_path: Path) -> None:
     """The message is sent anew, and the caller sees the last answer only."""
     files = with_policies(tmp_path / "policies", {}, CALL_POLICIES)

@@ -109,6 +109,7 @@ async def listed(sidecar: GrpcSidecar) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.row("I-PS", "R-25")
 async def test_an_event(tmp_path: Path) -> None:
     """An app gets the event, its path, the publisher's metadata, a trace context and its token."""
     async with running(
@@ -251,6 +252,7 @@ async def test_an_event_waits_for_an_app_that_is_away(tmp_path: Path) -> None:
         await seen(sidecar, app, 1)
 
 
+@pytest.mark.row("I-RE")
 @pytest.mark.parametrize(
     ("code", "attempts"), [(grpc.StatusCode.INTERNAL, 3), (grpc.StatusCode.NOT_FOUND, 1)]
 )

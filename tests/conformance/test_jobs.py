@@ -39,6 +39,7 @@ async def advance(sidecar: InProcessSidecar, seconds: float) -> None:
     await sidecar.engine.work.idle()
 
 
+@pytest.mark.row("I-JO", "R-27")
 @pytest.mark.parametrize("version", ["v1.0", "v1.0-alpha1"])
 @pytest.mark.parametrize(
     ("body", "seconds", "calls"),
@@ -66,6 +67,7 @@ async def test_due(tmp_path: Path, version: str, body: bytes, seconds: float, ca
         assert len(app.to("/job/a")) == calls
 
 
+@pytest.mark.row("I-JO")
 async def test_precision(tmp_path: Path) -> None:
     """Ten ticks come each at its second."""
     times: list[float] = []
@@ -83,6 +85,7 @@ async def test_precision(tmp_path: Path) -> None:
     assert times == pytest.approx(list(range(1, 11)))
 
 
+@pytest.mark.row("I-JO")
 @pytest.mark.parametrize(
     ("policy", "status", "calls"),
     [
@@ -105,6 +108,7 @@ async def test_failures(tmp_path: Path, policy: str, status: int, calls: int) ->
         assert len(app.to("/job/a")) == calls
 
 
+@pytest.mark.row("I-JO")
 @pytest.mark.parametrize(
     ("data", "body"),
     [
@@ -129,6 +133,7 @@ async def test_data(tmp_path: Path, data: str, body: bytes) -> None:
     assert call.header("traceparent") is None
 
 
+@pytest.mark.row("I-JO")
 @pytest.mark.parametrize(
     ("name", "body", "status", "code"),
     [
@@ -154,6 +159,7 @@ async def test_refusals(tmp_path: Path, name: str, body: bytes, status: int, cod
         assert (answer.status, f'"errorCode":"{code}"'.encode() in answer.body) == (status, True)
 
 
+@pytest.mark.row("I-JO", "R-10")
 @given(name=st.text(min_size=1, max_size=40))
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_names(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
@@ -183,6 +189,7 @@ async def test_other_paths(tmp_path: Path) -> None:
             assert (answer.status, b"ERR_DIRECT_INVOKE" in answer.body) == (404, True)
 
 
+@pytest.mark.row("I-JO")
 async def test_without_an_app(tmp_path: Path) -> None:
     """A job is accepted and kept where there is no app; it comes once there is one."""
     clock = VirtualClock(NOW)
@@ -197,6 +204,7 @@ async def test_without_an_app(tmp_path: Path) -> None:
         assert (await ask(sidecar, "GET", "a")).status == 500
 
 
+@pytest.mark.row("I-JO")
 async def test_an_unhealthy_app(tmp_path: Path) -> None:
     """Ticks are held while the app is unhealthy."""
     app = RecordingApp()
@@ -228,6 +236,7 @@ class Shaky(AsgiChannel):
         return await super().send(request)
 
 
+@pytest.mark.row("I-JO")
 async def test_an_app_that_restarts(tmp_path: Path) -> None:
     """A tick that does not reach the app is no failure; it comes when the app is back."""
     app = RecordingApp()

@@ -123,6 +123,7 @@ async def test_a_lock_expires(locks: Locks) -> None:
     assert await component.try_lock("r", "you", 3)
 
 
+@pytest.mark.row("FS-31")
 async def test_an_expired_lock_is_not_there(locks: Locks) -> None:
     """C-LO-04: a holder that died leaves a lock that ends, and nobody can unlock it then."""
     await locks.component.try_lock("r", "me", 3)

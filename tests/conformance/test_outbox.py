@@ -80,6 +80,7 @@ def json_item(key: str, value: object, **metadata: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.row("I-OB")
 @pytest.mark.parametrize("pubsub", ["pubsub.daprflow", "pubsub.in-memory"])
 async def test_i_ob_a_transaction_is_published_once(tmp_path: Path, pubsub: str) -> None:
     """I-OB: each value is published once, after its marker was found, and without any app."""
@@ -116,6 +117,7 @@ async def test_i_ob_a_transaction_is_published_once(tmp_path: Path, pubsub: str)
         assert inner["topic"] == ""
 
 
+@pytest.mark.row("I-OB")
 async def test_i_ob_projections_and_deletes(tmp_path: Path) -> None:
     """I-OB: a projection is published and not stored; a delete publishes nothing."""
     async with in_process_sidecar(tmp_path, components()) as sidecar:
@@ -224,6 +226,7 @@ async def test_scopes_hold_for_the_outbox(tmp_path: Path) -> None:
         assert b"topic defaultapp1ordersoutbox is not allowed for app id app1" in body
 
 
+@pytest.mark.row("I-OB")
 @pytest.mark.parametrize("when", ["before the scan", "while it looks"])
 async def test_a_stop_after_the_commit_loses_nothing(tmp_path: Path, when: str) -> None:
     """A sidecar that ends between commit and publishing publishes when it is started again."""

@@ -61,6 +61,7 @@ def echoing(found: Subscribed) -> None:
     found.app.computed["/echo"] = lambda call: Answer(200, call.body, "text/plain")
 
 
+@pytest.mark.row("I-MI")
 async def test_middleware_in_file_order(tmp_path: Path) -> None:
     """The first handler is the outermost: an alias before a check, a check before an alias."""
     components: Components = {
@@ -362,6 +363,7 @@ async def test_api_lists(tmp_path: Path) -> None:
             assert (await found.send("GET", "/v1.0/healthz")).status == 204
 
 
+@pytest.mark.row("I-MI")
 async def test_secret_scopes(tmp_path: Path) -> None:
     """A secret that the configuration keeps from the app is a 403, and not in the bulk answer."""
     (tmp_path / "s.json").write_text('{"a":"1","b":"2"}', encoding="utf-8")
@@ -382,6 +384,7 @@ async def test_secret_scopes(tmp_path: Path) -> None:
         assert msgspec.json.decode(bulk.body) == {"a": {"a": "1"}}
 
 
+@pytest.mark.row("I-IN")
 async def test_access_control(tmp_path: Path) -> None:
     """Another app of the run is refused by the callee's rules; the app itself never is."""
     configuration = ConfigurationResource(access_control=AccessControl("deny"))

@@ -124,6 +124,7 @@ async def apps(root: Path, targets: str, policies: str = POLICIES) -> AsyncItera
     await engine.close()
 
 
+@pytest.mark.row("I-IN", "I-RE")
 async def test_a_call_is_tried_again(tmp_path: Path) -> None:
     """A failed call is made again with the same body until it succeeds."""
     async with apps(tmp_path, "    apps: {two: {retry: twice}}") as found:
@@ -134,6 +135,7 @@ async def test_a_call_is_tried_again(tmp_path: Path) -> None:
     assert [call.body for call in found.two.to("/m")] == [b"payload"] * 3
 
 
+@pytest.mark.row("I-RE")
 async def test_the_last_answer_is_the_callers(tmp_path: Path) -> None:
     """When no attempt succeeds, the app's last answer comes back as it is."""
     async with apps(tmp_path, "    apps: {two: {retry: twice}}") as found:
@@ -143,6 +145,7 @@ async def test_the_last_answer_is_the_callers(tmp_path: Path) -> None:
     assert len(attempts.times) == 3
 
 
+@pytest.mark.row("I-RE")
 async def test_matching_keeps_a_call_from_being_made_again(tmp_path: Path) -> None:
     """A status that the policy does not match is passed on at once."""
     async with apps(tmp_path, "    apps: {two: {retry: server}}") as found:
@@ -151,6 +154,7 @@ async def test_matching_keeps_a_call_from_being_made_again(tmp_path: Path) -> No
     assert len(attempts.times) == 1
 
 
+@pytest.mark.row("I-RE")
 async def test_a_hanging_app(tmp_path: Path) -> None:
     """Each attempt on an app that hangs is given up after the timeout."""
     async with apps(tmp_path, "    apps: {two: {retry: twice, timeout: short}}") as found:
@@ -163,6 +167,7 @@ async def test_a_hanging_app(tmp_path: Path) -> None:
     assert attempts.times == []
 
 
+@pytest.mark.row("I-RE")
 async def test_an_open_breaker_answers_at_once(tmp_path: Path) -> None:
     """An open breaker refuses without calling the app, for that method alone, until it closes."""
     async with apps(tmp_path, "    apps: {two: {retry: twice, circuitBreaker: cb}}") as found:
@@ -199,6 +204,7 @@ async def streamed(api: AsgiChannel) -> tuple[int, bytes]:
     return answer.status, b"".join([chunk async for chunk in answer.chunks])
 
 
+@pytest.mark.row("I-IN")
 async def test_a_streamed_call_is_made_once(tmp_path: Path) -> None:
     """A body of unknown length is never sent twice; its failure is passed on, and counts."""
     async with apps(tmp_path, "    apps: {two: {retry: twice, circuitBreaker: cb}}") as found:
@@ -284,6 +290,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
     return begin
 
 
+@pytest.mark.row("I-RE")
 @pytest.mark.parametrize("answer", [BOOM, Answer.of({"status": "RETRY"}), Answer(302)])
 async def test_a_delivery_is_tried_again(start: Start, answer: Answer) -> None:
     """A failed delivery is tried as the policy says, then goes to the dead letter topic."""
@@ -297,6 +304,7 @@ async def test_a_delivery_is_tried_again(start: Start, answer: Answer) -> None:
         assert len(attempts.times) == 3
 
 
+@pytest.mark.row("I-RE")
 @pytest.mark.parametrize(
     ("answer", "attempts"), [(BOOM, 3), (Answer(403), 1), (Answer.of({"status": "RETRY"}), 3)]
 )
@@ -329,6 +337,7 @@ async def test_a_delivery_that_succeeds_later(start: Start) -> None:
         assert made.times == [0.0, 1.0]
 
 
+@pytest.mark.row("FA-16", "FS-15")
 async def test_a_hanging_handler(start: Start) -> None:
     """A handler that hangs longer than the timeout is a failed attempt."""
     async with start("{retry: twice, timeout: short}") as app:
@@ -351,6 +360,7 @@ async def test_an_open_breaker_of_a_subscription(
         assert made.times == [0.0, 1.0]
 
 
+@pytest.mark.row("I-RE")
 async def test_entries_of_a_batch_are_tried_again_alone(start: Start) -> None:
     """Of a batch only the entries that failed are sent again; after the last attempt they die."""
 

@@ -29,6 +29,7 @@ HELD = {"topic": "held", "route": "/held", "deadLetterTopic": "dead"}
 DEAD = {"topic": "dead", "route": "/dead"}
 
 
+@pytest.mark.row("I-SH", "R-18")
 @pytest.mark.parametrize("components", [PUBSUB, DURABLE], ids=["in-memory", "durable"])
 async def test_r_18_the_end_dead_letters_nothing(tmp_path: Path, components: Components) -> None:
     """R-18: an event in flight at the end of a sidecar is not pushed to the dead letter topic."""
@@ -45,6 +46,7 @@ async def test_r_18_the_end_dead_letters_nothing(tmp_path: Path, components: Com
         assert await again.settled("/dead") == []
 
 
+@pytest.mark.row("FA-07", "I-SH")
 async def test_an_ordered_end_waits_for_what_is_in_flight(tmp_path: Path) -> None:
     """An event that is handled within the grace period is done and not delivered again."""
     async with subscribed(tmp_path, [HELD, DEAD], DURABLE, data_dir=tmp_path) as found:
@@ -71,6 +73,7 @@ async def test_an_app_that_breaks_off_is_asked_ten_times(tmp_path: Path) -> None
         assert len(found.app.to("/held")) == 10
 
 
+@pytest.mark.row("FS-13")
 async def test_reconnecting_reads_subscriptions_again(tmp_path: Path) -> None:
     """After a restart of the app its new subscriptions hold; queued events and state stay."""
     components: Components = {**DURABLE, "store": ("state.in-memory", {})}
@@ -98,6 +101,7 @@ BAD_RULE = {
 }
 
 
+@pytest.mark.row("FS-17")
 async def test_a_bad_rule_starts_no_subscription(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -110,6 +114,7 @@ async def test_a_bad_rule_starts_no_subscription(
     assert "\n" not in errors[0]
 
 
+@pytest.mark.row("FS-17")
 @pytest.mark.parametrize(
     "document",
     [
@@ -251,6 +256,7 @@ async def fan_out(found: Subscribed, topics: Sequence[str]) -> None:
     await asyncio.gather(*(found.publish(topic, topic) for topic in topics))
 
 
+@pytest.mark.row("FS-17", "FS-23")
 async def test_thousand_topics(tmp_path: Path) -> None:
     """A thousand subscriptions of one app each get their own events."""
     topics = [f"t{number}" for number in range(1000)]

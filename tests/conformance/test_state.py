@@ -270,6 +270,7 @@ async def test_c_st_27_ttl_not_a_number(sidecar_store: SidecarStore, ttl: str) -
     assert await sidecar_store.get("k") is None
 
 
+@pytest.mark.row("I-ST")
 async def test_c_st_28_ttl(store: Store) -> None:
     """C-ST-28: a value with a TTL is readable at once and gone afterwards, alone and in bulk."""
     await store.write(Item("k", b"1", ttl="2"))
@@ -329,6 +330,7 @@ async def test_injection_is_data(store: Store) -> None:
     assert await store.get("other") is not None
 
 
+@pytest.mark.row("I-ST")
 @pytest.mark.parametrize("key", ["a/b", "a b", "a+b", "a%2Fb", "ключ", "a.b|c", "x" * 500, "?#&"])
 async def test_keys_keep_their_characters(store: Store, key: str) -> None:
     """A key with unusual characters is stored under itself and nothing else."""

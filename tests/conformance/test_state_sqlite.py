@@ -91,6 +91,7 @@ async def test_a_table_of_the_real_one_is_used(tmp_path: Path) -> None:
         await store.write(StateWrite("json", b"2", etag="e1"))
 
 
+@pytest.mark.row("FS-21")
 async def test_ten_writers_to_one_key(tmp_path: Path) -> None:
     """Of ten writers with one ETag exactly one wins, each time."""
     async with opened(tmp_path) as store:

@@ -84,6 +84,7 @@ async def test_events_come_in_order(sidecar: GrpcSidecar) -> None:
     await sidecar.inner.engine.work.idle()
 
 
+@pytest.mark.row("I-SU")
 async def test_an_event_has_its_attributes(sidecar: GrpcSidecar) -> None:
     """An event names its topic, its component and the path of all streams."""
     client = await stream(sidecar)
@@ -202,6 +203,7 @@ async def test_a_leaving_client_uses_up_no_attempt(durable: GrpcSidecar) -> None
     assert await client.handle(1) == [b"held"]
 
 
+@pytest.mark.row("I-SU")
 async def test_two_streams_of_one_topic_share_its_events(durable: GrpcSidecar) -> None:
     """Both streams belong to the app's group: each event comes to one of them, in turns."""
     first, second = await stream(durable), await stream(durable)
@@ -252,6 +254,7 @@ async def test_metadata_lists_streams(durable: GrpcSidecar) -> None:
     assert open_streams(durable) == [("a", "STREAMING")]
 
 
+@pytest.mark.row("I-SU")
 @pytest.mark.parametrize(
     ("request_", "code", "text"),
     [
@@ -340,6 +343,7 @@ async def test_an_event_that_is_too_large(tmp_path: Path, caplog: pytest.LogCapt
         assert "trying to send message larger than max" in caplog.text
 
 
+@pytest.mark.row("I-SU")
 async def test_the_apps_health_is_nothing_to_streams(tmp_path: Path) -> None:
     """Events come on streams though the app is not healthy."""
     app = RecordingApp(lambda _: Answer(500))
@@ -355,6 +359,7 @@ async def test_the_apps_health_is_nothing_to_streams(tmp_path: Path) -> None:
 # ---- what ends streams --------------------------------------------------------------------------
 
 
+@pytest.mark.row("R-07")
 async def test_nothing_stays_of_a_client_that_is_gone(durable: GrpcSidecar) -> None:
     """With a client's connection go its task, its queue and its subscription."""
     before = len(asyncio.all_tasks())
@@ -370,6 +375,7 @@ async def test_nothing_stays_of_a_client_that_is_gone(durable: GrpcSidecar) -> N
     await durable.inner.until(lambda: len(asyncio.all_tasks()) <= before)
 
 
+@pytest.mark.row("R-07")
 async def test_a_client_that_leaves_while_its_stream_is_opened(durable: GrpcSidecar) -> None:
     """However early a client goes, its subscription ends."""
     for _ in range(10):
@@ -382,6 +388,7 @@ async def test_a_client_that_leaves_while_its_stream_is_opened(durable: GrpcSide
     assert await client.handle(1) == [b"1"]
 
 
+@pytest.mark.row("I-HR")
 async def test_another_component_ends_its_streams(durable: GrpcSidecar, tmp_path: Path) -> None:
     """A changed component ends its streams after the verdict that is owed; others stay."""
     other: Components = {"other": ("pubsub.in-memory", {})}
@@ -405,6 +412,7 @@ async def test_another_component_ends_its_streams(durable: GrpcSidecar, tmp_path
     assert await following.handle(1) == [b"2"]
 
 
+@pytest.mark.row("R-07")
 async def test_a_change_does_not_wait_for_ever(durable: GrpcSidecar) -> None:
     """A client that gives no verdict loses its event to the next stream after some seconds."""
     client = await stream(durable)
@@ -426,6 +434,7 @@ async def test_a_component_that_goes_takes_its_streams(durable: GrpcSidecar) -> 
     assert open_streams(durable) == []
 
 
+@pytest.mark.row("I-SH")
 async def test_the_end_of_the_sidecar(tmp_path: Path) -> None:
     """At the end an owed verdict still counts, the stream is closed, and none begins any more."""
     async with grpc_sidecar(tmp_path, DURABLE, data_dir=tmp_path) as sidecar:
@@ -450,6 +459,7 @@ async def test_the_end_of_the_sidecar(tmp_path: Path) -> None:
 # ---- policies -----------------------------------------------------------------------------------
 
 
+@pytest.mark.row("I-RE", "I-SU")
 async def test_an_inbound_retry_policy(tmp_path: Path) -> None:
     """A policy has an event come as often as it says, then it goes to the dead letter topic."""
     files = with_policies(tmp_path / "files", IN_MEMORY, TWICE)
@@ -462,6 +472,7 @@ async def test_an_inbound_retry_policy(tmp_path: Path) -> None:
         assert await dead.handle(1) == [b"bad"]
 
 
+@pytest.mark.row("FA-16")
 async def test_an_inbound_timeout(tmp_path: Path) -> None:
     """An attempt whose verdict is late counts as failed, and the event comes again."""
     files = with_policies(tmp_path / "files", IN_MEMORY, IMPATIENT)

@@ -80,6 +80,7 @@ async def raw_app(answer: bytes) -> AsyncIterator[tuple[RawApp, int]]:
         await server.wait_closed()
 
 
+@pytest.mark.row("FS-16")
 @pytest.mark.parametrize("case", GARBAGE)
 async def test_invoking_an_app_that_answers_garbage(tmp_path: Path, case: str) -> None:
     """Service invocation answers 500 in Dapr's shape, in one line, or breaks off what had begun."""
@@ -98,6 +99,7 @@ async def test_invoking_an_app_that_answers_garbage(tmp_path: Path, case: str) -
     assert "\n" not in error["message"]
 
 
+@pytest.mark.row("FS-16")
 @pytest.mark.parametrize("case", GARBAGE)
 async def test_delivering_to_an_app_that_answers_garbage(
     tmp_path: Path, case: str, caplog: pytest.LogCaptureFixture
@@ -131,6 +133,7 @@ def publish(number: int) -> HttpRequest:
     return HttpRequest("POST", "/v1.0/publish/pubsub/t", (), b"%d" % number)
 
 
+@pytest.mark.row("I-PS", "R-08")
 async def test_an_app_that_is_away_gets_its_events_later(tmp_path: Path) -> None:
     """Events wait as long as the app's port is closed; that they cannot get there is no attempt."""
     sock = free_socket()
@@ -153,6 +156,7 @@ async def test_an_app_that_is_away_gets_its_events_later(tmp_path: Path) -> None
     assert app.to("/dead") == []
 
 
+@pytest.mark.row("FS-14")
 async def test_an_app_that_never_listens_is_waited_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -77,6 +77,7 @@ def write(folder: Path, name: str, content: bytes | str) -> Path:
     return folder
 
 
+@pytest.mark.row("FS-27")
 @pytest.mark.parametrize("case", BAD)
 def test_each_mistake_is_one_line(tmp_path: Path, case: str) -> None:
     """A bad document is one problem that names place and object; the others are read."""
@@ -89,6 +90,7 @@ def test_each_mistake_is_one_line(tmp_path: Path, case: str) -> None:
     assert "\n" not in problem
 
 
+@pytest.mark.row("FS-27")
 @pytest.mark.parametrize(
     ("content", "word"),
     [
@@ -185,6 +187,7 @@ async def refusal(root: Path, resources: Resources) -> str:
     return str(refused.value)
 
 
+@pytest.mark.row("FS-27")
 @pytest.mark.parametrize(
     ("kind", "metadata", "words"),
     [
@@ -214,6 +217,7 @@ async def test_components_that_cannot_start(
     assert "\n" not in reason
 
 
+@pytest.mark.row("FS-27")
 async def test_ignored_errors(tmp_path: Path) -> None:
     """A component with ``ignoreErrors`` that cannot be opened is left out."""
     bad = HEAD + "metadata: {name: a}\nspec: {type: bindings.cron, ignoreErrors: true}\n"

@@ -55,6 +55,7 @@ def read(body: bytes) -> Any:
     return json.loads(body, parse_int=float)
 
 
+@pytest.mark.row("I-ST")
 @fuzzed
 @given(values=st.lists(VALUES.filter(finite), max_size=8))
 def test_state_values(tmp_path_factory: pytest.TempPathFactory, values: list[Any]) -> None:

@@ -146,6 +146,7 @@ def test_a_stranger_gets_nothing_from_the_control_port(folder: Path) -> None:
         stop(host)
 
 
+@pytest.mark.row("FS-35")
 def test_a_joined_run_that_is_killed_is_gone_and_its_events_wait(folder: Path) -> None:
     """After kill -9 a joined run has no port its port; what was published waits."""
     with pair(folder) as (host, guest):
@@ -193,6 +194,7 @@ def test_a_second_ctrl_c_in_the_host_ends_all(folder: Path) -> None:
         assert guest.text.count("is gone") == 1
 
 
+@pytest.mark.row("FS-35")
 def test_a_killed_host_takes_nobody_by_surprise(folder: Path) -> None:
     """After kill -9 of the host the others end with 13 and one line; the next run takes over."""
     with pair(folder) as (host, guest):
@@ -210,6 +212,7 @@ def test_a_killed_host_takes_nobody_by_surprise(folder: Path) -> None:
         stop(next_one)
 
 
+@pytest.mark.row("FC-14", "FS-09")
 def test_one_app_id_runs_once(folder: Path) -> None:
     """A second run of the same app is refused in one line that says what to do; exit code 14."""
     with Run(folder, "run", "one.py") as host:

@@ -43,6 +43,7 @@ async def accepted_until_killed(
     return {int(line) for line in [*lines, *whole.splitlines()]}
 
 
+@pytest.mark.row("FS-01", "FS-04")
 @pytest.mark.sockets
 @pytest.mark.parametrize("count", [1, 10, 100, 1000])
 async def test_accepted_events_and_values_survive_a_kill(tmp_path: Path, count: int) -> None:

@@ -15,6 +15,7 @@ from tests.helpers import reminder_process
 from tests.helpers.reminder_process import START, reminders_in
 
 
+@pytest.mark.row("FA-30", "FS-05")
 @pytest.mark.sockets
 @pytest.mark.parametrize("count", [1, 300])
 async def test_accepted_reminders_survive_a_kill(tmp_path: Path, count: int) -> None:

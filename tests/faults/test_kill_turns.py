@@ -61,6 +61,7 @@ async def count_until_lost(
             enough.set()
 
 
+@pytest.mark.row("FA-28")
 @pytest.mark.parametrize("killed", ["everything", "the app"])
 async def test_a_kill_cuts_no_turn_in_two(tmp_path: Path, killed: str) -> None:
     """FA-28: after SIGKILL what was answered is there, and no turn's state was saved in part."""

@@ -61,6 +61,7 @@ def taken_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@pytest.mark.row("FC-01")
 def test_ctrl_c_ends_everything_cleanly(folder: Path) -> None:
     """FC-01: one Ctrl-C ends app and sidecar, exit code 0, no process and no run.json left."""
     with Run(folder, "run", ".") as run:
@@ -101,6 +102,7 @@ def test_ctrl_c_while_the_app_is_imported_is_quiet(tmp_path: Path) -> None:
         assert run.all_gone()
 
 
+@pytest.mark.row("FA-08", "FC-02")
 def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
     """FC-02: an app that does not want to end is killed by the second Ctrl-C."""
     stubborn = (
@@ -118,6 +120,7 @@ def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
         assert run.all_gone()
 
 
+@pytest.mark.row("FC-01")
 def test_an_app_that_ignores_signals_is_killed_after_the_grace(folder: Path) -> None:
     """FC-01: the grace period is kept, and one line says that it was too short."""
     stubborn = "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)"
@@ -131,6 +134,7 @@ def test_an_app_that_ignores_signals_is_killed_after_the_grace(folder: Path) -> 
         assert run.text.count("did not end within 1.2 s") == 1
 
 
+@pytest.mark.row("FC-05")
 @pytest.mark.parametrize("victim", ["supervisor", "guard"])
 def test_nothing_survives_a_kill(tmp_path: Path, victim: str) -> None:
     """FC-05, G19: after kill -9 of the supervisor or the guard no process is left."""
@@ -148,6 +152,7 @@ def test_nothing_survives_a_kill(tmp_path: Path, victim: str) -> None:
         assert run.all_gone()
 
 
+@pytest.mark.row("FC-08")
 def test_grandchildren_go_with_the_app(tmp_path: Path) -> None:
     """FC-08: what the app started and left in other sessions ends as well."""
     write(tmp_path, {"app.py": GRANDCHILDREN})
@@ -158,6 +163,7 @@ def test_grandchildren_go_with_the_app(tmp_path: Path) -> None:
         assert run.all_gone()
 
 
+@pytest.mark.row("FC-03")
 @pytest.mark.parametrize(
     ("script", "code"),
     [
@@ -174,6 +180,7 @@ def test_the_apps_exit_code_is_the_runs(folder: Path, script: str, code: int) ->
         assert run.text.count("the sidecar is stopped") == 1
 
 
+@pytest.mark.row("FC-13")
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     [
@@ -205,6 +212,7 @@ def test_a_command_is_known_by_its_folder(folder: Path) -> None:
     assert "id my-shop-2" in text
 
 
+@pytest.mark.row("FC-03")
 def test_an_app_that_never_listens_is_named(folder: Path) -> None:
     """FC-03: one line says which port stayed closed and for how long; exit code 12."""
     waiting = (sys.executable, "-c", "import signal; signal.pause()")
@@ -240,6 +248,7 @@ def test_an_app_that_answers_garbage_is_reported(folder: Path) -> None:
         assert "Traceback" not in run.text
 
 
+@pytest.mark.row("FC-06", "FS-11")
 @pytest.mark.parametrize("flag", ["--dapr-http-port", "--app-port"])
 def test_a_taken_port_names_its_owner(folder: Path, flag: str) -> None:
     """FS-11, FC-06: port, process id and command of the owner; exit code 10."""
@@ -251,6 +260,7 @@ def test_a_taken_port_names_its_owner(folder: Path, flag: str) -> None:
     assert "Traceback" not in text
 
 
+@pytest.mark.row("FC-06")
 def test_without_a_wish_taken_ports_are_passed_over(folder: Path) -> None:
     """FC-06: two runs on one machine get different ports, all below the ephemeral range."""
     other = folder / "other"
@@ -288,6 +298,7 @@ def test_the_app_finds_its_environment(folder: Path) -> None:
     assert grpc != "DAPR_GRPC_PORT 1"
 
 
+@pytest.mark.row("FC-15")
 def test_a_reload_restarts_the_app_alone(folder: Path) -> None:
     """FC-15: sidecar and state stay, subscriptions and answers are the new ones."""
     with Run(folder, "run", "--reload", ".") as run:
@@ -318,6 +329,7 @@ def test_a_save_that_keeps_size_and_second_is_seen(folder: Path) -> None:
         run.until("noted 3")
 
 
+@pytest.mark.row("FS-14")
 def test_a_syntax_error_is_shown_and_the_next_save_retries(folder: Path) -> None:
     """A broken save does not end the run; events wait for the next one."""
     with Run(folder, "run", "--reload", ".") as run:
@@ -333,6 +345,7 @@ def test_a_syntax_error_is_shown_and_the_next_save_retries(folder: Path) -> None
     assert "Traceback" not in run.text
 
 
+@pytest.mark.row("FA-43")
 def test_a_wrong_definition_lists_its_problems_without_traceback(tmp_path: Path) -> None:
     """The app's mistakes are all shown, and no process is left."""
     write(
@@ -356,6 +369,7 @@ def test_a_component_that_cannot_be_loaded_ends_the_run(folder: Path) -> None:
         assert "Traceback" not in run.text
 
 
+@pytest.mark.row("I-SH")
 def test_the_shutdown_call_ends_the_run(folder: Path) -> None:
     """``POST /v1.0/shutdown`` stops the sidecar, so the app is stopped too."""
     with Run(folder, "run", ".") as run:
@@ -367,6 +381,7 @@ def test_the_shutdown_call_ends_the_run(folder: Path) -> None:
         assert run.all_gone()
 
 
+@pytest.mark.row("I-SH")
 @pytest.mark.parametrize("command", [("run", "."), ("sidecar", "--app-id", "alone")])
 def test_a_forced_shutdown_ends_at_once_with_status_1(
     folder: Path, command: tuple[str, ...]

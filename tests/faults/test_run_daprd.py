@@ -148,6 +148,7 @@ def test_a_runtime_that_is_too_old_is_refused(runtime: Path) -> None:
         assert "is 1.11.2, and the oldest release that works is 1.12" in " ".join(run.text.split())
 
 
+@pytest.mark.row("FC-04", "FC-09")
 def test_a_runtime_that_crashes_at_the_start_shows_its_last_lines(runtime: Path) -> None:
     """FC-04, FC-09: the app is not left running, nothing is switched silently; exit code 11."""
     env = {**home(runtime), "FAKE_DAPRD": "crash"}
@@ -159,6 +160,7 @@ def test_a_runtime_that_crashes_at_the_start_shows_its_last_lines(runtime: Path)
         assert "embedded sidecar" not in run.text
 
 
+@pytest.mark.row("FC-04")
 def test_a_runtime_that_dies_later_ends_the_run(runtime: Path) -> None:
     """FC-04: the app is not left without its sidecar."""
     with Run(work(runtime), "run", ".", env=home(runtime)) as run:
@@ -171,6 +173,7 @@ def test_a_runtime_that_dies_later_ends_the_run(runtime: Path) -> None:
         assert "ended with exit code 4" in run.text
 
 
+@pytest.mark.row("FC-05")
 def test_kill_of_the_supervisor_ends_the_runtime_too(runtime: Path) -> None:
     """FC-05: a real runtime is guarded as the app is."""
     with Run(work(runtime), "run", ".", env=home(runtime)) as run:

@@ -51,6 +51,7 @@ def test_ctrl_c_ends_serving_with_the_lifespan(tmp_path: Path) -> None:
         assert run.lines[-1] == "ended"
 
 
+@pytest.mark.row("FA-08")
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_ctrl_c_ends_serving_at_once(tmp_path: Path, first: signal.Signals) -> None:
     """A handler that never ends does not keep the process; exit code 130."""

@@ -73,6 +73,7 @@ async def gated(kind: str) -> AsyncIterator[tuple[Gate, dict[str, str], dict[str
             yield gate, {**direct, "redisHost": gate.address}, direct
 
 
+@pytest.mark.row("FS-29")
 @pytest.mark.parametrize("kind", [*REDIS_TYPES, "state.postgresql"])
 async def test_an_absent_server_stops_the_start(kind: str, tmp_path: Path) -> None:
     """The error names the component, the address, and what to do; no secret is in it."""
@@ -127,6 +128,7 @@ async def use(component: Component) -> None:
         await cast("ConfigurationStore", component).get(("a",), {})
 
 
+@pytest.mark.row("FS-29")
 @pytest.mark.parametrize("kind", [*REDIS_TYPES, "state.postgresql"])
 async def test_a_server_goes_away_and_returns(kind: str, tmp_path: Path) -> None:
     """FS: while it is away every operation fails at once and by name; then they work again."""
@@ -141,6 +143,7 @@ async def test_a_server_goes_away_and_returns(kind: str, tmp_path: Path) -> None
         await use(component)
 
 
+@pytest.mark.row("FS-29")
 async def test_events_go_on_after_a_cut(tmp_path: Path) -> None:
     """C-PS-17, 18: a subscription resumes by itself, with what was published meanwhile."""
     got: list[bytes] = []
@@ -292,6 +295,7 @@ async def test_a_lost_stream_is_made_again(
     assert caplog.text.count("cannot be read now") == 1
 
 
+@pytest.mark.row("FA-44")
 @pytest.mark.parametrize(
     ("kind", "package", "extra"),
     [("lock.redis", "redis.asyncio", "redis"), ("state.postgresql", "asyncpg", "postgresql")],

@@ -143,6 +143,7 @@ def test_two_apps_of_two_folders_share_a_broker_and_find_each_other(dapr: Dapr) 
         assert two.until("== APP == /say") == "== APP == /say [1]"
 
 
+@pytest.mark.row("FS-35")
 def test_each_run_may_be_killed_and_the_others_go_on(dapr: Dapr) -> None:
     """No run has the sidecars of the others: the first one may go at any time."""
     with dapr.run_app("one", "first") as one:

@@ -59,6 +59,7 @@ def assert_one_clear_line(answer: HttpResponse, status: int, code: str) -> None:
     assert "Traceback" not in error["message"]
 
 
+@pytest.mark.row("I-ST")
 @pytest.mark.parametrize("case", MALFORMED)
 @pytest.mark.parametrize(
     ("target", "code"),
@@ -101,6 +102,7 @@ async def test_odd_but_good_bodies(
     assert found.body == (stored or b'{"a":"\\u003c\\u0026\\u003e","z":1}')
 
 
+@pytest.mark.row("I-ST")
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/xml", "x", "a/b;c=\xff"])
 async def test_unknown_content_types(sidecar: InProcessSidecar, content_type: str) -> None:
     """The state API reads its body as JSON whatever the content type says."""
@@ -160,6 +162,7 @@ async def test_publish_metadata(sidecar: InProcessSidecar, query: str, code: str
     assert_one_clear_line(answer, 400, code)
 
 
+@pytest.mark.row("I-ST")
 @pytest.mark.parametrize(
     ("body", "status", "text"),
     [

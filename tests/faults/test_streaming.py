@@ -15,6 +15,7 @@ WITHIN = 30.0
 COUNT = 60
 
 
+@pytest.mark.row("FA-03")
 @pytest.mark.sockets
 async def test_a_killed_sidecar_loses_no_event_of_a_stream(tmp_path: Path) -> None:
     """After SIGKILL the loop goes on with the next process, and every accepted event comes."""

@@ -8,6 +8,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.cli_run import write
 
 APP = """
@@ -56,6 +58,7 @@ def ended(run: subprocess.Popen[bytes]) -> int:
     return run.wait(WITHIN)
 
 
+@pytest.mark.row("FS-30")
 def test_a_run_needs_no_standard_streams(tmp_path: Path) -> None:
     """FS-30: no socket takes the number of a closed stream, and nothing is printed to one."""
     run = start(tmp_path, "<&- >&- 2>&-", None)
@@ -63,6 +66,7 @@ def test_a_run_needs_no_standard_streams(tmp_path: Path) -> None:
     assert ended(run) == 0
 
 
+@pytest.mark.row("FS-30")
 def test_a_run_goes_on_when_its_reader_has_gone(tmp_path: Path) -> None:
     """FS-30: a pipe that nobody reads ends the output, not the service."""
     reading, writing = os.pipe()

@@ -15,6 +15,7 @@ def chance() -> int:
     return time.time_ns() % 1_000_000
 
 
+@pytest.mark.row("FA-33")
 async def test_every_workflow_ends_exactly(tmp_path: Path) -> None:
     """All workflows end with their results, none is stuck, and no activity runs once too often.
 

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from daprflow import Client, NotFound, SidecarError, WorkflowFailed
 from daprflow.client.workflow_runs import WorkflowRun
 from daprflow.settings import Settings
+from daprflow.testing.real_services import Services
 from tests.helpers import kill_app
 from tests.helpers.kill_app import STEPS, STOP, Rounds
 from tests.helpers.kill_ledger import ActivityRun, read_ledger
@@ -35,7 +36,7 @@ from tests.helpers.killed_process import (
     daprd_process,
     embedded_process,
 )
-from tests.helpers.real_runtime import Services, services
+from tests.helpers.real_runtime import services
 
 T = TypeVar("T")
 KINDS = (kill_app.chain, kill_app.fan, kill_app.naps, kill_app.family)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from daprflow.testing.real_services import Services
 from tests.helpers import kill_app
 from tests.helpers.own_ports import free_port
-from tests.helpers.real_runtime import Services
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[2]

@@ -55,6 +55,7 @@ async def test_a_function_may_have_several_decorators() -> None:
     assert {row.handler for row in app.table()} == {"keep"}
 
 
+@pytest.mark.row("FA-01")
 async def test_start_up_does_not_wait_for_the_sidecar() -> None:
     """An app opens without one: the sidecar waits for the app's port, not the reverse."""
     app = DaprFlow("shop", settings=Settings(http_endpoint="http://127.0.0.1:9"))

@@ -27,6 +27,7 @@ def test_host_and_port_make_the_endpoint() -> None:
     assert not settings.loopback
 
 
+@pytest.mark.row("FS-34")
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
 def test_an_ipv6_host_gets_its_brackets(host: str) -> None:
     """An IPv6 address works with and without brackets."""
@@ -36,6 +37,7 @@ def test_an_ipv6_host_gets_its_brackets(host: str) -> None:
     assert settings.loopback
 
 
+@pytest.mark.row("FS-34")
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [("127.0.0.1", True), ("127.1.2.3", True), ("LOCALHOST", True), ("10.0.0.1", False)],

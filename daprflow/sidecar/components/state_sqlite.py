@@ -116,10 +116,11 @@ class SqliteState:
             yield connection, "" if writer.in_memory else writer.path
 
     def _read(self, keys: Sequence[str]) -> dict[str, StoredValue]:
+        writer = self._opened()
         try:
-            return self._tables.read(self._opened().reader, tuple(keys), self._clock.now())
+            return self._tables.read(writer.reader, tuple(keys), self._clock.now())
         except sqlite3.Error as error:
-            raise ComponentError(f"database refused the read: {error}") from error
+            raise writer.unusable(error) from error
 
     def _opened(self) -> SqliteWriter:
         if self._writer is None:

@@ -50,7 +50,7 @@ _SELECT = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
     WHERE (expiration_time IS NULL OR expiration_time > ?) AND key IN """
 
 _KEYS = """SELECT key FROM <state> WHERE (expiration_time IS NULL OR expiration_time > ?)
-    AND key >= ? AND key < ? AND substr(key, -length(?)) = ?"""
+    AND key >= ? AND key < ? AND (? = '' OR substr(key, -length(?)) = ?)"""
 _SELECT_ALL = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
     WHERE expiration_time IS NULL OR expiration_time > ? ORDER BY rowid"""
 
@@ -93,9 +93,10 @@ class StateTables:
             connection.execute(self._set_mark, (_LEVEL,))
         columns = {row[1] for row in connection.execute(self._columns_of)}
         if not columns >= _COLUMNS:
+            file = connection.execute("PRAGMA database_list").fetchone()[2] or ":memory:"
             raise ComponentError(
-                f"table '{self._state}' is not a state table; name another file, or another "
-                "tableName and metadataTableName"
+                f"table '{self._state}' is not a state table in '{file}'; name another "
+                "file, or another tableName and metadataTableName"
             )
 
     def read(
@@ -112,7 +113,7 @@ class StateTables:
         self, connection: sqlite3.Connection, prefix: str, suffix: str, now: float
     ) -> list[str]:
         """Return the keys of what has not expired that begin and end so."""
-        parameters = (time_text(now), prefix, beyond(prefix), suffix, suffix)
+        parameters = (time_text(now), prefix, beyond(prefix), suffix, suffix, suffix)
         return [key for (key,) in connection.execute(self._keys, parameters)]
 
     def everything(
@@ -173,10 +174,13 @@ def time_text(moment: float) -> str:
 
 def _stored(row: Row) -> StoredValue:
     _, value, is_binary, etag, expires = row
-    if is_binary:
-        return StoredValue(b64decode(value), etag, _moment(expires))
-    data = value if isinstance(value, bytes) else value.encode()
-    return StoredValue(data, etag, _moment(expires))
+    try:
+        if is_binary:
+            return StoredValue(b64decode(value), etag, _moment(expires))
+        data = value if isinstance(value, bytes) else value.encode()
+        return StoredValue(data, etag, _moment(expires))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise sqlite3.DatabaseError("a row is damaged") from error
 
 
 def _moment(text: str | None) -> float | None:

@@ -62,8 +62,10 @@ class Guarded:
 
 
 def unguarded(component: Component) -> Component:
-    """Return the component itself, behind its guard if it has one."""
-    return component.component if isinstance(component, Guarded) else component
+    """Return the component itself, behind its guards if it has some."""
+    while isinstance(component, Guarded):
+        component = component.component
+    return component
 
 
 class _FailedAnswer(Exception):  # noqa: N818 - named for what happened

@@ -50,6 +50,7 @@ async def test_an_actor_can_be_made_by_a_test() -> None:
     assert plans.timers == {"tick": None}
 
 
+@pytest.mark.row("FA-41")
 def test_a_second_worker_is_refused() -> None:
     """F73: a process beside another of the same parent and sidecar does not start."""
     env = {"DAPR_HTTP_PORT": str(free_port())}
@@ -82,6 +83,7 @@ def test_other_sidecars_make_other_apps() -> None:
         pass
 
 
+@pytest.mark.row("FA-41")
 def test_a_server_with_two_workers_says_why(tmp_path: Path) -> None:
     """Uvicorn with two workers prints the reason instead of keeping two states."""
     (tmp_path / "workers_app.py").write_text(APP)

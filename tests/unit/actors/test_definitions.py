@@ -335,6 +335,7 @@ async def test_actors_live_in_another_application() -> None:
         assert await dapr.actor(PlainActor, "1").up(2) == 2
 
 
+@pytest.mark.row("FA-24")
 async def test_actors_ask_for_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """FA-24, S-01: with a token set, calls, ticks and the end of an actor need it."""
     monkeypatch.setenv("APP_API_TOKEN", "secret")

@@ -183,6 +183,7 @@ async def test_a_call_that_came_back_and_failed_leaves_no_trace() -> None:
         }
 
 
+@pytest.mark.row("FA-09")
 async def test_an_error_is_logged_whole_once(caplog: pytest.LogCaptureFixture) -> None:
     """FA-09: the traceback is where it was raised; those who waited for that call name it."""
     told: Log = []
@@ -204,6 +205,7 @@ async def test_calls_that_came_back_together_fail_together() -> None:
         assert await ann.show() == ["activated"]
 
 
+@pytest.mark.row("FA-25")
 @pytest.mark.parametrize("sidecar", [ActorSidecar(), ActorSidecar(with_ids=True)])
 async def test_a_cycle_is_told(sidecar: ActorSidecar) -> None:
     """FA-25: without reentrancy, a call that would wait for itself fails and names the cycle."""
@@ -217,6 +219,7 @@ async def test_a_cycle_is_told(sidecar: ActorSidecar) -> None:
         assert await ann.show() == ["activated"]
 
 
+@pytest.mark.row("FA-24")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -249,6 +252,7 @@ async def test_state_ends_with_its_turn() -> None:
         assert await ann.show() == ["activated"]
 
 
+@pytest.mark.row("FA-17")
 async def test_a_caller_that_leaves_ends_its_turn() -> None:
     """A lost client cancels a turn that takes long, which leaves no trace and lets others go on."""
     told: Log = []
@@ -382,6 +386,7 @@ async def test_a_sidecar_that_was_away_is_not_believed() -> None:
         assert stage.sidecar.value("LiveActor", "ann") == {"log": ["elsewhere", "y"]}
 
 
+@pytest.mark.row("FA-27")
 async def test_lives_do_not_overlap() -> None:
     """FA-27: however calls and ends are mixed, one instance lives at a time and no turn is lost."""
     told: Log = []

@@ -244,6 +244,7 @@ TestTurns = Turns.TestCase
 TestTurns.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 
 
+@pytest.mark.row("FA-28")
 @pytest.mark.timeout(120 + RANDOM_TURNS / 100)
 async def test_no_random_turn_leaks(caplog: pytest.LogCaptureFixture) -> None:
     """FA-28, G4: of thousands of random turns, most of which fail, not one leaves a change behind.

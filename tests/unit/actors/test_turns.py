@@ -122,6 +122,7 @@ async def test_looking_is_not_writing() -> None:
         assert stage.sidecar.store == {}
 
 
+@pytest.mark.row("FA-09")
 async def test_a_failed_turn_leaves_no_trace() -> None:
     """An exception discards the state, reminders and timers of its turn, for good.
 
@@ -139,6 +140,7 @@ async def test_a_failed_turn_leaves_no_trace() -> None:
         assert not stage.sidecar.timers
 
 
+@pytest.mark.row("FA-12")
 async def test_an_error_that_cannot_be_told() -> None:
     """FA-12: one whose text cannot be made is the method's error still, with its type alone."""
     async with hosting(shop()) as stage:
@@ -167,6 +169,7 @@ async def test_retry_is_no_error_of_the_actor() -> None:
         assert stage.sidecar.store == {}
 
 
+@pytest.mark.row("FA-11")
 async def test_something_cancelled_inside_is_a_failure() -> None:
     """A CancelledError of something the method awaited fails the turn, and the app goes on."""
     async with hosting(shop()) as stage:
@@ -224,6 +227,7 @@ async def test_a_tick_is_a_turn() -> None:
         assert not stage.sidecar.reminders
 
 
+@pytest.mark.row("FA-09")
 async def test_a_failed_tick_is_told() -> None:
     """A tick whose method raises is a 500, so that the runtime's failure policy sees it."""
     async with hosting(shop()) as stage:
@@ -233,6 +237,7 @@ async def test_a_failed_tick_is_told() -> None:
         assert await cart(stage).show() == ["boom"]
 
 
+@pytest.mark.row("FA-22")
 async def test_nothing_is_inflated() -> None:
     """FA-22: a compressed body is taken as it came, so there is no bomb to go off."""
     async with hosting(shop()) as stage:
@@ -252,6 +257,7 @@ async def test_only_public_async_methods_can_be_called(name: str) -> None:
         assert (await stage.sidecar.call("CartActor", "ann", name)).status == 404
 
 
+@pytest.mark.row("FA-29")
 @pytest.mark.parametrize("name", ["_private", "helper", "state", "__init__", "nothing"])
 async def test_ticks_reach_public_methods_alone(name: str) -> None:
     """FA-29: a timer or a reminder that names anything else is refused, and nothing is run."""

@@ -98,6 +98,7 @@ async def test_a_sidecar_that_comes_late_is_waited_for() -> None:
         assert answers == []
 
 
+@pytest.mark.row("FA-01")
 async def test_a_sidecar_that_never_comes_is_named() -> None:
     """After the deadline the error tells how long, and what happened last."""
     line = Line(lambda request: HttpResponse(500, body=b'{"errorCode":"ERR_X","message":"m"}'))
@@ -235,6 +236,7 @@ async def test_a_read_is_repeated_when_the_connection_fails(times: int) -> None:
         await client.state("s").delete("k")
 
 
+@pytest.mark.row("FA-01")
 @pytest.mark.parametrize(("attempts", "sent"), [(0, 1), (1, 1), (3, 3)])
 async def test_repeating_has_an_end(attempts: int, sent: int) -> None:
     """A sidecar that stays away is an error after as many attempts as the settings say."""

@@ -35,6 +35,7 @@ def client_of(line: Slow, timeout: float) -> Client:
     return Client(Settings(health_timeout=0, http_timeout=timeout), transport=line)
 
 
+@pytest.mark.row("FA-04")
 async def test_each_call_has_its_own_limit() -> None:
     """The shorter one ends first, whichever came first, and neither ends the other."""
     line = Slow()

@@ -90,6 +90,7 @@ async def test_of_64_racers_one_at_a_time_is_inside(dapr: Blocks, renew: bool) -
     assert (most, done) == (1, 64)
 
 
+@pytest.mark.row("FS-31")
 async def test_a_dead_holder_is_succeeded(dapr: Blocks) -> None:
     """The lock of a holder that died is free once it has expired, and not before."""
     await dapr.locks.try_lock(RESOURCE, "dead", 3)
@@ -102,6 +103,7 @@ async def test_a_dead_holder_is_succeeded(dapr: Blocks) -> None:
         assert not held.lost
 
 
+@pytest.mark.row("FS-31")
 async def test_a_block_that_takes_too_long_is_cancelled(dapr: Blocks) -> None:
     """Before the lock expires in the store its block is cancelled, and the loss is an error."""
     lost: list[bool] = []

@@ -127,6 +127,7 @@ async def test_what_is_refused_for_good(
     ]
 
 
+@pytest.mark.row("FA-02")
 async def test_a_sidecar_that_recovers(caplog: pytest.LogCaptureFixture) -> None:
     """A refusal that may pass is told once and tried again until it has."""
     refusal = Response(b'{"errorCode":"X","message":"no scheduler"}', 500)

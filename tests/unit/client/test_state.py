@@ -309,6 +309,7 @@ async def test_an_unknown_store_is_not_found(client: Client, sidecar: SmallSidec
         await client.state("s").get("k", int)
 
 
+@pytest.mark.row("FA-06")
 async def test_a_plain_text_error_is_understood(client: Client, sidecar: SmallSidecar) -> None:
     """An answer that is not Dapr's JSON becomes the message as it stands."""
     answer = error(401, "", "")

@@ -313,6 +313,7 @@ async def test_a_timeout_of_the_client_is_not_for_streams(running: Streaming) ->
 # ---- what breaks --------------------------------------------------------------------------------
 
 
+@pytest.mark.row("FA-03")
 @pytest.mark.parametrize(
     "code",
     [
@@ -359,6 +360,7 @@ async def test_a_sidecar_that_is_away_is_tried_until_it_is_back(running: Streami
     assert running.sidecar.refusals == []
 
 
+@pytest.mark.row("FA-02")
 async def test_a_subscription_begins_again_when_the_sidecar_is_healthy(running: Streaming) -> None:
     """A sidecar that is still starting is asked for its health before another stream begins."""
     async with running.client.subscribe(NUMBERS) as messages:

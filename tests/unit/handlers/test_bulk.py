@@ -103,6 +103,7 @@ async def test_how_the_handler_ends_is_for_the_rest(
     assert found == {"0": word, "1": "DROP", "2": "SUCCESS"}
 
 
+@pytest.mark.row("FA-14")
 @pytest.mark.parametrize(("dead_letter", "word"), [("dead", "DROP"), (None, "RETRY")])
 async def test_an_undecodable_entry_leaves_its_neighbours_alone(
     dead_letter: str | None, word: str, caplog: pytest.LogCaptureFixture

@@ -176,6 +176,7 @@ async def test_a_missing_item_without_a_default(
     assert [item.value for item in seen] == [Limits(2)]
 
 
+@pytest.mark.row("FA-01")
 async def test_the_store_is_away_at_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Without a sidecar a handler begins with its default, and is told once the store is back."""
     app, seen = app_with(default=DEFAULT)

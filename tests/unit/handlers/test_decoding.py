@@ -176,6 +176,7 @@ def test_text_that_is_not_utf8_is_refused() -> None:
         EventDecoder(str).data(delivery(base64_event(b"\xff")))
 
 
+@pytest.mark.row("FA-15")
 def test_an_event_with_broken_extensions_is_refused() -> None:
     """What makes an attribute unreadable makes the event undecodable, not the app fail."""
     body = event(1)[:-1] + b',"odd":"\\ud800"}'
@@ -230,6 +231,7 @@ def test_bodies_are_decoded_whole(payload: Any, body: bytes, wanted: object) -> 
     assert BodyDecoder(payload).decode(body) == wanted
 
 
+@pytest.mark.row("FA-15")
 @pytest.mark.parametrize(
     ("payload", "body", "reason"),
     [
@@ -273,6 +275,7 @@ def _json_texts(draw: st.DrawFn) -> bytes:
     return body[: draw(st.integers(0, len(body)))] if draw(st.booleans()) else body
 
 
+@pytest.mark.row("FA-15")
 @settings(deadline=None)  # a busy machine is no mistake of the decoder
 @given(body=st.binary(max_size=64) | _json_texts())
 def test_any_body_is_decoded_or_refused(body: bytes) -> None:

@@ -123,6 +123,7 @@ async def also_fine(order: Order) -> None: ...
 async def batch(orders: Batch[Order]) -> None: ...
 
 
+@pytest.mark.row("FA-43")
 @pytest.mark.parametrize(
     ("function", "says"),
     [
@@ -204,6 +205,7 @@ def test_the_line_is_not_that_of_a_decorator_in_between() -> None:
     assert f"({__name__}:{returns_text.__code__.co_firstlineno})" in problem
 
 
+@pytest.mark.row("FA-43")
 def test_all_problems_are_reported_together() -> None:
     """One error names everything that is wrong, and its text counts them."""
     found = problems_of(
@@ -216,6 +218,7 @@ def test_all_problems_are_reported_together() -> None:
     assert str(AppDefinitionError(found)).startswith("4 problems in the app's definition:\n- ")
 
 
+@pytest.mark.row("FA-43")
 @pytest.mark.parametrize(
     ("declarations", "says"),
     [

@@ -164,6 +164,7 @@ async def test_data_arrives_as_it_was(payload: Any, data: object) -> None:
         assert got == [data]
 
 
+@pytest.mark.row("FA-09")
 @pytest.mark.parametrize(
     ("raised", "calls"), [(None, 1), (Drop("no use"), 1), (Retry("later"), 3), (OSError("x"), 3)]
 )

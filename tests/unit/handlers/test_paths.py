@@ -433,6 +433,7 @@ def test_a_name_with_braces_needs_a_verb() -> None:
     assert '\'@app.invoke("POST", "/orders/{number}")\'' in said
 
 
+@pytest.mark.row("FA-43")
 @pytest.mark.parametrize(
     ("first", "second", "problem"),
     [

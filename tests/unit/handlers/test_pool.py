@@ -53,6 +53,7 @@ async def fill(call: Caller, gate: Gate, count: int) -> list[asyncio.Task[object
     return tasks
 
 
+@pytest.mark.row("FA-19")
 async def test_a_full_pool_refuses_instead_of_waiting(caplog: pytest.LogCaptureFixture) -> None:
     """Events are answered RETRY, other calls 503, with one line in the log."""
     gate = Gate()
@@ -77,6 +78,7 @@ async def test_a_full_pool_refuses_instead_of_waiting(caplog: pytest.LogCaptureF
     assert again.verdict == "SUCCESS"
 
 
+@pytest.mark.row("FA-19")
 async def test_health_and_async_handlers_do_not_share_the_pool() -> None:
     """While every thread is busy the app is alive, ready and deaf to nothing but ``def``."""
     gate = Gate()

@@ -441,6 +441,7 @@ def test_a_provider_is_still_the_function() -> None:
     assert app.provide(scope="call")(two) is two
 
 
+@pytest.mark.row("FA-19")
 async def test_context_variables_reach_threads() -> None:
     """A plain handler sees what the caller's context holds."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")

@@ -106,6 +106,7 @@ async def test_a_cron_tick_needs_no_payload() -> None:
     ]
 
 
+@pytest.mark.row("FA-09")
 @pytest.mark.parametrize(
     ("error", "status"),
     [(Retry(), 500), (Drop(), 200), (ValueError(), 500), (HTTPException(404), 500)],
@@ -223,6 +224,7 @@ async def test_a_wrong_payload_is_400(path: str, body: bytes, named: str) -> Non
     assert "hush" not in answer.json["error"]
 
 
+@pytest.mark.row("FA-09")
 @pytest.mark.parametrize(
     ("error", "status", "body"),
     [
@@ -265,6 +267,7 @@ async def test_any_header_of_a_refusal_can_be_sent() -> None:
     assert answer.headers["x-two"] == "a  set-cookie: b"
 
 
+@pytest.mark.row("FA-11")
 @pytest.mark.parametrize("kind", ["invoke", "binding", "topic"])
 async def test_waiting_for_something_cancelled_is_a_failure(
     kind: str, caplog: pytest.LogCaptureFixture

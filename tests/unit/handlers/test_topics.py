@@ -67,6 +67,7 @@ async def test_retry_and_drop_are_answered_200(error: Exception, word: str) -> N
     assert (answer.status, answer.verdict) == (200, word)
 
 
+@pytest.mark.row("FA-09", "FA-11")
 @pytest.mark.parametrize(
     "error",
     [ValueError("x"), HTTPException(404), SystemExit(3), StopAsyncIteration(), TimeoutError()],
@@ -87,6 +88,7 @@ async def test_other_exceptions_are_500(
     assert "'pubsub/orders'" in record.getMessage()
 
 
+@pytest.mark.row("FA-11")
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit()])
 async def test_the_end_of_the_process_is_passed_on(error: BaseException) -> None:
     """Ctrl-C is not a verdict."""
@@ -105,6 +107,7 @@ async def test_the_payload_is_never_logged(caplog: pytest.LogCaptureFixture) -> 
     assert "hush" not in caplog.text
 
 
+@pytest.mark.row("FA-14")
 @pytest.mark.parametrize(
     ("body", "named"),
     [

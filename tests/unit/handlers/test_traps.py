@@ -44,6 +44,7 @@ async def test_trap_status_words() -> None:
         app.freeze()
 
 
+@pytest.mark.row("FA-10")
 async def test_trap_404_drops_events() -> None:
     """Neither an HTTPException(404) nor an unknown topic is answered 404."""
     async with running(topic_app(HTTPException(404))) as call:
@@ -145,6 +146,7 @@ async def test_trap_double_encoded_payloads(caplog: pytest.LogCaptureFixture) ->
     assert len(caplog.records) == 1
 
 
+@pytest.mark.row("FA-13")
 async def test_trap_undecodable_messages(caplog: pytest.LogCaptureFixture) -> None:
     """A poison message is dropped where a dead letter is named, else 500 after a warning."""
     caplog.set_level(logging.WARNING)

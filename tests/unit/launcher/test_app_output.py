@@ -3,6 +3,8 @@
 import asyncio
 import os
 
+import pytest
+
 from daprflow.launcher.app_output import LONGEST, AppOutput
 
 
@@ -26,11 +28,13 @@ async def test_each_line_is_handed_on_without_its_end() -> None:
     assert await relayed(b"one\n\ntwo\r\nthree") == ["one", "", "two", "three"]
 
 
+@pytest.mark.row("FC-12")
 async def test_bytes_that_are_no_text_are_shown_as_such() -> None:
     """An app may print anything."""
     assert await relayed(b"\xff\n") == ["\N{REPLACEMENT CHARACTER}"]
 
 
+@pytest.mark.row("FC-12")
 async def test_a_line_without_an_end_is_cut() -> None:
     """An endless line costs bounded memory, and loses nothing."""
     lines = await relayed(b"x" * (5 * LONGEST) + b"\nend\n")

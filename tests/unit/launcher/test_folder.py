@@ -31,6 +31,7 @@ def test_preparing_twice_keeps_what_is_there(folder: DataFolder) -> None:
     assert (folder.path / ".gitignore").read_text(encoding="utf-8") == "logs\n"
 
 
+@pytest.mark.row("FC-11")
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     """FC-11: path, cause and what to do."""
     (tmp_path / "file").touch()
@@ -49,6 +50,7 @@ def test_only_one_run_holds_the_lock(folder: DataFolder) -> None:
     other.release()
 
 
+@pytest.mark.row("FS-09")
 def test_a_killed_run_leaves_no_lock(folder: DataFolder) -> None:
     """FS-09: the lock goes with its process."""
     script = (

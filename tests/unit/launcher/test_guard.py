@@ -33,18 +33,21 @@ async def pid_of(reading: int) -> int:
         return int(file.readline())
 
 
+@pytest.mark.row("FC-03")
 @pytest.mark.parametrize(("script", "status"), [("", 0), ("raise SystemExit(3)", 3)])
 async def test_the_status_is_the_commands(script: str, status: int) -> None:
     """FC-03: what the command returns, the guard returns."""
     assert await guarded(script).wait() == status
 
 
+@pytest.mark.row("FC-03")
 async def test_a_signal_becomes_128_and_its_number() -> None:
     """FC-03: as a shell says it."""
     script = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     assert await guarded(script).wait() == 137
 
 
+@pytest.mark.row("FC-13")
 async def test_a_missing_command_is_127(capfd: pytest.CaptureFixture[str]) -> None:
     """FC-13: one line on standard error."""
     process = GuardedProcess(["no-such-program"], environment=dict(os.environ), grace=1)
@@ -79,6 +82,7 @@ async def test_killing_does_not_wait_for_the_grace() -> None:
     assert await process.wait() == 128 + signal.SIGKILL
 
 
+@pytest.mark.row("FC-08")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a subreaper")
 async def test_what_the_command_abandoned_is_ended_too() -> None:
     """FC-08: a daemon in a session of its own does not outlive the command."""
@@ -105,6 +109,7 @@ async def test_what_the_command_abandoned_is_ended_too() -> None:
         os.kill(pid, 0)
 
 
+@pytest.mark.row("FC-08")
 async def test_the_command_leads_its_own_group_and_keeps_no_descriptor() -> None:
     """FC-08: signals go to one group; the control pipe is not handed on."""
     reading, writing = os.pipe()

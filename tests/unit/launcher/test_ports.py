@@ -17,6 +17,7 @@ def test_a_free_port_is_taken_exactly() -> None:
         assert listener.getsockname() == ("127.0.0.1", port)
 
 
+@pytest.mark.row("FS-11")
 def test_a_taken_port_names_process_and_flag() -> None:
     """FS-11: the message says who has the port and how to choose another."""
     with (
@@ -41,6 +42,7 @@ def test_an_impossible_address_is_not_tried_on_every_port() -> None:
         ports.listen_from(20_000, host="192.0.2.1")
 
 
+@pytest.mark.row("FC-06")
 def test_picks_are_distinct_and_below_the_ephemeral_range() -> None:
     """G20: sockets hold what was picked, so no port is given twice."""
     held = [ports.listen_from(20_000) for _ in range(50)]
@@ -53,6 +55,7 @@ def test_picks_are_distinct_and_below_the_ephemeral_range() -> None:
     assert max(numbers) < ports.ephemeral_start()
 
 
+@pytest.mark.row("FS-36")
 def test_promised_ports_are_distinct_and_none_of_the_usual_ones() -> None:
     """Nobody else is given a promised port until the promise ends; what is to be avoided is."""
     with ports.promised_port() as one, ports.promised_port({one + 1}) as two:
@@ -79,6 +82,7 @@ def test_both_apis_leave_the_app_its_port() -> None:
             assert listener.getsockname()[1] != wanted
 
 
+@pytest.mark.row("FC-06")
 def test_a_port_inside_the_ephemeral_range_falls_back_below_it() -> None:
     """The usual gRPC port lies inside; the next choice does not."""
     with (

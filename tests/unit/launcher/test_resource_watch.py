@@ -78,6 +78,7 @@ async def test_a_saved_file_is_taken(tmp_path: Path) -> None:
     assert taken.names[0] == ["a"]
 
 
+@pytest.mark.row("FS-28")
 async def test_a_file_that_is_gone_for_a_moment(tmp_path: Path) -> None:
     """A file that an editor empties or replaces is not taken for one that was removed."""
     file = tmp_path / "a.yaml"
@@ -109,6 +110,7 @@ async def test_files_that_never_settle(tmp_path: Path) -> None:
     assert [each.name for each in resources.components] == ["a"]
 
 
+@pytest.mark.row("FS-28")
 async def test_a_folder_that_is_made_anew(tmp_path: Path) -> None:
     """A folder that went away and came back, as when a branch is changed, is followed on."""
     folder = tmp_path / "resources"
@@ -138,6 +140,7 @@ spec: {policies: {timeouts: {quick: soon}}}
 """
 
 
+@pytest.mark.row("FS-28")
 @pytest.mark.parametrize(("bad", "line"), [("kind: [", 1), (BAD_POLICY, 4)])
 async def test_a_bad_edit(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, bad: str, line: int

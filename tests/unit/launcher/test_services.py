@@ -24,6 +24,7 @@ async def test_a_service_that_is_named(named: str, expected: str | None) -> None
     assert await address_of(PLACEMENT, named) == expected
 
 
+@pytest.mark.row("FC-10")
 async def test_a_service_of_this_machine() -> None:
     """It is taken where it listens, for a runtime waits for ever for one that does not."""
     service = replace(PLACEMENT, port=free_port())
@@ -33,6 +34,7 @@ async def test_a_service_of_this_machine() -> None:
         assert await address_of(service, None) == f"127.0.0.1:{service.port}"
 
 
+@pytest.mark.row("FC-10")
 def test_what_an_app_lacks_is_said() -> None:
     """The note names what does not happen, where the service was looked for, and what to do."""
     assert PLACEMENT.missing({"topic", "job"}) == ""

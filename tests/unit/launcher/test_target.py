@@ -127,6 +127,7 @@ def test_two_names_for_one_app_are_one_app(tmp_path: Path) -> None:
     assert load(resolve("alias10.py", tmp_path)).app.app_id == "one"
 
 
+@pytest.mark.row("FA-44")
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -48,6 +48,7 @@ def test_named_schedules(name: str) -> None:
     assert parse_schedule(name) == Cron(NAMED[name])
 
 
+@pytest.mark.row("R-02")
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -79,6 +80,7 @@ def test_what_is_no_schedule_is_refused_with_the_part(text: str, reason: str) ->
         parse_schedule(text)
 
 
+@pytest.mark.row("R-02")
 @given(st.text(max_size=40))
 def test_any_text_is_a_schedule_or_an_error(text: str) -> None:
     """Nothing else is raised."""

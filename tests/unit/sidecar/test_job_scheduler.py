@@ -87,6 +87,7 @@ async def test_ticks_go_to_their_own_app() -> None:
         assert (shop.times, bank.times) == ([5], [7])
 
 
+@pytest.mark.row("I-JO")
 async def test_a_tick_goes_to_one_of_several() -> None:
     """Replicas of an app take turns."""
     async with bench() as it:
@@ -115,6 +116,7 @@ async def test_a_name_is_taken_until_the_job_is_over() -> None:
         await it.scheduler.schedule("shop", "a", JobRequest(due_time="1s"))
 
 
+@pytest.mark.row("FS-12")
 async def test_ticks_wait_for_the_app(tmp_path: Path) -> None:
     """While nobody takes an app's ticks they wait; of several missed ones one is made up for."""
     async with bench(tmp_path) as it:
@@ -133,6 +135,7 @@ async def test_ticks_wait_for_the_app(tmp_path: Path) -> None:
         assert len(taker.ticks) == 4
 
 
+@pytest.mark.row("FS-05", "I-JO")
 async def test_missed_ticks_after_a_restart(tmp_path: Path) -> None:
     """Jobs outlive the process; of the ticks missed meanwhile one is made up for, in step."""
     async with bench(tmp_path) as it:
@@ -263,6 +266,7 @@ async def test_a_job_never_overlaps_itself() -> None:
         assert taker.times == [1, 5, 5]
 
 
+@pytest.mark.row("FS-25")
 async def test_many_at_once() -> None:
     """Of many ticks due at once a bounded number is under way, and all are made."""
     async with bench() as it:
@@ -305,6 +309,7 @@ async def test_a_deliverer_that_breaks_counts_as_a_failure(
     assert sum("no more files" in str(record.exc_info) for record in caplog.records) == 4
 
 
+@pytest.mark.row("FS-12")
 async def test_the_clock_set_back() -> None:
     """A timer that goes off early, as after the wall clock was set back, hands nothing over."""
     async with bench() as it:
@@ -337,6 +342,7 @@ async def test_what_cannot_be_written_is_not_scheduled(tmp_path: Path) -> None:
         assert kept.job == HOURLY
 
 
+@pytest.mark.row("FS-08")
 async def test_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
     """A file that is no database is named with the remedy, and never overwritten."""
     file = tmp_path / "engine.db"
@@ -350,6 +356,7 @@ async def test_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
     await scheduler.close()
 
 
+@pytest.mark.row("FS-10", "R-25")
 async def test_a_stored_job_that_cannot_be_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

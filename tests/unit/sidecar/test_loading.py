@@ -111,6 +111,7 @@ async def test_the_environment_is_read_with_care(
     assert "secret" not in caplog.text
 
 
+@pytest.mark.row("FS-27")
 async def test_an_unknown_type_names_what_there_is(engine: Engine) -> None:
     """The error has the object, its place and the types of its block."""
     with pytest.raises(
@@ -119,6 +120,7 @@ async def test_an_unknown_type_names_what_there_is(engine: Engine) -> None:
         await load(engine, store(type="stat.redis"))
 
 
+@pytest.mark.row("FS-27")
 async def test_ignore_errors_leaves_a_component_out(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,6 +5,7 @@ import pytest
 from daprflow.sidecar.method_names import cleaned, problem_of
 
 
+@pytest.mark.row("R-22")
 @pytest.mark.parametrize(
     ("method", "left"),
     [
@@ -27,6 +28,7 @@ def test_what_leads_nowhere_is_left_out(method: str, left: str) -> None:
     assert cleaned(method) == left
 
 
+@pytest.mark.row("R-22")
 @pytest.mark.parametrize(
     ("method", "problem"),
     [

@@ -73,6 +73,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.row("I-RE")
 @pytest.mark.parametrize(
     ("policies", "line", "text"),
     [

@@ -30,6 +30,7 @@ def endpoint(spec: str, more: str = "") -> str:
     return f"{V1}kind: HTTPEndpoint\nmetadata: {{name: e}}\nspec: {spec}\n{more}"
 
 
+@pytest.mark.row("I-SU")
 def test_a_subscription_of_the_first_version(tmp_path: Path) -> None:
     """v1alpha1 has one route."""
     text = subscription(V1, "{pubsubname: ps, topic: t, route: /t}", "scopes: [a]\n")
@@ -39,6 +40,7 @@ def test_a_subscription_of_the_first_version(tmp_path: Path) -> None:
     assert load_resources([tmp_path], "b").subscriptions == ()
 
 
+@pytest.mark.row("I-SU")
 def test_everything_a_subscription_of_the_second_version_says(tmp_path: Path) -> None:
     """v2alpha1 has rules and a default; all other parts are read in both versions."""
     spec = """

@@ -88,6 +88,7 @@ def test_values(tmp_path: Path, written: str, value: str) -> None:
     assert found.metadata[0].value == value
 
 
+@pytest.mark.row("FS-27")
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -134,6 +135,7 @@ def test_of_two_values_the_last_counts(tmp_path: Path, caplog: pytest.LogCapture
     assert line.endswith(f"'a' is set already at {tmp_path / 'r.yaml'}:4; the last one counts")
 
 
+@pytest.mark.row("FS-36")
 def test_lines_are_counted_through_a_file(tmp_path: Path) -> None:
     """In the third document of a file a line is the file's, with Windows line ends too."""
     text = f"{component('a')}---\n{component('b')}--- # third\n\na: 1\na: 2\n"
@@ -150,6 +152,7 @@ def test_merge_keys(tmp_path: Path) -> None:
     assert found.type == "state.in-memory"
 
 
+@pytest.mark.row("I-MI")
 def test_who_sees_what(tmp_path: Path) -> None:
     """What is scoped to other apps or stands in another namespace is left out."""
     text = f"{component('a', scope='one')}---\n{component('b')}"
@@ -161,6 +164,7 @@ def test_who_sees_what(tmp_path: Path) -> None:
     assert len(load(tmp_path, other).components) == 1
 
 
+@pytest.mark.row("FS-27", "I-MI")
 def test_two_of_one_name(tmp_path: Path) -> None:
     """Two components of one name are a problem where some app sees both."""
     text = f"{component('a', scope='one')}---\n{component('a')}"

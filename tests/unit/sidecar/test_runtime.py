@@ -113,6 +113,7 @@ async def test_subscriptions_are_asked_for_only_with_a_broker(tmp_path: Path) ->
         assert [call.path for call in app.calls] == ["/dapr/config"]
 
 
+@pytest.mark.row("FA-02", "FA-45", "I-MI")
 async def test_an_app_that_listens_late_is_waited_for(tmp_path: Path) -> None:
     """The port is looked at every tenth of a second, without limit."""
     async with connected_in_time(tmp_path, SlowApp(app_with(ORDERS))) as (_, clock):
@@ -181,6 +182,7 @@ async def step(runtime: Runtime) -> None:
     await until(clock, lambda: clock.due() is not None)
 
 
+@pytest.mark.row("I-PS", "I-SU")
 async def test_health_checks_pause_and_resume_deliveries(tmp_path: Path) -> None:
     """An unhealthy app gets nothing, a healthy one what waited; documents are read once."""
     app = app_with(ORDERS)
@@ -221,6 +223,7 @@ async def test_failed_probes_add_up_as_in_the_real_runtime(tmp_path: Path) -> No
             assert runtime.app_healthy is healthy
 
 
+@pytest.mark.row("FS-17")
 @pytest.mark.parametrize(
     ("answer", "log"),
     [
@@ -267,6 +270,7 @@ async def test_documents_of_an_app_are_read_as_go_reads_json(
     assert not caplog.records
 
 
+@pytest.mark.row("FS-17", "I-SU")
 async def test_a_good_subscription_survives_one_that_waits(tmp_path: Path) -> None:
     """An unknown component in one entry leaves the others alone; the last of a topic wins."""
     app = app_with({**ORDERS, "route": "/first"}, {**ORDERS, "pubsubname": "other"}, {**ORDERS})
@@ -293,6 +297,7 @@ async def test_network_errors_on_subscribe_are_tried_again(tmp_path: Path) -> No
         assert [s.document.topic for s in runtime.subscriptions] == ["orders"]
 
 
+@pytest.mark.row("I-SH")
 async def test_close_waits_for_what_is_in_flight(tmp_path: Path) -> None:
     """Within the grace period a delivery ends as usual; twice is once."""
     app = app_with(ORDERS)

@@ -133,6 +133,7 @@ async def test_sqlite_refusals_are_component_errors(writer: SqliteWriter) -> Non
         await writer.run(insert("a"))
 
 
+@pytest.mark.row("FS-06")
 async def test_a_full_disk_is_an_error_and_passes(tmp_path: Path) -> None:
     """SQLITE_FULL fails what is in the batch, and writing works again once there is room."""
 
@@ -176,6 +177,7 @@ async def test_the_folder_is_private(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
 
 
+@pytest.mark.row("FS-08")
 @pytest.mark.parametrize(
     "content", [b"not a database, but long enough to look at it" * 50, b"SQLite format 3\0" * 99]
 )
@@ -188,6 +190,7 @@ async def test_a_damaged_file_names_two_ways_out(tmp_path: Path, content: bytes)
     assert path.read_bytes() == content
 
 
+@pytest.mark.row("FS-08")
 async def test_a_directory_is_refused(tmp_path: Path) -> None:
     """A folder in place of the file is one clear error."""
     with pytest.raises(ComponentError, match="cannot use database"):
@@ -215,6 +218,7 @@ async def test_a_version_opens_again(tmp_path: Path) -> None:
         await open_and_close(path, versioned(OURS, 2, (TABLE,)))
 
 
+@pytest.mark.row("FS-10")
 async def test_an_older_schema_gets_what_it_lacks(tmp_path: Path) -> None:
     """A file of an earlier release keeps what it has and gets the new tables."""
     path = tmp_path / "x.db"
@@ -230,6 +234,7 @@ async def test_an_older_schema_gets_what_it_lacks(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
 
+@pytest.mark.row("FS-08", "FS-10")
 async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     """A file of a later release says what to do."""
     path = tmp_path / "x.db"
@@ -238,6 +243,7 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         await open_and_close(path, versioned(OURS, 1, (TABLE,)))
 
 
+@pytest.mark.row("FS-08")
 async def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
     """A database of another program is not touched."""
     path = tmp_path / "x.db"

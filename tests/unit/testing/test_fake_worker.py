@@ -8,6 +8,7 @@ from daprflow.handlers.codecs import NO_CODECS
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.engine import Engine
 from daprflow.testing.fake_worker import FakeWorker
+from daprflow.testing.faults import Faults
 from tests.helpers.sidecar import in_process_sidecar
 from tests.helpers.timing import eventually
 
@@ -22,7 +23,7 @@ async def test_what_stops_fakes_is_told(
 
     monkeypatch.setattr(Engine, "workflows", workflows)
     async with in_process_sidecar(tmp_path, {}) as sidecar:
-        worker = FakeWorker("bills", NO_CODECS)
+        worker = FakeWorker("bills", NO_CODECS, Faults("bills", sidecar.runtime.engine.clock))
         worker.start(sidecar.runtime.engine)
         await eventually(lambda: "the fakes of app 'bills' failed" in caplog.text)
         await worker.stop()

@@ -191,6 +191,7 @@ async def test_outside_of_its_block_it_says_so(app: DaprFlow) -> None:
         _ = sidecar.client
 
 
+@pytest.mark.row("FS-36")
 async def test_nothing_is_left_behind(app: DaprFlow) -> None:
     """No task and no open client outlives the block, even when the test in it fails."""
 

@@ -205,6 +205,7 @@ async def test_an_app_cannot_invoke_what_is_for_the_sidecar(
         assert call.received == (1 if path == "/quote" else 0)
 
 
+@pytest.mark.row("FA-21")
 async def test_a_long_body_is_refused_unread() -> None:
     """A declared length beyond the limit is answered 413 at once, and the connection ends."""
     async with running(shop(max_body_size=10)) as call:
@@ -215,6 +216,7 @@ async def test_a_long_body_is_refused_unread() -> None:
         assert (huge.status, call.received) == (413, 0)
 
 
+@pytest.mark.row("FA-21")
 async def test_a_body_without_a_length_is_read_up_to_the_limit() -> None:
     """Pieces are counted as they come; reading stops beyond the limit."""
     async with running(shop(max_body_size=10)) as call:
@@ -232,6 +234,7 @@ async def test_a_chunked_empty_body_is_empty() -> None:
         assert (await call.post("/quote", [b"", b""])).body == b"0"
 
 
+@pytest.mark.row("FA-17")
 async def test_a_peer_that_goes_away_is_not_answered() -> None:
     """A request whose body never completes calls no handler."""
     async with running(shop()) as call:
@@ -264,6 +267,7 @@ class Interrupted(Caller):
         return await Caller(promising).request(*arguments, **extra)
 
 
+@pytest.mark.row("FA-45")
 async def test_before_start_up_nothing_is_404() -> None:
     """An app whose lifespan was not entered answers 500 and says why; it is alive, not ready."""
     app = shop()

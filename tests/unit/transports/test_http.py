@@ -156,6 +156,7 @@ async def test_another_loop_is_refused(served: tuple[SmallSidecar, str]) -> None
     await transport.close()
 
 
+@pytest.mark.row("FA-06")
 async def test_a_long_answer_is_refused(served: tuple[SmallSidecar, str]) -> None:
     """An answer beyond the limit is an error that names the setting."""
     sidecar, url = served
@@ -179,6 +180,7 @@ async def test_a_small_bomb_is_refused(served: tuple[SmallSidecar, str]) -> None
     await transport.close()
 
 
+@pytest.mark.row("FA-01")
 async def test_nobody_listening_names_address_and_variable(listener: socket.socket) -> None:
     """A refused connection says where, and which variable to set."""
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -196,6 +198,7 @@ async def test_nobody_listening_names_address_and_variable(listener: socket.sock
     assert "ssl" not in str(caught.value)
 
 
+@pytest.mark.row("FA-05")
 @pytest.mark.parametrize(
     "data",
     [
@@ -224,6 +227,7 @@ async def test_garbage_is_a_lost_connection(data: bytes) -> None:
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.row("FA-04")
 async def test_silence_ends_after_the_timeout() -> None:
     """A peer that says nothing is given up, and the call is not repeated."""
     connections = []
@@ -254,6 +258,7 @@ async def test_a_closed_transport_opens_again(served: tuple[SmallSidecar, str]) 
         await transport.close()
 
 
+@pytest.mark.row("FA-03")
 async def test_a_restarted_sidecar_is_found_again(listener: socket.socket) -> None:
     """A kept connection that died with the sidecar does not fail the next read."""
     heads = []
@@ -319,6 +324,7 @@ async def test_an_answer_given_up_leaves_no_connection_in_use(
         assert await client.state("s").get("k", int) is None
 
 
+@pytest.mark.row("FA-05")
 @pytest.mark.parametrize("rest", [b"", b"3\r\nabc\r\n"])
 async def test_an_answer_that_breaks_off_is_a_lost_connection(rest: bytes) -> None:
     """Half an answer is never taken for a whole one."""
@@ -332,6 +338,7 @@ async def test_an_answer_that_breaks_off_is_a_lost_connection(rest: bytes) -> No
             await response.read()
 
 
+@pytest.mark.row("FA-05")
 async def test_a_piece_that_does_not_come_is_too_late() -> None:
     """The timeout of a stream is for each piece."""
     done = asyncio.Event()
@@ -352,6 +359,7 @@ async def test_a_piece_that_does_not_come_is_too_late() -> None:
         done.set()
 
 
+@pytest.mark.row("FA-06")
 async def test_a_proxys_page_is_no_health() -> None:
     """Who answers 200 with a page is named, so that nobody looks for a sick sidecar."""
     page = b"<html><title>Sign in</title></html>"

@@ -92,6 +92,7 @@ async def test_a_connection_serves_one_request_after_the_other() -> None:
     assert [part[-1:] for part in got.split(b"HTTP/1.1 200 OK")[1:]] == [b"1", b"2"]
 
 
+@pytest.mark.row("FA-23")
 @pytest.mark.parametrize(
     ("raw", "status"),
     [
@@ -143,6 +144,7 @@ async def test_a_body_longer_than_the_header_limit_is_no_header() -> None:
     assert got.endswith(b"9000")
 
 
+@pytest.mark.row("FA-21")
 async def test_a_64_mib_header_is_refused_early() -> None:
     """FA-21: an endless header ends the connection long before it was read."""
     async with serving() as port:
@@ -170,6 +172,7 @@ async def test_a_refusal_reaches_a_peer_that_is_still_sending() -> None:
     assert got.startswith(b"HTTP/1.1 431")
 
 
+@pytest.mark.row("FS-19")
 async def test_a_long_target_is_answered_414() -> None:
     """FS-19: a URL of 1 MB."""
     async with serving(Limits(header_bytes=4096)) as port:
@@ -177,6 +180,7 @@ async def test_a_long_target_is_answered_414() -> None:
     assert got.startswith(b"HTTP/1.1 414")
 
 
+@pytest.mark.row("FS-19")
 async def test_many_headers_are_answered_431() -> None:
     """FS-19: the number of headers is bounded too."""
     async with serving(Limits(header_count=100)) as port:
@@ -184,12 +188,14 @@ async def test_many_headers_are_answered_431() -> None:
     assert got.startswith(b"HTTP/1.1 431")
 
 
+@pytest.mark.row("FS-18")
 async def test_a_silent_connection_is_closed() -> None:
     """FS-18: whoever connects and says nothing is asked to leave."""
     async with serving(QUICK) as port:
         assert (await exchange(port)).startswith(b"HTTP/1.1 408")
 
 
+@pytest.mark.row("FS-18")
 async def test_a_slow_header_is_closed() -> None:
     """FS-18: the time to the end of the headers does not start anew with each byte."""
     async with serving(QUICK) as port:
@@ -217,6 +223,7 @@ async def test_a_later_request_has_the_same_deadline() -> None:
     assert b"HTTP/1.1 408" in got
 
 
+@pytest.mark.row("FS-18")
 async def test_a_body_that_stops_is_closed_and_the_application_told() -> None:
     """FS-18: a peer that stops in the middle of its body is given up."""
     told = asyncio.Event()
@@ -263,6 +270,7 @@ async def test_a_short_unread_body_does_not_cost_the_connection() -> None:
     assert got.count(b"early") == 2
 
 
+@pytest.mark.row("FA-21")
 async def test_a_200_mb_body_is_not_kept_in_memory() -> None:
     """FA-21: what the application does not read stays with the peer."""
     async with serving(QUICK, careless) as port:
@@ -312,6 +320,7 @@ async def test_an_upgrade_nobody_offers_is_an_ordinary_request() -> None:
     assert got.startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.row("FA-07")
 async def test_stopping_lets_a_request_in_flight_end() -> None:
     """G7: an answer under way is delivered, then the server is gone."""
     entered, release = asyncio.Event(), asyncio.Event()
@@ -369,6 +378,7 @@ async def test_a_failing_lifespan_is_an_error_not_an_exit() -> None:
         await HttpServer(failing, lifespan=True).start(listener)
 
 
+@pytest.mark.row("FS-18")
 async def test_a_reader_that_takes_nothing_is_dropped() -> None:
     """FS-18: an answer nobody reads does not stay in memory for ever."""
     gone = asyncio.Event()

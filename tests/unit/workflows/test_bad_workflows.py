@@ -25,6 +25,7 @@ def marked(function: Callable[..., Any]) -> tuple[int, str]:
     raise AssertionError(f"{function.__name__} marks no line")
 
 
+@pytest.mark.row("FA-32")
 @pytest.mark.parametrize("function", BAD, ids=lambda each: each.__name__)
 async def test_bad_workflow(function: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each fails at its line; the error names the line, the step and the alternative."""

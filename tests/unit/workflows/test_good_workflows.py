@@ -14,6 +14,7 @@ def failing(_: Any) -> None:
     raise ValueError("no")
 
 
+@pytest.mark.row("FA-32")
 @pytest.mark.parametrize("function", GOOD, ids=lambda each: each.__name__)
 def test_good_workflow(function: Any) -> None:
     """Each completes, replayed from scratch after every turn, and kept between them."""

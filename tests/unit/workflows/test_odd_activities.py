@@ -196,6 +196,7 @@ async def test_whatever_it_does_an_activity_is_answered(stage: Stage, name: str)
     assert await (await stage.app.client.start(stage.many, 2)).result() == 1
 
 
+@pytest.mark.row("FA-35")
 async def test_a_status_that_cannot_be_sent_fails_the_workflow(stage: Stage) -> None:
     """A turn that no message holds ends its workflow, and says why."""
     with pytest.raises(WorkflowFailed, match="UnicodeEncodeError"):

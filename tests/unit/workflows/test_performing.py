@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
+import pytest
+
 from daprflow import DaprFlow
 from daprflow.protocol import workflow_messages as pb
 from daprflow.protocol.details import Detail
@@ -85,6 +87,7 @@ def told(hub: Hub, *tokens: str) -> Callable[[], bool]:
     return lambda: hub.tokens == list(tokens)
 
 
+@pytest.mark.row("FA-34", "R-17")
 async def test_the_answer_goes_to_who_asked_last() -> None:
     """One that is asked for again while it runs runs once."""
     stage, first, second = Stage(), Hub(), Hub()
@@ -97,6 +100,7 @@ async def test_the_answer_goes_to_who_asked_last() -> None:
     assert not len(stage.performing)
 
 
+@pytest.mark.row("FA-34", "R-17")
 async def test_asked_again_while_the_answer_finds_nobody() -> None:
     """One whose answer cannot be given yet is not run again for who asks meanwhile."""
     stage, first, second = Stage(), Hub(away=True), Hub()

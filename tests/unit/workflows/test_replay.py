@@ -173,6 +173,7 @@ def test_decimals_and_datetimes_are_results() -> None:
     assert result[1]["at"].endswith("Z")
 
 
+@pytest.mark.row("FA-33")
 def test_retries_wait_longer_each_time() -> None:
     """A failed call is tried again after durable waits, under the same execution id."""
     policy = RetryPolicy(attempts=3, first=timedelta(seconds=1), backoff=2)

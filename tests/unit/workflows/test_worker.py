@@ -136,6 +136,7 @@ async def test_what_is_cancelled_at_the_end_runs_again(sidecar: GrpcSidecar) -> 
     assert (first.ran, second.ran) == ([0], [0])
 
 
+@pytest.mark.row("FA-07")
 async def test_what_ends_in_time_is_answered(sidecar: GrpcSidecar) -> None:
     """An app that stops lets what runs end, and its answer is taken."""
     first = Work(sidecar.port, WorkflowSettings())
@@ -193,6 +194,7 @@ async def test_workers_share_what_is_to_be_done(sidecar: GrpcSidecar) -> None:
         assert await (await first.app.client.start(first.flow, 5)).result() == 10
 
 
+@pytest.mark.row("FA-35")
 async def test_what_is_too_large_fails_clearly(sidecar: GrpcSidecar) -> None:
     """A result that no message holds fails its activity, and says what to do; others go on."""
     work = Work(sidecar.port, WorkflowSettings())
@@ -290,6 +292,7 @@ async def test_readiness_goes_with_the_sidecar(sidecar: GrpcSidecar) -> None:
             await again.stop(0)
 
 
+@pytest.mark.row("FA-02")
 async def test_a_late_sidecar_is_found(sidecar: GrpcSidecar) -> None:
     """An app that began long before its sidecar takes work when that comes."""
     port = free_port()

@@ -99,6 +99,7 @@ def item(name: str) -> wf.WorkItem:
     return wf.WorkItem(activityRequest=wf.ActivityRequest(name=name))
 
 
+@pytest.mark.row("FA-03")
 async def test_work_comes_again_however_the_stream_ended() -> None:
     """A plain end and every status are followed by another stream, on which work comes."""
     taken = Taken()
@@ -109,6 +110,7 @@ async def test_work_comes_again_however_the_stream_ended() -> None:
         assert worker.connected.is_set()
 
 
+@pytest.mark.row("FA-03")
 async def test_work_comes_again_after_the_connection_broke() -> None:
     """A connection that is reset, and one that is refused for a while, end nothing for good."""
     taken = Taken()
@@ -125,6 +127,7 @@ async def test_work_comes_again_after_the_connection_broke() -> None:
         await eventually(lambda: hub.opened == 2)
 
 
+@pytest.mark.row("FA-04")
 async def test_a_silent_connection_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection on which nothing comes through any more shows by its pings."""
     monkeypatch.setattr(transport, "KEEPALIVE", 100)

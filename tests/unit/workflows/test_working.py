@@ -108,6 +108,7 @@ async def test_turns_are_limited() -> None:
     assert hub.answered == names
 
 
+@pytest.mark.row("FA-04")
 async def test_an_answer_that_nobody_takes_in_time_is_given_up() -> None:
     """At the end of its time a worker waits for no sidecar."""
     hub, work = Hub(), working()

@@ -54,6 +54,7 @@ class Bench:
             await asyncio.sleep(0)
 
 
+@pytest.mark.row("I-AL")
 async def test_an_idle_actor_ends() -> None:
     """It is told so when its last turn began one idle timeout ago, and is active no more."""
     bench = Bench()
@@ -68,6 +69,7 @@ async def test_an_idle_actor_ends() -> None:
     assert bench.work.count == 0
 
 
+@pytest.mark.row("I-AL")
 async def test_ticks_keep_an_actor_awake() -> None:
     """A tick of a timer or a reminder is a turn like any other."""
     bench = Bench()
@@ -201,6 +203,7 @@ async def test_an_end_that_fails_is_an_end(
     await bench.call()
 
 
+@pytest.mark.row("I-AL")
 async def test_a_turn_under_way_may_save_when_its_host_leaves() -> None:
     """Its actor counts as active until the turn is over, or its time is."""
     bench = Bench(host=RecordingHost(gates={"slow": asyncio.Event()}))
@@ -237,6 +240,7 @@ async def test_thousands_of_actors_leave_at_once() -> None:
     assert host.highest == FAREWELLS
 
 
+@pytest.mark.row("I-AL")
 async def test_a_release_that_is_given_up_leaves_nothing_behind() -> None:
     """Turns under way are cut, and no actor is told of its end any more."""
 

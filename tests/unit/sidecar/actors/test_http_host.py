@@ -50,6 +50,7 @@ async def test_what_an_app_is_asked() -> None:
     assert app.calls[4].header("content-type") == "application/x-protobuf"
 
 
+@pytest.mark.row("I-AC")
 @pytest.mark.parametrize(
     ("answer", "error", "text"),
     [
@@ -66,6 +67,7 @@ async def test_failed_methods(answer: Answer, error: type[HostFailed], text: str
         await host.invoke("T", "1", ActorCall("m", b""))
 
 
+@pytest.mark.row("I-AC")
 async def test_the_actors_own_error() -> None:
     """200 with the error header is the actor's answer, and a failure; another status is not."""
     marked = {"X-DaprErrorResponseHeader": "x"}

@@ -65,6 +65,7 @@ def town() -> Town:
     return Town()
 
 
+@pytest.mark.row("I-AC")
 async def test_a_call_without_a_host(town: Town, caplog: pytest.LogCaptureFixture) -> None:
     """It fails in the real runtime's words, and the log says which types there are."""
     await town.placement.register(
@@ -107,6 +108,7 @@ async def test_a_call_does_not_wait_for_ever(town: Town) -> None:
     assert town.clock.due() is None
 
 
+@pytest.mark.row("I-AL")
 async def test_types_are_told_once(town: Town) -> None:
     """The first host of a type is told, and the end of its last one."""
     one, two = town.hosted(RecordingHost()), town.hosted(RecordingHost(), "b")
@@ -130,6 +132,7 @@ async def test_two_hosts_share_the_ids(town: Town) -> None:
     assert all(set(count.values()) == {2} for count in counts)
 
 
+@pytest.mark.row("I-AL")
 async def test_actors_move_to_a_host_that_comes(town: Town) -> None:
     """Those that it gets have left the old one before; the others stay where they are."""
     old, new = RecordingHost(), RecordingHost()
@@ -186,6 +189,7 @@ async def test_a_call_in_the_queue_of_a_host_that_leaves_goes_to_the_next(town: 
     assert old.done == ["T/1/slow", "T/1 ends"]
 
 
+@pytest.mark.row("I-AL")
 async def test_a_turn_has_its_time_when_its_host_leaves(town: Town) -> None:
     """It is cut when the time to drain is over, and the actor is told of its end then."""
     host = RecordingHost(gates={"slow": asyncio.Event()})
@@ -207,6 +211,7 @@ async def test_a_turn_has_its_time_when_its_host_leaves(town: Town) -> None:
     assert host.running == []
 
 
+@pytest.mark.row("I-AL")
 async def test_a_host_that_is_away_leaves_without_a_word(town: Town) -> None:
     """Turns are cut at once, and nobody is told."""
     host = RecordingHost(gates={"slow": asyncio.Event()})

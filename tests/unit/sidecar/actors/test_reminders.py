@@ -76,6 +76,7 @@ async def bench() -> Bench:
     return made
 
 
+@pytest.mark.row("I-AR")
 @pytest.mark.parametrize(
     ("request_", "times"),
     [
@@ -95,6 +96,7 @@ async def test_when_ticks_come(bench: Bench, request_: ReminderRequest, times: l
         assert bench.reminders.find("T", "1", "r") is None
 
 
+@pytest.mark.row("I-AR", "R-10")
 async def test_ids_and_names_with_bars_are_told_apart(bench: Bench) -> None:
     """An id or a name with the separator of keys is one of its own."""
     await bench.register(ReminderRequest("1s"), "c", "a||b")
@@ -103,6 +105,7 @@ async def test_ids_and_names_with_bars_are_told_apart(bench: Bench) -> None:
     assert {text for text, _ in bench.ticks} == {"T/a||b/c", "T/a/b||c"}
 
 
+@pytest.mark.row("I-AR")
 async def test_the_same_name_replaces_or_is_refused(bench: Bench) -> None:
     """Without a word a reminder takes the place of another; with overwrite false it does not."""
     await bench.register(ReminderRequest("1s"))
@@ -130,6 +133,7 @@ async def test_refused_reminders(bench: Bench, request_: ReminderRequest, proble
         await bench.reminders.register("T", "1", "r", request_)
 
 
+@pytest.mark.row("I-AR")
 @pytest.mark.parametrize(
     ("policy", "times"),
     [
@@ -167,6 +171,7 @@ async def test_a_tick_that_was_cut_for_its_length_is_one(bench: Bench) -> None:
     assert len(bench.ticks) == 4
 
 
+@pytest.mark.row("I-AR")
 async def test_ticks_wait_for_a_host_and_come_once() -> None:
     """Of those missed while nobody hosted the type one is made up for; then all come in time."""
     bench = Bench()
@@ -182,6 +187,7 @@ async def test_ticks_wait_for_a_host_and_come_once() -> None:
     assert len(bench.ticks) == 3
 
 
+@pytest.mark.row("I-AR")
 async def test_what_is_told(bench: Bench) -> None:
     """A reminder is told as it was asked for; a ttl where it is a date."""
     data = msgspec.Raw(b'{"a":1}')
@@ -197,6 +203,7 @@ async def test_what_is_told(bench: Bench) -> None:
     assert [each.description.ttl for each in bench.reminders.of("T", "2")] == [""]
 
 
+@pytest.mark.row("I-AR")
 async def test_all_of_a_type_or_of_an_actor_are_forgotten(bench: Bench) -> None:
     """Those of other actors, or other types, stay."""
     for actor_id in ("1", "2"):
@@ -209,6 +216,7 @@ async def test_all_of_a_type_or_of_an_actor_are_forgotten(bench: Bench) -> None:
     assert len(bench.reminders.of("U")) == 1
 
 
+@pytest.mark.row("FS-05", "I-AR", "R-27")
 async def test_reminders_survive_a_restart(tmp_path: Path) -> None:
     """Missed ticks come once, counts go on, deleted ones stay so, and none comes early."""
     first = Bench(tmp_path)

@@ -13,6 +13,7 @@ def test_defaults() -> None:
     assert settings_of(AppConfig(entities=("T",)), "a") == {"T": TypeSettings(3600.0, 2.0, None)}
 
 
+@pytest.mark.row("I-AL")
 def test_settings_for_all_types() -> None:
     """What the document itself says is for every type."""
     config = AppConfig(
@@ -39,12 +40,14 @@ def test_an_entry_is_taken_whole() -> None:
     assert found == {"T": TypeSettings(60.0, 5.0, 3), "U": TypeSettings(3600.0, 5.0, 7)}
 
 
+@pytest.mark.row("I-AL")
 def test_no_drain_at_all() -> None:
     """Where rebalanced actors are not drained, turns under way get no time."""
     config = AppConfig(entities=("T",), drain_rebalanced_actors=False)
     assert settings_of(config, "a")["T"].drain == 0.0
 
 
+@pytest.mark.row("I-AL")
 def test_a_drain_that_a_move_does_not_allow(caplog: pytest.LogCaptureFixture) -> None:
     """A drain timeout of half a minute or more is cut to 24 seconds, with a word about it."""
     config = AppConfig(entities=("T",), drain_ongoing_call_timeout="40s")

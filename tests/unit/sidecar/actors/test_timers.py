@@ -51,6 +51,7 @@ class Bench:
         return [round(at, 3) for _, at in self.ticks]
 
 
+@pytest.mark.row("I-AT")
 @pytest.mark.parametrize(
     ("asked", "times"),
     [
@@ -85,6 +86,7 @@ async def test_a_slow_tick_puts_the_next_off_but_not_the_schedule() -> None:
     assert bench.times == [4, 4, 5, 7]
 
 
+@pytest.mark.row("I-AT", "R-11")
 async def test_a_slow_actor_delays_no_other() -> None:
     """While a tick of one actor is under way, those of another come in time."""
     bench = Bench()
@@ -101,6 +103,7 @@ async def test_a_slow_actor_delays_no_other() -> None:
     assert bench.work.count == 0
 
 
+@pytest.mark.row("I-AT")
 async def test_failed_ticks_count(caplog: pytest.LogCaptureFixture) -> None:
     """A timer with three ticks ticks three times, though each of them fails."""
     bench = Bench()
@@ -120,6 +123,7 @@ async def test_the_same_name_replaces() -> None:
     assert bench.times == [3]
 
 
+@pytest.mark.row("I-AT")
 async def test_a_timer_that_is_removed_ticks_no_more() -> None:
     """Neither when it waits, nor when its tick waits behind another one; removing twice is fine."""
     bench = Bench()
@@ -161,6 +165,7 @@ async def test_refused_timers(asked: dict[str, str], problem: str) -> None:
     assert bench.times == [1]
 
 
+@pytest.mark.row("I-AT")
 async def test_a_tick_carries_what_was_registered() -> None:
     """Name, callback, times and data come back as they were given."""
     clock, work = VirtualClock(START), Work()

@@ -37,6 +37,7 @@ async def rest() -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.row("I-AC")
 async def test_turns_come_one_by_one_in_order() -> None:
     """The second call begins when the first has ended, the third after the second."""
     actor = Actor()
@@ -166,6 +167,7 @@ async def test_a_caller_that_leaves_ends_its_turn() -> None:
     assert actor.log == ["a begins", "b begins", "b ends"]
 
 
+@pytest.mark.row("I-AC")
 async def test_thousands_of_waiters_leave_nothing_behind() -> None:
     """After 5,000 calls, half of them given up, nothing waits and nothing runs."""
     lock, count = TurnLock(None), 0

@@ -39,6 +39,7 @@ def document(root: Path, options: RuntimeOptions, *given: Subscription) -> dict[
     return found
 
 
+@pytest.mark.row("I-MI")
 def test_a_sidecar_without_anything(tmp_path: Path) -> None:
     """What is empty is left out; the id and the versions are always there."""
     found = document(tmp_path, RuntimeOptions("a<b"))

@@ -12,6 +12,7 @@ def routed(*rules: Rule, default: str = "", route: str = "") -> Subscription:
     return Subscription("p", "t", route, Routes(rules, default))
 
 
+@pytest.mark.row("I-PS")
 def test_rules_are_tried_in_order() -> None:
     """The first that matches wins; a blank one always does."""
     table = compile_routes(

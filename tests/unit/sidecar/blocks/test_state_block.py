@@ -49,6 +49,7 @@ async def test_apps_that_share(tmp_path: Path, strategy: str) -> None:
     await one.engine.close()
 
 
+@pytest.mark.row("I-ST")
 @pytest.mark.parametrize("strategy", ["", "none", "name"])
 @pytest.mark.parametrize("key", ["a||k", "||", "b||a||k", "|||"])
 async def test_no_key_holds_the_separator(tmp_path: Path, strategy: str, key: str) -> None:

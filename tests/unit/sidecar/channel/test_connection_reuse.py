@@ -67,6 +67,7 @@ async def test_calls_in_a_row_share_one_connection(answer: bytes) -> None:
     assert await connections_for(answer, 3) == 1
 
 
+@pytest.mark.row("R-08")
 @pytest.mark.parametrize(
     "answer",
     [

@@ -85,6 +85,7 @@ async def test_an_error_of_the_app_keeps_its_code_text_and_trailers() -> None:
     assert ("x-trail", "3") in failed.value.trailers
 
 
+@pytest.mark.row("R-08")
 async def test_an_app_that_does_not_listen_is_away() -> None:
     """The call fails at once, and none is lost: nothing of it was sent."""
     channel = GrpcChannel("127.0.0.1", free_port())
@@ -178,6 +179,7 @@ async def test_closing_ends_an_attempt_to_connect() -> None:
     await server.wait_closed()
 
 
+@pytest.mark.row("R-25")
 async def test_no_more_calls_than_allowed_are_in_the_app() -> None:
     """Health checks pass the limit, and carry no token."""
     inside, most = 0, 0

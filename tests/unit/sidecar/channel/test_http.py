@@ -121,6 +121,7 @@ async def test_a_health_probe_carries_no_token() -> None:
     assert b"secret" not in peer.requests[1]
 
 
+@pytest.mark.row("FS-16")
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -138,6 +139,7 @@ async def test_every_form_of_body_is_read(answer: bytes, expected: bytes) -> Non
     assert (await answer_to(answer)).body == expected
 
 
+@pytest.mark.row("FS-16", "I-PS", "R-21")
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -167,6 +169,7 @@ async def test_what_is_no_answer_is_one_reason(answer: bytes, reason: str) -> No
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.row("FS-16")
 async def test_a_body_over_the_limit_is_refused() -> None:
     """A collected answer has a size limit."""
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n" + b"x" * 100
@@ -185,6 +188,7 @@ async def test_a_connection_with_more_than_its_answer_is_never_used_again(more: 
     assert peer.connections == 2
 
 
+@pytest.mark.row("FS-16")
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(noise=st.binary(max_size=200), cut=st.integers(0, 60))
 def test_no_answer_whatever_its_bytes_breaks_the_channel(noise: bytes, cut: int) -> None:
@@ -224,6 +228,7 @@ async def test_a_line_break_cannot_be_smuggled_into_a_head() -> None:
     assert not peer.requests
 
 
+@pytest.mark.row("R-08")
 async def test_an_idempotent_call_on_a_dead_connection_is_made_again() -> None:
     """A pooled connection that the app closes instead of answering costs a GET nothing."""
 

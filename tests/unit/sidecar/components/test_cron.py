@@ -92,6 +92,7 @@ class Jumping(VirtualClock):
         return super().call_at(when, callback)
 
 
+@pytest.mark.row("FS-12", "R-27")
 async def test_a_clock_that_is_set_back_or_sleeps(tmp_path: Path) -> None:
     """A timer that fires early waits again; after a long sleep one tick comes, not all missed."""
     clock = Jumping()

@@ -209,6 +209,7 @@ async def test_groups_and_backlog_survive_a_restart(tmp_path: Path, clock: Virtu
         await stop()
 
 
+@pytest.mark.row("FS-04")
 async def test_an_event_in_flight_survives_an_unclean_end(
     tmp_path: Path, clock: VirtualClock
 ) -> None:
@@ -252,6 +253,7 @@ async def test_a_failed_event_comes_again_later_each_time(
         await stop()
 
 
+@pytest.mark.row("FS-15")
 async def test_a_poison_event_blocks_nobody(folder: Path | None, clock: VirtualClock) -> None:
     """Others are delivered while one waits for its next attempt."""
 
@@ -286,6 +288,7 @@ async def test_attempts_and_due_time_survive_a_restart(tmp_path: Path, clock: Vi
         await stop()
 
 
+@pytest.mark.row("FS-13")
 async def test_an_app_that_is_away_costs_no_attempt(
     folder: Path | None, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -384,6 +387,7 @@ async def test_a_default_ttl_must_be_a_number(tmp_path: Path, clock: VirtualCloc
             pass
 
 
+@pytest.mark.row("FS-24")
 async def test_a_long_backlog_stays_on_disk(tmp_path: Path, clock: VirtualClock) -> None:
     """Only a window of a backlog is in memory, and all of it is delivered in order."""
     count = 3 * WINDOW
@@ -405,6 +409,7 @@ async def test_a_long_backlog_stays_on_disk(tmp_path: Path, clock: VirtualClock)
     assert left(tmp_path) == 0
 
 
+@pytest.mark.row("FS-32")
 async def test_memory_has_a_limit(clock: VirtualClock) -> None:
     """A broker in memory refuses more than it may hold, and takes again when there is room."""
     taker = Taker()
@@ -421,6 +426,7 @@ async def test_memory_has_a_limit(clock: VirtualClock) -> None:
         await stop()
 
 
+@pytest.mark.row("FS-06")
 async def test_a_full_disk_refuses_the_publisher(
     tmp_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -448,6 +454,7 @@ async def test_a_damaged_file_does_not_open(tmp_path: Path, clock: VirtualClock)
             pass
 
 
+@pytest.mark.row("FS-08")
 async def test_a_damaged_page_is_told_wherever_it_lies(
     tmp_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:

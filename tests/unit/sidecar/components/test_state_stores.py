@@ -268,8 +268,41 @@ async def test_a_file_that_breaks_while_reading(tmp_path: Path) -> None:
         connection = sqlite3.connect(tmp_path / "state.db")
         connection.execute("DROP TABLE state")
         connection.close()
-        with pytest.raises(ComponentError, match="database refused the read"):
+        with pytest.raises(ComponentError, match=r"cannot use database .*; restore the file"):
             await store.get("k")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("expiration_time", b"\xff"), ("expiration_time", "soon"), ("is_binary", 1)],
+)
+async def test_a_damaged_row(tmp_path: Path, column: str, value: object) -> None:
+    """A row that no store wrote is an error that names the file, and shows nothing of the row."""
+    async with sqlite(tmp_path) as store:
+        await store.write(StateWrite("k", b"secret"))
+        connection = sqlite3.connect(tmp_path / "state.db")
+        connection.execute("CREATE TABLE other AS SELECT * FROM state")
+        connection.execute("DROP TABLE state")
+        connection.execute("ALTER TABLE other RENAME TO state")
+        connection.execute(f"UPDATE state SET {column} = ?", (value,))  # noqa: S608 - a column
+        connection.commit()
+        connection.close()
+        with pytest.raises(ComponentError, match=r"cannot use database .*; restore") as caught:
+            await store.get("k")
+        assert "secret" not in str(caught.value)
+
+
+async def test_a_value_that_is_no_text(tmp_path: Path) -> None:
+    """What SQLite cannot decode is not shown in the error."""
+    async with sqlite(tmp_path) as store:
+        await store.write(StateWrite("k", b"secret"))
+        connection = sqlite3.connect(tmp_path / "state.db")
+        connection.execute("UPDATE state SET value = CAST(x'73656372657480ff' AS TEXT)")
+        connection.commit()
+        connection.close()
+        with pytest.raises(ComponentError, match="restore the file") as caught:
+            await store.get("k")
+        assert "secret" not in str(caught.value)
 
 
 async def test_cleaning_that_fails_is_logged(

@@ -10,6 +10,7 @@ from daprflow.sidecar.components.middleware_uppercase import UppercaseMiddleware
 from tests.helpers.components import context
 
 
+@pytest.mark.row("R-21")
 @pytest.mark.parametrize(
     ("given", "seen"),
     [

@@ -60,6 +60,7 @@ async def refused(call: Any) -> tuple[grpc.StatusCode, str]:
     return raised.value.code(), raised.value.details() or ""
 
 
+@pytest.mark.row("I-AC")
 async def test_a_call_reaches_an_http_app(sidecar: GrpcSidecar, app: RecordingApp) -> None:
     """Data and metadata become the body and the headers of a PUT."""
     answer = await invoke(sidecar, data=b"by", metadata={"X-Foo": "1", "Dapr-Reentrancy-Id": "r"})
@@ -70,6 +71,7 @@ async def test_a_call_reaches_an_http_app(sidecar: GrpcSidecar, app: RecordingAp
     assert sent == {"x-foo": "1", "dapr-reentrancy-id": "r", "dapr-api-call": "true"}
 
 
+@pytest.mark.row("I-AC")
 async def test_errors_of_calls(sidecar: GrpcSidecar) -> None:
     """Each failure has the code and the text of the real runtime."""
     assert await refused(invoke(sidecar, "bad")) == (
@@ -89,6 +91,7 @@ async def test_errors_of_calls(sidecar: GrpcSidecar) -> None:
     assert (await invoke(sidecar, "raised")).data == b"sorry"
 
 
+@pytest.mark.row("I-AL")
 async def test_state_is_kept_as_bytes(sidecar: GrpcSidecar) -> None:
     """An active actor's state is read as it was written; another one's is not written at all."""
     value = m.AnyMessage(value=b"\x00raw")
@@ -148,6 +151,7 @@ async def test_a_dropping_policy_gives_a_tick_up(sidecar: GrpcSidecar, app: Reco
     assert len([call for call in app.calls if "/remind/" in call.target]) == 1
 
 
+@pytest.mark.row("I-AL")
 async def test_a_stream_beside_an_http_app_is_refused(sidecar: GrpcSidecar) -> None:
     """An app that is called over HTTP hosts its actors there."""
     stream = sidecar.stub.SubscribeActorEventsAlpha1(iter(()))
@@ -199,6 +203,7 @@ async def bare(tmp_path: Path) -> AsyncIterator[GrpcSidecar]:
         yield running
 
 
+@pytest.mark.row("I-AL")
 async def test_a_call_through_a_stream(bare: GrpcSidecar) -> None:
     """A call goes out with canonical metadata, and its answer comes back to the caller."""
     async with host(bare, "Counter") as app:
@@ -231,6 +236,7 @@ async def test_failures_through_a_stream(bare: GrpcSidecar) -> None:
             assert await call == (grpc.StatusCode.INTERNAL, expected)
 
 
+@pytest.mark.row("I-AL")
 async def test_a_lost_stream_fails_its_calls_and_takes_its_types(bare: GrpcSidecar) -> None:
     """When the stream of an app breaks off, nobody waits for it, and its types are gone."""
     async with host(bare, "Counter") as app:
@@ -288,6 +294,7 @@ async def test_ticks_and_the_end_of_an_actor_through_a_stream(bare: GrpcSidecar)
         await passing
 
 
+@pytest.mark.row("I-AL")
 async def test_the_newest_stream_gets_the_calls(bare: GrpcSidecar) -> None:
     """A second stream for a type takes its calls over, and gives them back when it ends."""
     async with host(bare, "Counter") as old:
@@ -317,6 +324,7 @@ async def test_the_end_of_the_sidecar_is_told(bare: GrpcSidecar) -> None:
         await closing
 
 
+@pytest.mark.row("I-AL")
 async def test_the_first_message_must_be_the_initial_one(bare: GrpcSidecar) -> None:
     """A stream that begins otherwise is refused."""
     stream = bare.stub.SubscribeActorEventsAlpha1()

@@ -64,6 +64,7 @@ async def delivered(sidecar: GrpcSidecar, app: RecordingApp) -> bytes:
     return next(call.body for call in app.calls if call.path == "/job/j")
 
 
+@pytest.mark.row("I-JO")
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_job_is_told_as_it_was_asked_for(sidecar: GrpcSidecar, version: str) -> None:
     """A job comes back with the policy that it gets where it names none; deleted, it is gone."""
@@ -87,6 +88,7 @@ async def test_a_job_is_told_as_it_was_asked_for(sidecar: GrpcSidecar, version: 
     )
 
 
+@pytest.mark.row("I-JO")
 @pytest.mark.parametrize(
     "policy",
     [
@@ -101,6 +103,7 @@ async def test_policies(sidecar: GrpcSidecar, policy: m.JobFailurePolicy) -> Non
     assert (await got(sidecar)).failure_policy == policy
 
 
+@pytest.mark.row("I-JO")
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_jobs_are_listed_and_deleted_by_prefix(sidecar: GrpcSidecar, version: str) -> None:
     """Jobs are listed by name; of those with a prefix none is left, of all with an empty one."""
@@ -146,6 +149,7 @@ async def test_what_is_missing(
     assert (found.code, found.info.reason, found.text) == (code, reason, text)
 
 
+@pytest.mark.row("I-JO")
 async def test_a_name_is_taken_once(sidecar: GrpcSidecar) -> None:
     """A second job of a name is refused unless it is to replace the first."""
     await schedule(sidecar, job())

@@ -44,6 +44,7 @@ def raw(sidecar: GrpcSidecar, method: str, *, streams: bool = False) -> Any:
     return make(f"/dapr.proto.runtime.v1.Dapr/{method}")
 
 
+@pytest.mark.row("FS-20")
 @pytest.mark.parametrize(
     ("sent", "text"),
     [
@@ -61,6 +62,7 @@ async def test_garbage(sidecar: GrpcSidecar, method: str, sent: bytes, text: str
         assert found.text == f"grpc: error unmarshalling request: {text}"
 
 
+@pytest.mark.row("FS-20")
 async def test_garbage_in_a_stream(sidecar: GrpcSidecar) -> None:
     """A broken message ends the stream that it comes in."""
     async with nothing_left():
@@ -72,6 +74,7 @@ async def test_garbage_in_a_stream(sidecar: GrpcSidecar) -> None:
         assert found.text == f"grpc: failed to unmarshal the received message: {text}"
 
 
+@pytest.mark.row("FS-20")
 async def test_messages_that_are_too_large(sidecar: GrpcSidecar) -> None:
     """Neither a request nor an answer may be larger than the limit; what fits gets through."""
     half = b"x" * (LIMIT // 2)
@@ -86,6 +89,7 @@ async def test_messages_that_are_too_large(sidecar: GrpcSidecar) -> None:
     assert (await sidecar.stub.GetState(m.GetStateRequest(store_name="store", key="a"))).data
 
 
+@pytest.mark.row("FS-20")
 async def test_metadata_that_are_too_large(tmp_path: Path) -> None:
     """A call with more metadata than the limit is refused, and others are not concerned."""
     options = RuntimeOptions("app1", read_buffer_size=16)
@@ -113,6 +117,7 @@ def head(path: bytes) -> bytes:
     return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" + headers + block
 
 
+@pytest.mark.row("FS-20")
 async def test_a_method_whose_name_is_no_text(
     sidecar: GrpcSidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -135,6 +140,7 @@ class Left:
         raise grpc.aio.InternalError("execute_batch")
 
 
+@pytest.mark.row("FS-20")
 async def test_a_client_that_leaves_before_it_is_refused() -> None:
     """There is nobody to tell, and nothing to log: the call is over."""
     with pytest.raises(asyncio.CancelledError):
@@ -187,6 +193,7 @@ async def test_a_deadline_ends_the_call_alone(sidecar: GrpcSidecar, gate: Gate) 
         gate.open.set()
 
 
+@pytest.mark.row("FS-20", "R-07")
 async def test_a_connection_that_is_gone(sidecar: GrpcSidecar) -> None:
     """A client that disappears frees all its streams and calls at once."""
     configuration = sidecar.inner.runtime.configuration

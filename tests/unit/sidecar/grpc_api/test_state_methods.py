@@ -40,6 +40,7 @@ async def refused(call: "grpc.aio.UnaryUnaryCall[object, object]") -> grpc.aio.A
     return raised.value
 
 
+@pytest.mark.row("I-ST")
 async def test_bytes_come_back_as_they_were(sidecar: GrpcSidecar) -> None:
     """A value is kept byte for byte, whatever it is."""
     await save(sidecar, m.StateItem(key="raw", value=b"\x00\xff not json"))
@@ -86,6 +87,7 @@ async def test_a_bulk_delete_leaves_the_rest(sidecar: GrpcSidecar) -> None:
     assert left == ["b", "c"]
 
 
+@pytest.mark.row("I-ST")
 async def test_failures_carry_their_reason(sidecar: GrpcSidecar) -> None:
     """A stale ETag is ABORTED, with the reason among the details as Google's model has it."""
     await save(sidecar, m.StateItem(key="a", value=b"1"))

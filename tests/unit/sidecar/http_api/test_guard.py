@@ -113,6 +113,7 @@ async def test_hosts_that_are_taken_are_not_remembered_for_ever(runtime: Runtime
         assert (await call_asgi(api, "GET", "/v1.0/metadata", headers)).status == 200
 
 
+@pytest.mark.row("I-MI")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -165,6 +166,7 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Runtime]:
     await engine.close()
 
 
+@pytest.mark.row("I-MI")
 @pytest.mark.parametrize(
     "headers",
     [

@@ -85,6 +85,7 @@ def code_of(answer: HttpResponse) -> tuple[int, str, str]:
     return answer.status, error["errorCode"], error["message"]
 
 
+@pytest.mark.row("I-IN")
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 async def test_every_verb_and_the_query_travel(apps: Pair, method: str) -> None:
     """Verb, path, query, body and the app's headers pass through, to the app itself."""
@@ -139,6 +140,7 @@ async def test_another_app_learns_who_calls(apps: Pair) -> None:
     assert apps.seen("one").header("dapr-caller-app-id") is None
 
 
+@pytest.mark.row("I-IN")
 @pytest.mark.parametrize("app_id", ["one", "two"])
 async def test_a_caller_cannot_pretend_to_be_another(apps: Pair, app_id: str) -> None:
     """Identity headers that a caller brings along are not passed on."""
@@ -148,6 +150,7 @@ async def test_a_caller_cannot_pretend_to_be_another(apps: Pair, app_id: str) ->
     assert "admin" not in values
 
 
+@pytest.mark.row("I-IN")
 async def test_headers_of_one_hop_end_here(apps: Pair) -> None:
     """Hop-by-hop headers, those that Connection names, and ``-bin`` ones are not passed on."""
     await apps.client.call(
@@ -214,6 +217,7 @@ async def test_an_answer_without_a_type_gets_one(apps: Pair, body: bytes, kind: 
     assert (answer.body, answer.header("content-type")) == (body, kind)
 
 
+@pytest.mark.row("I-IN")
 async def test_redirects_are_not_followed(apps: Pair) -> None:
     """An app's redirect goes back to the caller."""
     apps.apps["one"].answers["/r"] = Answer(302, b"", "", {"location": "/x"})
@@ -254,6 +258,7 @@ async def test_an_app_with_its_namespace(apps: Pair) -> None:
     assert apps.apps["one"].calls[-1].header("dapr-caller-app-id") == "one"
 
 
+@pytest.mark.row("I-IN", "R-22")
 @pytest.mark.parametrize("method", ["a%23b", "a%3Fb", "a%00b", "a%0d%0ab", "a%7fb"])
 async def test_methods_that_would_change_their_meaning(apps: Pair, method: str) -> None:
     """A method with ``#``, ``?`` or a control character is refused and reaches no app."""
@@ -264,6 +269,7 @@ async def test_methods_that_would_change_their_meaning(apps: Pair, method: str) 
     assert apps.apps["one"].calls == []
 
 
+@pytest.mark.row("I-IN", "R-22")
 @pytest.mark.parametrize(
     ("path", "reached"),
     [
@@ -297,6 +303,7 @@ async def test_plain_hosts(apps: Pair, tmp_path: Path) -> None:
     assert code_of(answer)[:2] == (500, "ERR_DIRECT_INVOKE")
 
 
+@pytest.mark.row("I-IN")
 async def test_tokens_stay_where_they_belong(tmp_path: Path) -> None:
     """The app's token goes to apps alone, the API's token to nobody."""
     other = RecordingApp(echo)
@@ -390,6 +397,7 @@ async def read_chunk(reader: asyncio.StreamReader) -> bytes:
     return (await reader.readexactly(size + 2))[:-2]
 
 
+@pytest.mark.row("I-IN")
 async def test_bodies_stream_both_ways(tmp_path: Path) -> None:
     """A piece of a body reaches the app, and its answer the caller, before the body has ended."""
     async with on_sockets(Streaming(), tmp_path) as port, asyncio.timeout(10):
@@ -407,6 +415,7 @@ async def test_bodies_stream_both_ways(tmp_path: Path) -> None:
         await writer.wait_closed()
 
 
+@pytest.mark.row("I-IN")
 async def test_a_caller_that_leaves_ends_the_call(tmp_path: Path) -> None:
     """When the caller of an endless answer goes away, the app is told."""
     app = Streaming()
@@ -421,6 +430,7 @@ async def test_a_caller_that_leaves_ends_the_call(tmp_path: Path) -> None:
         await app.ended.wait()
 
 
+@pytest.mark.row("I-IN")
 async def test_another_app_that_is_away_is_tried_again(tmp_path: Path) -> None:
     """A call on another app that does not listen yet is made again, three times a second apart."""
     clock = VirtualClock()

@@ -145,6 +145,7 @@ async def test_a_broken_escape_in_a_path(api: Api) -> None:
     assert (answer.status, answer.body) == (400, b'invalid URL escape "%zz"\n')
 
 
+@pytest.mark.row("I-ST")
 async def test_keys_of_any_characters(api: Api) -> None:
     """Slashes, spaces and percent signs may stand in a key, percent-encoded."""
     await api(

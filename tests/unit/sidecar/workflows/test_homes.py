@@ -242,6 +242,7 @@ async def test_the_engine_s_file_is_lost(bench: Bench, tmp_path: Path) -> None:
 # ---- failures -----------------------------------------------------------------------------------
 
 
+@pytest.mark.row("I-WF2")
 async def test_a_save_that_fails_is_done_again(bench: Bench) -> None:
     """I-WF2: a step that could not be saved is offered again, and the instance completes."""
     stage = await bench.open()
@@ -300,6 +301,7 @@ async def test_a_store_that_is_away_when_its_app_comes(bench: Bench) -> None:
     assert turn.workflowRequest.newEvents[1].timerFired.timerId == 1
 
 
+@pytest.mark.row("I-WF2")
 async def test_another_process_wrote(bench: Bench) -> None:
     """I-WF2: a step on a state that somebody else changed is refused; the instance is read anew."""
     stage = await bench.open()

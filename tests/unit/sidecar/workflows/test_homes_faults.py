@@ -134,6 +134,7 @@ async def test_whatever_a_store_does(seed: int, tmp_path: Path) -> None:
     assert len(bench.executed) >= INSTANCES * ACTIVITIES
 
 
+@pytest.mark.row("FS-03", "R-15")
 @pytest.mark.parametrize("when", [KILLED_BEFORE, KILLED_AFTER])
 async def test_killed_at_each_write(when: str, tmp_path: Path) -> None:
     """A process that ends before or after any one write loses nothing and repeats one thing."""

@@ -143,6 +143,7 @@ async def test_events_that_nobody_took_outlive_a_restart(stage: Stage, tmp_path:
     await stage.engine.close()
 
 
+@pytest.mark.row("R-23")
 async def test_what_a_turn_took_is_not_given_again_after_a_restart(
     stage: Stage, tmp_path: Path
 ) -> None:
@@ -219,6 +220,7 @@ async def test_a_timer_that_is_due_during_a_turn(stage: Stage) -> None:
 # ---- workers ------------------------------------------------------------------------------------
 
 
+@pytest.mark.row("R-17")
 async def test_what_a_lost_worker_had_goes_to_another(stage: Stage) -> None:
     """A turn and an activity of a stream that broke off are offered again, unchanged."""
     lost = stage.worker()
@@ -235,6 +237,7 @@ async def test_what_a_lost_worker_had_goes_to_another(stage: Stage) -> None:
     assert [each for each in items if each.HasField("workflowRequest")] == [turn]
 
 
+@pytest.mark.row("FS-37")
 async def test_an_answer_counts_once(stage: Stage) -> None:
     """Answers that come twice, late, or for nothing are left out."""
     worker = stage.worker()
@@ -254,6 +257,7 @@ async def test_an_answer_counts_once(stage: Stage) -> None:
     assert await worker.nothing()
 
 
+@pytest.mark.row("FS-37")
 async def test_results_of_an_earlier_execution_are_left_out(stage: Stage) -> None:
     """The activity of an execution that began anew is not the next one's of the same number."""
     worker = stage.worker()
@@ -365,6 +369,7 @@ async def test_activities_and_children_of_another_app(stage: Stage) -> None:
     assert await status(stage, "c1") == ""
 
 
+@pytest.mark.row("R-12")
 async def test_a_child_whose_id_is_taken(stage: Stage) -> None:
     """The parent hears that the id belongs to an active instance."""
     worker = stage.worker()
@@ -381,6 +386,7 @@ async def test_a_child_whose_id_is_taken(stage: Stage) -> None:
     assert failed.failureDetails.errorMessage == "an active workflow with ID 'taken' already exists"
 
 
+@pytest.mark.row("R-12")
 async def test_an_id_is_free_when_all_below_is_over(stage: Stage) -> None:
     """An instance that is over keeps its id while a child workflow of it runs."""
     worker = stage.worker()
@@ -407,6 +413,7 @@ async def test_an_id_that_is_asked_to_be_new(stage: Stage) -> None:
 # ---- purging ------------------------------------------------------------------------------------
 
 
+@pytest.mark.row("FS-37", "R-06")
 async def test_what_is_purged_by_force_is_gone(stage: Stage, tmp_path: Path) -> None:
     """A running instance goes with all that is under way of it, its child workflows too."""
     worker = stage.worker()

@@ -68,6 +68,7 @@ async def test_the_store_that_a_run_has_by_itself(tmp_path: Path) -> None:
         assert await ids(sidecar.runtime) == ["i1"]
 
 
+@pytest.mark.row("I-HR")
 async def test_another_store_after_a_reload(tmp_path: Path) -> None:
     """A reload that names another store shows its workflows; the former ones wait for theirs."""
     async with in_process_sidecar(tmp_path, STORE) as sidecar:
@@ -200,6 +201,7 @@ async def test_a_store_that_fails_is_told_to_workers(
     assert "failed on" not in caplog.text
 
 
+@pytest.mark.row("I-WF6")
 @pytest.mark.parametrize(("method", "request_", "code", "text"), REFUSED)
 async def test_calls_of_workers_without_a_store(
     bare: GrpcSidecar, method: str, request_: Any, code: str, text: str
@@ -233,6 +235,7 @@ ANSWERS = [
 """The same over HTTP."""
 
 
+@pytest.mark.row("I-WF6")
 @pytest.mark.parametrize(("method", "path", "code", "text"), ANSWERS)
 async def test_http_calls_without_a_store(
     bare: GrpcSidecar, method: str, path: str, code: str, text: str

@@ -52,6 +52,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         yield stage
 
 
+@pytest.mark.row("I-WF1")
 async def test_every_event_is_recorded_once(stage: Stage, tmp_path: Path) -> None:
     """I-WF1: a history has each start, task, timer and child once, also after a restart."""
     worker = stage.worker()
@@ -91,6 +92,7 @@ async def test_every_event_is_recorded_once(stage: Stage, tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.row("I-WF1")
 @pytest.mark.parametrize("what", ["event", "pause", "nothing"])
 async def test_nothing_begins_before_its_time(stage: Stage, what: str) -> None:
     """I-WF1: an instance begins when it is to, whatever is sent to it before."""
@@ -110,6 +112,7 @@ async def test_nothing_begins_before_its_time(stage: Stage, what: str) -> None:
     assert new_kinds(await worker.turn()) == ["executionStarted", *came]
 
 
+@pytest.mark.row("I-WF1", "R-27")
 async def test_timers_below_a_second_are_never_early(stage: Stage) -> None:
     """I-WF1: no timer fires, or is said to have fired, before its time to the nanosecond."""
     chance = random.Random(7)  # noqa: S311 - a test's cases
@@ -143,6 +146,7 @@ async def _take_fired(worker: ScriptedWorker, fired: dict[int, wf.HistoryEvent])
         await worker.answer(turn)
 
 
+@pytest.mark.row("I-WF1")
 @pytest.mark.parametrize("stateful", [False, True])
 async def test_large_results(stage: Stage, tmp_path: Path, *, stateful: bool) -> None:
     """I-WF1: a result beyond 4 MB arrives where messages may be so large, and outlives restarts."""
@@ -157,6 +161,7 @@ async def test_large_results(stage: Stage, tmp_path: Path, *, stateful: bool) ->
     assert (await state_of(stage)).output.value == LARGE
 
 
+@pytest.mark.row("I-WF1", "R-10")
 @pytest.mark.parametrize(("instance_id", "segment"), IDS.values(), ids=IDS)
 async def test_any_id_is_found_by_http_and_grpc(
     tmp_path: Path, instance_id: str, segment: str
@@ -188,6 +193,7 @@ async def test_any_id_is_found_by_http_and_grpc(
         assert await worker.nothing()
 
 
+@pytest.mark.row("I-WF1")
 @pytest.mark.parametrize("instance_id", ["a/b", "a\\b", "a#b", "a?b"])
 async def test_ids_that_no_job_can_have(stage: Stage, instance_id: str) -> None:
     """I-WF1: an id that the scheduler of a real runtime refuses is refused, and nothing kept."""
@@ -204,6 +210,7 @@ async def test_ids_that_no_job_can_have(stage: Stage, instance_id: str) -> None:
     assert stage.workflows().ids("", 0).instance_ids == []
 
 
+@pytest.mark.row("I-WF1")
 async def test_pages_hold_every_instance_once(stage: Stage, tmp_path: Path) -> None:
     """I-WF1: a listing has each id of its app once, though some are purged between its pages."""
     worker = stage.worker()
@@ -231,6 +238,7 @@ async def test_pages_hold_every_instance_once(stage: Stage, tmp_path: Path) -> N
         stage.workflows().ids("9" * 40, 5)
 
 
+@pytest.mark.row("I-WF1")
 async def test_calls_that_wait_tell_the_parent(stage: Stage) -> None:
     """I-WF1: as in a real runtime, waiting for a child tells its parent, asking does not."""
     worker = stage.worker()
@@ -247,6 +255,7 @@ async def test_calls_that_wait_tell_the_parent(stage: Stage) -> None:
     assert not (await stage.workflows().started("i1", payloads=False)).HasField("parentInstanceId")
 
 
+@pytest.mark.row("I-WF1")
 async def test_what_is_not_there_is_not_found(stage: Stage) -> None:
     """I-WF1: an instance that was never started, and one that was purged, are not found."""
     worker = stage.worker()

@@ -49,6 +49,7 @@ async def set_disk(stage: Stage, pragma: str) -> None:
     await database.writer.run(lambda connection: connection.execute(pragma).fetchone())
 
 
+@pytest.mark.row("I-WF2", "R-16")
 @pytest.mark.parametrize("kind", ["taskCompleted", "taskFailed"])
 @pytest.mark.parametrize("when", ["before the turn", "during it", "after it"])
 async def test_a_second_result_changes_nothing(stage: Stage, kind: str, when: str) -> None:
@@ -82,6 +83,7 @@ def _failing(stage: Stage) -> Callable[[wf.WorkItem], Awaitable[None]]:
     return answer
 
 
+@pytest.mark.row("I-WF2")
 async def test_a_result_after_a_failure_changes_nothing(stage: Stage) -> None:
     """I-WF2: the first outcome of an activity counts, whichever it is."""
     worker = stage.worker()
@@ -96,6 +98,7 @@ async def test_a_result_after_a_failure_changes_nothing(stage: Stage) -> None:
     assert (await history(stage)).count("taskCompleted") == 0
 
 
+@pytest.mark.row("I-WF2")
 async def test_a_timer_fires_once(stage: Stage, tmp_path: Path) -> None:
     """I-WF2: a timer that is due while its turn runs, and again after a restart, fires once."""
     worker = stage.worker()
@@ -119,6 +122,7 @@ async def test_a_timer_fires_once(stage: Stage, tmp_path: Path) -> None:
     assert (await history(stage)).count("timerFired") == 1
 
 
+@pytest.mark.row("I-WF2")
 @pytest.mark.parametrize("outcome", ["completed", "failed"])
 async def test_a_child_ends_once(stage: Stage, tmp_path: Path, outcome: str) -> None:
     """I-WF2: a parent hears once of a child's end, though that is answered twice."""
@@ -139,6 +143,7 @@ async def test_a_child_ends_once(stage: Stage, tmp_path: Path, outcome: str) -> 
     assert await worker.nothing()
 
 
+@pytest.mark.row("I-WF2")
 @pytest.mark.parametrize("new_life", ["purged and started again", "continued as new"])
 async def test_a_late_child_of_an_earlier_life(stage: Stage, new_life: str) -> None:
     """I-WF2: a child's end reaches nobody but the execution that started it."""
@@ -161,6 +166,7 @@ async def test_a_late_child_of_an_earlier_life(stage: Stage, new_life: str) -> N
     assert heard.childWorkflowInstanceCompleted.result.value == "new"
 
 
+@pytest.mark.row("I-WF2")
 async def test_two_events_alike_are_two_events(stage: Stage, tmp_path: Path) -> None:
     """I-WF2: two events of one name and payload, sent in one instant, both arrive."""
     worker = stage.worker()
@@ -174,6 +180,7 @@ async def test_two_events_alike_are_two_events(stage: Stage, tmp_path: Path) -> 
     assert (await history(stage)).count("eventRaised") == 3
 
 
+@pytest.mark.row("FS-06", "I-WF2", "I-WF6")
 @pytest.mark.parametrize("what", ["turn", "activity", "start", "event"])
 async def test_what_cannot_be_saved_is_tried_again(
     stage: Stage, what: str, caplog: pytest.LogCaptureFixture
@@ -241,6 +248,7 @@ def _raised(request: wf.WorkflowRequest) -> set[str]:
     return {event.eventRaised.name for event in events if event.HasField("eventRaised")}
 
 
+@pytest.mark.row("I-WF2", "R-03")
 async def test_nobody_sees_half_a_step(stage: Stage) -> None:
     """I-WF2: who reads while steps are kept sees histories that only grow, each step as a whole."""
     worker = stage.worker()
@@ -276,6 +284,7 @@ async def test_nobody_sees_half_a_step(stage: Stage) -> None:
         assert found.count("taskScheduled") == found.count("timerCreated")
 
 
+@pytest.mark.row("I-WF2", "R-06")
 async def test_wake_ups_do_not_pile_up(stage: Stage) -> None:
     """I-WF2: an instance that was woken often, and is over, leaves nothing behind that wakes it."""
     worker = stage.worker()

@@ -48,6 +48,7 @@ BATCHES = ("taskCompleted", "timerFired", "eventRaised", "childWorkflowInstanceC
 ANSWERS = ("nothing", "more work", "continue as new")
 
 
+@pytest.mark.row("FS-38", "I-WF3", "R-05")
 @pytest.mark.parametrize("kind", BATCHES)
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("first", [True, False], ids=["terminated first", "terminated last"])
@@ -94,6 +95,7 @@ async def test_termination_wins(stage: Stage, kind: str, answer: str, *, first: 
     assert await status(stage, "c2") == ""
 
 
+@pytest.mark.row("I-WF3")
 async def test_a_suspended_instance_can_be_terminated(stage: Stage, tmp_path: Path) -> None:
     """I-WF3: an instance that is paused ends when it is told to, also after a restart."""
     worker = stage.worker()
@@ -137,6 +139,7 @@ async def _answer_all(*workers: ScriptedWorker) -> None:
                 await worker.answer(await worker.turn())
 
 
+@pytest.mark.row("I-WF3")
 @pytest.mark.parametrize("recursive", [True, False])
 async def test_termination_goes_down(stage: Stage, *, recursive: bool) -> None:
     """I-WF3: recursive termination reaches grandchildren in other apps; another one leaves them."""
@@ -152,6 +155,7 @@ async def test_termination_goes_down(stage: Stage, *, recursive: bool) -> None:
 # ---- purging ------------------------------------------------------------------------------------
 
 
+@pytest.mark.row("I-WF3")
 async def test_purging_goes_down_or_does_nothing(stage: Stage) -> None:
     """I-WF3: a recursive purge takes everything below, in all apps, or nothing where one runs."""
     worker, other = await _family(stage)
@@ -171,6 +175,7 @@ async def test_purging_goes_down_or_does_nothing(stage: Stage) -> None:
     await _answer_all(worker, other)
 
 
+@pytest.mark.row("I-WF3")
 async def test_purging_again_is_no_harm(stage: Stage, tmp_path: Path) -> None:
     """I-WF3: a second purge says that nothing is there; children purged before are no obstacle."""
     worker, other = await _family(stage)
@@ -185,6 +190,7 @@ async def test_purging_again_is_no_harm(stage: Stage, tmp_path: Path) -> None:
     assert await _statuses(stage) == ["", "", "", "TERMINATED"]
 
 
+@pytest.mark.row("I-WF3")
 async def test_what_is_not_over_is_not_purged(stage: Stage) -> None:
     """I-WF3: what runs, and what did not begin, is purged by force alone; that needs no worker."""
     worker = stage.worker()
@@ -208,6 +214,7 @@ async def test_what_is_not_over_is_not_purged(stage: Stage) -> None:
 RETENTION = WorkflowRetention(any_terminal=60.0, completed=0.0, failed=600.0, terminated=6000.0)
 
 
+@pytest.mark.row("I-WF3")
 @pytest.mark.parametrize(
     ("how", "kept"), [("completed", 0.0), ("failed", 600.0), ("terminated", 6000.0)]
 )
@@ -234,6 +241,7 @@ async def test_each_end_is_kept_its_own_time(
 # ---- ids ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.row("I-WF3", "R-12")
 async def test_an_occupied_id_fails_that_child_alone(stage: Stage) -> None:
     """I-WF3: where the id of a child is taken that call fails; the others, and the taker, go on."""
     worker = stage.worker()
@@ -260,6 +268,7 @@ async def test_an_occupied_id_fails_that_child_alone(stage: Stage) -> None:
     assert await status(stage, "taken") == "COMPLETED"
 
 
+@pytest.mark.row("I-WF3", "R-12")
 async def test_a_finished_id_begins_anew(stage: Stage, tmp_path: Path) -> None:
     """I-WF3: an id that is used again has nothing of what it had, in memory or in the file."""
     worker = stage.worker()
@@ -308,6 +317,7 @@ def _wanted(
     )
 
 
+@pytest.mark.row("I-WF3")
 async def test_rerunning_an_activity_beside_another(stage: Stage) -> None:
     """I-WF3: what had no result yet runs again with the event; what was over stays, timers too."""
     worker = stage.worker()
@@ -339,6 +349,7 @@ async def test_rerunning_an_activity_beside_another(stage: Stage) -> None:
     assert (await history(stage))[-1] == "executionCompleted"
 
 
+@pytest.mark.row("I-WF3")
 async def test_rerunning_a_child(stage: Stage, tmp_path: Path) -> None:
     """I-WF3: a child runs again under an id of its own, or a given one, with another input."""
     worker = stage.worker()
@@ -364,6 +375,7 @@ async def test_rerunning_a_child(stage: Stage, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.row("I-WF3")
 @pytest.mark.parametrize(
     ("event_id", "changes", "text", "code"),
     [

@@ -31,6 +31,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 # ---- limits -------------------------------------------------------------------------------------
 
 
+@pytest.mark.row("I-WF6")
 async def test_workflows_of_one_name(stage: Stage) -> None:
     """I-WF6: no more turns of one workflow are given out than its name may have, others pass it."""
     settings = WorkflowConfiguration(workflow_limits=(NamedLimit("slow", 1),))
@@ -52,6 +53,7 @@ async def test_workflows_of_one_name(stage: Stage) -> None:
             assert taken[0].workflowRequest.instanceId == f"slow{number + 1}"
 
 
+@pytest.mark.row("I-WF6")
 async def test_activities_of_one_name(stage: Stage, tmp_path: Path) -> None:
     """I-WF6: the same holds for activities, also when a worker is lost, and after a restart."""
     settings = WorkflowConfiguration(activity_limits=(NamedLimit("a", 2),))
@@ -89,6 +91,7 @@ async def test_activities_of_one_name(stage: Stage, tmp_path: Path) -> None:
     assert sorted(seen) == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.row("I-WF6")
 async def test_what_waits_behind_what_is_purged(stage: Stage) -> None:
     """I-WF6: a limit keeps nothing waiting for an instance that is purged."""
     stage.hub.host("app1").settings = WorkflowConfiguration(workflow_limits=(NamedLimit("w", 1),))
@@ -105,6 +108,7 @@ async def test_what_waits_behind_what_is_purged(stage: Stage) -> None:
 # ---- disk ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.row("I-WF6")
 async def test_a_disk_that_is_full_for_a_while(stage: Stage) -> None:
     """I-WF6: what could not be written while a disk was full is done when there is space again."""
     database = stage.engine.database
@@ -139,6 +143,7 @@ def _in_memory() -> int:
     return sum(isinstance(each, Instance) for each in gc.get_objects())
 
 
+@pytest.mark.row("I-WF6")
 async def test_what_is_over_takes_no_memory(stage: Stage) -> None:
     """I-WF6: finished instances, and executions that began anew, leave nothing in memory."""
     worker = stage.worker(stateful=True)

@@ -52,6 +52,7 @@ async def stalled(client: DaprWorkflowClient, instance: str) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.row("I-WF4", "R-23")
 async def test_a_burst_of_events_is_seen_once_each(sidecar: GrpcSidecar) -> None:
     """I-WF4: 25 events at once, of which each execution takes one, are all taken, in order."""
     seen: list[int] = []
@@ -78,6 +79,7 @@ async def test_a_burst_of_events_is_seen_once_each(sidecar: GrpcSidecar) -> None
     assert seen == list(range(1, BURST + 1))
 
 
+@pytest.mark.row("I-WF5")
 async def test_an_instance_waits_for_a_worker(sidecar: GrpcSidecar) -> None:
     """I-WF5: what runs when its worker ends goes on with the next one, from where it was."""
     seen: list[str] = []
@@ -136,6 +138,7 @@ def _patched(name: str) -> Callable[[WorkflowRuntime], None]:
     return teach
 
 
+@pytest.mark.row("I-WF5")
 @pytest.mark.parametrize(
     ("able", "unable"),
     [(_versions("v1", "v2"), _versions("v1")), (_patched("p1"), _patched(""))],

@@ -40,6 +40,7 @@ async def sidecar(tmp_path: Path) -> AsyncIterator[GrpcSidecar]:
         assert await history(stage) == before
 
 
+@pytest.mark.row("I-WF7")
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
@@ -64,6 +65,7 @@ async def test_http_refuses(sidecar: GrpcSidecar, method: str, path: str, body: 
     )
 
 
+@pytest.mark.row("I-WF7")
 async def test_grpc_refuses(sidecar: GrpcSidecar) -> None:
     """S-32: the same holds for every method of the gRPC API."""
     who: dict[str, Any] = {"actor_type": ACTOR, "actor_id": "i1"}
@@ -79,6 +81,7 @@ async def test_grpc_refuses(sidecar: GrpcSidecar) -> None:
         assert (found.code, found.text) == ("PERMISSION_DENIED", RESERVED)
 
 
+@pytest.mark.row("I-WF7")
 @pytest.mark.parametrize("kind", ["workflow", "activity", "retentioner", "executor"])
 async def test_nobody_is_there_to_be_invoked(sidecar: GrpcSidecar, kind: str) -> None:
     """S-32: no method of a workflow's actors can be invoked, with a worker or without one."""

@@ -42,6 +42,7 @@ def names_in(item: wf.WorkItem) -> list[str]:
     return [event.eventRaised.input.value for event in events if event.HasField("eventRaised")]
 
 
+@pytest.mark.row("I-WF4")
 @pytest.mark.parametrize("keep", [True, False], ids=["kept", "dropped"])
 async def test_events_that_nobody_read(stage: Stage, tmp_path: Path, *, keep: bool) -> None:
     """I-WF4: events that were not read go on where the workflow says so, before later ones."""
@@ -62,6 +63,7 @@ async def test_events_that_nobody_read(stage: Stage, tmp_path: Path, *, keep: bo
     assert new_kinds(turn)[0] == "executionStarted"
 
 
+@pytest.mark.row("I-WF4", "R-23")
 async def test_a_burst_of_events_over_rounds(stage: Stage, tmp_path: Path) -> None:
     """I-WF4: 25 events at once, one of them a round, are each seen once and in order."""
     worker = stage.worker()
@@ -86,6 +88,7 @@ async def test_a_burst_of_events_over_rounds(stage: Stage, tmp_path: Path) -> No
     assert (await history(stage)).count("eventRaised") == 1
 
 
+@pytest.mark.row("I-WF4")
 async def test_rounds_without_end(stage: Stage) -> None:
     """I-WF4: an instance may begin anew far more often than 20 times without a pause."""
     worker = stage.worker()
@@ -96,6 +99,7 @@ async def test_rounds_without_end(stage: Stage) -> None:
     assert len(await history(stage)) == 3
 
 
+@pytest.mark.row("I-WF4")
 async def test_the_custom_status_is_set_anew(stage: Stage, tmp_path: Path) -> None:
     """I-WF4: each turn sets the custom status, and one that says nothing empties it."""
     worker = stage.worker()
@@ -110,6 +114,7 @@ async def test_the_custom_status_is_set_anew(stage: Stage, tmp_path: Path) -> No
     assert not (await state_of(stage)).HasField("customStatus")
 
 
+@pytest.mark.row("I-WF4", "R-09")
 async def test_each_round_has_a_trace_of_its_own(stage: Stage) -> None:
     """I-WF4: where an instance is traced each execution has a trace of its own, with its work."""
     worker = stage.worker()
@@ -135,6 +140,7 @@ async def test_each_round_has_a_trace_of_its_own(stage: Stage) -> None:
     assert not started.HasField("parentTraceContext")
 
 
+@pytest.mark.row("I-WF4", "R-13")
 async def test_what_an_earlier_round_began_is_over(stage: Stage) -> None:
     """I-WF4: timers, activities and children of one execution say nothing to the next."""
     worker = stage.worker()
@@ -150,6 +156,7 @@ async def test_what_an_earlier_round_began_is_over(stage: Stage) -> None:
     assert new_kinds(await worker.turn()) == ["timerFired"]
 
 
+@pytest.mark.row("I-WF4")
 async def test_a_child_that_begins_anew_has_its_parent(stage: Stage) -> None:
     """I-WF4: a child that continues as new tells its parent when its last execution ends."""
     worker = stage.worker()
@@ -163,6 +170,7 @@ async def test_a_child_that_begins_anew_has_its_parent(stage: Stage) -> None:
     assert heard.childWorkflowInstanceCompleted.result.value == "last"
 
 
+@pytest.mark.row("I-WF4")
 @pytest.mark.parametrize("resumed", [True, False], ids=["resumed", "paused"])
 async def test_a_pause_that_comes_with_the_end_of_a_round(stage: Stage, *, resumed: bool) -> None:
     """I-WF4: who asks an instance to pause as it begins anew finds the next execution paused."""

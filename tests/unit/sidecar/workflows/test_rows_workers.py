@@ -42,6 +42,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 # ---- workers that come and go -------------------------------------------------------------------
 
 
+@pytest.mark.row("I-WF5", "R-04")
 async def test_instances_wait_for_a_worker_to_return(stage: Stage) -> None:
     """I-WF5: without a worker timers and results wait; with one all goes on, and nothing twice."""
     worker = stage.worker()
@@ -63,6 +64,7 @@ async def test_instances_wait_for_a_worker_to_return(stage: Stage) -> None:
     assert await worker.nothing()
 
 
+@pytest.mark.row("I-WF5")
 async def test_several_workers_share(stage: Stage) -> None:
     """I-WF5: each item goes to one of the workers, and nobody has everything while others wait."""
     workers = [stage.worker() for _ in range(3)]
@@ -126,6 +128,7 @@ REASONS = {
 }
 
 
+@pytest.mark.row("FA-31", "I-WF5")
 @pytest.mark.parametrize("why", REASONS)
 async def test_code_that_is_missing(stage: Stage, tmp_path: Path, why: str) -> None:
     """I-WF5, FA-31: where code is missing an instance stalls, says why, and loses nothing by it."""
@@ -152,6 +155,7 @@ async def test_code_that_is_missing(stage: Stage, tmp_path: Path, why: str) -> N
     assert (await state_of(stage)).version.value == "v1"
 
 
+@pytest.mark.row("I-WF5", "R-04")
 @pytest.mark.parametrize("why", REASONS)
 async def test_what_can_be_done_with_a_stalled_instance(stage: Stage, why: str) -> None:
     """I-WF5: a stalled instance refuses what it cannot take, as a real one; force purges it."""
@@ -175,6 +179,7 @@ async def test_what_can_be_done_with_a_stalled_instance(stage: Stage, why: str) 
     assert await status(stage) == "RUNNING"
 
 
+@pytest.mark.row("I-WF5")
 async def test_a_stalled_instance_is_terminated_with_a_worker_that_can(stage: Stage) -> None:
     """I-WF5: as soon as a worker has it in hands that can go on, an instance may be terminated."""
     await _stalled(stage, "version")
@@ -188,6 +193,7 @@ async def test_a_stalled_instance_is_terminated_with_a_worker_that_can(stage: St
     assert await status(stage) == "TERMINATED"
 
 
+@pytest.mark.row("I-WF5", "R-14")
 @pytest.mark.parametrize("stateful", [False, True])
 @pytest.mark.parametrize("cause", ["inbox", "history", "activity"])
 async def test_too_much_for_a_message(
@@ -231,6 +237,7 @@ async def test_too_much_for_a_message(
     assert await status(stage) == "COMPLETED"
 
 
+@pytest.mark.row("I-WF5")
 async def test_just_below_the_limit(tmp_path: Path) -> None:
     """I-WF5: 95 % of a message is what a turn may fill, to the byte."""
     async with opened(tmp_path) as stage:

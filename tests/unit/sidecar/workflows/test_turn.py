@@ -159,6 +159,7 @@ def test_continuing_as_new_drops_the_history() -> None:
     assert start.workflowInstance.executionId.value not in {"", "e1"}
 
 
+@pytest.mark.row("FS-38")
 def test_termination_is_not_lost_to_continuing_as_new() -> None:
     """A worker that goes on although it is to end is ended, and nothing it asked for is done."""
     batch = [*begin(), events.terminated(wf.StringValue(value="9"), NOW, recurse=False)]
@@ -196,6 +197,7 @@ def test_what_would_hang_fails(kind: str) -> None:
     assert kind in execution.completed.failureDetails.errorMessage
 
 
+@pytest.mark.row("R-13")
 @pytest.mark.parametrize("made", [timer(1, event="Go"), timer(1, name="Go")])
 def test_an_event_ends_the_timer_of_its_wait(made: wf.WorkflowAction) -> None:
     """The oldest timer that guards a wait for an event goes with it; names are of any case."""

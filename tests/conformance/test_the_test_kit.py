@@ -1,0 +1,87 @@
+"""One file of a user's tests, against the embedded engine and, with --dapr-runtime, a real one."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from daprflow import Client, DaprFlow, Drop, Endpoint, Status, Topic, WorkflowContext
+from daprflow.actors import Actor
+from daprflow.settings import Settings
+from daprflow.testing import TestSidecar
+
+
+class Order(msgspec.Struct):
+    id: str
+
+
+class Sum(msgspec.Struct):
+    value: int = 0
+
+
+class Counter(Actor[Sum]):
+    async def add(self, by: int) -> int:
+        self.state.value += by
+        return self.state.value
+
+
+orders = Topic("pubsub", "orders", Order)
+receipts = Topic("pubsub", "receipts", Order)
+price = Endpoint("pricing", "price", Order, int)
+
+
+app = DaprFlow("shop", settings=Settings())
+app.actor(Counter)
+
+
+@pytest.fixture
+def dapr_app() -> DaprFlow:
+    """An app that uses several building blocks."""
+    return app
+
+
+@app.topic(orders, dead_letter="dead")
+async def on_order(order: Order, *, client: Client) -> None:
+    if order.id == "bad":
+        raise Drop("bad")
+    await client.state("statestore").set(order.id, await client.invoke(price, order))
+    await client.publish(receipts, order)
+
+
+@app.activity
+async def charge(amount: int) -> int:
+    return amount + 1
+
+
+@app.workflow
+async def later(ctx: WorkflowContext, amount: int) -> int:
+    await ctx.sleep(timedelta(seconds=1))
+    return await ctx.call(charge, amount)
+
+
+async def test_events_state_and_fakes(dapr: TestSidecar) -> None:
+    """Verdicts, what was saved and what was published are the same on both."""
+
+    async def cheap(order: Order) -> int:
+        return 3
+
+    dapr.fake(price, cheap)
+    assert await dapr.publish(orders, Order("a")) is Status.SUCCESS
+    assert await dapr.publish(orders, Order("bad")) is Status.DROP
+    assert await dapr.saved("statestore", int) == {"a": 3}
+    assert dapr.published(receipts) == [Order("a")]
+
+
+@pytest.mark.dapr(secrets={"vault": {"key": "x"}})
+async def test_actors_and_secrets(dapr: TestSidecar) -> None:
+    """Actors keep their state, and secrets come from a dict."""
+    counter = dapr.actor(Counter, "a")
+    assert [await counter.add(2), await counter.add(3)] == [2, 5]
+    assert await dapr.client.secret("vault", "key") == "x"
+
+
+async def test_workflows_end(dapr: TestSidecar) -> None:
+    """A result is there when the test asks for it, with a timer on the way."""
+    run = await dapr.start(later, 1)
+    await dapr.advance(timedelta(seconds=2))
+    assert await run.result() == 2

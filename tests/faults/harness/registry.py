@@ -1,0 +1,35 @@
+"""The goals, in their order."""
+
+from collections.abc import Sequence
+
+from tests.faults.harness import (
+    corruption,
+    disks,
+    etags,
+    events,
+    healing,
+    orphans,
+    picks,
+    poison,
+    timers,
+    transactions,
+    turns,
+    workflows,
+)
+from tests.faults.harness.goals import Goal
+
+GOALS: Sequence[Goal] = (
+    events.KILLED,
+    transactions.GOAL,
+    workflows.GOAL,
+    turns.GOAL,
+    events.STOPPED,
+    healing.GOAL,
+    timers.GOAL,
+    etags.GOAL,
+    poison.GOAL,
+    orphans.GOAL,
+    picks.GOAL,
+    disks.GOAL,
+    corruption.GOAL,
+)

@@ -1,0 +1,191 @@
+"""The sidecar and the app that are killed, stopped and begun again, as processes of their own."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from daprflow import Client, DaprFlowError
+from daprflow.settings import Settings
+from tests.faults.harness import failing, proof_app
+from tests.faults.harness.steps import PLAN, SEEN, Plan
+from tests.helpers.kill_app import PROCESS
+from tests.helpers.killed_process import HOST, Ports, plain_environment
+from tests.helpers.own_ports import free_port
+
+GRACE = 5.0
+WITHIN = 30.0
+TOLD = 10
+
+
+class Victim:
+    """A process that is ended and begun again.
+
+    Args:
+        words: what is run.
+        env: its environment.
+        folder: where it works; what it prints goes to a file there.
+        name: of that file, and in the ledger.
+
+    Attributes:
+        begun: how often it was.
+    """
+
+    def __init__(
+        self, words: tuple[str, ...], env: Mapping[str, str], folder: Path, name: str
+    ) -> None:
+        self.begun = 0
+        self._words = words
+        self._env = env
+        self._folder = folder
+        self._name = name
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def log(self) -> Path:
+        """What it prints."""
+        return self._folder / f"{self._name}.log"
+
+    @property
+    def last_words(self) -> str:
+        """What it printed last, to say why it ended by itself."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join([f"'{self._name}' ended by itself:", *lines[-TOLD:]])
+
+    async def begin(self, extra: Mapping[str, str] | None = None) -> None:
+        """Begin it, with some more in its environment; that it works takes longer."""
+        self.begun += 1
+        env = {**self._env, **(extra or {}), PROCESS: f"{self._name}.{self.begun}"}
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._words,
+                cwd=self._folder,
+                env=env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+
+    async def kill(self) -> None:
+        """Kill it as the system does when memory is short."""
+        process, self._process = self._process, None
+        if process is not None:
+            assert process.returncode is None, self.last_words
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def died(self, within: float) -> bool:
+        """Wait for its end at a fail-point, and say whether it came; kill it if not."""
+        process = self._process
+        assert process is not None
+        try:
+            await asyncio.wait_for(process.wait(), within)
+        except TimeoutError:
+            await self.kill()
+            return False
+        self._process = None
+        assert process.returncode == -signal.SIGKILL, self.last_words
+        return True
+
+    async def stop(self) -> tuple[int, float]:
+        """Ask it to end; return its exit code, and the seconds that it took."""
+        process, self._process = self._process, None
+        assert process is not None
+        assert process.returncode is None, self.last_words
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        try:
+            code = await asyncio.wait_for(process.wait(), WITHIN)
+        except TimeoutError:
+            process.kill()
+            code = await process.wait()
+        return code, time.monotonic() - begun
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A sidecar and the app beside it.
+
+    Attributes:
+        ledger: the folder of the app's ledger.
+        seen: the file of the fail-points that the sidecar passed.
+        app_port: where the app listens.
+    """
+
+    sidecar: Victim
+    app: Victim
+    client: Client
+    ledger: Path
+    seen: Path
+    app_port: int
+
+    async def listening(self) -> None:
+        """Wait until the app is there."""
+        deadline = time.monotonic() + WITHIN
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection(HOST, self.app_port)
+                writer.close()
+                return
+            await asyncio.sleep(0.01)
+        raise TimeoutError(f"the app does not listen: see {self.app.log}")
+
+    async def begin_failing(self, plan: Plan) -> None:
+        """Begin the sidecar with a fail-point."""
+        await self.sidecar.begin({PLAN: plan.text})
+
+    async def healthy(self) -> float:
+        """Wait until the sidecar is; return when, on the clock that never jumps."""
+        deadline = time.monotonic() + WITHIN
+        while time.monotonic() < deadline:
+            with contextlib.suppress(DaprFlowError):
+                if await self.client.healthy(outbound=True):
+                    return time.monotonic()
+            await asyncio.sleep(0.01)
+        raise TimeoutError(f"the sidecar does not become healthy: see {self.sidecar.log}")
+
+
+@contextlib.asynccontextmanager
+async def sidecar_and_app(folder: Path) -> AsyncIterator[Pair]:
+    """Give both, not begun yet; they are killed at the end."""
+    ledger = folder / "ledger"
+    ledger.mkdir()
+    ports, app_port, seen = Ports.free(), free_port(), folder / "seen"
+    plain = plain_environment(folder)
+    sidecar = Victim(
+        (
+            *(sys.executable, "-m", failing.__name__, "sidecar", "--app-id", proof_app.app.app_id),
+            *("--dapr-http-port", str(ports.http), "--dapr-grpc-port", str(ports.grpc)),
+            *("--app-port", str(app_port), "--dapr-graceful-shutdown-seconds", str(GRACE)),
+        ),
+        {**plain, SEEN: str(seen)},
+        folder,
+        "sidecar",
+    )
+    env = {
+        **plain,
+        "DAPR_HTTP_PORT": str(ports.http),
+        "DAPR_GRPC_PORT": str(ports.grpc),
+        proof_app.LEDGER: str(ledger),
+    }
+    target = f"{proof_app.__name__}:app"
+    words = (sys.executable, "-m", "daprflow", "serve", target, "--port", str(app_port))
+    app = Victim((*words, "--grace", str(GRACE)), env, folder, "app")
+    settings = Settings(
+        http_endpoint=f"http://{HOST}:{ports.http}",
+        grpc_endpoint=f"{HOST}:{ports.grpc}",
+        health_timeout=0.0,
+        http_timeout=10.0,
+    )
+    async with Client(settings) as client:
+        pair = Pair(sidecar, app, client, ledger, seen, app_port)
+        try:
+            yield pair
+        finally:
+            for victim in (app, sidecar):
+                await victim.kill()
