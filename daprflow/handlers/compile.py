@@ -9,26 +9,21 @@ from daprflow.addresses import type_name
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers import configurations, requests, topics
 from daprflow.handlers.actors import ActorCompiler, HostedActor
-from daprflow.handlers.agreement import contradicts
 from daprflow.handlers.calling import Call, caller, taking_values
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.configurations import ConfigurationPlan
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder
 from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem
 from daprflow.handlers.handler import Delivery, Handler, Interceptor, Next
+from daprflow.handlers.handler_checks import Read, payload_type, signature_problems, template_of
 from daprflow.handlers.inputs import (
     arguments,
-    has_body,
-    is_response,
-    is_streamed,
     spread_payload,
-    untextual,
     whole_body,
 )
 from daprflow.handlers.interception import intercepted
 from daprflow.handlers.jobs import JobDecoder, JobPlan, job_plan
 from daprflow.handlers.options import mistyped, unusable
-from daprflow.handlers.parameters import Parameter, Place
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.providers import Container
 from daprflow.handlers.registration import (
@@ -42,28 +37,17 @@ from daprflow.handlers.registration import (
     Registration,
     TopicOptions,
 )
-from daprflow.handlers.requests import STREAM_INSTEAD, answering
+from daprflow.handlers.requests import answering
 from daprflow.handlers.signature import (
-    MISSING,
-    Calling,
-    Signature,
     SignatureError,
-    answer_of,
     read_fields,
     read_handler,
-    verdict_allowed,
 )
 from daprflow.handlers.subscriptions import TopicHandler, TopicPlan, agree, group
-from daprflow.handlers.templates import Template, TemplateError, ambiguous, parse
+from daprflow.handlers.templates import Template, ambiguous
 from daprflow.handlers.topics import TopicPolicy
 from daprflow.handlers.workflows import WorkerPlan, WorkflowCompiler
 from daprflow.protocol.cloudevents import CloudEvent
-
-_WITHOUT_BODY = frozenset({"GET", "HEAD"})
-
-
-_UNANSWERED = frozenset({Kind.BINDING, Kind.CRON, Kind.JOB, Kind.CONFIGURATION})
-"""Kinds of handlers whose return value nobody looks at."""
 
 _APART = frozenset({Kind.PROVIDER, Kind.ACTOR, Kind.WORKFLOW, Kind.ACTIVITY})
 """Kinds that have no route of their own."""
@@ -102,20 +86,6 @@ class Blueprint:
     configurations: tuple[ConfigurationPlan, ...] = ()
     actors: tuple[HostedActor, ...] = ()
     work: WorkerPlan | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A registration with its signature; one that is not ``sound`` is only looked at further.
-
-    Attributes:
-        fields: the fields of its payload that stand beside the body of an invocation.
-    """
-
-    registration: Registration
-    signature: Signature
-    sound: bool
-    fields: tuple[Parameter, ...] = ()
 
 
 def compile_app(
@@ -202,7 +172,7 @@ class _Compiler:
         return not wrong_type
 
     def _read(self, registration: Registration) -> Read | None:
-        template = _template(registration.options)
+        template = template_of(registration.options)
         names = () if template is None else template.names
         try:
             signature = read_handler(registration.function, registration.source, names)
@@ -212,7 +182,7 @@ class _Compiler:
             self.problems.append(f"{registration.title} {error}")
             return None
         read = Read(registration, signature, sound=True, fields=fields)
-        wrong = _signature_problems(read, self._codecs)
+        wrong = signature_problems(read, self._codecs)
         self.problems += [f"{registration.title} {problem}" for problem in wrong]
         return Read(registration, signature, sound=not wrong, fields=fields)
 
@@ -236,7 +206,7 @@ class _Compiler:
         for read in found:
             if not read.sound:
                 continue
-            payload = None if read.signature.payload is None else _payload_type(read)
+            payload = None if read.signature.payload is None else payload_type(read)
             plan, problem = job_plan(read.registration, payload, self._codecs)
             if problem:
                 self.problems.append(f"{read.registration.title} {problem}")
@@ -276,7 +246,7 @@ class _Compiler:
         return caller(function, signature.calling, plan, self._container, self._pool)
 
     def _topic_route(self, read: Read, call: Call, plan: TopicPlan, handler: TopicHandler) -> Route:
-        payload = _payload_type(read)
+        payload = payload_type(read)
         policy = TopicPolicy(read.registration.title, bool(plan.dead_letter))
         decoder = EventDecoder(payload, raw=plan.raw, codecs=self._codecs)
         if handler.bulk:
@@ -291,7 +261,7 @@ class _Compiler:
         registration, payload = read.registration, read.signature.payload
         if isinstance(registration.options, JobOptions):
             return self._job_route(read, call, registration.options)
-        decoder = None if payload is None else BodyDecoder(_payload_type(read), self._codecs)
+        decoder = None if payload is None else BodyDecoder(payload_type(read), self._codecs)
         if isinstance(registration.options, InvokeOptions):
             return self._invoke_route(read, call, registration.options, decoder)
         envelope = payload is not None and payload.envelope is BindingEvent
@@ -302,7 +272,7 @@ class _Compiler:
 
     def _job_route(self, read: Read, call: Call, options: JobOptions) -> Route:
         title, payload = read.registration.title, read.signature.payload
-        decoder = None if payload is None else JobDecoder(_payload_type(read), self._codecs)
+        decoder = None if payload is None else JobDecoder(payload_type(read), self._codecs)
         run = requests.binding(call, decoder, title, envelope=False)
         run = intercepted(run, self._interceptors, requests.settled, title)
         return _route(read, run, f"/job/{quote(options.name)}", options.name)
@@ -315,7 +285,7 @@ class _Compiler:
         if payload is not None:
             envelope = payload.envelope is ConfigItem
             reads, problem = configurations.reading(
-                options, _payload_type(read), self._codecs, envelope=envelope
+                options, payload_type(read), self._codecs, envelope=envelope
             )
             self.problems += [f"{title} {problem}"] if problem else []
         run = configurations.handling(call, reads, title)
@@ -331,14 +301,14 @@ class _Compiler:
         title, codecs, parameters = read.registration.title, self._codecs, read.signature.parameters
         payload: Callable[[Delivery], Any] | None = None
         if read.fields:
-            payload = spread_payload(_payload_type(read), read.fields, codecs)
+            payload = spread_payload(payload_type(read), read.fields, codecs)
         elif decoder is not None:
             payload = whole_body(decoder)
         is_plain = decoder is None or not (read.fields or decoder.content_type)
         inputs = None if is_plain and not parameters else arguments(parameters, codecs, payload)
         run = requests.invocation(call, decoder, title, answering(options, codecs), inputs)
         run = intercepted(run, self._interceptors, None, title)
-        template = _template(options)
+        template = template_of(options)
         if template is None:
             name = _root_name(options)
             return _route(read, run, f"/{quote(name)}", name)
@@ -392,18 +362,8 @@ def _ambiguities(routes: Sequence[Route]) -> list[str]:
     ]
 
 
-def _template(options: Options) -> Template | None:
-    """Return the path of an invoke handler with a verb; None where it cannot be read."""
-    if not isinstance(options, InvokeOptions) or not options.verb:
-        return None
-    try:
-        return parse(options.name)
-    except TemplateError:  # reported with the options
-        return None
-
-
 def _route(read: Read, run: Next, path: str, name: str) -> Route:
-    described = "" if read.signature.payload is None else type_name(_payload_type(read))
+    described = "" if read.signature.payload is None else type_name(payload_type(read))
     handler = Handler(read.registration, run)
     return Route(handler, read.registration.kind, path, name, described)
 
@@ -421,18 +381,6 @@ def _event_decode(read: Read, decoder: EventDecoder) -> Callable[[Delivery], Any
     return decoder.event if payload.envelope is CloudEvent else decoder.data
 
 
-def _payload_type(read: Read) -> Any:
-    """Return the payload's type: as annotated, else as the topic's handle says."""
-    payload, options = read.signature.payload, read.registration.options
-    if payload is None:
-        return Any
-    if payload.type is not MISSING:
-        return payload.type
-    if isinstance(options, TopicOptions) and options.payload is not None:
-        return options.payload
-    return Any if payload.envelope is not None else MISSING
-
-
 def _is_bulk(read: Read) -> bool:
     payload = read.signature.payload
     return payload is not None and payload.envelope is Batch
@@ -442,110 +390,6 @@ def _root_name(options: Options) -> str:
     if isinstance(options, BindingOptions | CronOptions | InvokeOptions):
         return options.name.strip("/")
     raise AssertionError(options)  # pragma: no cover - topics have routes of their own
-
-
-def _signature_problems(read: Read, codecs: Codecs) -> list[str]:
-    """Return what is wrong with a handler's payload, answer or way of running."""
-    kind, signature = read.registration.kind, read.signature
-    problems = [*_payload_problems(read, codecs), *_parameter_problems(read, codecs)]
-    if signature.calling in (Calling.GENERATOR, Calling.ASYNC_GENERATOR):
-        problems.append("is a generator; return a value instead of yielding")
-    elif kind is Kind.TOPIC and not verdict_allowed(signature.returns):
-        problems.append(
-            f"returns {type_name(signature.returns)}; return None or a Status, "
-            "or raise Retry or Drop"
-        )
-    elif kind in _UNANSWERED and not _returns_nothing(signature.returns):
-        problems.append(
-            f"returns {type_name(signature.returns)}; the runtime ignores what a binding handler "
-            "answers: return None and call the client instead"
-        )
-    elif kind is Kind.INVOKE:
-        problems += _answer_problems(signature, codecs)
-    return problems
-
-
-def _answer_problems(signature: Signature, codecs: Codecs) -> list[str]:
-    """Return why what an invoke handler answers cannot be sent."""
-    answer = answer_of(signature)
-    if is_streamed(answer):
-        return [f"returns {type_name(answer)}, which is sent in pieces; {STREAM_INSTEAD}"]
-    if is_response(answer):
-        return []
-    reason = "" if answer is MISSING else codecs.unencodable(answer)
-    return [f"returns {type_name(answer)}, which cannot be sent: {reason}"] if reason else []
-
-
-def _returns_nothing(annotation: Any) -> bool:
-    return verdict_allowed(annotation) and "Status" not in str(annotation)
-
-
-def _parameter_problems(read: Read, codecs: Codecs) -> list[str]:
-    """Return what is wrong with the parameters of an invocation, and with those of others."""
-    found = (*read.signature.parameters, *read.fields)
-    options = read.registration.options
-    if not isinstance(options, InvokeOptions):
-        return [f"takes {each.title}, which only invoke handlers are given" for each in found]
-    problems = [text for each in found if (text := untextual(each, codecs))]
-    template = _template(options)
-    names = () if template is None else template.names
-    taken = [each.key for each in found if each.place is Place.PATH]
-    problems += [
-        f"takes path parameter '{key}', which its path does not name"
-        for key in taken
-        if key not in names
-    ]
-    problems += [
-        f"has '{{{name}}}' in its path and does not take it; write '*, {name}: str'"
-        for name in names
-        if name not in taken
-    ]
-    payload = read.signature.payload
-    if (
-        payload is not None
-        and options.verb in _WITHOUT_BODY
-        and has_body(payload.type, read.fields)
-    ):
-        problems.append(
-            f"takes '{payload.name}', but a {options.verb} has no body; take parameters by name, "
-            "'*, page: Annotated[int, Query()]', or mark every field of the payload's class with "
-            "Path, Query or Header"
-        )
-    return problems
-
-
-def _payload_problems(read: Read, codecs: Codecs) -> list[str]:
-    payload, kind = read.signature.payload, read.registration.kind
-    if payload is None:
-        return []
-    allowed = {
-        Kind.TOPIC: (None, CloudEvent, Batch),
-        Kind.BINDING: (None, BindingEvent),
-        Kind.CRON: (None, BindingEvent),
-        Kind.INVOKE: (None,),
-        Kind.JOB: (None,),
-        Kind.CONFIGURATION: (None, ConfigItem),
-    }[kind]
-    if payload.envelope not in allowed:
-        return [f"takes a {type_name(payload.envelope)}, which {kind} handlers are not given"]
-    wanted = _payload_type(read)
-    if wanted is MISSING:
-        return [f"has the payload '{payload.name}' without a type; annotate it"]
-    problems = []
-    reason = codecs.undecodable(wanted)
-    if reason:
-        # A class is most often meant to be injected, a composed type is not.
-        hint = "; what is injected comes after '*' in the signature"
-        problems.append(
-            f"takes '{payload.name}: {type_name(wanted)}', which no JSON fits: {reason}"
-            f"{hint if isinstance(wanted, type) else ''}"
-        )
-    options = read.registration.options
-    if isinstance(options, TopicOptions) and contradicts(wanted, options.payload):
-        problems.append(
-            f"takes {type_name(wanted)}, but its topic carries {type_name(options.payload)}"
-        )
-    return problems
 
 
 def _warnings(plans: Sequence[TopicPlan]) -> list[str]:

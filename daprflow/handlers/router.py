@@ -2,17 +2,25 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import msgspec
 
 from daprflow.actors.actor import Actor
 from daprflow.addresses import Endpoint, Job, Topic, type_name
 from daprflow.errors import AppDefinitionError
+from daprflow.handlers.decorators import (
+    Decorator,
+    EndpointDecorator,
+    InvokeDecorator,
+    Misnamed,
+    OwnJobDecorator,
+    TopicDecorator,
+    UntypedTopicDecorator,
+    as_written,
+)
 from daprflow.handlers.endpoint import OwnEndpoint
-from daprflow.handlers.envelopes import Batch
 from daprflow.handlers.job_decorators import EmptyJobDecorator, JobDecorator
-from daprflow.handlers.own_job import OwnJob
 from daprflow.handlers.registration import (
     ActorOptions,
     BindingOptions,
@@ -35,10 +43,8 @@ from daprflow.handlers.workflow_decorators import (
     Registers,
     WorkflowDecorators,
     WorkflowHandles,
-    written,
 )
 from daprflow.policies import FailurePolicy
-from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
 
 T = TypeVar("T")
@@ -49,132 +55,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 A = TypeVar("A", bound=type[Actor[Any]])
 Ack = Awaitable[Status | None] | Status | None
 R = TypeVar("R", bound=Ack)
-
-
-class Decorator:
-    """A decorator that was made and waits for its function."""
-
-    def __init__(self, router: "Router", kind: Kind, options: Options, source: Source) -> None:
-        self._router = router
-        self._kind = kind
-        self._options = options
-        self.source = source
-        self.applied = False
-
-    def __call__(self, function: F, /) -> F:
-        """Register ``function`` and return it as it is."""
-        self._router.register(self._kind, function, self._options, self.source)
-        self.applied = True
-        return function
-
-    @property
-    def problem(self) -> str:
-        """What to say when it is never applied."""
-        verb = "provide" if self._kind is Kind.PROVIDER else self._kind
-        bare = _undecorated(self._options)
-        if bare is not None:
-            return (
-                f"{self._kind} handler '{name_of(bare)}' ({source_of(bare, self.source)}) is not "
-                f"registered; write '@app.{verb}(...)' with its arguments above it"
-            )
-        return (
-            f"'app.{verb}(...)' ({self.source}) decorates no function; "
-            f"write it as '@app.{verb}(...)' above one"
-        )
-
-
-class _EndpointDecorator(Decorator):
-    """The decorator of invoke handlers, which gives back a handle."""
-
-    def __call__(self, function: Any, /) -> Any:
-        """Register ``function`` and return its endpoint."""
-        options = self._options
-        if isinstance(options, InvokeOptions) and not options.name:
-            options = msgspec.structs.replace(options, name=name_of(_as_written(function)))
-        registration = self._router.register(self._kind, function, options, self.source)
-        self.applied = True
-        return self._router.own(registration)
-
-
-class _Misnamed(Decorator):
-    """What an invoke handler's name in the place of its function makes; freeze reports it."""
-
-    def __init__(self, router: "Router", given: object, source: Source) -> None:
-        super().__init__(router, Kind.INVOKE, InvokeOptions(""), source)
-        self._given = given
-
-    def __call__(self, function: F, /) -> F:
-        """Return ``function``, unregistered, so that the module can be read to its end."""
-        return function
-
-    @property
-    def problem(self) -> str:
-        """How to give a name."""
-        return (
-            f"'app.invoke({self._given!r})' ({self.source}) has a name where the function goes; "
-            f"write '@app.invoke(name={self._given!r})', or a verb and a path: "
-            '\'@app.invoke("GET", "/orders/{id}")\''
-        )
-
-
-class _JobDecorator(Decorator):
-    """The decorator of job handlers, which gives back a handle."""
-
-    def __call__(self, function: Any, /) -> Any:
-        """Register ``function`` and return its job."""
-        registration = self._router.register(self._kind, function, self._options, self.source)
-        self.applied = True
-        return OwnJob(registration)
-
-
-class TopicDecorator(Protocol[T]):
-    """What ``app.topic(handle)`` returns: takes a function whose payload is the topic's, or raw."""
-
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[T, P], R], /
-    ) -> Callable[Concatenate[T, P], R]: ...
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[CloudEvent[T], P], R], /
-    ) -> Callable[Concatenate[CloudEvent[T], P], R]: ...
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[Batch[T], P], R], /
-    ) -> Callable[Concatenate[Batch[T], P], R]: ...
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[bytes, P], R], /
-    ) -> Callable[Concatenate[bytes, P], R]: ...
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[str, P], R], /
-    ) -> Callable[Concatenate[str, P], R]: ...
-
-
-class InvokeDecorator(Protocol):
-    """What ``app.invoke(name=...)`` and ``app.invoke(verb, path)`` return."""
-
-    @overload
-    def __call__(  # type: ignore[overload-overlap]  # as in Router.invoke
-        self, function: Callable[Concatenate[In, ...], Coroutine[Any, Any, Out]], /
-    ) -> Endpoint[In, Out]: ...
-    @overload
-    def __call__(self, function: Callable[Concatenate[In, ...], Out], /) -> Endpoint[In, Out]: ...
-    @overload
-    def __call__(
-        self, function: Callable[..., Coroutine[Any, Any, Out]], /
-    ) -> Endpoint[None, Out]: ...
-    @overload
-    def __call__(self, function: Callable[..., Out], /) -> Endpoint[None, Out]: ...
-
-
-class UntypedTopicDecorator(Protocol):
-    """What ``app.topic(pubsub, name)`` returns: the payload is what the function says."""
-
-    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
-        """Register ``function`` and return it as it is."""
-        ...
 
 
 class Router(WorkflowDecorators):
@@ -346,11 +226,11 @@ class Router(WorkflowDecorators):
         if path is not None:
             verb = function.upper() if isinstance(function, str) else function
             options = InvokeOptions(path, verb, status)
-        decorator: Decorator = _EndpointDecorator(self, Kind.INVOKE, options, caller)
+        decorator: Decorator = EndpointDecorator(self, Kind.INVOKE, options, caller)
         if callable(function) and path is None:
             return decorator(function)
         if function is not None and path is None:
-            decorator = _Misnamed(self, function, caller)
+            decorator = Misnamed(self, function, caller)
         self._decorators.append(decorator)
         return decorator
 
@@ -391,7 +271,7 @@ class Router(WorkflowDecorators):
                 None.
         """
         options = JobOptions(name, schedule, data, failure_policy)
-        decorator = _JobDecorator(self, Kind.JOB, options, calling_source())
+        decorator = OwnJobDecorator(self, Kind.JOB, options, calling_source())
         self._decorators.append(decorator)
         return decorator
 
@@ -467,7 +347,7 @@ class Router(WorkflowDecorators):
         self, kind: Kind, function: Callable[..., Any], options: Options, caller: Source
     ) -> Registration:
         """Keep a decorated function; nothing is looked at before freeze."""
-        function = _as_written(function)
+        function = as_written(function)
         self._refuse_when_sealed(f"function '{name_of(function)}'", caller)
         registration = Registration(kind, function, options, source_of(function, caller))
         self._registrations.append(registration)
@@ -538,25 +418,6 @@ class Router(WorkflowDecorators):
                 "read what it subscribes to; declare everything before the app starts"
             )
             raise AppDefinitionError([problem])
-
-
-def _undecorated(options: Options) -> Callable[..., Any] | None:
-    """Return the function that a decorator without parentheses took for its argument."""
-    found: Any = None
-    match options:
-        case TopicOptions(pubsub=(only,)):
-            found = only
-        case BindingOptions(name=only) | JobOptions(name=only):
-            found = only
-        case ConfigurationOptions(store=only):
-            found = only
-    return found if callable(found) else None
-
-
-def _as_written(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function itself where another decorator made an endpoint of it."""
-    function = written(function)
-    return function.__wrapped__ if isinstance(function, OwnEndpoint | OwnJob) else function
 
 
 def _address(address: tuple[Any, ...]) -> tuple[Any, Any, Any]:
