@@ -14,15 +14,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from daprflow.actors.defaults import NO_DEFAULTS, ActorDefaults
 from daprflow.client import Client
 from daprflow.client.feeding import ConfigurationFeed
-from daprflow.errors import AppDefinitionError
+from daprflow.errors import AppDefinitionError, MissingExtra
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.registration import Kind, calling_source
 from daprflow.handlers.router import Router
+from daprflow.observability.options import DEFAULT as AS_THE_ENVIRONMENT_SAYS
+from daprflow.observability.options import Observability
+from daprflow.observability.watching import Watcher, watched
 from daprflow.protocol.configuration import PREFIX
 from daprflow.protocol.documents import AppConfig
-from daprflow.settings import Settings
+from daprflow.settings import Settings, SettingsError
 from daprflow.transports import asgi
 from daprflow.workflows.options import DEFAULTS, WorkflowSettings
 
@@ -68,6 +71,7 @@ class DaprFlow(Router):
         codecs: types and content types of the user's own, for handlers and the injected client.
         actors: how the runtime treats the actors of this app.
         workflows: how the app works for its workflows.
+        observability: traces, metrics and logs, where it is not left to the environment.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class DaprFlow(Router):
         codecs: Codecs = NO_CODECS,
         actors: ActorDefaults = NO_DEFAULTS,
         workflows: WorkflowSettings = DEFAULTS,
+        observability: Observability = AS_THE_ENVIRONMENT_SAYS,
     ) -> None:
         from starlette.applications import Starlette  # noqa: PLC0415 - see above
 
@@ -98,6 +103,8 @@ class DaprFlow(Router):
         self.codecs = codecs
         self.actor_defaults = actors
         self.workflow_settings = workflows
+        self.observability = observability
+        self._watchers: Sequence[Watcher] = ()
         self.source = calling_source()
         self._interceptors = tuple(interceptors)
         self._pool = HandlerPool(threads)
@@ -123,6 +130,7 @@ class DaprFlow(Router):
         )
         # A sidecar is answered 404 for an unknown path, not a redirect to one that exists.
         self._starlette.router.redirect_slashes = bool(routes)
+        self._served: ASGIApp = self._starlette
 
     @property
     def client(self) -> Client:
@@ -304,13 +312,14 @@ class DaprFlow(Router):
                 return
         elif scope["type"] == "lifespan":
             await self._freeze_for_server(receive, send)
-        await self._starlette(scope, receive, send)
+        await self._served(scope, receive, send)
 
     async def _freeze_for_server(self, receive: Receive, send: Send) -> None:
         """Freeze; tell a server of mistakes by their text, where Starlette gives a traceback."""
         try:
             self.freeze()
-        except AppDefinitionError as error:
+            self.observability.resolved(self.app_id, os.environ)
+        except (AppDefinitionError, MissingExtra, SettingsError) as error:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             raise
@@ -324,6 +333,7 @@ class DaprFlow(Router):
         async with AsyncExitStack() as stack:
             self._running = True
             stack.callback(setattr, self, "_running", False)  # noqa: FBT003 - setattr's value
+            blueprint = await stack.enter_async_context(self._observed(blueprint))
             client = self.client
             stack.push_async_callback(self._close_client, client)
             self._pool.open()
@@ -347,6 +357,35 @@ class DaprFlow(Router):
             yield
 
     @asynccontextmanager
+    async def _observed(self, blueprint: "Blueprint") -> "AsyncIterator[Blueprint]":
+        """Have the app watched while it runs; nothing is put anywhere where nobody watches."""
+        watchers = self.observability.resolved(self.app_id, os.environ)
+        if not watchers:
+            yield blueprint
+            return
+        async with AsyncExitStack() as stack:
+            stack.callback(self._serve, blueprint, ())
+            for watcher in watchers:
+                await stack.enter_async_context(watcher.live())
+            blueprint = watched(blueprint, watchers)
+            self._serve(blueprint, watchers)
+            yield blueprint
+
+    def _serve(self, blueprint: "Blueprint", watchers: Sequence[Watcher]) -> None:
+        """Answer by a plan from now on, the user's own routes included."""
+        self._watchers = watchers
+        self._table.clear()
+        self._fill(blueprint)
+        self._served = self._starlette
+        for watcher in reversed(watchers):
+            for (method, path), endpoint in watcher.endpoints().items():
+                self._table.add(method, path, endpoint)
+            self._served = watcher.routes(self._served, self._is_ours)
+
+    def _is_ours(self, scope: Scope) -> bool:
+        return self._table.find(scope) is not None
+
+    @asynccontextmanager
     async def _hosting(self, client: Client, settings: Settings) -> AsyncIterator[None]:
         """Host actors, in this process alone; at the end every one of them is deactivated."""
         from daprflow.actors.alone import alone  # noqa: PLC0415 - see above
@@ -365,7 +404,7 @@ class DaprFlow(Router):
         """Work for workflows beside everything else; at the end, what runs may end."""
         from daprflow.workflows.service import WorkService  # noqa: PLC0415 - see above
 
-        service = WorkService(work, client.channels, self.workflow_settings)
+        service = WorkService(work, client.channels, self.workflow_settings, self._watchers)
         self._work = service
         try:
             async with service:

@@ -119,6 +119,10 @@ class Table:
         self._actors: Endpoint | None = None
         self._invoked = InvokeRoutes()
 
+    def clear(self) -> None:
+        """Answer nothing any more."""
+        self.__init__(self._gate)  # type: ignore[misc]  # the object stays, routes have it
+
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
         """Answer ``method`` on ``path``."""
         self._endpoints[method, path] = endpoint

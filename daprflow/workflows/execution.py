@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from daprflow.addresses import Activity, Workflow
-from daprflow.protocol.history import EventRaised, Failure, TimerOrigin
+from daprflow.protocol.history import EventRaised, Failure, TimerOrigin, Trace
 from daprflow.protocol.workflow_actions import (
     Action,
     CompleteWorkflow,
@@ -120,6 +120,8 @@ class Execution:
         self.runner = Runner()
         self.app = ""
         self.id = ""
+        self.name = ""
+        self.trace: Trace | None = None
         self.now = 0
         self.replaying = True
         self.version = ""

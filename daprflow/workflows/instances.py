@@ -48,6 +48,10 @@ class Instances:
             return None
         return self.new(request.instanceId), 0
 
+    def kept(self, instance: str) -> Replay | None:
+        """Return an instance that is kept between its turns."""
+        return self._kept.get(instance)
+
     def new(self, instance: str) -> Replay:
         """Return a workflow that has seen nothing yet."""
         return Replay(self._workflows, instance, self._rules)

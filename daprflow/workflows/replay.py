@@ -202,6 +202,7 @@ class Replay:
             return
         execution.app = event.app
         execution.id = event.execution
+        execution.name, execution.trace = event.name, event.trace
         if event.instance not in ("", execution.instance):
             self._rerun = True  # its history has steps behind the turns that asked for them
         versions = execution.workflows.plans.get(event.name)

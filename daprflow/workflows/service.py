@@ -11,12 +11,13 @@ from daprflow.workflows.replay import Rules
 from daprflow.workflows.worker import Channels, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from daprflow.errors import NonDeterminismError
     from daprflow.workflows.activities import Activity
     from daprflow.workflows.instances import Instances
     from daprflow.workflows.plan import Workflows
+    from daprflow.workflows.turns import TurnWatcher
 
 
 class WorkPlan(Protocol):
@@ -36,8 +37,15 @@ class WorkPlan(Protocol):
 class WorkService:
     """Runs a worker inside ``async with``; gRPC and protobuf are loaded in a thread, meanwhile."""
 
-    def __init__(self, plan: WorkPlan, channels: Channels, settings: WorkflowSettings) -> None:
+    def __init__(
+        self,
+        plan: WorkPlan,
+        channels: Channels,
+        settings: WorkflowSettings,
+        watchers: "Sequence[TurnWatcher]" = (),
+    ) -> None:
         self._plan = plan
+        self._watchers = watchers
         self._channels = channels
         self._settings = settings
         self._worker: Worker | None = None
@@ -88,6 +96,7 @@ class WorkService:
             rules = Rules(watching.CallGuard(), inputs=True)
         kept = 0 if settings.replay else settings.kept
         instances = self._instances = working.Instances(plan.workflows, rules, kept)
-        work = working.Working(instances, working.Activities(plan.activities), settings)
+        activities = working.Activities(plan.activities)
+        work = working.Working(instances, activities, settings, self._watchers)
         self._worker = Worker(self._channels, work, settings)
         self._worker.start()

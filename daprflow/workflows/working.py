@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from daprflow.protocol.history import Failure
@@ -17,6 +17,7 @@ from daprflow.workflows.instances import Instances
 from daprflow.workflows.options import WorkflowSettings
 from daprflow.workflows.performing import Performing
 from daprflow.workflows.replay import Replay
+from daprflow.workflows.turns import TurnNext, TurnWatcher, WorkflowTurn, turn_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +32,18 @@ class Working:
         instances: the workflows.
         activities: the activities.
         settings: how much at once.
+        watchers: told of each turn.
     """
 
     def __init__(
-        self, instances: Instances, activities: Activities, settings: WorkflowSettings
+        self,
+        instances: Instances,
+        activities: Activities,
+        settings: WorkflowSettings,
+        watchers: Sequence[TurnWatcher] = (),
     ) -> None:
         self._instances = instances
+        self._watchers = watchers
         self._turns = asyncio.Semaphore(settings.max_workflows)
         self._tasks: set[asyncio.Task[None]] = set()
         self._performing = Performing(activities, settings.max_activities, self._begin)
@@ -80,7 +87,7 @@ class Working:
     async def _turn(self, request: Any, token: str, hub: TaskHub, reset: Reset) -> None:
         async with self._turns:
             try:
-                turn = await self._turned(request, hub)
+                turn = await self._watched(request, hub)
             except CallRefused as refused:
                 logger.warning(
                     "the history of workflow '%s' could not be read (%s); its turn is asked for "
@@ -95,6 +102,23 @@ class Working:
             if outcome is Outcome.TOO_LARGE:
                 failed = write_turn(request.instanceId, _too_large(turn), token)
                 await deliver(hub.complete_workflow, failed, reset)
+
+    async def _watched(self, request: Any, hub: TaskHub) -> Turn:
+        """Go through a turn with every watcher around it, the first one outermost.
+
+        Raises:
+            CallRefused: a history that was left out cannot be read.
+        """
+        if not self._watchers:
+            return await self._turned(request, hub)
+
+        async def innermost(_: WorkflowTurn) -> Turn:
+            return await self._turned(request, hub)
+
+        call: TurnNext = innermost
+        for watcher in reversed(self._watchers):
+            call = watcher.turn(call)
+        return await call(turn_of(request, self._instances.kept(request.instanceId)))
 
     async def _turned(self, request: Any, hub: TaskHub) -> Turn:
         """Go through a turn.

@@ -1,0 +1,47 @@
+"""How an app is observed, as its author says; what is not said is decided when it starts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daprflow.observability.watching import Watcher
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observability:
+    """How an app is observed: ``DaprFlow(..., observability=Observability(...))``.
+
+    Attributes:
+        tracing: whether spans are made; None leaves it to the environment: they are where an
+            ``OTEL_*`` variable names an exporter or a collector, or where the program has set up
+            a tracer provider before the app starts.
+        tracer_provider: makes the spans; None takes the program's, and where there is none, one
+            is set up by the ``OTEL_*`` variables.
+        watchers: further watchers of the author's own, outermost of all.
+    """
+
+    tracing: bool | None = None
+    tracer_provider: "TracerProvider | None" = None
+    watchers: Sequence[Watcher] = ()
+
+    def resolved(self, app_id: str, environ: Mapping[str, str]) -> tuple[Watcher, ...]:  # noqa: ARG002 - for what comes
+        """Return what is to watch an app, the outermost first; most often nothing.
+
+        Nothing begins by this: that is for `Watcher.live`.
+
+        Args:
+            app_id: the app's.
+            environ: the process's environment.
+
+        Raises:
+            SettingsError: a variable holds something that cannot be used.
+            MissingExtra: something is asked for whose packages are not installed.
+        """
+        return tuple(self.watchers)
+
+
+DEFAULT = Observability()
+"""Everything as the environment says."""

@@ -1,0 +1,125 @@
+"""The seam of all that watches an app: its deliveries, turns of workflows, and calls.
+
+Watchers are put around handlers when the app starts, outside the user's interceptors. Where nobody
+watches, nothing is put there, and a delivery costs what it costs without any of this.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from daprflow.handlers.handler import Next
+from daprflow.handlers.registration import ActivityOptions, Registration
+from daprflow.workflows.turns import TurnNext
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from daprflow.handlers.compile import Blueprint
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What deliveries go to, as watchers know it.
+
+    Attributes:
+        kind: as `Delivery.kind`: "topic", "binding", "cron", "job", "configuration", "invoke",
+            "actor" or "activity".
+        name: the address inside its kind, such as "pubsub/orders"; of an actor, its type.
+        handler: the name of the function or class.
+        title: what messages call it, with its place.
+    """
+
+    kind: str
+    name: str
+    handler: str
+    title: str
+
+
+class Watcher:
+    """Watches an app while it runs; the methods of this class watch nothing.
+
+    One object may serve several runs of the app, one after the other.
+    """
+
+    def delivery(self, handled: Handled, call: Next) -> Next:  # noqa: ARG002 - for subclasses
+        """Return what is called in the place of ``call``, for every delivery to a handler.
+
+        `Outcome.error` is what the handler raised; nothing but the end of the app is raised.
+        """
+        return call
+
+    def turn(self, call: TurnNext) -> TurnNext:
+        """Return what goes through turns of workflows in the place of ``call``."""
+        return call
+
+    def routes(self, app: "ASGIApp", is_ours: Callable[[Any], bool]) -> "ASGIApp":  # noqa: ARG002 - likewise
+        """Return what serves the user's own routes in the place of ``app``.
+
+        Args:
+            app: serves them, and Dapr's where the app has middleware.
+            is_ours: whether the request of an ASGI scope goes to one of Dapr's endpoints, which
+                `delivery` watches.
+        """
+        return app
+
+    def endpoints(self) -> "Mapping[tuple[str, str], ASGIApp]":
+        """Return endpoints that the app is to answer besides, by method and path."""
+        return {}
+
+    def live(self) -> AbstractAsyncContextManager[Any]:
+        """Return what is entered before the app takes deliveries, and left when it has ended."""
+        return nullcontext()
+
+
+def watched(blueprint: "Blueprint", watchers: Sequence[Watcher]) -> "Blueprint":
+    """Return an app's plan with every handler watched; the first watcher is the outermost."""
+    if not watchers:
+        return blueprint
+    calls: dict[int, Next] = {}
+
+    def call(kind: str, name: str, about: Registration, inner: Next) -> Next:
+        found = calls.get(id(inner))  # one handler may have several routes
+        if found is None:
+            handled = Handled(kind, name, about.name, about.title)
+            found = calls[id(inner)] = around(handled, inner, watchers)
+        return found
+
+    actors = tuple(
+        replace(each, call=call("actor", each.shape.kind, each.registration, each.call))
+        for each in blueprint.actors
+    )
+    routes = []
+    for route in blueprint.routes:
+        handler = route.handler
+        inner = call(route.kind.value, route.name, handler.registration, handler.call)
+        routes.append(replace(route, handler=replace(handler, call=inner)))
+    work = blueprint.work
+    if work is not None:
+        named = {
+            each.options.name: each
+            for each in work.registrations
+            if isinstance(each.options, ActivityOptions)
+        }
+        activities = {
+            name: replace(each, call=call("activity", name, named[name], each.call))
+            for name, each in work.activities.items()
+        }
+        work = replace(work, activities=activities)
+    return replace(
+        blueprint,
+        routes=tuple(routes),
+        configurations=tuple(
+            replace(each, call=calls[id(each.call)]) for each in blueprint.configurations
+        ),
+        actors=actors,
+        work=work,
+    )
+
+
+def around(handled: Handled, call: Next, watchers: Sequence[Watcher]) -> Next:
+    """Return ``call`` with every watcher around it."""
+    for watcher in reversed(watchers):
+        call = watcher.delivery(handled, call)
+    return call
