@@ -6,7 +6,7 @@ before a test asks for one of its fixtures.
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -67,9 +67,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not isinstance(item, pytest.Function):
             continue
-        used = set(getattr(item, "fixturenames", ()))
-        if used.intersection(RUNNING) and inspect.iscoroutinefunction(item.obj):
-            item.obj = _running(item, item.obj)
+        used = _ours(item, RUNNING)
+        if used and inspect.iscoroutinefunction(item.obj):
+            item.obj = _running(item, item.obj, used)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -79,7 +79,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     pytest-asyncio has made a plain function of it by now where it is in charge, and anyio's are
     marked.
     """
-    ours = {*RUNNING, ORDERS}.intersection(getattr(pyfuncitem, "fixturenames", ()))
+    ours = _ours(pyfuncitem, (*RUNNING, ORDERS))
     if not ours or not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     if pyfuncitem.get_closest_marker("anyio") is not None:
@@ -93,14 +93,31 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-def _running(item: pytest.Function, test: Callable[..., Awaitable[None]]) -> Any:
+def _ours(item: pytest.Function, names: Sequence[str]) -> tuple[str, ...]:
+    """Return those of ``names`` that a test uses and that are fixtures of this module.
+
+    A fixture of that name in the project itself takes the place of ours, and is left alone, unless
+    it builds on ours.
+    """
+    found = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - which of them wins says nobody else
+    return tuple(
+        name
+        for name in names
+        if name in found
+        and (found[name][-1].func.__module__ == __name__ or name in found[name][-1].argnames)
+    )
+
+
+def _running(
+    item: pytest.Function, test: Callable[..., Awaitable[None]], names: Sequence[str]
+) -> Any:
     """Return a test that runs inside the sidecars it asks for, in its own event loop."""
 
     @functools.wraps(test)
     async def run(*args: Any, **named: Any) -> None:
         _refuse_trio()
         async with AsyncExitStack() as stack:
-            for name in RUNNING:
+            for name in names:
                 sidecar: Any = item.funcargs.get(name)
                 if sidecar is not None:
                     await stack.enter_async_context(sidecar)

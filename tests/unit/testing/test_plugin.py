@@ -67,6 +67,26 @@ def test_it_needs_no_setting_of_asyncio(project: pytest.Pytester, fixture: str, 
     run(project, *words).assert_outcomes(passed=1)
 
 
+def test_a_fixture_of_the_project_takes_the_place_of_ours(project: pytest.Pytester) -> None:
+    """What a project itself calls 'dapr' is not entered, whatever it is."""
+    project.makepyfile(
+        "import pytest\n"
+        "@pytest.fixture\n"
+        "def dapr():\n"
+        "    return 'ours'\n"
+        "async def test_it(dapr):\n"
+        "    assert dapr == 'ours'\n"
+    )
+    run(project, "--asyncio-mode=auto").assert_outcomes(passed=1)
+
+
+def test_a_fixture_that_builds_on_ours_runs(project: pytest.Pytester) -> None:
+    """A project changes the sidecar before its test, under the same name."""
+    more = FIXTURE + "@pytest.fixture\ndef dapr(dapr):\n    return dapr\n"
+    project.makepyfile(TEST.format(app="shop_app", more=more, fixture="dapr"))
+    run(project, "--asyncio-mode=auto").assert_outcomes(passed=1)
+
+
 def test_a_marked_test_of_pytest_asyncio_stays_its_own(project: pytest.Pytester) -> None:
     """With its mark in strict mode, asynchronous fixtures share the loop of test and sidecar."""
     more = FIXTURE + (
