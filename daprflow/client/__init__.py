@@ -6,6 +6,14 @@ from daprflow.client.bindings import BindingAnswer
 from daprflow.client.client import Client
 from daprflow.client.configuration import Configuration, LiveConfiguration
 from daprflow.client.event_message import EventMessage
+from daprflow.client.interception import (
+    Attempt,
+    Attempts,
+    CallNext,
+    ClientCall,
+    ClientInterceptor,
+    ClientResponse,
+)
 from daprflow.client.locks import HeldLock, Lock
 from daprflow.client.proxies import RawActor
 from daprflow.client.response import Response, StreamingResponse
@@ -33,8 +41,14 @@ __all__ = [
     "LTE",
     "NEQ",
     "OR",
+    "Attempt",
+    "Attempts",
     "BindingAnswer",
+    "CallNext",
     "Client",
+    "ClientCall",
+    "ClientInterceptor",
+    "ClientResponse",
     "Configuration",
     "Delete",
     "EventMessage",

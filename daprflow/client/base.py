@@ -1,11 +1,13 @@
 """What every client has: the way to its sidecar, opened by the first call and closed once."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from daprflow.client.caller import Caller, CallOptions
 from daprflow.client.channels import Channels
+from daprflow.client.interception import ClientInterceptor
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.settings import Settings
 from daprflow.transports.base import Transport
@@ -20,8 +22,25 @@ class BaseClient:
         *,
         transport: Transport | None = None,
         codecs: Codecs = NO_CODECS,
+        interceptors: Sequence[ClientInterceptor] = (),
     ) -> None:
         self._caller = Caller(settings, transport, codecs)
+        self._caller.way.intercept(interceptors)
+
+    @property
+    def interceptors(self) -> tuple[ClientInterceptor, ...]:
+        """What is around each call, the outermost first."""
+        return self._caller.way.interceptors
+
+    def add_interceptors(self, *interceptors: ClientInterceptor) -> None:
+        """Put interceptors outside those that are there; one that is there already stays.
+
+        They hold for this client and for those that share its connections.
+
+        Raises:
+            TypeError: one of them cannot be called.
+        """
+        self._caller.way.intercept(interceptors)
 
     def with_options(
         self, *, timeout: timedelta | float | None = None, max_attempts: int | None = None

@@ -12,12 +12,20 @@ import msgspec
 from daprflow.addresses import Endpoint, type_name
 from daprflow.client import failures, releases
 from daprflow.client.backoff import pauses
+from daprflow.client.interception import (
+    Attempts,
+    ClientCall,
+    ClientResponse,
+    Send,
+    noted,
+    over_http,
+)
 from daprflow.client.opening import CLIENT_IN_WORKFLOW, CLOSED, Opening
 from daprflow.errors import SidecarError, SidecarUnavailable
 from daprflow.handlers import trace
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.protocol import operations
-from daprflow.protocol.http import Headers, HttpRequest, HttpResponse
+from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.protocol.metadata import Metadata
 from daprflow.settings import Settings
 from daprflow.transports.base import ConnectionLost, Transport
@@ -121,21 +129,42 @@ class Caller:
             SidecarUnavailable: no sidecar answered, or not in time.
         """
         refuse_in_workflow(*CLIENT_IN_WORKFLOW)
+        chain = self.way.chain
+        if chain is None:
+            return await self._carry(request, timeout)
+
+        async def carry(call: ClientCall) -> ClientResponse:
+            sent = HttpRequest(request.method, request.target, call.headers, request.body)
+            answer = await self._carry(sent, timeout, call.attempts)
+            return ClientResponse(answer.status, answer.headers, answer.body)
+
+        return await chain(over_http(request, len(request.body), self.seconds(timeout), carry))
+
+    def seconds(self, timeout: float | None) -> float:
+        """Return what a call may take that is given ``timeout`` seconds, or None."""
+        return timeout or self.options.timeout or self.way.settings.http_timeout
+
+    async def _carry(
+        self,
+        request: HttpRequest,
+        timeout: float | None,  # noqa: ASYNC109 - as above
+        attempts: Attempts | None = None,
+    ) -> HttpResponse:
         way = self.way
         transport = way.transport or await way.ready()
         seconds = timeout or self.options.timeout or way.settings.http_timeout
-        delivered = trace.DELIVERED.get()
-        if delivered is not None:
-            request = _traced(request, delivered)
+        if trace.DELIVERED.get() is not None:
+            request = _traced(request)
+        send = transport.send if attempts is None else noted(transport.send, attempts)
         deadlines = way.deadlines
         deadline = deadlines.begin(seconds)
         try:
             try:
-                return await transport.send(request)
+                return await send(request)
             except ConnectionLost as error:
                 if not _repeatable(request):
                     raise
-                return await self._again(transport, request, error)
+                return await self._again(transport, send, request, error)
         except asyncio.CancelledError:
             if not deadline.was_it():
                 raise
@@ -218,7 +247,7 @@ class Caller:
         return failures.too_old(failure, feature, version)
 
     async def _again(
-        self, transport: Transport, request: HttpRequest, error: ConnectionLost
+        self, transport: Transport, send: Send, request: HttpRequest, error: ConnectionLost
     ) -> HttpResponse:
         """Repeat a call that may be repeated: at once, then with back-off."""
         attempts = self.options.max_attempts
@@ -234,7 +263,7 @@ class Caller:
             what = _named(request.method, request.target)
             logger.debug("attempt %d of %s, after: %s", done, what, error)
             try:
-                return await transport.send(request)
+                return await send(request)
             except ConnectionLost as again:
                 error = again
         raise error
@@ -259,14 +288,8 @@ def too_late(transport: Transport, method: str, target: str, seconds: float) -> 
     )
 
 
-def missing(headers: Headers, delivered: trace.RawHeaders) -> Headers:
-    """Return the trace headers of the delivery being handled that ``headers`` do not have."""
-    given = {name for name, _ in headers}
-    return tuple(pair for pair in trace.headers_of(delivered) if pair[0] not in given)
-
-
-def _traced(request: HttpRequest, delivered: trace.RawHeaders) -> HttpRequest:
-    more = missing(request.headers, delivered)
+def _traced(request: HttpRequest) -> HttpRequest:
+    more = trace.missing(request.headers)
     if not more:
         return request
     return HttpRequest(request.method, request.target, (*request.headers, *more), request.body)

@@ -48,6 +48,9 @@ class Client(
     Args:
         settings: where the sidecar is; None reads the environment at the first call.
         transport: carries the requests, instead of HTTP connections to that sidecar.
+        codecs: types and content types of the user's own.
+        interceptors: functions ``async (call, call_next) -> ClientResponse`` around each call, the
+            first one outermost (`ClientInterceptor`).
     """
 
     def state(self, store: str, /) -> Store:

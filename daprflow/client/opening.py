@@ -4,10 +4,11 @@ import asyncio
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from daprflow.client.channels import Channels
 from daprflow.client.deadlines import Deadlines
+from daprflow.client.interception import CallNext, ClientInterceptor, composed
 from daprflow.client.pushes import Pushes
 from daprflow.client.readiness import wait_until_ready
 from daprflow.settings import Settings
@@ -28,6 +29,8 @@ class Opening:
         deadlines: of the calls under way.
         pushes: what the app of this process receives; None where there is no app.
         now: the time in seconds since 1970; a test's sidecar has its own.
+        interceptors: those around each call, the first one outermost.
+        chain: them as one; None where there are none.
     """
 
     def __init__(self, settings: Settings | None, transport: Transport | None) -> None:
@@ -37,12 +40,25 @@ class Opening:
         self.deadlines = Deadlines()
         self.pushes: Pushes | None = None
         self.now: Callable[[], float] = time.time
+        self.interceptors: tuple[ClientInterceptor, ...] = ()
+        self.chain: CallNext | None = None
         self._read_environment = settings is None
         self._given = transport
         self._made: Transport | None = None
         self._task: asyncio.Task[Transport] | None = None
         self._closed = False
         self._channels: Channels | None = None
+
+    def intercept(self, interceptors: Sequence[ClientInterceptor]) -> None:
+        """Put interceptors outside those that are there; one that is there already stays.
+
+        Raises:
+            TypeError: one of them cannot be called.
+        """
+        known = self.interceptors
+        added = tuple(new for new in interceptors if not any(new is each for each in known))
+        self.chain = composed((*added, *known))
+        self.interceptors = (*added, *known)
 
     @property
     def channels(self) -> Channels:

@@ -1,16 +1,21 @@
 """How writes reach a state store: over HTTP, and over gRPC where bytes are among them."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from daprflow.client import failures
 from daprflow.client.caller import Caller
+from daprflow.client.describing import Purpose
+from daprflow.client.interception import refusable
+from daprflow.client.opening import CLIENT_IN_WORKFLOW
 from daprflow.client.state_writes import Upsert, Write, item_of, transaction_of
 from daprflow.protocol import state as calls
+from daprflow.protocol.http import Headers
 from daprflow.protocol.state import StateItem
 from daprflow.transports.events import CallRefused
+from daprflow.workflows.trap import refuse_in_workflow
 
 if TYPE_CHECKING:
     from daprflow.transports.grpc_state import Way
@@ -43,10 +48,14 @@ async def save(caller: Caller, store: str, writes: Sequence[Prepared]) -> None:
     if not any(write.raw for write in writes):
         await caller.call(calls.save(store, items))
         return
-    way = await _way(caller, store)
-    from daprflow.transports import grpc_state  # noqa: PLC0415 - loaded by now
 
-    await _told(grpc_state.save(way, store, items))
+    async def send(headers: Headers) -> None:
+        way = await _way(caller, store, headers)
+        from daprflow.transports import grpc_state  # noqa: PLC0415 - loaded by now
+
+        await grpc_state.save(way, store, items)
+
+    await _told(caller, Purpose("state", "save", store), "SaveState", send)
 
 
 async def transact(
@@ -63,16 +72,25 @@ async def transact(
     if not raw:
         await caller.call(calls.transact(store, transaction))
         return
-    way = await _way(caller, store)
-    from daprflow.transports import grpc_state  # noqa: PLC0415 - loaded by now
 
-    await _told(grpc_state.transact(way, store, transaction))
+    async def send(headers: Headers) -> None:
+        way = await _way(caller, store, headers)
+        from daprflow.transports import grpc_state  # noqa: PLC0415 - loaded by now
+
+        await grpc_state.transact(way, store, transaction)
+
+    await _told(caller, Purpose("state", "transaction", store), "ExecuteStateTransaction", send)
 
 
-async def _told(call: Awaitable[None]) -> None:
+async def _told(
+    caller: Caller, purpose: Purpose, method: str, send: Callable[[Headers], Awaitable[None]]
+) -> None:
     """Make a call over gRPC; its refusal is the error that it is over HTTP."""
+    refuse_in_workflow(*CLIENT_IN_WORKFLOW)
     try:
-        await call
+        await refusable(
+            caller.way.chain, purpose, method, caller.seconds(caller.block_timeout), send
+        )
     except CallRefused as error:
         raise failures.of_call(error) from None
 
@@ -86,10 +104,9 @@ def _is_raw(caller: Caller, write: Write) -> bool:
     )
 
 
-async def _way(caller: Caller, store: str) -> "Way":
+async def _way(caller: Caller, store: str, headers: Headers) -> "Way":
     channels = caller.way.channels
     channel = await channels.to_sidecar(store, "state")
     from daprflow.transports.grpc_state import Way  # noqa: PLC0415 - loaded by now
 
-    seconds = caller.block_timeout or caller.way.settings.http_timeout
-    return Way(channel, channels.token, seconds)
+    return Way(channel, channels.token, caller.seconds(caller.block_timeout), headers)

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from daprflow.addresses import type_name
-from daprflow.client.caller import Caller, missing, too_late
+from daprflow.client.caller import Caller, too_late
+from daprflow.client.interception import ClientCall, ClientResponse, over_http
 from daprflow.client.opening import CLIENT_IN_WORKFLOW
 from daprflow.errors import SidecarError, SidecarUnavailable
 from daprflow.handlers import trace
-from daprflow.protocol.http import StreamedRequest, StreamedResponse
+from daprflow.protocol.http import HttpRequest, StreamedRequest, StreamedResponse
 from daprflow.transports.base import StreamingTransport
 from daprflow.workflows.trap import refuse_in_workflow
 
@@ -32,6 +33,26 @@ async def carry(
         TypeError: the client's transport cannot stream.
     """
     refuse_in_workflow(*CLIENT_IN_WORKFLOW)
+    chain = caller.way.chain
+    if chain is None:
+        return await _carry(caller, request, timeout)
+
+    async def carry(call: ClientCall) -> ClientResponse:
+        answer = await _carry(caller, replace(request, headers=call.headers), timeout)
+        return ClientResponse(answer.status, answer.headers, native=answer)
+
+    head = HttpRequest(request.method, request.target, request.headers)
+    size = -1 if request.length is None else request.length
+    response = await chain(over_http(head, size, caller.seconds(timeout), carry))
+    answer: StreamedResponse = response.native
+    return answer
+
+
+async def _carry(
+    caller: Caller,
+    request: StreamedRequest,
+    timeout: float | None,  # noqa: ASYNC109 - as above
+) -> StreamedResponse:
     way = caller.way
     transport = way.transport or await way.ready()
     if not isinstance(transport, StreamingTransport):
@@ -39,16 +60,15 @@ async def carry(
             f"transport '{type_name(type(transport))}' cannot stream: it has no 'stream' "
             "method (see daprflow.transports.base.StreamingTransport)"
         )
-    seconds = timeout or caller.options.timeout or way.settings.http_timeout
+    seconds = caller.seconds(timeout)
     late = too_late(transport, request.method, request.target, seconds)
     limit = asyncio.timeout(seconds)
     head = _Head(limit)
+    headers = (*request.headers, *trace.missing(request.headers))
     try:
         async with limit:
             chunks = _prolonging(request.chunks, head, seconds)
-            response = await transport.stream(
-                replace(request, headers=_headers(request), chunks=chunks)
-            )
+            response = await transport.stream(replace(request, headers=headers, chunks=chunks))
     except TimeoutError:
         if not limit.expired():
             raise
@@ -56,13 +76,6 @@ async def carry(
     finally:
         head.limit = None
     return replace(response, chunks=_limited(response.chunks, seconds, late))
-
-
-def _headers(request: StreamedRequest) -> tuple[tuple[str, str], ...]:
-    delivered = trace.DELIVERED.get()
-    if delivered is None:
-        return request.headers
-    return (*request.headers, *missing(request.headers, delivered))
 
 
 @dataclass(slots=True)

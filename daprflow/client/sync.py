@@ -3,13 +3,14 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from daprflow.addresses import Endpoint, Topic, Workflow, type_name
 from daprflow.client.client import Client
+from daprflow.client.interception import ClientInterceptor
 from daprflow.client.publication import PublishOptions
 from daprflow.client.raw import RequestOptions
 from daprflow.client.response import Response
@@ -47,12 +48,17 @@ class SyncClient:
     Args:
         settings: as for `Client`.
         transport: as for `Client`.
+        interceptors: as for `Client`; they run in the thread that makes the calls.
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, transport: Transport | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        transport: Transport | None = None,
+        interceptors: Sequence[ClientInterceptor] = (),
     ) -> None:
-        self._client = Client(settings, transport=transport)
+        self._client = Client(settings, transport=transport, interceptors=interceptors)
         self._worker = _Loop()
 
     def __enter__(self) -> Self:

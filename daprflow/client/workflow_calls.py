@@ -1,15 +1,18 @@
 """The single calls of the task hub that the client makes, with errors in the client's terms."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daprflow.client import failures
 from daprflow.client.caller import Caller
+from daprflow.client.describing import Purpose
+from daprflow.client.interception import refusable
 from daprflow.client.workflow_runs import is_missing, missing
 from daprflow.errors import NotFound, SidecarError
 from daprflow.handlers import trace
 from daprflow.protocol.history import HistoryEvent
+from daprflow.protocol.http import Headers
 from daprflow.protocol.workflow_actions import Instance
 from daprflow.transports.events import CallRefused
 from daprflow.workflows.values import Values
@@ -20,6 +23,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PAGE = 100
 ALREADY_THERE = 409
+_START = "StartInstance"
+_OPERATIONS: Mapping[str, str] = {
+    _START: "start",
+    "GetInstance": "get",
+    "WaitForInstanceCompletion": "wait",
+    "GetInstanceHistory": "history",
+    "RaiseEvent": "raise_event",
+    "SuspendInstance": "suspend",
+    "ResumeInstance": "resume",
+    "TerminateInstance": "terminate",
+    "PurgeInstances": "purge",
+    "RerunWorkflowFromEvent": "rerun",
+    "ListInstanceIDs": "list",
+}
 
 
 class WorkflowCalls:
@@ -49,14 +66,7 @@ class WorkflowCalls:
             request.input.value = text
         if at is not None:
             request.scheduledStartTimestamp.FromDatetime(at)
-        traced = dict(trace.headers_of(trace.DELIVERED.get() or ()))
-        if "traceparent" in traced:
-            context = request.parentTraceContext
-            context.traceParent = traced["traceparent"]
-            context.spanID = traced["traceparent"].split("-")[2]
-            if "tracestate" in traced:
-                context.traceState.value = traced["tracestate"]
-        answer = await self._call("StartInstance", request, pb.CreateInstanceResponse, instance)
+        answer = await self._call(_START, request, pb.CreateInstanceResponse, instance)
         return str(answer.instanceId)
 
     async def _refuse_known(self, instance: str) -> None:
@@ -85,8 +95,13 @@ class WorkflowCalls:
         await self._messages()
         from daprflow.protocol.history_codec import read_events  # noqa: PLC0415 - needs protobuf
 
-        hub, seconds = await self._hub(), self._seconds()
-        return tuple(read_events(await self._told(hub.history(instance, seconds), instance)))
+        seconds = self._seconds()
+
+        async def send(headers: Headers) -> Sequence[Any]:
+            return await (await self._hub()).history(instance, seconds, headers)
+
+        found = await self._told("GetInstanceHistory", seconds, send, instance)
+        return tuple(read_events(found))
 
     async def raise_event(self, instance: str, name: str, text: str | None) -> None:
         """Give an instance an event."""
@@ -176,18 +191,33 @@ class WorkflowCalls:
             SidecarError: the sidecar refused.
             SidecarUnavailable: none answered.
         """
-        hub = await self._hub()
         seconds = None if endless else self._seconds()
-        return await self._told(hub.call(method, request, answer, seconds), instance)
 
-    def _seconds(self) -> float | None:
-        seconds = self._caller.block_timeout
-        return self._caller.way.settings.http_timeout if seconds is None else seconds
+        async def send(headers: Headers) -> Any:
+            if method == _START:
+                _name_parent(request, headers)
+            hub = await self._hub()
+            return await hub.call(method, request, answer, seconds, headers=headers)
 
-    async def _told(self, call: Awaitable[T], instance: str) -> T:
-        """Await a call, with errors in the client's terms."""
+        name = request.name if method == _START else ""
+        return await self._told(method, seconds, send, instance, name)
+
+    def _seconds(self) -> float:
+        return self._caller.seconds(self._caller.block_timeout)
+
+    async def _told(
+        self,
+        method: str,
+        seconds: float | None,
+        send: Callable[[Headers], Awaitable[T]],
+        instance: str,
+        name: str = "",
+    ) -> T:
+        """Make a call, with errors in the client's terms."""
+        chain = self._caller.way.chain
+        purpose = Purpose("workflows", _OPERATIONS.get(method, method), "", name, instance)
         try:
-            return await call
+            return await refusable(chain, purpose, method, seconds, send)
         except CallRefused as refused:
             error = failures.of_call(refused)
             if instance and is_missing(error):
@@ -208,3 +238,14 @@ class WorkflowCalls:
             WorkflowRuleError: a workflow's code asks.
         """
         return await self._caller.way.channels.load("daprflow.protocol.workflow_messages")
+
+
+def _name_parent(request: Any, headers: Headers) -> None:
+    """Write into a request to start an instance which span is its parent."""
+    traced = dict((*trace.missing(headers), *headers))
+    if "traceparent" in traced:
+        context = request.parentTraceContext
+        context.traceParent = traced["traceparent"]
+        context.spanID = traced["traceparent"].split("-")[2]
+        if "tracestate" in traced:
+            context.traceState.value = traced["tracestate"]

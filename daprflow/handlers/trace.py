@@ -30,6 +30,15 @@ def headers_of(delivered: RawHeaders) -> Headers:
     return tuple((name.decode(), value) for name, value in found.items())
 
 
+def missing(headers: Headers) -> Headers:
+    """Return the trace headers of what is being handled that ``headers`` do not have."""
+    delivered = DELIVERED.get()
+    if delivered is None:
+        return ()
+    given = {name for name, _ in headers}
+    return tuple(pair for pair in headers_of(delivered) if pair[0] not in given)
+
+
 @contextmanager
 def trace_context(traceparent: str, *, tracestate: str = "", baggage: str = "") -> Iterator[None]:
     """Send this W3C trace context with every call of a sidecar made inside the block.

@@ -8,6 +8,7 @@ from typing import Any
 
 from daprflow.handlers import trace
 from daprflow.protocol import messages
+from daprflow.protocol.http import Headers
 from daprflow.protocol.state import StateItem, StateTransaction
 from daprflow.transports.grpc import AioRpcError, Channel
 from daprflow.transports.grpc_errors import refused
@@ -30,6 +31,7 @@ class Way:
     channel: Channel
     token: str
     seconds: float
+    headers: Headers = ()
 
 
 async def save(way: Way, store: str, items: tuple[StateItem, ...]) -> None:
@@ -63,9 +65,8 @@ async def transact(way: Way, store: str, transaction: StateTransaction) -> None:
 
 async def _call(way: Way, method: str, request: messages.Message) -> None:
     metadata = [("dapr-api-token", way.token)] if way.token else []
-    delivered = trace.DELIVERED.get()
-    if delivered is not None:
-        metadata += trace.headers_of(delivered)
+    metadata += way.headers
+    metadata += trace.missing(way.headers)
     send: Any = way.channel.unary_unary(
         _SERVICE + method,
         request_serializer=type(request).SerializeToString,

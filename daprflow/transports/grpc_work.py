@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from daprflow.handlers import trace
 from daprflow.protocol import history_pages
 from daprflow.protocol import workflow_messages as pb
+from daprflow.protocol.http import Headers
 from daprflow.transports.events import CallRefused, StreamLost
 from daprflow.transports.grpc import EOF, AioRpcError, Channel
 from daprflow.transports.grpc_errors import refused
@@ -43,6 +44,7 @@ class TaskHub:
         timeout: float | None,  # noqa: ASYNC109 - it goes with the call
         *,
         traced: bool = True,
+        headers: Headers = (),
     ) -> M:
         """Make a single call.
 
@@ -52,13 +54,14 @@ class TaskHub:
             answer: the type of what comes back.
             timeout: seconds; None for no limit.
             traced: whether the trace of what is handled goes along.
+            headers: what goes along, too.
 
         Raises:
             CallRefused: it was refused, or not answered in time.
         """
-        metadata = self._metadata
-        if traced and (delivered := trace.DELIVERED.get()) is not None:
-            metadata += trace.headers_of(delivered)
+        metadata = [*self._metadata, *headers]
+        if traced:
+            metadata += trace.missing(headers)
         try:
             answered: M = await self._send(method, request, answer)(
                 request, timeout=timeout, metadata=metadata
@@ -90,7 +93,12 @@ class TaskHub:
         """
         await self.call("Hello", pb.Empty(), pb.Empty, COMPLETING)
 
-    async def history(self, instance: str, timeout: float | None = COMPLETING) -> Sequence[Any]:  # noqa: ASYNC109 - it goes with the calls
+    async def history(
+        self,
+        instance: str,
+        timeout: float | None = COMPLETING,  # noqa: ASYNC109 - it goes with the calls
+        headers: Headers = (),
+    ) -> Sequence[Any]:
         """Return the committed history of an instance, however long it is.
 
         Our sidecar gives it in pages; a real runtime gives it as a whole, if a message can hold it.
@@ -98,6 +106,7 @@ class TaskHub:
         Args:
             instance: its id.
             timeout: seconds for each page; None for no limit.
+            headers: what goes along.
 
         Raises:
             CallRefused: there is none, or it cannot be read.
@@ -106,7 +115,7 @@ class TaskHub:
         at = ""
         while True:
             try:
-                page, at = await self._page(instance, at, timeout)
+                page, at = await self._page(instance, at, timeout, headers)
             except CallRefused as refusal:
                 if not at or refusal.status != _BEGAN_ANEW:
                     raise
@@ -121,11 +130,12 @@ class TaskHub:
         instance: str,
         at: str,
         timeout: float | None,  # noqa: ASYNC109 - likewise
+        headers: Headers,
     ) -> tuple[Sequence[Any], str]:
         """Return a part of a history, and where the next one begins."""
         request = pb.GetInstanceHistoryRequest(instanceId=instance)
         send = self._send("GetInstanceHistory", request, pb.GetInstanceHistoryResponse)
-        metadata = [*self._metadata, (history_pages.AT, at)]
+        metadata = [*self._metadata, *headers, (history_pages.AT, at)]
         call = send(request, timeout=timeout, metadata=metadata)
         try:
             answer = await call
