@@ -97,7 +97,7 @@ class DaprFlow(Router):
         from daprflow.transports.hosting import nested  # noqa: PLC0415 - see above
         from daprflow.transports.route import DaprRoute  # noqa: PLC0415 - see above
 
-        super().__init__()
+        super().__init__(interceptors=interceptors, middleware=middleware)
         self.app_id = app_id
         self.settings = settings
         self.codecs = codecs
@@ -106,7 +106,6 @@ class DaprFlow(Router):
         self.observability = observability
         self._watchers: Sequence[Watcher] = ()
         self.source = calling_source()
-        self._interceptors = tuple(interceptors)
         self._pool = HandlerPool(threads)
         self._gate = asgi.Gate(max_body_size)
         self._table = asgi.Table(self._gate)
@@ -160,7 +159,6 @@ class DaprFlow(Router):
         Raises:
             AppDefinitionError: with every problem of the definition.
         """
-        from daprflow.handlers import interception  # noqa: PLC0415 - see above
         from daprflow.handlers.compile import compile_app  # noqa: PLC0415 - see above
 
         if self._blueprint is not None:
@@ -168,11 +166,10 @@ class DaprFlow(Router):
         registrations, problems = self.collect()
         if not isinstance(self.app_id, str) or not self.app_id:
             problems.append(f"the app ({self.source}) has no app id; give it a string")
-        problems += interception.problems_of(self._interceptors, self.source)
         endpoints = self.endpoints()
         problems += [text for each in endpoints if (text := each.conflict(self.app_id))]
         blueprint = compile_app(
-            registrations, self._interceptors, self._pool, problems, self.codecs
+            registrations, self.surroundings(), self._pool, problems, self.codecs
         )
         self.seal()
         for endpoint in endpoints:
@@ -482,6 +479,7 @@ class DaprFlow(Router):
         for route in blueprint.routes:
             call = route.handler.call
             endpoint = asgi.handler_endpoint(route.kind.value, route.name, call, gate)
+            endpoint = asgi.stacked(endpoint, route.middleware)
             if route.kind is Kind.TOPIC:
                 self._table.add_topic(route.path, endpoint)
                 continue

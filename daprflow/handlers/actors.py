@@ -19,12 +19,14 @@ from daprflow.handlers.actor_arguments import Arguments
 from daprflow.handlers.actor_shapes import STATE, ActorShape, MethodShape, shape_of
 from daprflow.handlers.calling import caller
 from daprflow.handlers.codecs import Codecs
-from daprflow.handlers.handler import Interceptor, Next
+from daprflow.handlers.faults import plain
+from daprflow.handlers.handler import Next
 from daprflow.handlers.interception import intercepted
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.providers import Container, Plan
 from daprflow.handlers.registration import ActorOptions, Registration
 from daprflow.handlers.signature import Calling, SignatureError, read_constructor
+from daprflow.handlers.surroundings import Surroundings
 from daprflow.protocol.actor_names import name_problem
 from daprflow.protocol.actors import RESERVED
 from daprflow.protocol.documents import AppConfig, EntityConfig, Reentrancy
@@ -86,13 +88,13 @@ class ActorCompiler:
         container: Container,
         pool: HandlerPool,
         codecs: Codecs,
-        interceptors: Sequence[Interceptor],
+        surroundings: Surroundings,
     ) -> None:
         self.problems: list[str] = []
         self._container = container
         self._pool = pool
         self._codecs = codecs
-        self._interceptors = interceptors
+        self._surroundings = surroundings
 
     def compile(self, registrations: Sequence[Registration]) -> tuple[HostedActor, ...]:
         """Compile every class."""
@@ -134,7 +136,8 @@ class ActorCompiler:
             deactivates=actor.on_deactivate is not Actor.on_deactivate,
         )
         hosted = ActorType(compiled, self._codecs)
-        call = intercepted(hosted.answer, self._interceptors, None, registration.title)
+        around = self._surroundings.of(registration).interceptors
+        call = intercepted(hosted.answer, around, plain(registration.title))
         return HostedActor(registration, shape, hosted, call)
 
     def _plans(

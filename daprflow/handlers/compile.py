@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+from starlette.middleware import Middleware
+
 from daprflow.addresses import type_name
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers import configurations, requests, topics
@@ -14,7 +16,8 @@ from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.configurations import ConfigurationPlan
 from daprflow.handlers.decoding import BodyDecoder, EventDecoder
 from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem
-from daprflow.handlers.handler import Delivery, Handler, Interceptor, Next
+from daprflow.handlers.faults import Convert, Faults, Settle, Table, status_only
+from daprflow.handlers.handler import Delivery, Handler, Next
 from daprflow.handlers.handler_checks import Read, payload_type, signature_problems, template_of
 from daprflow.handlers.inputs import (
     arguments,
@@ -23,6 +26,7 @@ from daprflow.handlers.inputs import (
 )
 from daprflow.handlers.interception import intercepted
 from daprflow.handlers.jobs import JobDecoder, JobPlan, job_plan
+from daprflow.handlers.on_error import ErrorCompiler
 from daprflow.handlers.options import mistyped, unusable
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.providers import Container
@@ -44,6 +48,7 @@ from daprflow.handlers.signature import (
     read_handler,
 )
 from daprflow.handlers.subscriptions import TopicHandler, TopicPlan, agree, group
+from daprflow.handlers.surroundings import Surroundings
 from daprflow.handlers.templates import Template, ambiguous
 from daprflow.handlers.topics import TopicPolicy
 from daprflow.handlers.workflows import WorkerPlan, WorkflowCompiler
@@ -63,6 +68,7 @@ class Route:
         payload: the payload's type as text; empty where there is none.
         method: the verb it is called with.
         template: the path of an invoke handler with a verb.
+        middleware: around its requests, that of its routers and its own, the first one outermost.
     """
 
     handler: Handler
@@ -72,6 +78,7 @@ class Route:
     payload: str
     method: str = "POST"
     template: Template | None = None
+    middleware: tuple[Middleware, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class Blueprint:
 
 def compile_app(
     registrations: Sequence[Registration],
-    interceptors: Sequence[Interceptor],
+    surroundings: Surroundings,
     pool: HandlerPool,
     problems: Sequence[str] = (),
     codecs: Codecs = NO_CODECS,
@@ -100,7 +107,7 @@ def compile_app(
     Raises:
         AppDefinitionError: with every problem at once.
     """
-    compiler = _Compiler(interceptors, pool, list(problems), codecs)
+    compiler = _Compiler(surroundings, pool, [*problems, *surroundings.problems], codecs)
     return compiler.compile(registrations)
 
 
@@ -109,16 +116,17 @@ class _Compiler:
 
     def __init__(
         self,
-        interceptors: Sequence[Interceptor],
+        surroundings: Surroundings,
         pool: HandlerPool,
         problems: list[str],
         codecs: Codecs,
     ) -> None:
         self.problems = problems
         self._codecs = codecs
-        self._interceptors = interceptors
+        self._surroundings = surroundings
         self._pool = pool
         self._container = Container(pool)
+        self._errors = ErrorCompiler(self._container, pool)
         self._configurations: list[ConfigurationPlan] = []
 
     def compile(self, registrations: Sequence[Registration]) -> Blueprint:
@@ -132,6 +140,7 @@ class _Compiler:
         plans = self._topics(handlers, found)
         jobs = self._jobs(found)
         routes = self._routes(found, plans)
+        self.problems += self._errors.problems
         self._check_collisions(routes)
         hosted = self._actors(actors)
         work = self._work(durable)
@@ -152,13 +161,13 @@ class _Compiler:
     def _work(self, found: Sequence[Registration]) -> WorkerPlan | None:
         if not found:
             return None
-        compiler = WorkflowCompiler(self._container, self._pool, self._codecs, self._interceptors)
+        compiler = WorkflowCompiler(self._container, self._pool, self._codecs, self._surroundings)
         work = compiler.compile(found)
         self.problems += compiler.problems
         return work
 
     def _actors(self, found: Sequence[Registration]) -> tuple[HostedActor, ...]:
-        compiler = ActorCompiler(self._container, self._pool, self._codecs, self._interceptors)
+        compiler = ActorCompiler(self._container, self._pool, self._codecs, self._surroundings)
         hosted = compiler.compile(found)
         self.problems += compiler.problems
         return hosted
@@ -231,7 +240,12 @@ class _Compiler:
                 routes.append(self._root_route(read, call))
             else:
                 routes.append(self._topic_route(read, call, plan, handler))
-        return routes
+        return [self._within(route) for route in routes]
+
+    def _within(self, route: Route) -> Route:
+        """Return a route inside the middleware of its routers, and its own."""
+        middleware = self._surroundings.of(route.handler.registration).middleware
+        return replace(route, middleware=middleware) if middleware else route
 
     def _call(self, read: Read) -> Call | None:
         registration, signature = read.registration, read.signature
@@ -250,11 +264,12 @@ class _Compiler:
         policy = TopicPolicy(read.registration.title, bool(plan.dead_letter))
         decoder = EventDecoder(payload, raw=plan.raw, codecs=self._codecs)
         if handler.bulk:
-            run = topics.bulk(call, decoder, policy)
+            faults = self._faults(read, policy.raised_in_bulk, topics.settled_bulk)
+            run = topics.bulk(call, decoder, policy, faults)
         else:
-            run = topics.single(call, _event_decode(read, decoder), policy)
-        settle = topics.settled_bulk if handler.bulk else topics.settled
-        run = intercepted(run, self._interceptors, settle, policy.title)
+            faults = self._faults(read, policy.raised, topics.settled)
+            run = topics.single(call, _event_decode(read, decoder), faults)
+        run = self._intercepted(read, run, faults)
         return _route(read, run, handler.path, plan.address)
 
     def _root_route(self, read: Read, call: Call) -> Route:
@@ -265,16 +280,18 @@ class _Compiler:
         if isinstance(registration.options, InvokeOptions):
             return self._invoke_route(read, call, registration.options, decoder)
         envelope = payload is not None and payload.envelope is BindingEvent
-        run = requests.binding(call, decoder, registration.title, envelope=envelope)
-        run = intercepted(run, self._interceptors, requests.settled, registration.title)
+        faults = self._faults(read, requests.event_raised, requests.settled)
+        run = requests.binding(call, decoder, faults, envelope=envelope)
+        run = self._intercepted(read, run, faults)
         name = _root_name(registration.options)
         return _route(read, run, f"/{quote(name)}", name)
 
     def _job_route(self, read: Read, call: Call, options: JobOptions) -> Route:
-        title, payload = read.registration.title, read.signature.payload
+        payload = read.signature.payload
         decoder = None if payload is None else JobDecoder(payload_type(read), self._codecs)
-        run = requests.binding(call, decoder, title, envelope=False)
-        run = intercepted(run, self._interceptors, requests.settled, title)
+        faults = self._faults(read, requests.event_raised, requests.settled)
+        run = requests.binding(call, decoder, faults, envelope=False)
+        run = self._intercepted(read, run, faults)
         return _route(read, run, f"/job/{quote(options.name)}", options.name)
 
     def _configuration_routes(
@@ -288,8 +305,9 @@ class _Compiler:
                 options, payload_type(read), self._codecs, envelope=envelope
             )
             self.problems += [f"{title} {problem}"] if problem else []
-        run = configurations.handling(call, reads, title)
-        run = intercepted(run, self._interceptors, requests.settled, title)
+        faults = self._faults(read, configurations.item_raised, requests.settled)
+        run = configurations.handling(call, reads, faults)
+        run = self._intercepted(read, run, faults)
         keys, has_default = options.keys, options.default is not None
         self._configurations.append(ConfigurationPlan(options.store, keys, has_default, run))
         names = [f"{options.store}/{key}" for key in keys or (configurations.ALL,)]
@@ -298,7 +316,7 @@ class _Compiler:
     def _invoke_route(
         self, read: Read, call: Call, options: InvokeOptions, decoder: BodyDecoder | None
     ) -> Route:
-        title, codecs, parameters = read.registration.title, self._codecs, read.signature.parameters
+        codecs, parameters = self._codecs, read.signature.parameters
         payload: Callable[[Delivery], Any] | None = None
         if read.fields:
             payload = spread_payload(payload_type(read), read.fields, codecs)
@@ -306,14 +324,25 @@ class _Compiler:
             payload = whole_body(decoder)
         is_plain = decoder is None or not (read.fields or decoder.content_type)
         inputs = None if is_plain and not parameters else arguments(parameters, codecs, payload)
-        run = requests.invocation(call, decoder, title, answering(options, codecs), inputs)
-        run = intercepted(run, self._interceptors, None, title)
+        faults = self._faults(read, requests.call_raised, None, requests.error_answers(codecs))
+        run = requests.invocation(call, decoder, faults, answering(options, codecs), inputs)
+        run = self._intercepted(read, run, faults)
         template = template_of(options)
         if template is None:
             name = _root_name(options)
             return _route(read, run, f"/{quote(name)}", name)
         route = _route(read, run, quote(template.path, safe="/{}"), options.address)
         return replace(route, method=options.verb, template=template)
+
+    def _faults(
+        self, read: Read, table: Table, settle: Settle | None, convert: Convert = status_only
+    ) -> Faults:
+        around = self._surroundings.of(read.registration)
+        handlers = self._errors.handlers(around.errors)
+        return Faults(read.registration.title, table, settle, convert, handlers)
+
+    def _intercepted(self, read: Read, run: Next, faults: Faults) -> Next:
+        return intercepted(run, self._surroundings.of(read.registration).interceptors, faults)
 
     def _check_collisions(self, routes: Sequence[Route]) -> None:
         """Report handlers that would share a path; topics are checked by their rules."""

@@ -15,6 +15,7 @@ from daprflow.handlers.codecs import Codecs
 from daprflow.handlers.config_values import ValueReader
 from daprflow.handlers.decoding import Undecodable
 from daprflow.handlers.envelopes import ConfigItem
+from daprflow.handlers.faults import Faults
 from daprflow.handlers.handler import Delivery, Next, Outcome
 from daprflow.handlers.pool import PoolFull
 from daprflow.handlers.registration import ConfigurationOptions
@@ -96,7 +97,7 @@ def reading(
     return ItemReading(reader, envelope, text), ""
 
 
-def handling(call: Call, reads: ItemReading | None, title: str) -> Next:
+def handling(call: Call, reads: ItemReading | None, faults: Faults) -> Next:
     """Return a handler of items; ``reads`` is None where it takes no payload."""
 
     async def handle(delivery: Delivery) -> Outcome:
@@ -110,22 +111,29 @@ def handling(call: Call, reads: ItemReading | None, title: str) -> Next:
                     "configuration item '%s' is missing, and %s has no default for it; it keeps "
                     "what it has",
                     delivery.name,
-                    title,
+                    faults.title,
                 )
-        except Undecodable as error:
-            logger.error("%s cannot read item '%s': %s", title, delivery.name, error)  # noqa: TRY400 - the text says all
-            return verdicts.refusal(500, str(error), error)
-        except Retry as error:
-            return verdicts.refusal(500, "the handler asked for this item again", error)
-        except Drop as error:
-            return Outcome(body=verdicts.DONE.body, error=error)
-        except PoolFull as error:
-            return verdicts.busy(delivery, error)
         except verdicts.FAULTS as error:
-            return verdicts.failed(title, delivery, error)
+            return await faults.outcome(delivery, error)
         return verdicts.DONE
 
     return handle
+
+
+def item_raised(title: str, delivery: Delivery, error: BaseException) -> Outcome:
+    """Return what an exception says of an item."""
+    match error:
+        case Undecodable():
+            logger.error("%s cannot read item '%s': %s", title, delivery.name, error)
+            return verdicts.refusal(500, str(error), error)
+        case Retry():
+            return verdicts.refusal(500, "the handler asked for this item again", error)
+        case Drop():
+            return Outcome(body=verdicts.DONE.body, error=error)
+        case PoolFull():
+            return verdicts.busy(delivery, error)
+        case _:
+            return verdicts.failed(title, delivery, error)
 
 
 def delivery_of(store: str, key: str, item: ConfigurationItem) -> Delivery:

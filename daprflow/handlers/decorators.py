@@ -10,12 +10,14 @@ from daprflow.handlers.endpoint import OwnEndpoint
 from daprflow.handlers.envelopes import Batch
 from daprflow.handlers.own_job import OwnJob
 from daprflow.handlers.registration import (
+    PLAIN,
     BindingOptions,
     ConfigurationOptions,
     InvokeOptions,
     JobOptions,
     Kind,
     Options,
+    Own,
     Source,
     TopicOptions,
     name_of,
@@ -40,8 +42,11 @@ R = TypeVar("R", bound=Ack)
 class Decorator:
     """A decorator that was made and waits for its function."""
 
-    def __init__(self, router: "Router", kind: Kind, options: Options, source: Source) -> None:
+    def __init__(
+        self, router: "Router", kind: Kind, options: Options, source: Source, own: Own = PLAIN
+    ) -> None:
         self._router = router
+        self._own = own
         self._kind = kind
         self._options = options
         self.source = source
@@ -49,7 +54,7 @@ class Decorator:
 
     def __call__(self, function: F, /) -> F:
         """Register ``function`` and return it as it is."""
-        self._router.register(self._kind, function, self._options, self.source)
+        self._router.register(self._kind, function, self._options, self.source, self._own)
         self.applied = True
         return function
 
@@ -77,7 +82,7 @@ class EndpointDecorator(Decorator):
         options = self._options
         if isinstance(options, InvokeOptions) and not options.name:
             options = msgspec.structs.replace(options, name=name_of(as_written(function)))
-        registration = self._router.register(self._kind, function, options, self.source)
+        registration = self._router.register(self._kind, function, options, self.source, self._own)
         self.applied = True
         return self._router.own(registration)
 
@@ -108,7 +113,9 @@ class OwnJobDecorator(Decorator):
 
     def __call__(self, function: Any, /) -> Any:
         """Register ``function`` and return its job."""
-        registration = self._router.register(self._kind, function, self._options, self.source)
+        registration = self._router.register(
+            self._kind, function, self._options, self.source, self._own
+        )
         self.applied = True
         return OwnJob(registration)
 

@@ -1,7 +1,7 @@
 """What a decorator keeps: the function, its options and where it stands, without a look inside."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -172,6 +172,22 @@ Options = (
 )
 
 
+class Own(msgspec.Struct, frozen=True):
+    """What a handler, a router or an app was given to stand around it; looked at when it freezes.
+
+    Attributes:
+        interceptors: of type `Interceptor`, the first one outermost.
+        middleware: Starlette's, the first one outermost.
+    """
+
+    interceptors: Sequence[Any] = ()
+    middleware: Sequence[Any] = ()
+
+
+PLAIN = Own()
+"""Nothing of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registration:
     """One decorated function; made at decoration, compiled at freeze."""
@@ -180,6 +196,7 @@ class Registration:
     function: Callable[..., Any]
     options: Options
     source: Source
+    own: Own = PLAIN
 
     @property
     def name(self) -> str:

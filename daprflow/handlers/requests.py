@@ -5,6 +5,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from msgspec import structs
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -14,6 +15,7 @@ from daprflow.handlers.calling import Call
 from daprflow.handlers.codecs import Codecs
 from daprflow.handlers.decoding import BodyDecoder, Undecodable
 from daprflow.handlers.envelopes import BindingEvent
+from daprflow.handlers.faults import Faults
 from daprflow.handlers.handler import Delivery, Next, Outcome, text
 from daprflow.handlers.inputs import BadParameter, Inputs
 from daprflow.handlers.pool import PoolFull
@@ -48,7 +50,7 @@ _MADE_ANEW = frozenset({"content-length", "content-type"})
 _EMPTY_STATUSES = frozenset({204, 304})
 
 
-def binding(call: Call, decoder: BodyDecoder | None, title: str, *, envelope: bool) -> Next:
+def binding(call: Call, decoder: BodyDecoder | None, faults: Faults, *, envelope: bool) -> Next:
     """Return a handler of binding events; ``decoder`` is None where it takes no payload."""
 
     async def handle(delivery: Delivery) -> Outcome:
@@ -58,25 +60,32 @@ def binding(call: Call, decoder: BodyDecoder | None, title: str, *, envelope: bo
             else:
                 data = decoder.decode(delivery.body)
                 await call(delivery, _binding_event(data, delivery) if envelope else data)
-        except Undecodable as error:
-            return _undecodable(title, delivery, error, 500)
-        except Retry as error:
-            return verdicts.refusal(500, "the handler asked for this event again", error)
-        except Drop as error:
-            return Outcome(Status.DROP, 200, verdicts.DONE.body, error=error)
-        except PoolFull as error:
-            return verdicts.busy(delivery, error)
         except verdicts.FAULTS as error:
-            return verdicts.failed(title, delivery, error)
+            return await faults.outcome(delivery, error)
         return verdicts.DONE
 
     return handle
 
 
+def event_raised(title: str, delivery: Delivery, error: BaseException) -> Outcome:
+    """Return the verdict on a binding's or a job's event that an exception stands for."""
+    match error:
+        case Undecodable():
+            return _undecodable(title, delivery, error, 500)
+        case Retry():
+            return verdicts.refusal(500, "the handler asked for this event again", error)
+        case Drop():
+            return Outcome(Status.DROP, 200, verdicts.DONE.body, error=error)
+        case PoolFull():
+            return verdicts.busy(delivery, error)
+        case _:
+            return verdicts.failed(title, delivery, error)
+
+
 def invocation(
     call: Call,
     decoder: BodyDecoder | None,
-    title: str,
+    faults: Faults,
     answer: Callable[[Any], Outcome],
     inputs: Inputs | None = None,
 ) -> Next:
@@ -95,25 +104,36 @@ def invocation(
             else:
                 result = await call(delivery, decoder.decode(delivery.body))
             return answer(result)
-        except BadParameter as error:
-            logger.info("%s was called with a bad parameter: %s; answered 400", title, error)
-            return verdicts.refusal(400, str(error), error)
-        except Undecodable as error:
-            return _undecodable(title, delivery, error, 400)
-        except HTTPException as error:
-            return _http_error(error)
-        except PoolFull as error:
-            return verdicts.busy(delivery, error)
         except verdicts.FAULTS as error:
-            return verdicts.failed(title, delivery, error)
+            return await faults.outcome(delivery, error)
 
     return handle
 
 
+def call_raised(title: str, delivery: Delivery, error: BaseException) -> Outcome:
+    """Return what a caller is answered for an exception; only here an HTTPException counts."""
+    match error:
+        case BadParameter():
+            logger.info("%s was called with a bad parameter: %s; answered 400", title, error)
+            return verdicts.refusal(400, str(error), error)
+        case Undecodable():
+            return _undecodable(title, delivery, error, 400)
+        case HTTPException():
+            return _http_error(error)
+        case PoolFull():
+            return verdicts.busy(delivery, error)
+        case _:
+            return verdicts.failed(title, delivery, error)
+
+
 def settled(_: Delivery, outcome: Outcome) -> Outcome:
     """Say an interceptor's verdict on a binding's event: 200 would acknowledge it."""
-    if outcome.status is Status.RETRY and outcome.http_status == HTTPStatus.OK:
+    if outcome.http_status != HTTPStatus.OK:
+        return outcome
+    if outcome.status is Status.RETRY:
         return verdicts.refusal(500, "an interceptor asked for this event again", outcome.error)
+    if not outcome.body:
+        return structs.replace(outcome, body=verdicts.DONE.body)
     return outcome
 
 
@@ -165,6 +185,17 @@ def answering(options: InvokeOptions, codecs: Codecs) -> Callable[[Any], Outcome
         if empty:
             return Outcome(Status.SUCCESS, empty, b"", "")
         return Outcome(Status.SUCCESS, status, b"null", JSON)
+
+    return answer
+
+
+def error_answers(codecs: Codecs) -> Callable[[Any, int], Outcome | None]:
+    """Return what makes an answer of what an error handler returned, with its status."""
+
+    def answer(result: Any, status: int) -> Outcome | None:
+        if isinstance(result, Status):  # a verdict, which nobody waits for here
+            return None
+        return answering(InvokeOptions("", status=status), codecs)(result)
 
     return answer
 

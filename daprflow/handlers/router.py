@@ -1,8 +1,8 @@
 """A router: a place to declare handlers on, which an app includes."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import msgspec
 
@@ -20,8 +20,11 @@ from daprflow.handlers.decorators import (
     as_written,
 )
 from daprflow.handlers.endpoint import OwnEndpoint
+from daprflow.handlers.error_decorators import ErrorDecorator, ErrorRegistration
+from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.job_decorators import EmptyJobDecorator, JobDecorator
 from daprflow.handlers.registration import (
+    PLAIN,
     ActorOptions,
     BindingOptions,
     ConfigurationOptions,
@@ -30,6 +33,7 @@ from daprflow.handlers.registration import (
     JobOptions,
     Kind,
     Options,
+    Own,
     ProviderOptions,
     Registration,
     Source,
@@ -47,7 +51,13 @@ from daprflow.handlers.workflow_decorators import (
 from daprflow.policies import FailurePolicy
 from daprflow.protocol.deliveries import Status
 
+if TYPE_CHECKING:
+    from starlette.middleware import Middleware
+
+    from daprflow.handlers.surroundings import Level, Surroundings
+
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 In = TypeVar("In")
 Out = TypeVar("Out")
 P = ParamSpec("P")
@@ -58,9 +68,24 @@ R = TypeVar("R", bound=Ack)
 
 
 class Router(WorkflowDecorators):
-    """Handlers and providers declared apart from the app that includes them."""
+    """Handlers and providers declared apart from the app that includes them.
 
-    def __init__(self) -> None:
+    Args:
+        interceptors: functions ``async (delivery, call) -> Outcome`` around every handler here and
+            in the routers it includes, the first one outermost; inside those of the app.
+        middleware: Starlette middleware around the requests of these handlers: events, bindings,
+            jobs and invocations. Actors, configuration items and activities pass interceptors only.
+    """
+
+    def __init__(
+        self,
+        *,
+        interceptors: Sequence[Interceptor] = (),
+        middleware: "Sequence[Middleware]" = (),
+    ) -> None:
+        self.source = calling_source()
+        self._own = Own(interceptors, middleware)
+        self._errors: list[ErrorRegistration] = []
         self._registrations: list[Registration] = []
         self._decorators: list[Decorator] = []
         self._included: list[Router] = []
@@ -82,6 +107,7 @@ class Router(WorkflowDecorators):
         max_wait: timedelta | None = None,
         raw: bool | None = None,
         metadata: Mapping[str, str] | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> TopicDecorator[T]: ...
     @overload
     def topic(
@@ -96,6 +122,7 @@ class Router(WorkflowDecorators):
         max_wait: timedelta | None = None,
         raw: bool | None = None,
         metadata: Mapping[str, str] | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> UntypedTopicDecorator: ...
     def topic(
         self,
@@ -106,6 +133,7 @@ class Router(WorkflowDecorators):
         max_wait: timedelta | None = None,
         raw: bool | None = None,
         metadata: Mapping[str, str] | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> Any:
         """Subscribe a function: ``@app.topic(handle)`` or ``@app.topic("pubsub", "orders")``.
 
@@ -121,6 +149,7 @@ class Router(WorkflowDecorators):
             max_wait: how long a batch may wait to fill; the runtime's default is one second.
             raw: whether the events carry no envelope (``rawPayload``).
             metadata: subscription metadata for the component.
+            interceptors: around this handler, inside those of the app and its routers.
         """
         pubsub, name, payload = _address(address)
         options = TopicOptions(
@@ -134,9 +163,11 @@ class Router(WorkflowDecorators):
             raw=raw,
             metadata=metadata,
         )
-        return self._decorator(Kind.TOPIC, options, calling_source())
+        return self._decorator(Kind.TOPIC, options, calling_source(), Own(interceptors))
 
-    def binding(self, name: str, /) -> Callable[[F], F]:
+    def binding(
+        self, name: str, /, *, interceptors: Sequence[Interceptor] = ()
+    ) -> Callable[[F], F]:
         """Receive the events of an input binding component, ``POST /{name}``.
 
         The payload is the body as ``T``, or a `BindingEvent[T]` with what the component says about
@@ -144,10 +175,19 @@ class Router(WorkflowDecorators):
 
         Args:
             name: the component's name, or its ``route`` metadata where it has one.
+            interceptors: around this handler, inside those of the app and its routers.
         """
-        return self._decorator(Kind.BINDING, BindingOptions(name), calling_source())
+        own = Own(interceptors)
+        return self._decorator(Kind.BINDING, BindingOptions(name), calling_source(), own)
 
-    def configuration(self, store: str, /, *keys: str, default: Any = None) -> Callable[[F], F]:
+    def configuration(
+        self,
+        store: str,
+        /,
+        *keys: str,
+        default: Any = None,
+        interceptors: Sequence[Interceptor] = (),
+    ) -> Callable[[F], F]:
         """Be told of configuration items: each value at start-up, then every change.
 
         The payload is the item's value as ``T``, or a `ConfigItem[T]` with its key and version. A
@@ -164,19 +204,24 @@ class Router(WorkflowDecorators):
             store: the component's name.
             keys: the items; none takes every item of the store.
             default: the value of a missing item.
+            interceptors: around this handler, inside those of the app and its routers.
         """
-        options = ConfigurationOptions(store, keys, default)
-        return self._decorator(Kind.CONFIGURATION, options, calling_source())
+        options, own = ConfigurationOptions(store, keys, default), Own(interceptors)
+        return self._decorator(Kind.CONFIGURATION, options, calling_source(), own)
 
-    def cron(self, name: str, schedule: str, /) -> Callable[[F], F]:
+    def cron(
+        self, name: str, schedule: str, /, *, interceptors: Sequence[Interceptor] = ()
+    ) -> Callable[[F], F]:
         """Run a function on a schedule, by a ``bindings.cron`` component of that name.
 
         Args:
             name: the component's name.
             schedule: five fields, or six with seconds first, or ``@every 15m``, ``@daily``, …; a
                 component that exists already keeps its own.
+            interceptors: around this handler, inside those of the app and its routers.
         """
-        return self._decorator(Kind.CRON, CronOptions(name, schedule), calling_source())
+        own = Own(interceptors)
+        return self._decorator(Kind.CRON, CronOptions(name, schedule), calling_source(), own)
 
     @overload
     def invoke(  # type: ignore[overload-overlap]  # a coroutine function is a function, too; the first match wins
@@ -191,9 +236,26 @@ class Router(WorkflowDecorators):
     @overload
     def invoke(self, function: Callable[..., Out], /) -> Endpoint[None, Out]: ...
     @overload
-    def invoke(self, /, *, name: str = ..., status: int | None = ...) -> InvokeDecorator: ...
+    def invoke(
+        self,
+        /,
+        *,
+        name: str = ...,
+        status: int | None = ...,
+        interceptors: Sequence[Interceptor] = ...,
+        middleware: "Sequence[Middleware]" = ...,
+    ) -> InvokeDecorator: ...
     @overload
-    def invoke(self, verb: str, path: str, /, *, status: int | None = ...) -> InvokeDecorator: ...
+    def invoke(
+        self,
+        verb: str,
+        path: str,
+        /,
+        *,
+        status: int | None = ...,
+        interceptors: Sequence[Interceptor] = ...,
+        middleware: "Sequence[Middleware]" = ...,
+    ) -> InvokeDecorator: ...
     def invoke(
         self,
         function: Any = None,
@@ -202,6 +264,8 @@ class Router(WorkflowDecorators):
         *,
         name: str = "",
         status: int | None = None,
+        interceptors: Sequence[Interceptor] = (),
+        middleware: "Sequence[Middleware]" = (),
     ) -> Any:
         """Let other apps invoke a function; returns a typed `Endpoint`.
 
@@ -220,13 +284,16 @@ class Router(WorkflowDecorators):
             path: the path, in which ``{name}`` is one part between slashes.
             name: the method's name, where it is not the function's.
             status: of a good answer, such as 201.
+            interceptors: around this handler, inside those of the app and its routers.
+            middleware: Starlette's, around its requests, inside that of the app and its routers.
         """
         caller = calling_source()
+        own = Own(interceptors, middleware)
         options = InvokeOptions(name, status=status)
         if path is not None:
             verb = function.upper() if isinstance(function, str) else function
             options = InvokeOptions(path, verb, status)
-        decorator: Decorator = EndpointDecorator(self, Kind.INVOKE, options, caller)
+        decorator: Decorator = EndpointDecorator(self, Kind.INVOKE, options, caller, own)
         if callable(function) and path is None:
             return decorator(function)
         if function is not None and path is None:
@@ -235,14 +302,27 @@ class Router(WorkflowDecorators):
         return decorator
 
     @overload
-    def job(self, name: str, /) -> JobDecorator: ...
+    def job(self, name: str, /, *, interceptors: Sequence[Interceptor] = ()) -> JobDecorator: ...
     @overload
     def job(
-        self, name: str, /, *, schedule: str, data: In, failure_policy: FailurePolicy | None = None
+        self,
+        name: str,
+        /,
+        *,
+        schedule: str,
+        data: In,
+        failure_policy: FailurePolicy | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> Callable[[Callable[Concatenate[In, ...], Any]], Job[In]]: ...
     @overload
     def job(
-        self, name: str, /, *, schedule: str, failure_policy: FailurePolicy | None = None
+        self,
+        name: str,
+        /,
+        *,
+        schedule: str,
+        failure_policy: FailurePolicy | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> EmptyJobDecorator: ...
     def job(
         self,
@@ -252,6 +332,7 @@ class Router(WorkflowDecorators):
         schedule: str | None = None,
         data: Any = msgspec.UNSET,
         failure_policy: FailurePolicy | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> Any:
         """Run a function as a job, ``POST /job/{name}``; returns a typed `Job`.
 
@@ -269,9 +350,11 @@ class Router(WorkflowDecorators):
             data: what each tick brings, where the function takes a payload.
             failure_policy: what follows a failed tick; three retries, one second apart, where it is
                 None.
+            interceptors: around this handler, inside those of the app and its routers.
         """
         options = JobOptions(name, schedule, data, failure_policy)
-        decorator = OwnJobDecorator(self, Kind.JOB, options, calling_source())
+        own = Own(interceptors)
+        decorator = OwnJobDecorator(self, Kind.JOB, options, calling_source(), own)
         self._decorators.append(decorator)
         return decorator
 
@@ -286,6 +369,7 @@ class Router(WorkflowDecorators):
         drain: timedelta | None = None,
         reentrant: bool | None = None,
         max_depth: int | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> Callable[[A], A]: ...
     def actor(
         self,
@@ -296,6 +380,7 @@ class Router(WorkflowDecorators):
         drain: timedelta | None = None,
         reentrant: bool | None = None,
         max_depth: int | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> Any:
         """Host a class of actors; ``client.actor(CartActor, "ann")`` calls one.
 
@@ -306,9 +391,10 @@ class Router(WorkflowDecorators):
             reentrant: whether a call may come back to an actor in whose turn it began. It sees the
                 state as the turn left it; the outermost call saves.
             max_depth: how many calls may be in one turn then; 32 where nobody says.
+            interceptors: around its calls and ticks, inside those of the app and its routers.
         """
-        options = ActorOptions(idle, drain, reentrant, max_depth)
-        decorator = self._decorator(Kind.ACTOR, options, calling_source())
+        options, own = ActorOptions(idle, drain, reentrant, max_depth), Own(interceptors)
+        decorator = self._decorator(Kind.ACTOR, options, calling_source(), own)
         return decorator if actor is None else decorator(actor)
 
     @overload
@@ -331,6 +417,34 @@ class Router(WorkflowDecorators):
         decorator = self._decorator(Kind.PROVIDER, ProviderOptions(scope), caller)
         return decorator if function is None else decorator(function)
 
+    def on_error(self, error: type[E], /, *, status: int = 500) -> ErrorDecorator[E]:
+        """Turn an exception that a handler or an interceptor raises into an answer or a verdict.
+
+        For handlers declared here and in included routers. The most specific class goes first,
+        then the nearest router. The function takes the error, and after ``*`` what handlers may ask
+        for. It returns an `Outcome`; of an event a `Status`; of an invocation what its caller is
+        answered, with ``status``; or it raises `Retry`, `Drop` or Starlette's ``HTTPException``.
+        None leaves the default, and so does, with a line in the log, whatever else it raises.
+
+        What is an answer by itself (`Retry`, `Drop`, ``HTTPException``, a payload that does not
+        fit) is not given to a handler for ``Exception``. Actors and activities are not concerned:
+        their callers are told of the error itself.
+
+        Args:
+            error: the class, and those derived from it.
+            status: what the caller of an invocation is answered where a value is returned.
+        """
+
+        def make(function: Any, source: Source) -> Any:
+            self._refuse_when_sealed(f"function '{name_of(function)}'", source)
+            place = source_of(function, source)
+            self._errors.append(ErrorRegistration(error, status, function, place))
+            return function
+
+        decorator = PendingDecorator("on_error", make, calling_source())
+        self._waiting.append(decorator)
+        return decorator
+
     def include(self, router: "Router", /) -> None:
         """Add what ``router`` declares, now or until this app freezes."""
         source = calling_source()
@@ -344,12 +458,17 @@ class Router(WorkflowDecorators):
         )
 
     def register(
-        self, kind: Kind, function: Callable[..., Any], options: Options, caller: Source
+        self,
+        kind: Kind,
+        function: Callable[..., Any],
+        options: Options,
+        caller: Source,
+        own: Own = PLAIN,
     ) -> Registration:
         """Keep a decorated function; nothing is looked at before freeze."""
         function = as_written(function)
         self._refuse_when_sealed(f"function '{name_of(function)}'", caller)
-        registration = Registration(kind, function, options, source_of(function, caller))
+        registration = Registration(kind, function, options, source_of(function, caller), own)
         self._registrations.append(registration)
         return registration
 
@@ -373,6 +492,25 @@ class Router(WorkflowDecorators):
             problems += [each.problem for each in pending if not each.applied]
         return registrations, problems
 
+    def surroundings(self) -> "Surroundings":
+        """Return what stands around every handler, of included routers too."""
+        from daprflow.handlers.surroundings import Surroundings  # noqa: PLC0415 - freeze pays for it
+
+        found = Surroundings()
+        seen: list[Router] = []
+
+        def visit(router: Router, outer: "tuple[Level, ...]") -> None:
+            if any(router is each for each in seen):
+                return
+            seen.append(router)
+            levels = (*outer, router._level())
+            found.add(levels, router._registrations)
+            for each in router._included:
+                visit(each, levels)
+
+        visit(self, ())
+        return found
+
     def endpoints(self) -> list[OwnEndpoint[Any, Any]]:
         """Return the handles of every invoke handler, included ones too."""
         return [each for router in self._routers() for each in router._endpoints]  # noqa: SLF001 - of the same class
@@ -388,6 +526,12 @@ class Router(WorkflowDecorators):
         """Take no further declarations, here and on included routers."""
         for router in self._routers():
             router._sealed = True  # noqa: SLF001 - of the same class
+
+    def _level(self) -> "Level":
+        from daprflow.handlers.surroundings import Level  # noqa: PLC0415 - as above
+
+        owner = "" if self._own_id() else f"the router ({self.source})"
+        return Level(self.source, self._own, tuple(self._errors), owner)
 
     def _own_id(self) -> str:
         return ""
@@ -406,8 +550,10 @@ class Router(WorkflowDecorators):
                 pending = [*router._included, *pending]  # noqa: SLF001 - of the same class
         return found
 
-    def _decorator(self, kind: Kind, options: Options, source: Source) -> Decorator:
-        decorator = Decorator(self, kind, options, source)
+    def _decorator(
+        self, kind: Kind, options: Options, source: Source, own: Own = PLAIN
+    ) -> Decorator:
+        decorator = Decorator(self, kind, options, source, own)
         self._decorators.append(decorator)
         return decorator
 

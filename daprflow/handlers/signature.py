@@ -22,7 +22,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass
 from enum import Enum, auto
-from types import UnionType
+from types import CodeType, UnionType
 from typing import (
     Annotated,
     Any,
@@ -49,6 +49,7 @@ _YIELDING = (AsyncIterator, AsyncGenerator, AsyncIterable, Iterator, Generator, 
 _AWAITING = (Awaitable, Coroutine)
 _MARKERS = (Query, Header, Path)
 _SEVERAL = (list, tuple, set, frozenset, Sequence, Collection)
+_OWN_MIDDLEWARE = "daprflow.middleware."
 MISSING: Any = inspect.Parameter.empty
 """Stands where a function has no annotation."""
 
@@ -322,6 +323,32 @@ def interceptor_problem(interceptor: Any) -> str:
         inspect.signature(interceptor).bind(None, None)
     except (TypeError, ValueError):
         return "cannot be called so; write 'async def name(delivery: Delivery, call: Next)'"
+    return ""
+
+
+def code_of(function: Any) -> CodeType | None:
+    """Return the code that runs when a user's function is called, below what wraps it."""
+    inner = inspect.unwrap(getattr(function, "func", function))
+    plain = inner if inspect.isroutine(inner) else type(inner).__call__
+    code: CodeType | None = getattr(plain, "__code__", None)
+    return code
+
+
+def middleware_problem(middleware: Any) -> str:
+    """Return why a Starlette ``Middleware`` cannot be put around an application.
+
+    Those of this package are made, around nothing: their constructors only look at what they get.
+    """
+    made = getattr(middleware, "cls", None)
+    if made is None or not callable(made):
+        return "is not wrapped; write 'Middleware(TheClass, option=...)'"
+    args, options = middleware.args, middleware.kwargs
+    try:
+        inspect.signature(made).bind(None, *args, **options)
+        if str(getattr(made, "__module__", "")).startswith(_OWN_MIDDLEWARE):
+            made(None, *args, **options)
+    except (TypeError, ValueError) as error:
+        return f"cannot be made so: {error}"
     return ""
 
 

@@ -14,6 +14,7 @@ from daprflow.handlers import verdicts
 from daprflow.handlers.calling import Call
 from daprflow.handlers.decoding import EventDecoder, Undecodable
 from daprflow.handlers.envelopes import Batch, Entry
+from daprflow.handlers.faults import Faults
 from daprflow.handlers.handler import Delivery, Next, Outcome
 from daprflow.handlers.pool import PoolFull
 from daprflow.protocol import cloudevents
@@ -39,20 +40,28 @@ class TopicPolicy:
     title: str
     dead_letter: bool
 
-    def raised(self, delivery: Delivery, error: BaseException) -> Outcome:
-        """Return the verdict that an exception stands for."""
+    def raised(self, title: str, delivery: Delivery, error: BaseException) -> Outcome:
+        """Return the verdict that an exception stands for; ``title`` names what raised it."""
         match error:
             case Undecodable():
                 return self.undecodable(delivery, error)
             case Retry():
                 return Outcome(Status.RETRY, 200, verdicts.RETRY.body, error=error)
             case Drop():
-                logger.info("%s dropped event %s", self.title, verdicts.event_id(delivery))
+                logger.info("%s dropped event %s", title, verdicts.event_id(delivery))
                 return Outcome(Status.DROP, 200, verdicts.DROP.body, error=error)
             case PoolFull():
                 return verdicts.busy(delivery, error)
             case _:
-                return verdicts.failed(self.title, delivery, error)
+                return verdicts.failed(title, delivery, error)
+
+    def raised_in_bulk(self, title: str, delivery: Delivery, error: BaseException) -> Outcome:
+        """Return the verdict on the entries that have none of their own; none is said yet."""
+        if isinstance(error, Retry | PoolFull):
+            return Outcome(Status.RETRY, error=error)
+        if isinstance(error, Drop):
+            return Outcome(Status.DROP, error=error)
+        return verdicts.failed(title, delivery, error)
 
     def undecodable(self, delivery: Delivery, error: Exception) -> Outcome:
         """Log the place of the mistake, never the payload, and decide."""
@@ -70,7 +79,7 @@ class TopicPolicy:
         return verdicts.refusal(500, f"undecodable event: {error}", error)
 
 
-def single(call: Call, decode: Callable[[Delivery], Any] | None, policy: TopicPolicy) -> Next:
+def single(call: Call, decode: Callable[[Delivery], Any] | None, faults: Faults) -> Next:
     """Return a handler of one event at a time; ``decode`` is None where it takes no payload."""
     by_status = verdicts.BY_STATUS
     success = verdicts.SUCCESS
@@ -82,7 +91,7 @@ def single(call: Call, decode: Callable[[Delivery], Any] | None, policy: TopicPo
             else:
                 result = await call(delivery, decode(delivery))
         except verdicts.FAULTS as error:
-            return policy.raised(delivery, error)
+            return await faults.outcome(delivery, error)
         if result is None:
             return success
         # Anything else was refused at freeze, as far as annotations tell; it is never sent.
@@ -111,7 +120,7 @@ def settled_bulk(delivery: Delivery, outcome: Outcome) -> Outcome:
     return _answer(order, dict.fromkeys(order, outcome.status), outcome.status, outcome.error)
 
 
-def bulk(call: Call, decoder: EventDecoder, policy: TopicPolicy) -> Next:
+def bulk(call: Call, decoder: EventDecoder, policy: TopicPolicy, faults: Faults) -> Next:
     """Return a handler of batches: every entry gets its own verdict.
 
     The runtime retries entries that the answer leaves out, so it lists every one.
@@ -130,7 +139,7 @@ def bulk(call: Call, decoder: EventDecoder, policy: TopicPolicy) -> Next:
                 statuses[each.entry_id] = Status.DROP if policy.dead_letter else Status.RETRY
             else:
                 entries.append(decoded)
-        verdict, raised = await _decide(call, Batch(entries), delivery, policy)
+        verdict, raised = await _decide(call, Batch(entries), delivery, faults)
         for entry in entries:
             statuses[entry.id] = entry.status or verdict
         return _answer([each.entry_id for each in document.entries], statuses, verdict, raised)
@@ -139,20 +148,17 @@ def bulk(call: Call, decoder: EventDecoder, policy: TopicPolicy) -> Next:
 
 
 async def _decide(
-    call: Call, batch: Batch[Any], delivery: Delivery, policy: TopicPolicy
+    call: Call, batch: Batch[Any], delivery: Delivery, faults: Faults
 ) -> tuple[Status, BaseException | None]:
     """Run the handler; the verdict is for the entries it did not decide itself."""
     if not batch:
         return Status.SUCCESS, None
     try:
         result = await call(delivery, batch)
-    except (Retry, PoolFull) as error:
-        return Status.RETRY, error
-    except Drop as error:
-        return Status.DROP, error
     except verdicts.FAULTS as error:
-        verdicts.failed(policy.title, delivery, error)
-        return Status.RETRY, error
+        outcome = await faults.outcome(delivery, error)
+        said = outcome.http_status == HTTPStatus.OK
+        return (outcome.status if said else Status.RETRY), error
     return (result if type(result) is Status else Status.SUCCESS), None
 
 

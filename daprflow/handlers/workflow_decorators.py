@@ -1,8 +1,9 @@
 """The decorators of workflows and activities, which a router has."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
+from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.own_workflows import (
     OwnActivity,
     OwnActivityHandle,
@@ -12,9 +13,11 @@ from daprflow.handlers.own_workflows import (
     PlainActivityWithoutInput,
 )
 from daprflow.handlers.registration import (
+    PLAIN,
     ActivityOptions,
     Kind,
     Options,
+    Own,
     Registration,
     Source,
     WorkflowOptions,
@@ -67,7 +70,12 @@ class Registers(Protocol):
     """What takes decorated functions."""
 
     def register(
-        self, kind: Kind, function: Callable[..., Any], options: Options, caller: Source
+        self,
+        kind: Kind,
+        function: Callable[..., Any],
+        options: Options,
+        caller: Source,
+        own: Own = PLAIN,
     ) -> Registration:
         """Keep a decorated function."""
         ...
@@ -88,11 +96,16 @@ class WorkflowHandles:
                 handle.replaced_by = None if default == handle.version else default
 
     def activity(
-        self, router: Registers, function: Callable[..., Any], name: str, source: Source
+        self,
+        router: Registers,
+        function: Callable[..., Any],
+        name: str,
+        source: Source,
+        own: Own = PLAIN,
     ) -> OwnActivityHandle[Any, Any]:
         """Register an activity and return its handle."""
         options = ActivityOptions(name or name_of(written(function)))
-        registration = router.register(Kind.ACTIVITY, function, options, source)
+        registration = router.register(Kind.ACTIVITY, function, options, source, own)
         handle: OwnActivityHandle[Any, Any] = OwnActivityHandle(registration)
         self.handles.append(handle)
         return handle
@@ -157,8 +170,17 @@ class WorkflowDecorators:
     @overload
     def activity(self, function: "Callable[P, Out]", /) -> "PlainActivityWithoutInput[Out, P]": ...
     @overload
-    def activity(self, /, *, name: str) -> ActivityDecorator: ...
-    def activity(self, function: Any = None, /, *, name: str = "") -> Any:
+    def activity(
+        self, /, *, name: str = ..., interceptors: Sequence[Interceptor] = ...
+    ) -> ActivityDecorator: ...
+    def activity(
+        self,
+        function: Any = None,
+        /,
+        *,
+        name: str = "",
+        interceptors: Sequence[Interceptor] = (),
+    ) -> Any:
         """Let workflows call a function; returns a typed `Activity`, still callable.
 
         An activity does what a workflow must not: it may use the network, the clock, the app's own
@@ -168,10 +190,12 @@ class WorkflowDecorators:
         Args:
             function: the function, when the decorator stands without parentheses.
             name: its name, where it is not the function's.
+            interceptors: around this activity, inside those of the app and its routers.
         """
+        own = Own(interceptors)
 
         def make(function: Any, source: Source) -> Any:
-            handle = self._workflows.activity(self._registers(), function, name, source)
+            handle = self._workflows.activity(self._registers(), function, name, source, own)
             handle.belong_to(self._own_id())
             return handle
 

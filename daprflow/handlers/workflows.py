@@ -7,7 +7,8 @@ from typing import Any
 from daprflow.addresses import type_name
 from daprflow.handlers.calling import Call, caller
 from daprflow.handlers.codecs import Codecs
-from daprflow.handlers.handler import Delivery, Interceptor, Next, Outcome
+from daprflow.handlers.faults import plain
+from daprflow.handlers.handler import Delivery, Next, Outcome
 from daprflow.handlers.interception import intercepted
 from daprflow.handlers.own_workflows import taken, workflow_options
 from daprflow.handlers.pool import HandlerPool, PoolFull
@@ -22,6 +23,7 @@ from daprflow.handlers.signature import (
     read_handler,
     read_workflow,
 )
+from daprflow.handlers.surroundings import Surroundings
 from daprflow.workflows.plan import WorkflowPlan, Workflows, WorkflowVersions
 from daprflow.workflows.values import Decode, Values
 
@@ -53,13 +55,13 @@ class WorkflowCompiler:
         container: Container,
         pool: HandlerPool,
         codecs: Codecs,
-        interceptors: Sequence[Interceptor],
+        surroundings: Surroundings,
     ) -> None:
         self.problems: list[str] = []
         self._container = container
         self._pool = pool
         self._codecs = codecs
-        self._interceptors = interceptors
+        self._surroundings = surroundings
         self._values = Values(codecs)
 
     def compile(self, registrations: Sequence[Registration]) -> WorkerPlan:
@@ -93,7 +95,9 @@ class WorkflowCompiler:
         if signature.payload is not None:
             decode = self._values.decoder(takes, f"the input of activity '{name}'")
         run = _activity(call, decode, self._values, f"the result of activity '{name}'")
-        run = intercepted(run, self._interceptors, None, registration.title)
+        around = self._surroundings.of(registration).interceptors
+        # A full pool is no failure: the worker asks again.
+        run = intercepted(run, around, plain(registration.title, passes=PoolFull))
         return ActivityPlan(registration, name, run, takes)
 
     def _check_activity(self, registration: Registration, signature: Signature) -> None:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -16,6 +16,9 @@ from daprflow.handlers.trace import DELIVERED
 from daprflow.handlers.verdicts import SUCCESS, ErrorBody
 from daprflow.protocol.http import JSON
 from daprflow.transports.invoke_routes import Endpoint, InvokeRoutes
+
+if TYPE_CHECKING:
+    from starlette.middleware import Middleware
 
 logger = logging.getLogger(__name__)
 
@@ -260,6 +263,15 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
             await send_outcome(send, outcome)
 
     return endpoint
+
+
+def stacked(endpoint: Endpoint, middleware: "Sequence[Middleware]") -> Endpoint:
+    """Return an endpoint inside Starlette middleware, the first one outermost."""
+    app: Any = endpoint
+    for factory, args, options in reversed(middleware):
+        app = factory(app, *args, **options)
+    inside: Endpoint = app
+    return inside
 
 
 def static_endpoint(body: bytes, gate: Gate, asked: Callable[[], None] | None = None) -> Endpoint:

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from daprflow.transports.asgi import Table, send_error
+from daprflow.transports.asgi import Table, send_error, stacked
 
 
 class DaprRoute(BaseRoute):
@@ -30,10 +30,7 @@ class DaprRoute(BaseRoute):
     @cached_property
     def _stack(self) -> ASGIApp:
         """The endpoints inside their middleware, made at the first request as Starlette does."""
-        app: ASGIApp = _run
-        for factory, args, kwargs in reversed(self.middleware):
-            app = factory(app, *args, **kwargs)
-        return app
+        return stacked(_run, self.middleware)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match what the table knows; everything else is somebody else's."""

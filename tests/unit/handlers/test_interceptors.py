@@ -128,7 +128,9 @@ async def test_an_interceptor_that_fails_is_500(caplog: pytest.LogCaptureFixture
     async with running(app) as call:
         caplog.clear()
         assert (await call.deliver("x")).status == 500
-    assert "an interceptor of topic handler 'on_order'" in caplog.text
+    text = caplog.text
+    assert f"interceptor 'broken' ({__name__}:" in text
+    assert ") of topic handler 'on_order'" in text
     assert "Traceback" in caplog.text
 
 
@@ -151,7 +153,8 @@ async def test_an_interceptor_that_returns_nothing_is_named(
     assert answer.status == 500
     [record] = caplog.records
     assert record.exc_info is None
-    assert "interceptor 'forgetful' of topic handler 'on_order'" in record.getMessage()
+    assert f"interceptor 'forgetful' ({__name__}:" in record.getMessage()
+    assert ") of topic handler 'on_order'" in record.getMessage()
     assert "returned 'NoneType' instead of an Outcome; write 'return await" in record.getMessage()
 
 
