@@ -13,6 +13,7 @@ from daprflow.protocol.jobs import JobRequest
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.engine_file import EngineFile
 from daprflow.sidecar.job_plan import Progress
+from daprflow.sidecar.row_sum import require_sound, row_sum
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class SqliteJobStore:
     def __init__(self, file: EngineFile, table: Table = JOBS) -> None:
         self._writer = file
         self._table = table
-        columns = ("id", *table.keys, "job", "begin", *_PROGRESS)
+        columns = ("id", *table.keys, "job", "begin", *_PROGRESS, "sum")
         names, places = ", ".join(columns), ", ".join("?" * len(columns))
         found = " AND ".join(f"{key} = ?" for key in table.keys)
         changed = ", ".join(f"{name} = ?" for name in _PROGRESS)
@@ -141,9 +142,11 @@ class SqliteJobStore:
         # What is written is what it is now: the scheduler goes on while the thread works.
         progress = stored.progress
         keys = self._table.split(stored.app, stored.name)
+        job, begin = msgspec.json.encode(stored.job), float(stored.begin)
         row = (
-            stored.id, *keys, msgspec.json.encode(stored.job), stored.begin,
+            stored.id, *keys, job, begin,
             progress.tick, progress.count, progress.attempts, progress.due,
+            row_sum(job, stored.id, *keys, begin),
         )  # fmt: skip
 
         def write(connection: sqlite3.Connection) -> None:
@@ -177,11 +180,11 @@ class SqliteJobStore:
 
     def _read(self) -> list[StoredJob]:
         with self._writer.reading() as connection:
-            rows = connection.execute(self._select).fetchall()
-        return [self._stored(row) for row in rows]
+            return [self._stored(row) for row in connection.execute(self._select).fetchall()]
 
     def _stored(self, row: Sequence[Any]) -> StoredJob:
-        id_, *keys, job, begin, tick, count, attempts, due = row
+        id_, *keys, job, begin, tick, count, attempts, due, total = row
+        require_sound(total, job, id_, *keys, begin)
         app, name = self._table.join(keys)
         progress = Progress(tick, count, attempts, due)
         return StoredJob(id_, app, name, _job.decode(job), begin, progress)

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import ClassVar, Generic, TypeVar
 
 from daprflow.sidecar.components.base import ComponentError
+from daprflow.sidecar.sqlite_check import refuse_damaged
 
 logger = logging.getLogger(__name__)
 
@@ -260,6 +261,10 @@ class SqliteWriter:
                 "make it writable or name another path"
             ) from error
         _make_private(file)
+        try:
+            refuse_damaged(file, self._busy_timeout)
+        except sqlite3.Error as error:
+            raise self.unusable(error) from error
         self._writer = self._connect()
         self._opened = _identity(self.path)
         try:
@@ -314,7 +319,7 @@ def versioned(application: int, version: int, statements: tuple[str, ...]) -> Pr
         application: SQLite's ``application_id`` that marks the file as ours.
         version: of the schema; a file with a newer one is refused.
         statements: make the tables an empty database, or one of an older version, does not have
-            (``CREATE TABLE IF NOT EXISTS``).
+            (``CREATE TABLE IF NOT EXISTS``), or columns (``ALTER TABLE t ADD COLUMN c``).
     """
 
     def prepare(connection: sqlite3.Connection) -> None:
@@ -334,11 +339,20 @@ def versioned(application: int, version: int, statements: tuple[str, ...]) -> Pr
             )
         if found < version:
             for statement in statements:
-                connection.execute(statement)
+                _change(connection, statement)
             connection.execute(f"PRAGMA application_id = {application}")
             connection.execute(f"PRAGMA user_version = {version}")
 
     return prepare
+
+
+def _change(connection: sqlite3.Connection, statement: str) -> None:
+    """Change a schema; a column that is there already is left, for SQLite cannot ask first."""
+    try:
+        connection.execute(statement)
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("duplicate column name"):
+            raise
 
 
 def _identity(path: str) -> tuple[int, int] | None:

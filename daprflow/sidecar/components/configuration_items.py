@@ -6,6 +6,7 @@ from typing import Protocol
 
 from daprflow.sidecar.components.base import ConfigurationValue
 from daprflow.sidecar.engine_file import EngineFile
+from daprflow.sidecar.row_sum import require_sound, row_sum
 
 Items = dict[str, ConfigurationValue]
 
@@ -88,22 +89,25 @@ class SqliteItems:
 
     def read(self, keys: Sequence[str], /) -> Items:
         """Return the items that exist of ``keys``; no keys asks for all."""
-        query = "SELECT key, value, version FROM configuration_items WHERE store = ?"
+        query = "SELECT key, value, version, sum FROM configuration_items WHERE store = ?"
         if keys:
             query += f" AND key IN ({', '.join('?' * len(keys))})"
         with self._file.reading() as connection:
             rows = connection.execute(query, (self._store, *keys)).fetchall()
-        return {key: ConfigurationValue(value, version) for key, value, version in rows}
+            for key, value, version, total in rows:
+                require_sound(total, value.encode(), self._store, key, version)
+        return {key: ConfigurationValue(value, version) for key, value, version, _ in rows}
 
     async def put(self, key: str, item: ConfigurationValue, /) -> None:
         """Keep one item; it survives a kill once this returns."""
+        total = row_sum(item.value.encode(), self._store, key, item.version)
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "INSERT INTO configuration_items (store, key, value, version) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (store, key) DO UPDATE SET value = excluded.value,"
-                " version = excluded.version",
-                (self._store, key, item.value, item.version),
+                "INSERT INTO configuration_items (store, key, value, version, sum)"
+                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (store, key) DO UPDATE SET"
+                " value = excluded.value, version = excluded.version, sum = excluded.sum",
+                (self._store, key, item.value, item.version, total),
             )
 
         await self._file.run(write)

@@ -5,12 +5,13 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.engine_file import EngineFile
+from daprflow.sidecar.row_sum import require_sound, row_sum
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 _NOTE_NUMBER = """INSERT INTO event_numbers (group_id, last) VALUES (?, ?)
     ON CONFLICT (group_id) DO UPDATE SET last = max(last, excluded.last)"""
+
+_SELECT = "SELECT key, data, metadata, content_type, attempt, due, expires, sum FROM events"
 
 _metadata = msgspec.json.Decoder(dict[str, str])
 
@@ -210,8 +213,7 @@ class SqliteLog:
         events: list[StoredEvent] = []
         with self._writer.reading() as connection:
             cursor = connection.execute(
-                "SELECT key, data, metadata, content_type, attempt, due, expires FROM events"
-                " WHERE key > ? AND key < ? ORDER BY key LIMIT ?",
+                f"{_SELECT} WHERE key > ? AND key < ? ORDER BY key LIMIT ?",
                 (max(low, after), high, rows),
             )
             for row in cursor:
@@ -225,12 +227,8 @@ class SqliteLog:
     def find(self, key: int, /) -> StoredEvent | None:
         """Read one event."""
         with self._writer.reading() as connection:
-            row = connection.execute(
-                "SELECT key, data, metadata, content_type, attempt, due, expires FROM events"
-                " WHERE key = ?",
-                (key,),
-            ).fetchone()
-        return None if row is None else _event(row)
+            row = connection.execute(f"{_SELECT} WHERE key = ?", (key,)).fetchone()
+            return None if row is None else _event(row)
 
     async def flush(self) -> None:
         """Wait until nothing is left to write."""
@@ -371,16 +369,21 @@ def _ignore(event: StoredEvent) -> None:
     """Stand in until the log is open."""
 
 
-def _event(row: tuple[int, bytes, bytes | None, str, int, float, float | None]) -> StoredEvent:
-    key, data, metadata, content_type, attempt, due, expires = row
+def _event(row: tuple[Any, ...]) -> StoredEvent:
+    key, data, metadata, content_type, attempt, due, expires, total = row
+    require_sound(total, data, key, _text(metadata), content_type, expires)
     pairs = None if metadata is None else _metadata.decode(metadata)
     return StoredEvent(key, data, pairs, content_type, attempt, due, expires)
+
+
+def _text(metadata: bytes | None) -> str | None:
+    return None if metadata is None else metadata.decode(errors="replace")
 
 
 def _write(connection: sqlite3.Connection, batch: _Pending) -> None:
     """Write a batch with as few statements as possible: each hands the interpreter over."""
     for events in _chunks(batch.events):
-        values = ",".join(["(?,?,?,?,?,?,?)"] * len(events))
+        values = ",".join(["(?,?,?,?,?,?,?,?)"] * len(events))
         parameters: list[object] = []
         for event in events:
             pairs = event.metadata
@@ -393,6 +396,7 @@ def _write(connection: sqlite3.Connection, batch: _Pending) -> None:
                 event.attempt,
                 event.due,
                 event.expires,
+                row_sum(event.data, event.key, _text(text), event.content_type, event.expires),
             )
         connection.execute(f"INSERT INTO events VALUES {values}", parameters)  # noqa: S608 - marks only
     for keys in _chunks(batch.forgotten):

@@ -12,7 +12,8 @@ from daprflow.sidecar.components.base import (
     StateWrite,
     StoredValue,
 )
-from daprflow.sidecar.identifiers import new_id
+from daprflow.sidecar.components.sealed_etag import is_sound, sealed_etag
+from daprflow.sidecar.row_sum import DAMAGED
 
 Row = tuple[str, str | bytes, int, str, str | None]
 """key, value, is_binary, etag, expiration_time."""
@@ -46,13 +47,11 @@ _DELETE = "DELETE FROM <state> WHERE key = ?"
 _DELETE_ETAG = """DELETE FROM <state>
     WHERE key = ? AND etag = ? AND (expiration_time IS NULL OR expiration_time > ?)"""
 _CLEAN = "DELETE FROM <state> WHERE expiration_time <= ?"
-_SELECT = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
-    WHERE (expiration_time IS NULL OR expiration_time > ?) AND key IN """
+_SELECT = "SELECT key, value, is_binary, etag, expiration_time FROM <state> WHERE key IN "
 
 _KEYS = """SELECT key FROM <state> WHERE (expiration_time IS NULL OR expiration_time > ?)
     AND key >= ? AND key < ? AND (? = '' OR substr(key, -length(?)) = ?)"""
-_SELECT_ALL = """SELECT key, value, is_binary, etag, expiration_time FROM <state>
-    WHERE expiration_time IS NULL OR expiration_time > ? ORDER BY rowid"""
+_SELECT_ALL = "SELECT key, value, is_binary, etag, expiration_time FROM <state> ORDER BY rowid"
 
 
 class StateTables:
@@ -106,8 +105,9 @@ class StateTables:
         query = self._select_one
         if len(keys) != 1:
             query = f"{self._select}({', '.join('?' * len(keys))})"
-        rows: list[Row] = connection.execute(query, (time_text(now), *keys)).fetchall()
-        return {row[0]: _stored(row) for row in rows}
+        rows: list[Row] = connection.execute(query, keys).fetchall()
+        at = time_text(now)
+        return {row[0]: stored for row in rows if (stored := _stored(row, at)) is not None}
 
     def keys(
         self, connection: sqlite3.Connection, prefix: str, suffix: str, now: float
@@ -120,8 +120,10 @@ class StateTables:
         self, connection: sqlite3.Connection, now: float
     ) -> Iterator[tuple[str, StoredValue]]:
         """Give all that has not expired, in the order in which the keys were first written."""
-        for row in connection.execute(self._select_all, (time_text(now),)):
-            yield row[0], _stored(row)
+        at = time_text(now)
+        for row in connection.execute(self._select_all):
+            if (stored := _stored(row, at)) is not None:
+                yield row[0], stored
 
     def apply(self, connection: sqlite3.Connection, write: StateWrite, now: float) -> None:
         """Do one write.
@@ -148,12 +150,13 @@ class StateTables:
         self, connection: sqlite3.Connection, write: StateWrite, data: bytes, now: float
     ) -> sqlite3.Cursor:
         at = time_text(now)
-        text, is_binary = _column(data)
+        text, raw, is_binary = _column(data)
         expires = time_text(now + write.ttl) if write.ttl and write.ttl > 0 else None
+        etag = sealed_etag(write.key, raw, is_binary, expires)
         if write.etag:
-            row = (text, is_binary, new_id(), expires, at, write.key, write.etag, at)
+            row = (text, is_binary, etag, expires, at, write.key, write.etag, at)
             return connection.execute(self._replace, row)
-        values = (write.key, text, is_binary, new_id(), expires, at)
+        values = (write.key, text, is_binary, etag, expires, at)
         if write.first_write:
             return connection.execute(self._put_first, (*values, at))
         return connection.execute(self._put, values)
@@ -172,15 +175,22 @@ def time_text(moment: float) -> str:
     return f"{text}.{milliseconds:03d}" if milliseconds else text
 
 
-def _stored(row: Row) -> StoredValue:
-    _, value, is_binary, etag, expires = row
+def _stored(row: Row, at: str) -> StoredValue | None:
+    """Return what a row holds; None where it had expired by then.
+
+    Raises:
+        sqlite3.DatabaseError: it is not what was written.
+    """
+    key, value, is_binary, etag, expires = row
     try:
-        if is_binary:
-            return StoredValue(b64decode(value), etag, _moment(expires))
         data = value if isinstance(value, bytes) else value.encode()
-        return StoredValue(data, etag, _moment(expires))
+        if not is_sound(etag, key, data, is_binary, expires):
+            raise sqlite3.DatabaseError(DAMAGED)
+        if expires is not None and expires <= at:
+            return None
+        return StoredValue(b64decode(data) if is_binary else data, etag, _moment(expires))
     except (AttributeError, TypeError, ValueError) as error:
-        raise sqlite3.DatabaseError("a row is damaged") from error
+        raise sqlite3.DatabaseError(DAMAGED) from error
 
 
 def _moment(text: str | None) -> float | None:
@@ -190,11 +200,15 @@ def _moment(text: str | None) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _column(data: bytes) -> tuple[str, int]:
-    """Return what stands in the table: text as it is, anything else as base64 with a mark."""
+def _column(data: bytes) -> tuple[str, bytes, int]:
+    """Return what stands in the table: text as it is, anything else as base64 with a mark.
+
+    The second is the first one encoded.
+    """
     if b"\0" not in data:
         try:
-            return data.decode(), 0
+            return data.decode(), data, 0
         except UnicodeDecodeError:
             pass
-    return b64encode(data).decode("ascii"), 1
+    raw = b64encode(data)
+    return raw.decode("ascii"), raw, 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daprflow.sidecar.engine_file import EngineFile
+from daprflow.sidecar.row_sum import require_sound, row_sum
 from daprflow.sidecar.workflows.lanes import Lanes
 from daprflow.sidecar.workflows.stored_instance import StoredInstance
 
@@ -87,11 +88,11 @@ class Changes:
             self._place(row, row.kept, wake)
             return
         sql = (
-            "INSERT INTO workflows (id, app, instance, generation, custom, received, wake) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO workflows (id, app, instance, generation, custom, received, wake, sum) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         )
         values = (row.id, row.app_id, row.instance_id, row.generation, row.custom, row.received)
-        self._write(sql, (*values, wake))
+        self._write(sql, (*values, wake, _sum_of(row)))
 
     def update(self, row: Row, wake: float | None) -> None:
         """Keep what changed of an instance; ``wake`` is None where it waits for others alone."""
@@ -107,7 +108,8 @@ class Changes:
         if row.kept is not None:
             self._touch(row.kept).receive(row.received)
             return
-        self._write("UPDATE workflows SET received = ? WHERE id = ?", (row.received, row.id))
+        sql = "UPDATE workflows SET received = ?, sum = ? WHERE id = ?"
+        self._write(sql, (row.received, _sum_of(row), row.id))
 
     def rouse(self, row: Row) -> None:
         """Note that an instance has something to do."""
@@ -121,16 +123,18 @@ class Changes:
         if row.kept is not None:
             self._touch(row.kept).append(events)
             return
-        sql = "INSERT INTO workflow_history (key, events) VALUES (?, ?)"
-        self._write(sql, (row.id << STEPS | step, events))
+        sql = "INSERT INTO workflow_history (key, events, sum) VALUES (?, ?, ?)"
+        key = row.id << STEPS | step
+        self._write(sql, (key, events, row_sum(events, key)))
 
     def arrive(self, row: Row, arrival: Arrival) -> None:
         """Add to what waits for an instance."""
         if row.kept is not None:
             self._touch(row.kept).arrive(arrival.key, arrival.event)
             return
-        sql = "INSERT INTO workflow_inbox (key, workflow, event) VALUES (?, ?, ?)"
-        self._write(sql, (arrival.key, row.id, arrival.event))
+        sql = "INSERT INTO workflow_inbox (key, workflow, event, sum) VALUES (?, ?, ?, ?)"
+        total = row_sum(arrival.event, arrival.key, row.id)
+        self._write(sql, (arrival.key, row.id, arrival.event, total))
 
     def consume(self, row: Row, keys: Iterable[int]) -> None:
         """Take away what an instance was given."""
@@ -263,12 +267,17 @@ class WorkflowStore:
     def find(self, app_id: str, instance_id: str) -> Row | None:
         """Return what is kept of an instance."""
         sql = (
-            "SELECT id, app, instance, generation, custom, received FROM workflows "
+            "SELECT id, app, instance, generation, custom, received, sum FROM workflows "
             "WHERE app = ? AND instance = ?"
         )
         with self._file.reading() as connection:
-            row = connection.execute(sql, (app_id, instance_id)).fetchone()
-        return None if row is None else Row(*row)
+            found = connection.execute(sql, (app_id, instance_id)).fetchone()
+            if found is None:
+                return None
+            *columns, total = found
+            row = Row(*columns)
+            require_sound(total, row.received or b"", row.id, row.app_id, row.instance_id)
+        return row
 
     def wake(self, row: Row) -> float | None:
         """Return when an instance has something to do, as it is kept."""
@@ -280,17 +289,22 @@ class WorkflowStore:
 
     def history(self, row_id: int) -> list[tuple[int, bytes]]:
         """Return the steps of a history, each with its number."""
-        sql = "SELECT key, events FROM workflow_history WHERE key BETWEEN ? AND ? ORDER BY key"
+        sql = "SELECT key, events, sum FROM workflow_history WHERE key BETWEEN ? AND ? ORDER BY key"
         with self._file.reading() as connection:
             rows = connection.execute(sql, _steps_of(row_id)).fetchall()
+            for key, events, total in rows:
+                require_sound(total, events, key)
         mask = (1 << STEPS) - 1
-        return [(key & mask, events) for key, events in rows]
+        return [(key & mask, events) for key, events, _ in rows]
 
     def inbox(self, row_id: int) -> list[Arrival]:
         """Return what waits for an instance, in order."""
-        sql = "SELECT key, event FROM workflow_inbox WHERE workflow = ? ORDER BY key"
+        sql = "SELECT key, event, sum FROM workflow_inbox WHERE workflow = ? ORDER BY key"
         with self._file.reading() as connection:
-            return [Arrival(*row) for row in connection.execute(sql, (row_id,))]
+            rows = connection.execute(sql, (row_id,)).fetchall()
+            for key, event, total in rows:
+                require_sound(total, event, key, row_id)
+        return [Arrival(key, event) for key, event, _ in rows]
 
     def ids(self, app_id: str, after: int, limit: int) -> list[tuple[int, str]]:
         """Return a page of an app's instances in the order of their making, with their rows."""
@@ -352,6 +366,10 @@ class WorkflowStore:
 def _steps_of(row_id: int) -> tuple[int, int]:
     """Return the first and the last key that steps of an instance can have."""
     return row_id << STEPS, (row_id + 1 << STEPS) - 1
+
+
+def _sum_of(row: Row) -> int:
+    return row_sum(row.received or b"", row.id, row.app_id, row.instance_id)
 
 
 def _tidy(connection: sqlite3.Connection) -> None:
