@@ -7,7 +7,10 @@ DAMAGED = "a row is not as it was written, by its checksum"
 """What is said of a damaged row. It names nothing of it: any of it may be what was damaged."""
 
 
-def row_sum(content: bytes, *names: int | float | str | None) -> int:
+Part = int | float | str | bytes | None
+
+
+def row_sum(content: bytes, *names: Part) -> int:
     """Return the CRC-32 of what a row holds, and of what it is found by.
 
     Args:
@@ -17,11 +20,18 @@ def row_sum(content: bytes, *names: int | float | str | None) -> int:
     return zlib.crc32(content, zlib.crc32(repr(names).encode()))
 
 
-def require_sound(found: int | None, content: bytes, *names: int | float | str | None) -> None:
+def require_sound(found: object, content: object, *names: Part) -> None:
     """Compare a row with its checksum; rows that came before there were any have none.
+
+    Args:
+        found: the checksum.
+        content: as in `row_sum`; damage can turn it into anything.
+        names: likewise.
 
     Raises:
         sqlite3.DatabaseError: it is another one.
     """
-    if found is not None and found != row_sum(content, *names):
+    if found is None:
+        return
+    if not isinstance(content, bytes) or found != row_sum(content, *names):
         raise sqlite3.DatabaseError(DAMAGED)

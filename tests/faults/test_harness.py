@@ -24,7 +24,7 @@ from daprflow.sidecar.components.state_in_memory import InMemoryState
 from daprflow.sidecar.engine import Work
 from daprflow.sidecar.sqlite import SqliteWriter
 from tests.faults import workflow_kills
-from tests.faults.harness import etags, transactions
+from tests.faults.harness import corruption, etags, transactions
 from tests.faults.harness import failing as failing_command
 from tests.faults.harness.checkers import (
     Operation,
@@ -473,3 +473,27 @@ def test_the_table_is_put_in_its_place(tmp_path: Path) -> None:
     assert text.endswith("\nmore\n")
     assert "| G1 | nothing is lost | 5 events; 0 problems | full | yes | 2026-01-02 |" in text
     assert "old" not in text
+
+
+@pytest.mark.parametrize(
+    ("believed", "said"),
+    [("wrong", "what was read is wrong"), ("trace", "ValueError came out"), ("touched", "changed")],
+)
+async def test_a_reader_that_believes_a_damaged_file_is_found(believed: str, said: str) -> None:
+    """G22 sees values that are wrong, tracebacks, and files that are changed."""
+
+    async def read(folder: Path) -> list[object]:
+        if believed == "trace":
+            raise ValueError(folder)
+        if believed == "touched":
+            path = folder / "x.db"
+            await asyncio.to_thread(path.write_bytes, b"new")
+            raise ComponentError(f"'{path}' is damaged; restore it")
+        return [1]
+
+    seen = corruption.Seen()
+    subject = corruption.Subject("x.db", b"sound", [2], read)
+    problem = await corruption.open_damaged(subject, b"damaged", seen)
+    assert problem is not None
+    assert said in problem
+    assert (seen.silent, seen.traces) == (believed == "wrong", believed == "trace")

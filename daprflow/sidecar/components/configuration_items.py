@@ -95,12 +95,12 @@ class SqliteItems:
         with self._file.reading() as connection:
             rows = connection.execute(query, (self._store, *keys)).fetchall()
             for key, value, version, total in rows:
-                require_sound(total, value.encode(), self._store, key, version)
+                require_sound(total, b"", self._store, key, version, value)
         return {key: ConfigurationValue(value, version) for key, value, version, _ in rows}
 
     async def put(self, key: str, item: ConfigurationValue, /) -> None:
         """Keep one item; it survives a kill once this returns."""
-        total = row_sum(item.value.encode(), self._store, key, item.version)
+        total = row_sum(b"", self._store, key, item.version, item.value)
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(

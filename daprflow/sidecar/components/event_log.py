@@ -371,13 +371,9 @@ def _ignore(event: StoredEvent) -> None:
 
 def _event(row: tuple[Any, ...]) -> StoredEvent:
     key, data, metadata, content_type, attempt, due, expires, total = row
-    require_sound(total, data, key, _text(metadata), content_type, expires)
+    require_sound(total, data, key, metadata, content_type, expires)
     pairs = None if metadata is None else _metadata.decode(metadata)
     return StoredEvent(key, data, pairs, content_type, attempt, due, expires)
-
-
-def _text(metadata: bytes | None) -> str | None:
-    return None if metadata is None else metadata.decode(errors="replace")
 
 
 def _write(connection: sqlite3.Connection, batch: _Pending) -> None:
@@ -396,7 +392,7 @@ def _write(connection: sqlite3.Connection, batch: _Pending) -> None:
                 event.attempt,
                 event.due,
                 event.expires,
-                row_sum(event.data, event.key, _text(text), event.content_type, event.expires),
+                row_sum(event.data, event.key, text, event.content_type, event.expires),
             )
         connection.execute(f"INSERT INTO events VALUES {values}", parameters)  # noqa: S608 - marks only
     for keys in _chunks(batch.forgotten):

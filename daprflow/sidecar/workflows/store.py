@@ -276,7 +276,7 @@ class WorkflowStore:
                 return None
             *columns, total = found
             row = Row(*columns)
-            require_sound(total, row.received or b"", row.id, row.app_id, row.instance_id)
+            require_sound(total, b"", row.id, row.app_id, row.instance_id, row.received)
         return row
 
     def wake(self, row: Row) -> float | None:
@@ -369,7 +369,7 @@ def _steps_of(row_id: int) -> tuple[int, int]:
 
 
 def _sum_of(row: Row) -> int:
-    return row_sum(row.received or b"", row.id, row.app_id, row.instance_id)
+    return row_sum(b"", row.id, row.app_id, row.instance_id, row.received)
 
 
 def _tidy(connection: sqlite3.Connection) -> None:
