@@ -59,12 +59,31 @@ class Activation:
         self.is_stale = False
 
 
+class _Timed:
+    """A lock that tells how long it was waited for."""
+
+    __slots__ = ("_lock", "_waited")
+
+    def __init__(self, lock: asyncio.Lock, waited: Callable[[float], None]) -> None:
+        self._lock = lock
+        self._waited = waited
+
+    async def __aenter__(self) -> None:
+        began = time.perf_counter()
+        await self._lock.acquire()
+        self._waited(time.perf_counter() - began)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class TypeHost:
     """Holds the actors of one type.
 
     Attributes:
         now: the time by which parts of a state expire, in epoch seconds.
         is_reentrant: whether a call may come back to an actor in whose turn it began.
+        waited: told the seconds that each call waited for the turns before its own; None: nobody.
     """
 
     def __init__(self, plan: ActorPlan) -> None:
@@ -72,6 +91,7 @@ class TypeHost:
         self.keeper = Keeper(plan.kind, plan.parts)
         self.now: Callable[[], float] = time.time
         self.is_reentrant = False
+        self.waited: Callable[[float], None] | None = None
         self._active: dict[str, Activation] = {}
 
     def open(self, client: "Client") -> None:
@@ -111,7 +131,8 @@ class TypeHost:
             turn, actor = activation.memory.turn, activation.actor
             if turn is not None and actor is not None and turn.takes(origin.reentrancy_id):
                 return await _joined(turn, actor, work)
-            async with activation.lock:
+            lock, waited = activation.lock, self.waited
+            async with lock if waited is None else _Timed(lock, waited):
                 if activation.is_gone:
                     continue
                 actor = await self._prepared(activation, call.actor_id, origin)

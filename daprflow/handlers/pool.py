@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
 
@@ -20,20 +20,42 @@ class PoolFull(Exception):  # noqa: N818 - named for the state
     """Every thread is busy and as many calls wait as may."""
 
 
+class Meter(Protocol):
+    """Measures what calls wait for a thread."""
+
+    @property
+    def refused(self) -> Callable[[], None]:
+        """Called when a call is refused."""
+        ...
+
+    def waiting(self, work: Callable[[], Any], /) -> Callable[[], Any]:
+        """Return what a thread runs in the place of ``work``, which is handed over now."""
+        ...
+
+
 class HandlerPool:
     """Runs functions in threads of its own; health checks never come here.
 
     Args:
         threads: how many run at once; four times as many may wait, the next is refused.
+
+    Attributes:
+        meter: measures the waits; None measures nothing.
     """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.limit = threads * (1 + WAITING_PER_THREAD)
+        self.meter: Meter | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._pending = 0
         self._told = False
+
+    @property
+    def pending(self) -> int:
+        """How many calls run or wait."""
+        return self._pending
 
     def open(self) -> None:
         """Make the pool usable; threads start when they are first needed."""
@@ -59,7 +81,9 @@ class HandlerPool:
         if self._executor is None:
             raise RuntimeError("the app is not running: its lifespan has not been entered")
         context = contextvars.copy_context()
-        work = partial(context.run, _call, function, args, kwargs)
+        work: Callable[[], Any] = partial(context.run, _call, function, args, kwargs)
+        if self.meter is not None:
+            work = self.meter.waiting(work)
         with self._lock:
             self._pending += 1
         try:
@@ -73,6 +97,8 @@ class HandlerPool:
     def _check_room(self) -> None:
         if self._pending < self.limit:
             return
+        if self.meter is not None:
+            self.meter.refused()
         if not self._told:
             self._told = True
             logger.warning(

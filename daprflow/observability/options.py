@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from daprflow.observability.logging_options import Logs, log_watchers
+from daprflow.observability.metrics_options import Metrics, metrics_watchers
 from daprflow.observability.watching import Watcher
 
 if TYPE_CHECKING:
@@ -20,14 +22,20 @@ class Observability:
             a tracer provider before the app starts.
         tracer_provider: makes the spans; None takes the program's, and where there is none, one
             is set up by the ``OTEL_*`` variables.
+        metrics: where metrics are served; None leaves it to ``DAPRFLOW_METRICS``, False serves
+            none, True serves them as ``/metrics`` of the app.
+        logs: how the app logs; None leaves it to ``DAPRFLOW_LOG_FORMAT``, False leaves logging as
+            it is, True writes JSON.
         watchers: further watchers of the author's own, outermost of all.
     """
 
     tracing: bool | None = None
     tracer_provider: "TracerProvider | None" = None
+    metrics: Metrics | bool | None = None
+    logs: Logs | bool | None = None
     watchers: Sequence[Watcher] = ()
 
-    def resolved(self, app_id: str, environ: Mapping[str, str]) -> tuple[Watcher, ...]:  # noqa: ARG002 - for what comes
+    def resolved(self, app_id: str, environ: Mapping[str, str]) -> tuple[Watcher, ...]:
         """Return what is to watch an app, the outermost first; most often nothing.
 
         Nothing begins by this: that is for `Watcher.live`.
@@ -40,7 +48,11 @@ class Observability:
             SettingsError: a variable holds something that cannot be used.
             MissingExtra: something is asked for whose packages are not installed.
         """
-        return tuple(self.watchers)
+        return (
+            *self.watchers,
+            *metrics_watchers(self.metrics, app_id, environ),
+            *log_watchers(self.logs, app_id, environ),
+        )
 
 
 DEFAULT = Observability()

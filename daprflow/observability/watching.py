@@ -4,7 +4,7 @@ Watchers are put around handlers when the app starts, outside the user's interce
 watches, nothing is put there, and a delivery costs what it costs without any of this.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,12 @@ from daprflow.workflows.turns import TurnNext
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from daprflow.actors.hosting import TypeHost
+    from daprflow.client import Client
     from daprflow.handlers.compile import Blueprint
+    from daprflow.handlers.pool import HandlerPool
+    from daprflow.health.service import AppHealth
+    from daprflow.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +34,35 @@ class Handled:
         name: the address inside its kind, such as "pubsub/orders"; of an actor, its type.
         handler: the name of the function or class.
         title: what messages call it, with its place.
+        batch: whether a delivery is many events.
     """
 
     kind: str
     name: str
     handler: str
     title: str
+    batch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a running app a watcher may look at, besides what it is told.
+
+    Attributes:
+        pool: the threads of plain ``def`` functions.
+        hosts: the actors in memory, by type.
+        workflows: the names of the app's workflows.
+        client: the one that handlers are given; it may be given interceptors.
+        settings: where the sidecar is, and the tokens.
+        health: how the app is, and how late its event loop.
+    """
+
+    pool: "HandlerPool"
+    hosts: "Sequence[TypeHost]"
+    workflows: Collection[str]
+    client: "Client"
+    settings: "Settings"
+    health: "AppHealth"
 
 
 class Watcher:
@@ -68,6 +96,9 @@ class Watcher:
         """Return endpoints that the app is to answer besides, by method and path."""
         return {}
 
+    def attach(self, parts: Parts) -> None:
+        """Look at the parts of the app from now on; called inside `live`."""
+
     def live(self) -> AbstractAsyncContextManager[Any]:
         """Return what is entered before the app takes deliveries, and left when it has ended."""
         return nullcontext()
@@ -78,11 +109,13 @@ def watched(blueprint: "Blueprint", watchers: Sequence[Watcher]) -> "Blueprint":
     if not watchers:
         return blueprint
     calls: dict[int, Next] = {}
+    batches = {each.address for each in blueprint.topics if any(one.bulk for one in each.handlers)}
 
     def call(kind: str, name: str, about: Registration, inner: Next) -> Next:
         found = calls.get(id(inner))  # one handler may have several routes
         if found is None:
-            handled = Handled(kind, name, about.name, about.title)
+            batch = kind == "topic" and name in batches
+            handled = Handled(kind, name, about.name, about.title, batch)
             found = calls[id(inner)] = around(handled, inner, watchers)
         return found
 
@@ -123,3 +156,27 @@ def around(handled: Handled, call: Next, watchers: Sequence[Watcher]) -> Next:
     for watcher in reversed(watchers):
         call = watcher.delivery(handled, call)
     return call
+
+
+def collisions(
+    watchers: Sequence[Watcher], is_taken: Callable[[Any], bool], routes: Iterable[Any]
+) -> list[str]:
+    """Return why endpoints of watchers cannot be where they want to be.
+
+    Args:
+        watchers: of the app.
+        is_taken: whether a handler of the app answers an ASGI scope.
+        routes: further routes of the app.
+    """
+    known = {getattr(each, "path", None): each for each in routes}
+    problems = []
+    for watcher in watchers:
+        for method, path in watcher.endpoints():
+            scope = {"type": "http", "method": method, "path": path, "headers": []}
+            methods = getattr(known.get(path), "methods", None) or (method,)
+            if is_taken(scope) or (path in known and method in methods):
+                problems.append(
+                    f"'{method} {path}' is to answer for {type(watcher).__name__}, and the app has "
+                    "a handler or a route there; give one of them another path"
+                )
+    return problems

@@ -1,0 +1,115 @@
+"""The line of a delivery: most of it is made before the first one comes."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from daprflow.handlers.handler import Delivery, Outcome
+from daprflow.observability import verdict_names as names
+from daprflow.observability.logging_context import Ids, ids_of
+from daprflow.observability.logging_errors import fields_of
+from daprflow.observability.logging_sink import Sink, Stamp
+from daprflow.observability.redaction import Redaction
+from daprflow.observability.watching import Handled
+
+SCOPE: Final = "daprflow.delivery"
+LEVELS: Final[Mapping[str, int]] = {
+    names.SUCCESS: logging.INFO,
+    names.REFUSED: logging.INFO,
+    names.RETRY: logging.WARNING,
+    names.DROP: logging.WARNING,
+    names.CANCELLED: logging.WARNING,
+    names.ERROR: logging.ERROR,
+}
+LEVEL_NAMES: Final[Mapping[int, str]] = {
+    logging.DEBUG: "debug",
+    logging.INFO: "info",
+    logging.WARNING: "warning",
+    logging.ERROR: "error",
+    logging.CRITICAL: "fatal",
+}
+"""Dapr's names."""
+_MARK: Final = "\0"
+_encode = msgspec.json.encode
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What every line of a process says of it, in Dapr's fields.
+
+    Attributes:
+        app_id: the app's.
+        instance: the machine's name, as the runtime gives it.
+        ver: the version of daprflow.
+    """
+
+    app_id: str
+    instance: str
+    ver: str
+
+
+class Line(msgspec.Struct):
+    """What a delivery's line says besides what each line has."""
+
+    verdict: str
+    seconds: float
+    outcome: Outcome | None = None
+    error: BaseException | None = None
+
+
+class JsonLines:
+    """Writes the deliveries to one handler as JSON.
+
+    Args:
+        handled: the handler.
+        origin: the process.
+        sink: takes the lines.
+        redaction: takes secrets out of what a handler raised.
+        ids: of the span that is being made.
+    """
+
+    def __init__(
+        self, handled: Handled, origin: Origin, sink: Sink, redaction: Redaction, ids: Ids
+    ) -> None:
+        self._sink = sink
+        self._redaction = redaction
+        self._ids = ids
+        self._now = Stamp().now
+        self._heads = {each: _head(handled, origin, each, redaction) for each in LEVELS}
+
+    def put(self, delivery: Delivery, line: Line) -> None:
+        """Write the line of a delivery that has ended."""
+        found = ids_of(delivery)
+        own = self._ids()
+        if own is not None:
+            found["trace_id"], found["span_id"] = own
+        if line.error is not None:
+            told = line.verdict == names.ERROR
+            found["error"] = fields_of(line.error, self._redaction, stack=told)
+        if line.outcome is not None and line.outcome.http_status != 200:  # noqa: PLR2004 - nearly always
+            found["status"] = line.outcome.http_status
+        before, after = self._heads[line.verdict]
+        rest = b"," + _encode(found)[1:] if found else b"}"
+        self._sink.soon(
+            b"%b%b%b%.3f%b\n" % (before, self._now().encode(), after, line.seconds * 1000, rest)
+        )
+
+
+def _head(
+    handled: Handled, origin: Origin, verdict: str, redaction: Redaction
+) -> tuple[bytes, bytes]:
+    """Return what stands before the time and after it."""
+    fields: dict[str, Any] = {
+        **{name: redaction.text(getattr(origin, name)) for name in ("app_id", "instance", "ver")},
+        "level": LEVEL_NAMES[LEVELS[verdict]],
+        "msg": redaction.text(f"{handled.kind} {handled.name}: {verdict}"),
+        "scope": SCOPE,
+        "type": "log",
+        "block": handled.kind,
+        "name": redaction.text(handled.name),
+        "handler": redaction.text(handled.handler),
+        "verdict": verdict,
+    }
+    before, after = _encode(fields)[:-1] + b',"time":"', b'","duration_ms":'
+    return before, after

@@ -1,0 +1,84 @@
+"""Where log lines go: one stream, whole lines, whoever writes and from whatever thread."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+import time
+from typing import BinaryIO
+
+
+class Sink:
+    """Writes lines.
+
+    Args:
+        stream: takes bytes; None is whatever standard error is at the time of writing.
+    """
+
+    def __init__(self, stream: BinaryIO | None = None) -> None:
+        self._stream = stream
+        self._waiting: list[bytes] = []
+        self._lock = threading.Lock()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person watches, who likes colours."""
+        if os.environ.get("NO_COLOR"):
+            return False
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            return (self._stream or sys.stderr).isatty()
+        return False
+
+    def write(self, line: bytes) -> None:
+        """Write a line now, after those that wait."""
+        with self._lock:
+            self._put([*self._taken(), line])
+
+    def soon(self, line: bytes) -> None:
+        """Write a line when the event loop gets to it: together with others, in one piece."""
+        waiting = self._waiting
+        waiting.append(line)
+        if len(waiting) == 1:
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            self._put(self._taken())
+
+    def _taken(self) -> list[bytes]:
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    def _put(self, lines: list[bytes]) -> None:
+        if not lines:
+            return
+        stream = self._stream
+        # Nobody may read any more, the disk may be full: an app goes on without its log.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if stream is None:
+                sys.stderr.flush()
+                stream = sys.stderr.buffer
+            stream.write(b"".join(lines))
+            stream.flush()
+
+
+class Stamp:
+    """The time as Dapr's logs have it: UTC, to the microsecond."""
+
+    __slots__ = ("_second", "_text")
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def now(self) -> str:
+        """Return the time now; its first part is made once a second."""
+        now = time.time()
+        second = int(now)
+        text = self._text
+        if second != self._second:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            self._text, self._second = text, second
+        return f"{text}{int((now - second) * 1e6):06d}Z"

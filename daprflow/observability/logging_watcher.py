@@ -1,0 +1,143 @@
+"""Logs what an app does: a line for each delivery, and all other lines with what it brought."""
+
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from daprflow.handlers.handler import Delivery, Next, Outcome
+from daprflow.observability.logging_context import CURRENT, Bound, span_ids
+from daprflow.observability.logging_lines import LEVELS, SCOPE, JsonLines, Line, Origin
+from daprflow.observability.logging_options import LogFormat, Logs, level_number
+from daprflow.observability.logging_pipeline import Event, Installed, Pipeline, PipelineHandler
+from daprflow.observability.logging_sink import Sink
+from daprflow.observability.redaction import Redaction
+from daprflow.observability.verdict_names import CANCELLED, RETRY, verdict_of
+from daprflow.observability.watching import Handled, Watcher
+
+if TYPE_CHECKING:
+    from daprflow.client.interception import CallNext, ClientCall, ClientResponse
+    from daprflow.observability.watching import Parts
+
+Put = Callable[[Delivery, Line], None]
+_MOST_SECRETS = 1000
+"""Values of secrets that are looked for in lines."""
+
+
+class LogsWatcher(Watcher):
+    """Logs, in the form that is asked for.
+
+    Args:
+        app_id: the app's.
+        logs: how.
+    """
+
+    def __init__(self, app_id: str, logs: Logs) -> None:
+        self._logs = logs
+        self._sink = Sink(logs.stream)
+        self._redaction = Redaction()
+        self._origin = origin_of(app_id)
+        self._pipeline = Pipeline(logs.format, self._origin, self._sink, self._redaction)
+        self._seen = 0
+
+    def delivery(self, handled: Handled, call: Next) -> Next:
+        """Write a line for each delivery to a handler, and bind it to all lines meanwhile."""
+        put, clock = self._putter(handled), time.perf_counter
+        lowest = max(self._level, logging.INFO if self._logs.deliveries else logging.ERROR)
+        written = {verdict: level >= lowest for verdict, level in LEVELS.items()}
+
+        async def logged(delivery: Delivery) -> Outcome:
+            token = CURRENT.set(Bound(handled, delivery))
+            began = clock()
+            try:
+                outcome = await call(delivery)
+            except BaseException as error:
+                verdict = RETRY if isinstance(error, Exception) else CANCELLED
+                if written[verdict]:
+                    put(delivery, Line(verdict, clock() - began, None, error))
+                raise
+            finally:
+                CURRENT.reset(token)
+            verdict = verdict_of(outcome)
+            if written[verdict]:
+                put(delivery, Line(verdict, clock() - began, outcome, outcome.error))
+            return outcome
+
+        return logged
+
+    def live(self) -> AbstractAsyncContextManager[Any]:
+        """Have everything logged this way while the app runs."""
+        return self._installed()
+
+    def attach(self, parts: "Parts") -> None:
+        """Learn the tokens, and secrets as they are read, so that no line has one."""
+        self._redaction.add(parts.settings.api_token, parts.settings.app_api_token)
+        parts.client.add_interceptors(self.learn)
+
+    async def learn(self, call: "ClientCall", call_next: "CallNext") -> "ClientResponse":
+        """Remember the values of secrets that the app reads; an interceptor of the client."""
+        response = await call_next(call)
+        if call.block == "secrets" and response.body and self._seen < _MOST_SECRETS:
+            values = list(_texts(response.body))
+            self._seen += len(values)
+            self._redaction.add(*values)
+        return response
+
+    @property
+    def _level(self) -> int:
+        """The lowest level that is written; one that a command has set holds on."""
+        if self._logs.level is not None:
+            return level_number(self._logs.level)
+        root = logging.getLogger()
+        is_set = any(isinstance(each, PipelineHandler) for each in root.handlers)
+        return root.level if is_set else logging.INFO
+
+    @asynccontextmanager
+    async def _installed(self) -> AsyncIterator[None]:
+        self._pipeline.ids = span_ids()  # who makes spans has begun
+        installed = Installed(self._pipeline, self._level)
+        try:
+            yield
+        finally:
+            installed.remove()
+
+    def _putter(self, handled: Handled) -> Put:
+        if self._logs.format is LogFormat.JSON:
+            return JsonLines(
+                handled, self._origin, self._sink, self._redaction, self._pipeline.ids
+            ).put
+        return self._on_console(handled)
+
+    def _on_console(self, handled: Handled) -> Put:
+        pipeline, sink = self._pipeline, self._sink
+
+        def put(delivery: Delivery, line: Line) -> None:
+            fields = {**Bound(handled, delivery).fields, "verdict": line.verdict}
+            fields["duration_ms"] = round(line.seconds * 1000, 3)
+            for name in ("block", "name"):  # the message says them
+                del fields[name]
+            message = f"{handled.kind} {handled.name}: {line.verdict}"
+            level = LEVELS[line.verdict]
+            sink.soon(pipeline.line(Event(level, SCOPE, message, fields, line.error)))
+
+        return put
+
+
+def origin_of(app_id: str) -> Origin:
+    """Return what lines of this process say of it."""
+    return Origin(app_id, socket.gethostname(), version("daprflow"))
+
+
+def _texts(body: bytes) -> Iterator[str]:
+    """Give the values of one secret, or of all: a map of texts, or a map of those."""
+    try:
+        found = msgspec.json.decode(body, type=dict[str, str | dict[str, str]])
+    except msgspec.MsgspecError:
+        return
+    for value in found.values():
+        yield from value.values() if isinstance(value, Mapping) else (value,)
