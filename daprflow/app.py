@@ -22,7 +22,7 @@ from daprflow.handlers.registration import Kind, calling_source
 from daprflow.handlers.router import Router
 from daprflow.observability.options import DEFAULT as AS_THE_ENVIRONMENT_SAYS
 from daprflow.observability.options import Observability
-from daprflow.observability.watching import Watcher, watched
+from daprflow.observability.watching import Parts, Watcher, collisions, watched
 from daprflow.protocol.configuration import PREFIX
 from daprflow.protocol.documents import AppConfig
 from daprflow.settings import Settings, SettingsError
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from daprflow.handlers.subscriptions import TopicPlan
     from daprflow.handlers.table import CronInfo, RouteInfo
     from daprflow.handlers.workflows import WorkerPlan
+    from daprflow.health.options import HealthSettings
+    from daprflow.health.service import HealthListener
     from daprflow.transports.hosting import Host, Lifespan, Wrapped
     from daprflow.workflows.service import WorkService
 
@@ -72,6 +74,7 @@ class DaprFlow(Router):
         actors: how the runtime treats the actors of this app.
         workflows: how the app works for its workflows.
         observability: traces, metrics and logs, where it is not left to the environment.
+        health: how the app is looked after; None reads the environment at start-up.
     """
 
     def __init__(
@@ -91,9 +94,11 @@ class DaprFlow(Router):
         actors: ActorDefaults = NO_DEFAULTS,
         workflows: WorkflowSettings = DEFAULTS,
         observability: Observability = AS_THE_ENVIRONMENT_SAYS,
+        health: "HealthSettings | None" = None,
     ) -> None:
         from starlette.applications import Starlette  # noqa: PLC0415 - see above
 
+        from daprflow.health.service import AppHealth  # noqa: PLC0415 - see above
         from daprflow.transports.hosting import nested  # noqa: PLC0415 - see above
         from daprflow.transports.route import DaprRoute  # noqa: PLC0415 - see above
 
@@ -104,6 +109,7 @@ class DaprFlow(Router):
         self.actor_defaults = actors
         self.workflow_settings = workflows
         self.observability = observability
+        self.health = AppHealth(health, self._stop_taking)
         self._watchers: Sequence[Watcher] = ()
         self.source = calling_source()
         self._pool = HandlerPool(threads)
@@ -289,6 +295,14 @@ class DaprFlow(Router):
             raise AppDefinitionError([problem])
         return Wrapped(self, self._hosted, self.lifespan, other)
 
+    def on_health(self, listener: "HealthListener", /) -> "HealthListener":
+        """Have a function called with a `HealthChange` whenever the app's status changes.
+
+        A plain ``def`` runs in a thread. From then on the app is looked at every few seconds.
+        """
+        self.health.listen(listener)
+        return listener
+
     def lifespan(self, host: Any = None, /) -> AbstractAsyncContextManager[Any]:
         """Return what freezes the app, opens its providers, and closes them after.
 
@@ -315,7 +329,7 @@ class DaprFlow(Router):
         """Freeze; tell a server of mistakes by their text, where Starlette gives a traceback."""
         try:
             self.freeze()
-            self.observability.resolved(self.app_id, os.environ)
+            self._watching()
         except (AppDefinitionError, MissingExtra, SettingsError) as error:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -325,12 +339,15 @@ class DaprFlow(Router):
     async def _live(self, _host: Any) -> AsyncIterator[None]:
         if self._running:
             raise RuntimeError(f"app '{self.app_id}' is running already")
+        from daprflow.health.of_app import looked_after  # noqa: PLC0415 - see above
+
         blueprint = self._frozen()
         settings = self.settings or Settings.from_env(os.environ)
         async with AsyncExitStack() as stack:
             self._running = True
             stack.callback(setattr, self, "_running", False)  # noqa: FBT003 - setattr's value
-            blueprint = await stack.enter_async_context(self._observed(blueprint))
+            stack.callback(self._gate.close)
+            blueprint = await stack.enter_async_context(self._observed(blueprint, settings))
             client = self.client
             stack.push_async_callback(self._close_client, client)
             self._pool.open()
@@ -341,8 +358,8 @@ class DaprFlow(Router):
             for warning in blueprint.warnings:
                 logger.warning("%s", warning)
             self._gate.token = settings.app_api_token.encode()
-            self._gate.is_open = True
-            stack.callback(setattr, self._gate, "is_open", False)  # noqa: FBT003 - setattr's value
+            self._gate.open()
+            stack.callback(self._gate.stop)
             feed = self.feed.running(client, blueprint.configurations)
             await stack.enter_async_context(feed)
             if blueprint.actors:
@@ -351,22 +368,50 @@ class DaprFlow(Router):
                 await stack.enter_async_context(self._working(blueprint.work, client))
             if blueprint.jobs:
                 await stack.enter_async_context(self._keeping_jobs(blueprint, client))
+            await stack.enter_async_context(looked_after(self, blueprint, client, settings))
             yield
 
-    @asynccontextmanager
-    async def _observed(self, blueprint: "Blueprint") -> "AsyncIterator[Blueprint]":
-        """Have the app watched while it runs; nothing is put anywhere where nobody watches."""
+    def _stop_taking(self) -> None:
+        """Refuse deliveries and work from now on; what is in flight goes on."""
+        self._gate.stop()
+        if self._work is not None:
+            self._work.stop_taking()
+
+    def _watching(self) -> tuple[Watcher, ...]:
+        """Return what is to watch the app.
+
+        Raises:
+            AppDefinitionError: it would answer where the app answers.
+        """
         watchers = self.observability.resolved(self.app_id, os.environ)
+        if problems := collisions(watchers, self._is_ours, self._further):
+            raise AppDefinitionError(problems)
+        return watchers
+
+    @asynccontextmanager
+    async def _observed(
+        self, blueprint: "Blueprint", settings: Settings
+    ) -> "AsyncIterator[Blueprint]":
+        """Have the app watched while it runs; nothing is put anywhere where nobody watches."""
+        watchers = self._watching()
         if not watchers:
             yield blueprint
             return
         async with AsyncExitStack() as stack:
             stack.callback(self._serve, blueprint, ())
+            names = self._workflow_names()
+            parts = Parts(
+                self._pool, self.actor_hosts(), names, self.client, settings, self.health
+            )
             for watcher in watchers:
                 await stack.enter_async_context(watcher.live())
+                watcher.attach(parts)
             blueprint = watched(blueprint, watchers)
             self._serve(blueprint, watchers)
             yield blueprint
+
+    def _workflow_names(self) -> tuple[str, ...]:
+        return tuple(self.work().workflows.plans) if self.has_work else ()
 
     def _serve(self, blueprint: "Blueprint", watchers: Sequence[Watcher]) -> None:
         """Answer by a plan from now on, the user's own routes included."""
@@ -473,8 +518,8 @@ class DaprFlow(Router):
         self._table.add_prefix(PREFIX, told)
         add("GET", "/dapr/subscribe", asgi.static_endpoint(encode(subscriptions), gate))
         for method in ("GET", "HEAD"):
-            add(method, "/healthz", asgi.health_endpoint(lambda: (200, b'{"status":"ok"}')))
-            add(method, "/readyz", asgi.health_endpoint(self._readiness))
+            add(method, "/healthz", asgi.health_endpoint(self.health.alive))
+            add(method, "/readyz", asgi.health_endpoint(self.health.answer))
         discovered = asgi.static_endpoint(b"{}", gate)
         for route in blueprint.routes:
             call = route.handler.call
@@ -522,10 +567,3 @@ class DaprFlow(Router):
         for each in blueprint.actors:
             each.type.host.is_reentrant = is_reentrant(each, self.actor_defaults)
         return app_config(blueprint.actors, self.actor_defaults)
-
-    def _readiness(self) -> tuple[int, bytes]:
-        if self._work is not None and not self._work.connected:
-            return 503, b'{"status":"waiting for work of workflows"}'
-        if self._gate.is_open:
-            return 200, b'{"status":"ready"}'
-        return 503, b'{"status":"starting"}'

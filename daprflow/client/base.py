@@ -1,16 +1,22 @@
 """What every client has: the way to its sidecar, opened by the first call and closed once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from daprflow.client.caller import Caller, CallOptions
 from daprflow.client.channels import Channels
+from daprflow.client.circuit import CircuitState
 from daprflow.client.interception import ClientInterceptor
+from daprflow.client.places import TargetLoad
+from daprflow.client.retry_budget import RetryState
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.settings import Settings
 from daprflow.transports.base import Transport
+
+if TYPE_CHECKING:
+    from daprflow.client.subscription import Subscription
 
 
 class BaseClient:
@@ -63,9 +69,29 @@ class BaseClient:
         return other
 
     @property
+    def circuit(self) -> CircuitState:
+        """Whether calls fail at once because the sidecar is away, and since when."""
+        return self._caller.way.circuit.state
+
+    @property
+    def retries(self) -> RetryState:
+        """How many calls were repeated, and how many more may be now."""
+        return self._caller.way.budget.state
+
+    @property
+    def loads(self) -> tuple[TargetLoad, ...]:
+        """The calls under way of each app, actor type and component, and those that wait."""
+        return tuple(self._caller.way.places.loads())
+
+    @property
     def channels(self) -> Channels:
         """What is open over gRPC, for what the app does besides its handlers."""
         return self._caller.way.channels
+
+    @property
+    def subscriptions(self) -> "Iterable[Subscription[Any]]":
+        """The streaming subscriptions that have begun and not ended."""
+        return self._caller.way.subscriptions
 
     async def open(self) -> None:
         """Wait for the sidecar now; a closed client can be opened again.

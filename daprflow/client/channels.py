@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
@@ -120,6 +121,11 @@ class Channels:
     def keep(self, subscription: "Subscription[Any]") -> None:
         """Have a subscription closed with the client, should nobody close it before."""
         self._subscriptions.add(subscription)
+
+    @property
+    def subscriptions(self) -> "Iterable[Subscription[Any]]":
+        """Those that have begun and not ended."""
+        return [each for each in self._subscriptions if not each.closed]
 
     async def close(self) -> None:
         """Close every channel, and with it the calls under way; verdicts are still sent."""

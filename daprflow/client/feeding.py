@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -46,6 +46,7 @@ class ConfigurationFeed:
 
     def __init__(self) -> None:
         self.pushes = Pushes()
+        self._watches: list[Watch] = []
 
     @asynccontextmanager
     async def running(
@@ -56,7 +57,7 @@ class ConfigurationFeed:
         A store that is away holds the start up for five seconds at most.
         """
         client.receive(self.pushes)
-        watches = [self._watch(client, plan) for plan in plans]
+        watches = self._watches = [self._watch(client, plan) for plan in plans]
         try:
             await asyncio.gather(
                 *(_begin(watch, plan) for watch, plan in zip(watches, plans, strict=True))
@@ -64,7 +65,12 @@ class ConfigurationFeed:
             yield
         finally:
             await asyncio.gather(*(watch.close() for watch in watches))
+            self._watches = []
             client.receive(None)
+
+    def failing(self) -> Iterator[tuple[str, bool]]:
+        """Give each store that handlers follow, and whether it cannot be read now."""
+        return ((watch.store, watch.error is not None) for watch in self._watches)
 
     async def deliver(self, delivery: "Delivery") -> "Outcome":
         """Take what the sidecar posts below ``/configuration/``; only the item the path names."""

@@ -1,13 +1,22 @@
 """The sidecar itself: what it has, how it is, and its end."""
 
 import asyncio
+import time
+from collections.abc import Collection
 from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from daprflow.client import failures, readiness
 from daprflow.client.base import BaseClient
 from daprflow.errors import SidecarUnavailable
 from daprflow.protocol import operations
 from daprflow.protocol.metadata import Metadata
+
+if TYPE_CHECKING:
+    from daprflow.health.report import HealthReport
+
+HEALTH_AGE: Final = 5.0
+HEALTH_SECONDS: Final = 1.0
 
 
 class Managing(BaseClient):
@@ -45,6 +54,34 @@ class Managing(BaseClient):
                 return failures.healthy(await transport.send(request))
         except (TimeoutError, SidecarUnavailable):
             return False
+
+    async def health(
+        self, *, max_age: timedelta | float = HEALTH_AGE, components: Collection[str] = ()
+    ) -> "HealthReport":
+        """Return how the sidecar is, and each component that it has loaded.
+
+        Nothing is changed by it: state, configuration and lock stores are asked for what nobody
+        has; of other components it counts that they are loaded. It waits for nothing: each answer
+        may take a second.
+
+        Args:
+            max_age: how old an earlier report may be to be returned again, in seconds or as a
+                timedelta; 0 asks in any case.
+            components: names of those that there must be.
+        """
+        from daprflow.client.component_health import sidecar_health  # noqa: PLC0415 - few ask
+        from daprflow.health.report import summed  # noqa: PLC0415 - likewise
+
+        way = self._caller.way
+        oldest = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+        known, wanted = way.health, frozenset(components)
+        now = time.monotonic()
+        if known is not None and known[1] == wanted and now - known[0] < oldest:
+            return known[2]
+        transport = await way.reach()
+        report = summed(await sidecar_health(transport, HEALTH_SECONDS, wanted))
+        way.health = (now, wanted, report)
+        return report
 
     async def wait_until_ready(self, timeout: timedelta | float | None = None) -> None:  # noqa: ASYNC109 - the error says more than TimeoutError
         """Wait until the sidecar serves calls; also when it did before, and was restarted since.

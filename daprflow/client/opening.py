@@ -4,7 +4,8 @@ import asyncio
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from daprflow.client.channels import Channels
 from daprflow.client.deadlines import Deadlines
@@ -14,6 +15,10 @@ from daprflow.client.readiness import wait_until_ready
 from daprflow.settings import Settings
 from daprflow.transports.base import GrpcSource, Transport
 from daprflow.workflows.trap import refuse_in_workflow
+
+if TYPE_CHECKING:
+    from daprflow.client.subscription import Subscription
+    from daprflow.health.report import HealthReport
 
 CLIENT_IN_WORKFLOW = ("the client", "call an activity that uses it, with await ctx.call(...)")
 CLOSED = "the client is closed; open it again with 'async with', a SyncClient with 'with'"
@@ -26,6 +31,7 @@ class Opening:
         transport: carries requests; None until the sidecar was found ready.
         settings: where the sidecar is; what was given, or what the environment said.
         version: the runtime's, once somebody had to ask for it.
+        health: when the sidecar was last asked how it is, for which components, and the answer.
         deadlines: of the calls under way.
         pushes: what the app of this process receives; None where there is no app.
         now: the time in seconds since 1970; a test's sidecar has its own.
@@ -37,6 +43,7 @@ class Opening:
         self.transport: Transport | None = None
         self.settings = settings or Settings()
         self.version: str | None = None
+        self.health: tuple[float, frozenset[str], HealthReport] | None = None
         self.deadlines = Deadlines()
         self.pushes: Pushes | None = None
         self.now: Callable[[], float] = time.time
@@ -75,6 +82,11 @@ class Opening:
             source = self._given if isinstance(self._given, GrpcSource) else None
             self._channels = Channels(self, self.settings, source)
         return self._channels
+
+    @property
+    def subscriptions(self) -> "Iterable[Subscription[Any]]":
+        """The streaming subscriptions that have begun and not ended."""
+        return () if self._channels is None else self._channels.subscriptions
 
     @property
     def has_grpc(self) -> bool:

@@ -124,6 +124,11 @@ class Subscription(Generic[T]):
         return None
 
     @property
+    def connected(self) -> bool:
+        """Whether events come now, as far as it was looked; true before it has begun."""
+        return not self._begun or (self._stream is not None and not self._stream.ended)
+
+    @property
     def closed(self) -> bool:
         """Whether it has ended."""
         return self._over.is_set()

@@ -110,6 +110,11 @@ class Container:
         plans = [*self._plans.values(), *(plan for plan, _ in self._filled)]
         return any(key is Client for plan in plans for _, key in plan.fixed)
 
+    @property
+    def values(self) -> Mapping[Any, Any]:
+        """What app-scoped providers made, by type, while the app runs; the client as well."""
+        return self._values
+
     def add_all(self, registrations: Iterable[Registration]) -> list[str]:
         """Read the providers, order them, and return what is wrong with them."""
         problems: list[str] = []

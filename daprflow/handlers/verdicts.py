@@ -82,9 +82,14 @@ def failed(title: str, delivery: Delivery, error: BaseException) -> Outcome:
 
 def busy(delivery: Delivery, error: BaseException) -> Outcome:
     """Answer that no thread is free: an event is tried again, a caller is told 503."""
-    if delivery.kind == "topic":
+    return put_off(delivery.kind, "all threads of the app are busy", error)
+
+
+def put_off(kind: str, reason: str, error: BaseException | None = None) -> Outcome:
+    """Answer that a delivery is to be made again: RETRY of an event, 503 of anything else."""
+    if kind == "topic":
         return Outcome(Status.RETRY, 200, RETRY.body, error=error)
-    return refusal(503, "all threads of the app are busy", error)
+    return refusal(503, reason, error)
 
 
 def event_id(delivery: Delivery) -> str:

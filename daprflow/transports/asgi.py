@@ -2,7 +2,8 @@
 
 import hmac
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from daprflow.handlers.handler import Delivery, Next, Outcome
 from daprflow.handlers.trace import DELIVERED
-from daprflow.handlers.verdicts import SUCCESS, ErrorBody
+from daprflow.handlers.verdicts import SUCCESS, ErrorBody, put_off
 from daprflow.protocol.http import JSON
 from daprflow.transports.invoke_routes import Endpoint, InvokeRoutes
 
@@ -50,6 +51,10 @@ class Disconnected(Exception):  # noqa: N818 - named for the peer
 
 
 NOT_STARTED = "the app has not started: run it with its lifespan"
+STOPPING = "the app is stopping"
+CUT_OFF = "the app stopped before this was done"
+_GRACE_OVER = "graceful shutdown exceeded"
+"""What uvicorn cancels requests with, whoever runs it."""
 
 
 @dataclass(slots=True)
@@ -59,12 +64,14 @@ class Gate:
     Attributes:
         token: what ``dapr-api-token`` must be; empty lets everything pass.
         is_open: whether the app's lifespan has been entered.
+        stopping: whether it is closed because the app stops; deliveries are to be made again.
         told: the statuses of refusals that the log has a line about.
     """
 
     max_body: int
     token: bytes = b""
     is_open: bool = False
+    stopping: bool = False
     told: set[int] = field(default_factory=set)
 
     def refusal(
@@ -91,10 +98,26 @@ class Gate:
         if relayed and from_sidecar:
             return 403, "this path is for the sidecar alone; it cannot be invoked by an app"
         if not self.is_open:
-            return 500, NOT_STARTED
+            return (503, STOPPING) if self.stopping else (500, NOT_STARTED)
         if length.isdigit() and int(length) > self.max_body:
             return self.too_large
         return None
+
+    def open(self) -> None:
+        """Let requests pass from now on."""
+        self.is_open, self.stopping = True, False
+
+    def stop(self) -> None:
+        """Let nothing pass any more, and say why."""
+        self.is_open, self.stopping = False, True
+
+    def close(self) -> None:
+        """Let nothing pass until it is opened again."""
+        self.is_open = self.stopping = False
+
+    def ends(self, error: CancelledError) -> bool:
+        """Tell whether a request was cancelled because the server's time to stop is over."""
+        return self.stopping or _GRACE_OVER in str(error)
 
     @property
     def too_large(self) -> tuple[int, str]:
@@ -238,7 +261,10 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         refused = gate.refusal(scope, from_sidecar=from_sidecar)
         if refused is not None:
-            await refuse(scope, send, gate, *refused)
+            if refused[1] is STOPPING:
+                await send_outcome(send, put_off(kind, STOPPING))
+            else:
+                await refuse(scope, send, gate, *refused)
             return
         message = await receive()
         body = message.get("body", b"")
@@ -253,6 +279,10 @@ def handler_endpoint(kind: str, name: str, call: Next, gate: Gate) -> Endpoint:
         token = DELIVERED.set(scope["headers"])  # what the client takes along of its trace
         try:
             outcome = await call(Delivery(kind, name, body, scope["headers"], scope))
+        except CancelledError as error:
+            if not gate.ends(error):
+                raise
+            outcome = put_off(kind, CUT_OFF)
         finally:
             DELIVERED.reset(token)
         if outcome is SUCCESS:  # nearly always, so without a detour
@@ -292,11 +322,11 @@ def static_endpoint(body: bytes, gate: Gate, asked: Callable[[], None] | None = 
     return endpoint
 
 
-def health_endpoint(check: Callable[[], tuple[int, bytes]]) -> Endpoint:
+def health_endpoint(check: Callable[[], Awaitable[tuple[int, bytes]]]) -> Endpoint:
     """Return an endpoint for probes, which carry no token; it never waits for a thread."""
 
     async def endpoint(scope: Scope, _: Receive, send: Send) -> None:
-        status, body = check()
+        status, body = await check()
         await _answer(send, status, b"" if scope["method"] == "HEAD" else body, [_JSON_HEADER])
 
     return endpoint

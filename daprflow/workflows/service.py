@@ -51,6 +51,7 @@ class WorkService:
         self._worker: Worker | None = None
         self._instances: Instances | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
     @property
     def connected(self) -> bool:
@@ -68,6 +69,12 @@ class WorkService:
         """Return why an instance could not go on here, the last time; None where it could."""
         return None if self._instances is None else self._instances.problem(instance)
 
+    def stop_taking(self) -> None:
+        """Take nothing more, and let what runs end, while other things still go on."""
+        if self._worker is not None and self._stopping is None:
+            stop = self._worker.stop()
+            self._stopping = asyncio.create_task(stop, name="daprflow workflows stop")
+
     async def __aenter__(self) -> Self:
         self._starting = asyncio.create_task(self._start(), name="daprflow workflows start")
         return self
@@ -81,6 +88,9 @@ class WorkService:
         starting, self._starting = self._starting, None
         if starting is not None:
             await asyncio.wait({starting})
+        stopping, self._stopping = self._stopping, None
+        if stopping is not None:
+            await stopping
         if self._worker is not None:
             await self._worker.stop()
         if starting is not None:

@@ -60,7 +60,10 @@ async def test_start_up_does_not_wait_for_the_sidecar() -> None:
     """An app opens without one: the sidecar waits for the app's port, not the reverse."""
     app = DaprFlow("shop", settings=Settings(http_endpoint="http://127.0.0.1:9"))
     async with running(app) as call:
-        assert (await call.get("/readyz")).status == 200
+        answer = await call.get("/readyz")
+        assert answer.status == 503
+        assert [cause["part"] for cause in answer.json["causes"]] == ["sidecar"]
+        assert (await call.get("/healthz")).status == 200
 
 
 async def test_an_app_can_run_again() -> None:

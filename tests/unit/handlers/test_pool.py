@@ -8,7 +8,7 @@ import pytest
 
 from daprflow import DaprFlow
 from daprflow.handlers.pool import WAITING_PER_THREAD, HandlerPool, PoolFull
-from tests.helpers.app_calls import Caller, running
+from tests.helpers.app_calls import Caller, recording_client, running
 
 
 class Gate:
@@ -83,6 +83,7 @@ async def test_health_and_async_handlers_do_not_share_the_pool() -> None:
     """While every thread is busy the app is alive, ready and deaf to nothing but ``def``."""
     gate = Gate()
     app = blocking(gate)
+    app.client, _ = recording_client()
 
     @app.invoke
     async def quick() -> int:

@@ -13,7 +13,7 @@ from starlette.routing import Mount, NoMatchFound, Route
 
 from daprflow import BindingEvent, DaprFlow
 from daprflow.settings import Settings
-from tests.helpers.app_calls import Caller, event, running
+from tests.helpers.app_calls import Caller, event, recording_client, running
 
 TOPIC = "/dapr/topics/pubsub/orders"
 DAPR_OWNED = [
@@ -36,6 +36,7 @@ def shop(**options: Any) -> DaprFlow:
         return PlainTextResponse("page")
 
     app = DaprFlow("shop", routes=[Route("/page", page)], **options)
+    app.client, _ = recording_client()
 
     @app.topic("pubsub", "orders")
     async def on_order(data: bytes) -> None: ...

@@ -16,6 +16,7 @@ from daprflow import (
     WorkflowFailed,
     trace_context,
 )
+from daprflow.health import HealthStatus
 from daprflow.protocol.history import TaskCompleted
 from daprflow.settings import Settings
 from daprflow.sidecar.grpc_api.server import GrpcServer
@@ -260,12 +261,17 @@ async def test_kept_workflows_are_bounded(sidecar: GrpcSidecar) -> None:
         assert [await each.result() for each in runs] == [1, 1, 1, 1]
 
 
+def stream(app: DaprFlow) -> HealthStatus:
+    """How the stream of workflows is."""
+    return next(each.status for each in app.health.report().parts if each.part == "stream")
+
+
 async def test_an_app_without_a_sidecar_is_not_ready() -> None:
     """While no work comes, the app says that it is not ready; it ends at once all the same."""
     work = Work(free_port(), WorkflowSettings())
     async with asyncio.timeout(WITHIN), work.app.lifespan():
         answer = await call_asgi(work.app, "GET", "/readyz")
-        assert (answer.status, b"waiting for work" in answer.body) == (503, True)
+        assert (answer.status, b'"name":"workflows"' in answer.body) == (503, True)
         assert (await call_asgi(work.app, "GET", "/healthz")).status == 200
 
 
@@ -273,7 +279,7 @@ async def test_readiness_comes_with_work(sidecar: GrpcSidecar) -> None:
     """Once work comes, the app is ready."""
     work = Work(sidecar.port, WorkflowSettings())
     async with asyncio.timeout(WITHIN), work.running():
-        assert (await call_asgi(work.app, "GET", "/readyz")).status == 200
+        assert stream(work.app) is HealthStatus.READY
 
 
 async def test_readiness_goes_with_the_sidecar(sidecar: GrpcSidecar) -> None:
@@ -281,13 +287,13 @@ async def test_readiness_goes_with_the_sidecar(sidecar: GrpcSidecar) -> None:
     work = Work(sidecar.port, WorkflowSettings())
     async with asyncio.timeout(WITHIN), work.running():
         await sidecar.server.stop(0)
-        while (await call_asgi(work.app, "GET", "/readyz")).status == 200:  # noqa: ASYNC110 - no event tells
+        while stream(work.app) is HealthStatus.READY:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0)
         again = GrpcServer(sidecar.inner.runtime)
         await again.start(sidecar.port)
         try:
             await work.app.works()
-            assert (await call_asgi(work.app, "GET", "/readyz")).status == 200
+            assert stream(work.app) is HealthStatus.READY
         finally:
             await again.stop(0)
 
