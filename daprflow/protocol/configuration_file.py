@@ -86,6 +86,76 @@ class WorkflowConfiguration(msgspec.Struct, frozen=True):
     activity_limits: tuple[NamedLimit, ...] = ()
 
 
+class OtelSpec(msgspec.Struct, frozen=True):
+    """Where spans go by OTLP.
+
+    Attributes:
+        endpoint: host and port, without a scheme; empty sends nothing.
+        protocol: ``grpc`` or ``http``; empty sends nothing.
+        timeout: seconds of one export; None is the exporter's own.
+    """
+
+    endpoint: str = ""
+    protocol: str = ""
+    is_secure: bool = True
+    headers: tuple[tuple[str, str], ...] = ()
+    timeout: float | None = None
+
+
+class TracingSpec(msgspec.Struct, frozen=True):
+    """What becomes of traces.
+
+    Attributes:
+        sampling_rate: as written, ``""`` where nothing is; which is not the same as ``"0"``.
+        zipkin: the URL of a collector; empty sends nothing.
+    """
+
+    sampling_rate: str = ""
+    stdout: bool = False
+    zipkin: str = ""
+    otel: OtelSpec = OtelSpec()
+
+
+class MetricsLabel(msgspec.Struct, frozen=True):
+    """What is put in the place of values of one label: pairs of replacement and pattern."""
+
+    name: str
+    patterns: tuple[tuple[str, str], ...] = ()
+
+
+class MetricsRule(msgspec.Struct, frozen=True):
+    """What is done with the labels of one metric."""
+
+    name: str
+    labels: tuple[MetricsLabel, ...] = ()
+
+
+class MetricsSpec(msgspec.Struct, frozen=True):
+    """What is measured, and in which detail.
+
+    Attributes:
+        latency_buckets: upper limits in milliseconds; empty takes the usual ones.
+        increased_cardinality: whether each path of the HTTP API counts for itself.
+        path_matching: patterns of paths that count for themselves.
+    """
+
+    enabled: bool = True
+    record_error_codes: bool = False
+    latency_buckets: tuple[float, ...] = ()
+    increased_cardinality: bool = True
+    path_matching: tuple[str, ...] = ()
+    exclude_verbs: bool = False
+    rules: tuple[MetricsRule, ...] = ()
+
+
+class ApiLogging(msgspec.Struct, frozen=True):
+    """Whether calls on the API are written to the log; None leaves it to the flag."""
+
+    enabled: bool | None = None
+    obfuscate_urls: bool = False
+    omit_health_checks: bool = False
+
+
 class ConfigurationResource(msgspec.Struct, frozen=True):
     """All Configuration files of a sidecar, put together.
 
@@ -105,6 +175,9 @@ class ConfigurationResource(msgspec.Struct, frozen=True):
     access_control: AccessControl | None = None
     denied_components: tuple[str, ...] = ()
     workflow: WorkflowConfiguration = WorkflowConfiguration()
+    tracing: TracingSpec = TracingSpec()
+    metrics: MetricsSpec = MetricsSpec()
+    api_logging: ApiLogging = ApiLogging()
 
     @property
     def hot_reload(self) -> bool:

@@ -23,6 +23,12 @@ from daprflow.sidecar.resource_fields import (
     read_texts,
 )
 from daprflow.sidecar.resource_yaml import YamlError, YamlMapping, read_document
+from daprflow.sidecar.telemetry_settings import (
+    TELEMETRY_FIELDS,
+    read_api_logging,
+    read_metrics,
+    read_tracing,
+)
 from daprflow.sidecar.workflow_settings import WORKFLOW_FIELDS, read_workflow
 
 logger = logging.getLogger(__name__)
@@ -32,7 +38,7 @@ MIDDLEWARE = ("bearer", "oauth2clientcredentials", "ratelimit", "routeralias", "
 
 
 _Fields = Mapping[str, "_Fields"]
-"""The fields that are read, by name; each with those below it."""
+"""The fields that are read, by name, ``*`` those of any other; each with those below it."""
 
 
 def _fields(*names: str, **below: _Fields) -> _Fields:
@@ -63,6 +69,7 @@ _FIELDS = _fields(
     components=_fields("deny"),
     mtls=_fields("enabled"),
     workflow=WORKFLOW_FIELDS,
+    **TELEMETRY_FIELDS,
 )
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _ACTIONS = frozenset({"allow", "deny"})
@@ -100,6 +107,9 @@ def load_configuration(files: Sequence[Path], env: Mapping[str, str]) -> Configu
         access_control=_access_control(whole),
         denied_components=_denied(whole),
         workflow=read_workflow(whole),
+        tracing=read_tracing(whole),
+        metrics=read_metrics(whole),
+        api_logging=read_api_logging(whole),
     )
 
 
@@ -150,7 +160,7 @@ def _tell_unused(found: object, fields: _Fields, path: str = "") -> None:
         if not isinstance(entry, YamlMapping):
             continue
         for name, value in entry.items():
-            known = fields.get(name)
+            known = fields.get(name, fields.get("*"))
             if known is not None:
                 _tell_unused(value, known, f"{path}{name}.")
             elif value:

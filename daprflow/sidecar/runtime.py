@@ -35,6 +35,7 @@ from daprflow.sidecar.loading import Exchange, LoadedComponent, Loader
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.pipeline import Pipeline, make_pipeline
 from daprflow.sidecar.resiliency.resiliency import Resiliency
+from daprflow.sidecar.telemetry.telemetry import Telemetry, open_telemetry
 
 if TYPE_CHECKING:
     from daprflow.protocol.resiliency import ResiliencyResource
@@ -82,6 +83,7 @@ class Runtime:
         loader: opens components and looks up what documents refer to.
         extended: the extended metadata set through ``PUT /v1.0/metadata/{key}``.
         resiliency: the policies of calls in both directions.
+        telemetry: what it measures and traces, once it is open.
         shutdown_requested: set by ``POST /v1.0/shutdown``; ``shutdown_forced`` if it was forced.
     """
 
@@ -121,6 +123,7 @@ class Runtime:
         self.resiliency = Resiliency(
             engine.clock, engine.work, options.app_id, resources.resiliencies
         )
+        self.telemetry = Telemetry(engine.clock)
         self.loader = Loader(engine, options, self.resiliency.guard)
         self._own: tuple[Subscription, ...] | None = ()
         self._app_health: AppHealth | None = None
@@ -163,6 +166,11 @@ class Runtime:
         Raises:
             ComponentError: a component, or the file of the engine, cannot be opened.
         """
+        self.telemetry = open_telemetry(
+            self.resources.configuration, self.engine.clock, self.options
+        )
+        if self.app is not None:
+            self.telemetry.watch(self.app)
         await self.engine.jobs.open()
         await self.engine.reminders.open()
         self.components = await self.loader.load(self.resources.components)
@@ -381,6 +389,7 @@ class Runtime:
             await self.invocation.close()
         await self.loader.unload()
         self.health.outbound_ready = False
+        await self.telemetry.close()
 
     async def _end_deliveries(self, grace: float) -> None:
         """Stop deliveries; those that do not end in time lose their connection."""

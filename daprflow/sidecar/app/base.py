@@ -17,6 +17,7 @@ from daprflow.sidecar.resiliency.backoff import Backoff
 
 if TYPE_CHECKING:
     from daprflow.sidecar.channel.grpc import GrpcChannel
+    from daprflow.sidecar.telemetry.app_watch import AppWatch
 
 BINDING_TIMEOUT = 3.0
 """Seconds an app has to say which input bindings it takes."""
@@ -76,6 +77,10 @@ class App(Protocol):
 
     def use_pipeline(self, pipeline: Pipeline) -> None:
         """Put the middleware of ``appHttpPipeline`` around every call but health checks."""
+        ...
+
+    def watch(self, watch: "AppWatch") -> None:
+        """Have deliveries and calls watched from now on; before `use_pipeline`."""
         ...
 
     # ---- start ----------------------------------------------------------------------------------

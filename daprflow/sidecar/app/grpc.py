@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from functools import partial
+from typing import TYPE_CHECKING
 
 from daprflow.protocol import messages
 from daprflow.protocol.configuration import PREFIX
@@ -13,16 +15,20 @@ from daprflow.sidecar.app import grpc_invoke
 from daprflow.sidecar.app.base import BINDING_TIMEOUT, BindingReply, InputAddress, NotTaken
 from daprflow.sidecar.app.grpc_documents import read_subscriptions
 from daprflow.sidecar.app.grpc_postman import GrpcPostman
-from daprflow.sidecar.app.postman import NO_TRACE
+from daprflow.sidecar.app.postman import NO_TRACE, Postman
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.grpc import ALPHA_CALLBACKS, CALLBACKS, GrpcChannel
-from daprflow.sidecar.channel.rpc import RpcFailed
+from daprflow.sidecar.channel.rpc import Metadata, RpcFailed
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import BindingMessage
 from daprflow.sidecar.job_scheduler import Outcome
 from daprflow.sidecar.job_store import StoredJob
 from daprflow.sidecar.pipeline import Pipeline
 from daprflow.sidecar.resiliency.backoff import Backoff
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.telemetry.app_watch import AppWatch
+    from daprflow.sidecar.telemetry.trace_context import TraceContext
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +46,7 @@ class GrpcApp:
 
     def __init__(self, channel: GrpcChannel) -> None:
         self._channel = channel
+        self._watch: AppWatch | None = None
 
     @property
     def grpc(self) -> GrpcChannel:
@@ -48,6 +55,11 @@ class GrpcApp:
 
     def use_pipeline(self, pipeline: Pipeline) -> None:
         """Do nothing: middleware stands before HTTP apps alone, as in the real runtime."""
+
+    def watch(self, watch: "AppWatch") -> None:
+        """Have deliveries and calls watched from now on."""
+        self._watch = watch
+        self._channel.watch(watch)
 
     # ---- start ----------------------------------------------------------------------------------
 
@@ -77,9 +89,10 @@ class GrpcApp:
 
     # ---- events ---------------------------------------------------------------------------------
 
-    def postman(self, pubsub: str, topic: str, *, raw: bool) -> GrpcPostman:
+    def postman(self, pubsub: str, topic: str, *, raw: bool) -> Postman:
         """Return what delivers the events of one subscription."""
-        return GrpcPostman(self._channel, pubsub, topic, raw=raw)
+        postman = GrpcPostman(self._channel, pubsub, topic, raw=raw)
+        return postman if self._watch is None else self._watch.postman(postman, pubsub, topic)
 
     async def takes_binding(self, binding: InputAddress) -> bool:
         """Look for the binding in ``ListInputBindings``; an error means no."""
@@ -106,12 +119,27 @@ class GrpcApp:
         Raises:
             AppUnreachable: no answer came.
         """
+        rpc = f"{CALLBACKS}OnBindingEvent"
+        if self._watch is None:
+            return await self._tell_binding(rpc, binding, message, None)
+        tell = partial(self._tell_binding, rpc, binding, message)
+        return await self._watch.binding(binding.name, rpc, message.metadata, tell)
+
+    async def _tell_binding(
+        self,
+        rpc: str,
+        binding: InputAddress,
+        message: BindingMessage,
+        within: "TraceContext | None",
+    ) -> BindingReply:
         event = messages.BindingEventRequest(
             name=binding.name, data=message.data, metadata=message.metadata
         )
-        rpc = f"{CALLBACKS}OnBindingEvent"
+        metadata: Metadata = _UNTRACED
+        if within is not None:
+            metadata = (("traceparent", within.traceparent),)
         try:
-            answer = await self._channel.call(rpc, event, messages.BindingEventResponse, _UNTRACED)
+            answer = await self._channel.call(rpc, event, messages.BindingEventResponse, metadata)
         except RpcFailed as failed:
             reason = f"the app answered OnBindingEvent with {failed}"
             return BindingReply(failed.code, taken=False, settled=False, reason=reason)

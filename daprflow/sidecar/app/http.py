@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
@@ -20,7 +22,7 @@ from daprflow.protocol.jobs import VALUE_TYPE, JobRequest
 from daprflow.sidecar.app.base import BINDING_TIMEOUT, BindingReply, InputAddress, NotTaken
 from daprflow.sidecar.app.http_documents import read_config, read_subscriptions
 from daprflow.sidecar.app.http_postman import HttpPostman
-from daprflow.sidecar.app.postman import NO_TRACE
+from daprflow.sidecar.app.postman import NO_TRACE, Postman
 from daprflow.sidecar.channel.base import AppChannel, AppUnreachable
 from daprflow.sidecar.channel.piped import PipedChannel
 from daprflow.sidecar.clock import Clock
@@ -30,8 +32,13 @@ from daprflow.sidecar.job_store import StoredJob
 from daprflow.sidecar.pipeline import Pipeline
 from daprflow.sidecar.resiliency.backoff import Backoff
 
+if TYPE_CHECKING:
+    from daprflow.sidecar.telemetry.app_watch import AppWatch
+    from daprflow.sidecar.telemetry.trace_context import TraceContext
+
 logger = logging.getLogger(__name__)
 
+_OF_A_TRACE = frozenset({"traceparent", "tracestate", "grpc-trace-bin"})
 _PLAIN: Headers = (("content-type", JSON),)
 _SAFE = "/%?=&$+,:;@-_.~"
 _SAFE_IN_NAME = "%&=+$,:;@-_.~"
@@ -50,6 +57,7 @@ class HttpApp:
     def __init__(self, channel: AppChannel) -> None:
         self._bare = channel
         self._channel = channel
+        self._watch: AppWatch | None = None
 
     @property
     def http(self) -> AppChannel:
@@ -62,6 +70,11 @@ class HttpApp:
             self._channel.use(pipeline)
         else:
             self._channel = PipedChannel(self._bare, pipeline)
+
+    def watch(self, watch: "AppWatch") -> None:
+        """Have deliveries and calls watched from now on."""
+        self._watch = watch
+        self._bare = self._channel = watch.channel(self._bare)
 
     # ---- start ----------------------------------------------------------------------------------
 
@@ -89,9 +102,10 @@ class HttpApp:
 
     # ---- events ---------------------------------------------------------------------------------
 
-    def postman(self, pubsub: str, topic: str, *, raw: bool) -> HttpPostman:
+    def postman(self, pubsub: str, topic: str, *, raw: bool) -> Postman:
         """Return what posts the events of one subscription."""
-        return HttpPostman(self._channel, pubsub, topic, raw=raw)
+        postman = HttpPostman(self._channel, pubsub, topic, raw=raw)
+        return postman if self._watch is None else self._watch.postman(postman, pubsub, topic)
 
     async def takes_binding(self, binding: InputAddress) -> bool:
         """Ask with ``OPTIONS``; any 2xx means yes, and 405 as well."""
@@ -118,7 +132,16 @@ class HttpApp:
         Raises:
             AppUnreachable: no answer came.
         """
-        headers = _binding_headers(message.metadata)
+        if self._watch is None:
+            return await self._post_binding(binding, message, None)
+        post = partial(self._post_binding, binding, message)
+        address = f"POST {binding.path}"
+        return await self._watch.binding(binding.name, address, message.metadata, post)
+
+    async def _post_binding(
+        self, binding: InputAddress, message: BindingMessage, within: "TraceContext | None"
+    ) -> BindingReply:
+        headers = _binding_headers(message.metadata, within)
         request = HttpRequest("POST", binding.path, headers, message.data)
         status = (await self._channel.send(request)).status
         reason = f"the app answered POST {binding.path} with status {status}"
@@ -175,8 +198,11 @@ def _job_body(job: JobRequest) -> bytes:
     return b"" if job.data is msgspec.UNSET else bytes(job.data)
 
 
-def _binding_headers(metadata: Mapping[str, str]) -> Headers:
+def _binding_headers(metadata: Mapping[str, str], within: "TraceContext | None") -> Headers:
     own = tuple((name.lower(), value) for name, value in metadata.items())
+    if within is not None:
+        parent = ("traceparent", within.traceparent)
+        return (*_PLAIN, parent, *(pair for pair in own if pair[0] not in _OF_A_TRACE))
     return (*_PLAIN, ("traceparent", NO_TRACE), *own)
 
 

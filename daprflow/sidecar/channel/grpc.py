@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 
@@ -13,6 +13,9 @@ from daprflow.sidecar.channel.probing import accepts_connections
 from daprflow.sidecar.channel.rpc import Metadata, RpcAnswer, RpcFailed
 from daprflow.sidecar.channel.slots import Slots
 from daprflow.sidecar.channel.tls_relay import TlsRelay
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.telemetry.app_watch import AppWatch
 
 CONNECT_TIMEOUT = 5.0
 NOTICED = 0.1
@@ -63,6 +66,7 @@ class GrpcChannel:
         self._channel: grpc.aio.Channel | None = None
         self._connecting: asyncio.Lock | None = None
         self._closed = False
+        self._watch: AppWatch | None = None
 
     async def call(self, rpc: str, request: Message, answer: type[M], metadata: Metadata = ()) -> M:
         """Make a call and return the answer.
@@ -84,17 +88,33 @@ class GrpcChannel:
         self, rpc: str, request: Message, answer: type[M], metadata: Metadata = ()
     ) -> RpcAnswer[M]:
         """Make a call with metadata both ways; see `call`."""
+        metadata = (*metadata, *self.token)
+        if self._watch is not None:
+            metadata = self._watch.sent(metadata)
         if not self._slots.limited:
-            return await self._exchange(rpc, request, answer, (*metadata, *self.token))
+            return await self._watched(rpc, request, answer, metadata)
         await self._slots.take()
         try:
-            return await self._exchange(rpc, request, answer, (*metadata, *self.token))
+            return await self._watched(rpc, request, answer, metadata)
         finally:
             self._slots.give()
 
+    def watch(self, watch: "AppWatch") -> None:
+        """Have calls watched from now on."""
+        self._watch = watch
+
+    async def _watched(
+        self, rpc: str, request: Message, answer: type[M], metadata: Metadata
+    ) -> RpcAnswer[M]:
+        if self._watch is None:
+            return await self._exchange(rpc, request, answer, metadata)
+        work = self._exchange(rpc, request, answer, metadata)
+        return await self._watch.rpc(rpc, request.ByteSize(), work)
+
     async def check(self) -> None:
         """Make a health check; see `call`. It carries no token and passes the limit on calls."""
-        await self._exchange(_HEALTH, Empty(), Empty, ())
+        work = self._exchange(_HEALTH, Empty(), Empty, ())
+        await (work if self._watch is None else self._watch.rpc_probe(work))
 
     async def stream(
         self,

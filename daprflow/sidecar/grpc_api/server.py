@@ -18,6 +18,7 @@ from daprflow.sidecar.grpc_api.reflection import METHODS as REFLECTION
 from daprflow.sidecar.grpc_api.serving import abort, rpc_handler
 from daprflow.sidecar.grpc_api.status import STATUS_CODES, Failure
 from daprflow.sidecar.grpc_api.task_hub_door import TaskHubDoor
+from daprflow.sidecar.grpc_api.watch import GrpcWatch
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
@@ -117,6 +118,11 @@ class _Router(grpc.GenericRpcHandler):
             path: rpc_handler(path, method, runtime) for path, method in methods.items()
         }
         self._methods.update(TaskHubDoor(runtime).handlers())
+        self._watch: GrpcWatch | None = None
+        if runtime.telemetry.watching:
+            self._watch = GrpcWatch(runtime.telemetry, runtime.app_id)
+            watched = self._watch.handler
+            self._methods = {path: watched(path, each) for path, each in self._methods.items()}
 
     def service(self, handler_call_details: Any) -> Any:
         """Return the handler of a call, by its method and metadata."""
@@ -128,11 +134,15 @@ class _Router(grpc.GenericRpcHandler):
         if not self._runtime.health.outbound_ready:
             text = "dapr outbound is not ready"
             return _refusing(Failure(STATUS_CODES[Code.UNAVAILABLE], text))
-        if (baggage := sent_baggage(metadata)) and (problem := problem_of(baggage)):
+        traced = not self._runtime.telemetry.untraced
+        if traced and (baggage := sent_baggage(metadata)) and (problem := problem_of(baggage)):
             text = f"invalid baggage header: {problem}"
             return _refusing(Failure(STATUS_CODES[Code.INVALID_ARGUMENT], text))
         known = self._methods.get(method)
-        return known if known is not None else self._proxy.handler(method, metadata)
+        if known is not None:
+            return known
+        passing = self._proxy.handler(method, metadata)
+        return passing if self._watch is None else self._watch.handler(method, passing)
 
 
 def _refusing(failed: Failure) -> Any:

@@ -31,7 +31,7 @@ from daprflow.sidecar.http_api.call import (
     HeaderPair,
     json_answer,
 )
-from daprflow.sidecar.http_api.trace import NO_PARENT, parent_of
+from daprflow.sidecar.http_api.trace import NO_PARENT, UNTRACED, parent_of
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +111,8 @@ def _headers(call: Call) -> Headers:
     ]
     kept = to_actor(headers, secret=bool(options.api_token or options.app_token))
     parent, state = parent_of(call)
+    if UNTRACED in call.scope:  # then it is a header like others
+        parent, state = call.header(b"traceparent"), call.header(b"tracestate")
     kept.append(("traceparent", parent) if parent else _ZERO_PARENT)
     if state:
         kept.append(("tracestate", state))

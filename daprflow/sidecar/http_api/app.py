@@ -39,7 +39,7 @@ from daprflow.sidecar.http_api.call import (
     text_answer,
 )
 from daprflow.sidecar.http_api.guard import Guard
-from daprflow.sidecar.http_api.trace import NO_PARENT, bad_baggage, trace_headers
+from daprflow.sidecar.http_api.trace import NO_PARENT, UNTRACED, bad_baggage, trace_headers
 from daprflow.sidecar.resiliency.caller import waiting
 
 if TYPE_CHECKING:
@@ -98,6 +98,13 @@ class HttpApi:
         if scope["type"] != "http":
             await _serve_other(scope, receive, send)
             return
+        watch = self._runtime.telemetry.http
+        if watch is None:
+            await self._take(scope, receive, send)
+        else:
+            await watch.serve(self._take, scope, receive, send)
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(self._runtime, scope, receive)
         calls = self._runtime.calls  # a reload waits for those that were under way before it
         calls.begin()
@@ -129,7 +136,7 @@ class HttpApi:
     async def _serve(self, call: Call, send: Send) -> None:
         try:
             answer = self._guard.refusal(call)
-            if answer is None and b"baggage" in call.headers:
+            if answer is None and b"baggage" in call.headers and UNTRACED not in call.scope:
                 answer = bad_baggage(call)
             if answer is None:
                 answer = await self._dispatch(call, send)
@@ -191,7 +198,7 @@ def _group(segments: Sequence[bytes]) -> tuple[str, str]:
 
 
 async def _send(answer: Answer, call: Call, send: Send) -> None:
-    if answer is DONE and b"traceparent" not in call.headers and b"baggage" not in call.headers:
+    if answer is DONE and b"traceparent" not in call.headers and _is_plain(call):
         await send(_ACCEPTED)
         await send(_NO_BODY)
         return
@@ -203,6 +210,10 @@ async def _send(answer: Answer, call: Call, send: Send) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     body = b"" if call.method == "HEAD" else answer.body
     await send({"type": "http.response.body", "body": body})
+
+
+def _is_plain(call: Call) -> bool:
+    return b"baggage" not in call.headers and UNTRACED not in call.scope
 
 
 async def _serve_other(scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import re
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
@@ -27,7 +27,7 @@ from daprflow.sidecar.http_api.call import (
 )
 from daprflow.sidecar.http_api.content_type import content_type_of
 from daprflow.sidecar.http_api.invoke_guarded import GuardedCall, Ways
-from daprflow.sidecar.http_api.trace import NO_PARENT, trace_headers
+from daprflow.sidecar.http_api.trace import NO_PARENT, UNTRACED, trace_headers
 from daprflow.sidecar.method_names import problem_of
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ _HOP_BY_HOP = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class Target:
     """Whom a call is for; ``path`` is still percent-encoded."""
 
     app_id: str
@@ -61,7 +61,7 @@ async def handle(call: Call, send: Send) -> Answer | None:
     Returns:
         an answer to send; None when everything has been sent already.
     """
-    target = _target(call)
+    target = target_of(call.path, call.raw_path, call.headers)
     if target is None:
         raise faults.no_app_id()
     if call.method == "CONNECT":
@@ -99,7 +99,7 @@ async def handle(call: Call, send: Send) -> Answer | None:
         raise faults.direct_invoke(target.app_id, str(error)) from error
 
 
-def _breaker_key(call: Call, target: _Target, request: StreamedRequest) -> str:
+def _breaker_key(call: Call, target: Target, request: StreamedRequest) -> str:
     """Return what a breaker of the target is for: a method of an app, or a whole endpoint."""
     if target.app_id in call.runtime.invocation.endpoints:
         return ""
@@ -107,7 +107,7 @@ def _breaker_key(call: Call, target: _Target, request: StreamedRequest) -> str:
 
 
 def _guarded(
-    call: Call, target: _Target, request: StreamedRequest, body: "_Body", send: Send
+    call: Call, target: Target, request: StreamedRequest, body: "_Body", send: Send
 ) -> GuardedCall:
     async def gone() -> None:
         if body.done or body.length == 0:
@@ -134,20 +134,20 @@ async def _collect(call: Call, response: StreamedResponse) -> Answer:
     return Answer(response.status, data, headers, traced=False)
 
 
-def _target(call: Call) -> _Target | None:
-    """Find the app: in a header, in basic authentication, in the path."""
-    by_header = call.header(b"dapr-app-id")
+def target_of(path: bytes, raw_path: bytes, headers: Mapping[bytes, bytes]) -> Target | None:
+    """Find the app that a call is for: in a header, in basic authentication, in the path."""
+    by_header = headers.get(b"dapr-app-id", b"").decode("latin-1")
     if by_header:
-        return _Target(by_header, call.path)
-    by_password = _basic_password(call.headers.get(b"authorization", b""))
+        return Target(by_header, path)
+    by_password = _basic_password(headers.get(b"authorization", b""))
     if by_password:
-        return _Target(by_password, call.path)
+        return Target(by_password, path)
     # Cleaning takes a slash of an address; but dots lead where most clients have them lead.
-    path = (call.path if b"/.." in call.raw_path else call.raw_path).lstrip(b"/")
+    path = (path if b"/.." in raw_path else raw_path).lstrip(b"/")
     if not path.startswith(_INVOKE):
         return None
     app_id, marker, method = path.removeprefix(_INVOKE).partition(_METHOD)
-    return _Target(unescape(app_id), b"/" + method) if marker and app_id else None
+    return Target(unescape(app_id), b"/" + method) if marker and app_id else None
 
 
 def _basic_password(header: bytes) -> str:
@@ -162,7 +162,7 @@ def _basic_password(header: bytes) -> str:
     return password if user == "dapr-app-id" else ""
 
 
-def _request_target(call: Call, target: _Target) -> str:
+def _request_target(call: Call, target: Target) -> str:
     """Return path and query as the app gets them: decoded once, checked, cleaned, encoded again.
 
     Raises:
@@ -185,7 +185,7 @@ def _request_headers(call: Call) -> Headers:
         for name, value in call.scope["headers"]
         if name != b"dapr-app-id"
     ]
-    if b"traceparent" not in call.headers:
+    if b"traceparent" not in call.headers and UNTRACED not in call.scope:
         headers.append(("traceparent", NO_PARENT.decode("ascii")))
     return tuple(headers)
 

@@ -1,0 +1,112 @@
+"""Watches the calls on the HTTP API: a span and some numbers for each."""
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from daprflow.sidecar.clock import Clock
+from daprflow.sidecar.http_api.trace import UNTRACED
+from daprflow.sidecar.telemetry.http_spans import describe, path_of
+from daprflow.sidecar.telemetry.meters import HttpMeters
+from daprflow.sidecar.telemetry.trace_context import TraceContext, read_traceparent
+from daprflow.sidecar.telemetry.tracer import Kind, Span, Tracer
+
+_Scope = MutableMapping[str, Any]
+_Event = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Event]]
+_Send = Callable[[_Event], Awaitable[None]]
+_App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
+_Pair = tuple[bytes, bytes]
+
+_OF_A_TRACE = frozenset({b"traceparent", b"tracestate"})
+
+
+class HttpWatch:
+    """Stands around the HTTP API.
+
+    Args:
+        clock: measures.
+        meters: None measures nothing.
+        tracer: None makes no spans.
+        untraced: whether no call is part of any trace.
+    """
+
+    __slots__ = ("_clock", "_meters", "_tracer", "_untraced")
+
+    def __init__(
+        self, clock: Clock, meters: HttpMeters | None, tracer: Tracer | None, *, untraced: bool
+    ) -> None:
+        self._clock = clock
+        self._meters = meters
+        self._tracer = tracer
+        self._untraced = untraced
+
+    async def serve(self, app: _App, scope: _Scope, receive: _Receive, send: _Send) -> None:
+        """Have a call served, and watch it."""
+        begun = self._clock.now()
+        path = path_of(scope)
+        span: Span | None = None
+        inner = scope
+        if self._tracer is not None and "/healthz" not in path:
+            headers = scope["headers"]
+            span = self._tracer.start(path, Kind.CLIENT, context_of(headers))
+            inner = {**scope, "headers": within(headers, span.context)}
+        elif self._untraced:
+            inner = {**scope, UNTRACED: True}
+        answer = _Answer(send)
+        try:
+            await app(inner, receive, answer)
+        finally:
+            status = answer.status
+            if span is not None:
+                if span.recording:
+                    describe(span, scope, status)
+                span.finish()
+            if self._meters is not None:
+                elapsed = (self._clock.now() - begun) * 1000
+                self._meters.record(scope["method"], path, status, elapsed)
+                self._meters.received().record(_length(scope["headers"]))
+                self._meters.sent().record(answer.size)
+
+
+class _Answer:
+    """Passes an answer on, and remembers its status and size."""
+
+    __slots__ = ("_send", "size", "status")
+
+    def __init__(self, send: _Send) -> None:
+        self._send = send
+        self.status = 200
+        self.size = 0
+
+    async def __call__(self, event: _Event) -> None:
+        if event["type"] == "http.response.start":
+            self.status = event["status"]
+        else:
+            self.size += len(event.get("body", b""))
+        await self._send(event)
+
+
+def context_of(headers: Sequence[_Pair]) -> TraceContext | None:
+    """Return the trace context of a call; None where it has none, or none that can be read."""
+    found = {name: value for name, value in reversed(headers) if name in _OF_A_TRACE}
+    parent = found.get(b"traceparent")
+    if parent is None:
+        return None
+    state = found.get(b"tracestate", b"")
+    return read_traceparent(parent.decode("latin-1"), state.decode("latin-1"))
+
+
+def within(headers: Sequence[_Pair], context: TraceContext) -> list[_Pair]:
+    """Return the headers of a call as part of another span."""
+    kept = [pair for pair in headers if pair[0] not in _OF_A_TRACE]
+    kept.append((b"traceparent", context.traceparent.encode("ascii")))
+    if context.state:
+        kept.append((b"tracestate", context.state.encode("latin-1")))
+    return kept
+
+
+def _length(headers: Sequence[_Pair]) -> int:
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0
