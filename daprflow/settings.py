@@ -35,6 +35,14 @@ class Settings:
         max_request_size: bytes that the sidecar takes (``--max-body-size``); ``publish_many``
             splits what is longer.
         max_response_size: bytes a response may have; a longer one is an error.
+        calls_per_target: calls of one app, actor type or component that may be under way; 0 for
+            any number.
+        target_calls: other numbers for some of them, by block and name: ``invoke/pricing``,
+            ``state/statestore``.
+        calls_waiting: how many more calls of each may wait for one of those to end.
+        calls_wait: seconds they wait, at most.
+        circuit_failures: connections that fail in a row before calls fail at once; 0 for never.
+        retry_share: repetitions for each call, 0.2 for one in five; ten a second always.
     """
 
     http_endpoint: str = "http://127.0.0.1:3500"
@@ -49,6 +57,12 @@ class Settings:
     grpc_max_message_size: int = 0
     max_request_size: int = 4 * 1024 * 1024
     max_response_size: int = 64 * 1024 * 1024
+    calls_per_target: int = 256
+    target_calls: Mapping[str, int] = field(default_factory=dict)
+    calls_waiting: int = 1024
+    calls_wait: float = 10.0
+    circuit_failures: int = 5
+    retry_share: float = 0.2
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -76,6 +90,10 @@ class Settings:
             grpc_max_message_size=_count(
                 env, "DAPR_GRPC_MAX_INBOUND_MESSAGE_SIZE_BYTES", 0, at_least=0
             ),
+            calls_per_target=_count(env, "DAPRFLOW_CALLS_PER_TARGET", 256, at_least=0),
+            calls_waiting=_count(env, "DAPRFLOW_CALLS_WAITING", 1024, at_least=0),
+            calls_wait=_seconds(env, "DAPRFLOW_CALLS_WAIT_SECONDS", "10", at_least=0.0),
+            circuit_failures=_count(env, "DAPRFLOW_CIRCUIT_FAILURES", 5, at_least=0),
         )
 
     @property
@@ -156,9 +174,9 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     return number
 
 
-def _seconds(env: Mapping[str, str], name: str, *, at_least: float) -> float:
-    """Return the seconds that variable ``name`` holds; 60 where it is not set."""
-    text = env.get(name) or "60"
+def _seconds(env: Mapping[str, str], name: str, default: str = "60", *, at_least: float) -> float:
+    """Return the seconds that variable ``name`` holds."""
+    text = env.get(name) or default
     try:
         number = float(text)
     except ValueError:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from daprflow.client.bindings import BindingAnswer
+from daprflow.client.circuit import CircuitState
 from daprflow.client.client import Client
 from daprflow.client.configuration import Configuration, LiveConfiguration
 from daprflow.client.event_message import EventMessage
@@ -15,8 +16,10 @@ from daprflow.client.interception import (
     ClientResponse,
 )
 from daprflow.client.locks import HeldLock, Lock
+from daprflow.client.places import TargetLoad, TooManyCalls
 from daprflow.client.proxies import RawActor
 from daprflow.client.response import Response, StreamingResponse
+from daprflow.client.retry_budget import RetryState
 from daprflow.client.secrets import Secrets
 from daprflow.client.state import Item, Items, Records, Store
 from daprflow.client.state_search import Page, ascending, descending
@@ -45,6 +48,7 @@ __all__ = [
     "Attempts",
     "BindingAnswer",
     "CallNext",
+    "CircuitState",
     "Client",
     "ClientCall",
     "ClientInterceptor",
@@ -62,6 +66,7 @@ __all__ = [
     "RawActor",
     "Records",
     "Response",
+    "RetryState",
     "Secrets",
     "Sorting",
     "Store",
@@ -71,6 +76,8 @@ __all__ = [
     "SyncEventMessage",
     "SyncSubscription",
     "SyncWorkflowRun",
+    "TargetLoad",
+    "TooManyCalls",
     "Upsert",
     "ascending",
     "descending",

@@ -1,9 +1,6 @@
 """The path every call of the client takes: ready sidecar, deadline, retries, errors."""
 
-import asyncio
-import logging
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -11,27 +8,17 @@ import msgspec
 
 from daprflow.addresses import Endpoint, type_name
 from daprflow.client import failures, releases
-from daprflow.client.backoff import pauses
-from daprflow.client.interception import (
-    Attempts,
-    ClientCall,
-    ClientResponse,
-    Send,
-    noted,
-    over_http,
-)
-from daprflow.client.opening import CLIENT_IN_WORKFLOW, CLOSED, Opening
-from daprflow.errors import SidecarError, SidecarUnavailable
-from daprflow.handlers import trace
+from daprflow.client.carrying import carry
+from daprflow.client.interception import ClientCall, ClientResponse, over_http
+from daprflow.client.opening import CLIENT_IN_WORKFLOW, Opening
+from daprflow.errors import SidecarError
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.protocol import operations
 from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.protocol.metadata import Metadata
 from daprflow.settings import Settings
-from daprflow.transports.base import ConnectionLost, Transport
+from daprflow.transports.base import Transport
 from daprflow.workflows.trap import refuse_in_workflow
-
-logger = logging.getLogger(__name__)
 
 # Loaded with the first invocation: it looks into signatures, which importing does not pay for.
 if TYPE_CHECKING:
@@ -42,8 +29,6 @@ if TYPE_CHECKING:
     from daprflow.client.proxies import Invoke
 
 T = TypeVar("T")
-
-REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +69,12 @@ class Caller:
     def block_timeout(self) -> float | None:
         """Seconds for a call of a building block; None means as for an invocation."""
         return self.options.timeout or self.way.settings.api_timeout
+
+    @property
+    def max_attempts(self) -> int:
+        """How often a repeatable call is tried; -1 until its time is up."""
+        own = self.options.max_attempts
+        return self.way.settings.max_attempts if own is None else own
 
     def with_options(self, options: CallOptions) -> "Caller":
         """Return a caller over the same connections whose calls have other limits."""
@@ -131,46 +122,18 @@ class Caller:
         refuse_in_workflow(*CLIENT_IN_WORKFLOW)
         chain = self.way.chain
         if chain is None:
-            return await self._carry(request, timeout)
+            return await carry(self, request, timeout)
 
-        async def carry(call: ClientCall) -> ClientResponse:
+        async def innermost(call: ClientCall) -> ClientResponse:
             sent = HttpRequest(request.method, request.target, call.headers, request.body)
-            answer = await self._carry(sent, timeout, call.attempts)
+            answer = await carry(self, sent, timeout, call.attempts)
             return ClientResponse(answer.status, answer.headers, answer.body)
 
-        return await chain(over_http(request, len(request.body), self.seconds(timeout), carry))
+        return await chain(over_http(request, len(request.body), self.seconds(timeout), innermost))
 
     def seconds(self, timeout: float | None) -> float:
         """Return what a call may take that is given ``timeout`` seconds, or None."""
         return timeout or self.options.timeout or self.way.settings.http_timeout
-
-    async def _carry(
-        self,
-        request: HttpRequest,
-        timeout: float | None,  # noqa: ASYNC109 - as above
-        attempts: Attempts | None = None,
-    ) -> HttpResponse:
-        way = self.way
-        transport = way.transport or await way.ready()
-        seconds = timeout or self.options.timeout or way.settings.http_timeout
-        if trace.DELIVERED.get() is not None:
-            request = _traced(request)
-        send = transport.send if attempts is None else noted(transport.send, attempts)
-        deadlines = way.deadlines
-        deadline = deadlines.begin(seconds)
-        try:
-            try:
-                return await send(request)
-            except ConnectionLost as error:
-                if not _repeatable(request):
-                    raise
-                return await self._again(transport, send, request, error)
-        except asyncio.CancelledError:
-            if not deadline.was_it():
-                raise
-            raise too_late(transport, request.method, request.target, seconds) from None
-        finally:
-            deadlines.end(deadline)
 
     async def call(self, request: HttpRequest) -> HttpResponse:
         """Carry ``request`` and return an answer that is not an error.
@@ -246,28 +209,6 @@ class Caller:
             return failure
         return failures.too_old(failure, feature, version)
 
-    async def _again(
-        self, transport: Transport, send: Send, request: HttpRequest, error: ConnectionLost
-    ) -> HttpResponse:
-        """Repeat a call that may be repeated: at once, then with back-off."""
-        attempts = self.options.max_attempts
-        if attempts is None:
-            attempts = self.way.settings.max_attempts
-        waits = chain((0.0,), pauses())
-        done = 1
-        while attempts < 0 or done < attempts:
-            await asyncio.sleep(next(waits))
-            if self.way.transport is not transport:
-                raise RuntimeError(CLOSED)  # sending would open connections nobody closes
-            done += 1
-            what = _named(request.method, request.target)
-            logger.debug("attempt %d of %s, after: %s", done, what, error)
-            try:
-                return await send(request)
-            except ConnectionLost as again:
-                error = again
-        raise error
-
     async def _version(self) -> str:
         """Return the runtime's version; read at most once, and empty where it cannot be."""
         if self.way.version is None:
@@ -277,34 +218,3 @@ class Caller:
             except msgspec.ValidationError:
                 self.way.version = ""
         return self.way.version
-
-
-def too_late(transport: Transport, method: str, target: str, seconds: float) -> SidecarUnavailable:
-    """Return the error of a call that took longer than it may."""
-    return SidecarUnavailable(
-        f"the sidecar at {transport.address} did not answer {_named(method, target)} within "
-        f"{seconds:g} s; allow it more with 'timeout', 'client.with_options(timeout=...)' or "
-        "DAPR_API_TIMEOUT_SECONDS and DAPR_HTTP_TIMEOUT_SECONDS"
-    )
-
-
-def _traced(request: HttpRequest) -> HttpRequest:
-    more = trace.missing(request.headers)
-    if not more:
-        return request
-    return HttpRequest(request.method, request.target, (*request.headers, *more), request.body)
-
-
-def _named(method: str, target: str) -> str:
-    """Return verb and building block; what follows are names and keys of the user."""
-    return f"{method} {'/'.join(target.partition('?')[0].split('/')[:3])}/..."
-
-
-def _repeatable(request: HttpRequest) -> bool:
-    """Tell whether doing ``request`` twice is the same as doing it once.
-
-    A delete with an ETag is not: the second one would report a conflict with the first.
-    """
-    if request.method == "DELETE":
-        return not any(name == "if-match" for name, _ in request.headers)
-    return request.method in REPEATABLE

@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from daprflow.client.channels import Channels
+from daprflow.client.circuit import Circuit
 from daprflow.client.deadlines import Deadlines
 from daprflow.client.interception import CallNext, ClientInterceptor, composed
+from daprflow.client.places import Places
 from daprflow.client.pushes import Pushes
-from daprflow.client.readiness import wait_until_ready
+from daprflow.client.readiness import probe, wait_until_ready
+from daprflow.client.retry_budget import RetryBudget
+from daprflow.protocol.operations import OUTBOUND_HEALTH
 from daprflow.settings import Settings
 from daprflow.transports.base import GrpcSource, Transport
 from daprflow.workflows.trap import refuse_in_workflow
@@ -37,6 +41,9 @@ class Opening:
         now: the time in seconds since 1970; a test's sidecar has its own.
         interceptors: those around each call, the first one outermost.
         chain: them as one; None where there are none.
+        circuit: whether the sidecar is away.
+        budget: how many calls may be repeated.
+        places: the calls in flight of each target.
     """
 
     def __init__(self, settings: Settings | None, transport: Transport | None) -> None:
@@ -49,6 +56,7 @@ class Opening:
         self.now: Callable[[], float] = time.time
         self.interceptors: tuple[ClientInterceptor, ...] = ()
         self.chain: CallNext | None = None
+        self._limit()
         self._read_environment = settings is None
         self._given = transport
         self._made: Transport | None = None
@@ -125,8 +133,21 @@ class Opening:
         if channels is not None:
             await channels.close()
         made, self._made, self.transport = self._made, None, None
+        await self.circuit.close()
         if made is not None:
             await made.close()
+
+    async def probe(self) -> None:
+        """Ask whether the sidecar is there.
+
+        Raises:
+            SidecarUnavailable: it is not, or not ready.
+        """
+        transport = await self.reach()
+        if self.settings.health_timeout > 0:
+            await probe(transport)
+        else:
+            await transport.send(OUTBOUND_HEALTH)  # whoever never asks for it may not be given it
 
     async def reach(self) -> Transport:
         """Return the transport, whether or not the sidecar is ready."""
@@ -158,6 +179,14 @@ class Opening:
         """Read the environment, unless settings were given."""
         if self._read_environment:
             self.settings = Settings.from_env(os.environ)
+            self._limit()
+
+    def _limit(self) -> None:
+        """Make what limits calls, as the settings say."""
+        known = self.settings
+        self.circuit = Circuit(known.circuit_failures)
+        self.budget = RetryBudget(known.retry_share)
+        self.places = Places(known.calls_per_target, known.calls_waiting, known.target_calls)
 
     def _opened(self, task: asyncio.Task[Transport]) -> None:
         if self._task is task:

@@ -1,17 +1,19 @@
 """Requests and answers that pass in pieces, each of which has a deadline."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from daprflow.addresses import type_name
-from daprflow.client.caller import Caller, too_late
-from daprflow.client.interception import ClientCall, ClientResponse, over_http
+from daprflow.client.caller import Caller
+from daprflow.client.carrying import queued, too_late
+from daprflow.client.interception import Attempts, ClientCall, ClientResponse, over_http
 from daprflow.client.opening import CLIENT_IN_WORKFLOW
+from daprflow.client.places import Place
 from daprflow.errors import SidecarError, SidecarUnavailable
 from daprflow.handlers import trace
 from daprflow.protocol.http import HttpRequest, StreamedRequest, StreamedResponse
-from daprflow.transports.base import StreamingTransport
+from daprflow.transports.base import ConnectionLost, StreamingTransport
 from daprflow.workflows.trap import refuse_in_workflow
 
 SHOWN = 64 * 1024
@@ -38,7 +40,9 @@ async def carry(
         return await _carry(caller, request, timeout)
 
     async def carry(call: ClientCall) -> ClientResponse:
-        answer = await _carry(caller, replace(request, headers=call.headers), timeout)
+        answer = await _carry(
+            caller, replace(request, headers=call.headers), timeout, call.attempts
+        )
         return ClientResponse(answer.status, answer.headers, native=answer)
 
     head = HttpRequest(request.method, request.target, request.headers)
@@ -52,6 +56,7 @@ async def _carry(
     caller: Caller,
     request: StreamedRequest,
     timeout: float | None,  # noqa: ASYNC109 - as above
+    attempts: Attempts | None = None,
 ) -> StreamedResponse:
     way = caller.way
     transport = way.transport or await way.ready()
@@ -61,21 +66,60 @@ async def _carry(
             "method (see daprflow.transports.base.StreamingTransport)"
         )
     seconds = caller.seconds(timeout)
+    place = way.places.of(request.target)
+    if place is not None:
+        if place.is_free:
+            place.busy += 1
+        else:
+            await queued(way, place, seconds, attempts)
     late = too_late(transport, request.method, request.target, seconds)
+    try:
+        if way.circuit.is_open:
+            await way.circuit.admit(way.probe, patient=False)
+        response = await _begun(transport, request, seconds, late)
+    except BaseException as error:
+        if isinstance(error, ConnectionLost):
+            way.circuit.failed(error)
+        if place is not None:
+            place.leave()
+        raise
+    way.circuit.answered()
+    chunks = _limited(response.chunks, seconds, late)
+    return replace(response, chunks=chunks, close=_leaving(response, place))
+
+
+async def _begun(
+    transport: StreamingTransport,
+    request: StreamedRequest,
+    seconds: float,
+    late: SidecarUnavailable,
+) -> StreamedResponse:
+    """Send a request in pieces until the head of its answer has come."""
     limit = asyncio.timeout(seconds)
     head = _Head(limit)
     headers = (*request.headers, *trace.missing(request.headers))
     try:
         async with limit:
             chunks = _prolonging(request.chunks, head, seconds)
-            response = await transport.stream(replace(request, headers=headers, chunks=chunks))
+            return await transport.stream(replace(request, headers=headers, chunks=chunks))
     except TimeoutError:
         if not limit.expired():
             raise
         raise late from None
     finally:
         head.limit = None
-    return replace(response, chunks=_limited(response.chunks, seconds, late))
+
+
+def _leaving(response: StreamedResponse, place: Place | None) -> Callable[[], Awaitable[None]]:
+    """Return what closes a response and leaves its place, once."""
+    left = [place] if place is not None else []
+
+    async def close() -> None:
+        if left:
+            left.pop().leave()
+        await response.close()
+
+    return close
 
 
 @dataclass(slots=True)

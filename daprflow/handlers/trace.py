@@ -9,19 +9,33 @@ from daprflow.protocol.http import Headers
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
-DELIVERED: ContextVar[RawHeaders | None] = ContextVar("daprflow_delivered", default=None)
-"""The headers of the delivery being handled, as they came; looked at only when a call is made."""
+
+class Source:
+    """Knows the trace that calls take along at the moment they are made, as a tracer does."""
+
+    def headers(self) -> Headers:
+        """Return its headers."""
+        raise NotImplementedError
+
+
+Delivered = RawHeaders | Source
+"""Where the trace of calls comes from: the headers of a delivery as they came, or a tracer."""
+
+DELIVERED: ContextVar[Delivered | None] = ContextVar("daprflow_delivered", default=None)
+"""What is being handled; looked at only when a call is made."""
 
 _NAMES = frozenset({b"traceparent", b"tracestate", b"baggage"})
 _parent = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def headers_of(delivered: RawHeaders) -> Headers:
+def headers_of(delivered: Delivered) -> Headers:
     """Return the trace headers among ``delivered`` as pairs to send.
 
     A runtime without tracing sends a parent of zeros, which is none, and a state belongs to its
     parent.
     """
+    if isinstance(delivered, Source):
+        return delivered.headers()
     found = {name: value.decode("latin-1") for name, value in delivered if name in _NAMES}
     parent = found.get(b"traceparent", "")
     if not _names_a_parent(parent):

@@ -26,7 +26,8 @@ KEEPALIVE = 4.0
 """Seconds an idle connection is kept. Less than the 5 s of uvicorn, so that we close it and not
 the sidecar: a POST that meets a closing connection could not be repeated."""
 
-CONNECTIONS = 256
+CONNECTIONS = 1024
+"""More than calls of one target may be under way, so that one that hangs leaves some to others."""
 ANOTHER_LOOP = (
     "this client is open in another event loop, which its connections belong to; close it there, "
     "or make one client per loop"

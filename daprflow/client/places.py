@@ -1,0 +1,179 @@
+"""Places for calls in flight: so many for each app and component, and a timed queue behind them.
+
+A target that hangs takes its own places and no more, so that calls of others go on.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from daprflow.client.describing import target_of
+from daprflow.errors import SidecarError
+
+KEPT = 1000
+"""Targets that are remembered while nothing is under way there."""
+_KINDS: Mapping[str, str] = {
+    "invoke": "app",
+    "actors": "actor type",
+    "publish": "pub/sub component",
+    "state": "state store",
+    "bindings": "binding",
+    "secrets": "secret store",
+    "configuration": "configuration store",
+}
+
+
+class TooManyCalls(SidecarError):  # noqa: N818 - named for the state
+    """A call was not sent: its target has as many under way as it may have, and none ended in time.
+
+    Attributes:
+        block: the building block, as the API's paths name it: ``invoke``, ``state``, ….
+        target: the app's id or the component's name.
+        in_flight: how many calls of it were under way.
+        waiting: how many others waited for one of them to end.
+        waited: how long this one did, in seconds.
+    """
+
+    def __init__(self, place: "Place", waited: float, *, full: bool) -> None:
+        self.block, self.target = place.block, place.target
+        self.in_flight, self.waiting, self.waited = place.busy, len(place.queue), waited
+        kind = _KINDS.get(place.block, f"component of '{place.block}'")
+        others = "1 other waits" if self.waiting == 1 else f"{self.waiting} others wait"
+        said = "there is no room for more" if full else f"this one waited {waited:.1f} s in vain"
+        super().__init__(
+            f"{kind} '{place.target}' has {self.in_flight} calls under way, as many as it may "
+            f"have; {others}, and {said}",
+            hint="see why they take so long, or allow more with DAPRFLOW_CALLS_PER_TARGET",
+        )
+
+
+class TargetLoad(msgspec.Struct, frozen=True):
+    """The calls of one app or component.
+
+    Attributes:
+        block: the building block, as the API's paths name it.
+        target: the app's id or the component's name.
+        in_flight: how many are under way.
+        waiting: how many wait for one of them to end.
+        most: how many may be under way.
+        refused: how many found no place.
+    """
+
+    block: str
+    target: str
+    in_flight: int
+    waiting: int
+    most: int
+    refused: int
+
+
+class Place:
+    """The calls of one target."""
+
+    __slots__ = ("block", "busy", "most", "queue", "refused", "room", "target")
+
+    def __init__(self, block: str, target: str, most: int, room: int) -> None:
+        self.block = block
+        self.target = target
+        self.most = most
+        self.room = room
+        self.busy = 0
+        self.refused = 0
+        self.queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a call may begin at once: count it with ``busy += 1`` then."""
+        return self.busy < self.most and not self.queue
+
+    async def wait(self, seconds: float) -> float:
+        """Return once there is room, which is taken then; the seconds it took.
+
+        Raises:
+            TooManyCalls: there was none within ``seconds``, or too many wait already.
+        """
+        loop = asyncio.get_running_loop()
+        if len(self.queue) >= self.room:
+            self.refused += 1
+            raise TooManyCalls(self, 0.0, full=True)
+        began = loop.time()
+        mine: asyncio.Future[None] = loop.create_future()
+        self.queue[mine] = None
+        timer = loop.call_later(seconds, _expire, mine)
+        try:
+            await mine
+        except _Expired:
+            self.queue.pop(mine, None)
+            self.refused += 1
+            raise TooManyCalls(self, loop.time() - began, full=False) from None
+        except asyncio.CancelledError:
+            if self.queue.pop(mine, mine) is mine and _given(mine):
+                self.leave()  # the place came in the same moment
+            raise
+        finally:
+            timer.cancel()
+        return loop.time() - began
+
+    def leave(self) -> None:
+        """End a call; the one that waits longest takes its place."""
+        while self.queue:
+            first, _ = self.queue.popitem(last=False)
+            if not first.done():
+                first.set_result(None)
+                return
+        self.busy -= 1
+
+
+class Places:
+    """The calls in flight of one client.
+
+    Args:
+        most: calls of one target; 0 for any number.
+        room: how many of a target may wait.
+        own: numbers of single targets, by block and name: ``invoke/pricing``.
+    """
+
+    def __init__(self, most: int, room: int, own: Mapping[str, int]) -> None:
+        self._most = most
+        self._room = room
+        self._own = own
+        self._known: dict[tuple[str, str], Place] = {}
+
+    def of(self, target: str) -> Place | None:
+        """Return where calls of a request's target stand; None where their number is free."""
+        key = target_of(target)
+        return self._known.get(key) or self._make(key)
+
+    def loads(self) -> Iterator[TargetLoad]:
+        """Give what each target has under way."""
+        for each in self._known.values():
+            waiting = len(each.queue)
+            yield TargetLoad(each.block, each.target, each.busy, waiting, each.most, each.refused)
+
+    def _make(self, key: tuple[str, str]) -> Place | None:
+        block, target = key
+        if not target:
+            return None
+        most = self._own.get(f"{block}/{target}", self._most)
+        if most <= 0:
+            return None
+        if len(self._known) >= KEPT:
+            for idle in [known for known, place in self._known.items() if not place.busy]:
+                del self._known[idle]
+        place = self._known[key] = Place(block, target, most, self._room)
+        return place
+
+
+class _Expired(Exception):  # noqa: N818 - it never leaves this module
+    """Nobody made room in time."""
+
+
+def _given(place: "asyncio.Future[None]") -> bool:
+    return place.done() and not place.cancelled() and place.exception() is None
+
+
+def _expire(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_exception(_Expired())
