@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from daprflow.launcher.logs import wants_json
 from daprflow.launcher.options import SidecarOptions
 
 _QUANTITY = re.compile(r"([0-9]+)(Ki|Mi|Gi|k|M|G)?")
@@ -164,7 +165,7 @@ def sidecar_options(values: Mapping[str, Any]) -> SidecarOptions:
         given[name] = tuple(given[name])
     for name in ("max_body_size", "read_buffer_size"):
         given[name] = quantity(given[name], name)
-    options = SidecarOptions(**given)
+    options = SidecarOptions(**given, log_as_json=wants_json())
     if options.app_health_probe_timeout > options.app_health_probe_interval * 1000:
         raise typer.BadParameter(
             "--app-health-probe-timeout (ms) is longer than --app-health-probe-interval (s)"

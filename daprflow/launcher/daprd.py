@@ -268,6 +268,7 @@ class Daprd:
             ("metrics-port", metrics),
             ("metrics-listen-address", HOST),
             ("log-level", options.log_level),
+            ("log-as-json", "true" if options.log_as_json else None),
             ("max-body-size", options.max_body_size),
             ("read-buffer-size", options.read_buffer_size),
             ("dapr-graceful-shutdown-seconds", int(options.grace)),

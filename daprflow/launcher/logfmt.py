@@ -11,11 +11,13 @@ _escape = re.compile(r"\\(.)")
 
 
 def retagged(line: str) -> str:
-    """Return ``daprd | LEVEL scope: message`` for a line of ``daprd``; any other line as it is.
+    """Return ``daprd | LEVEL scope: message`` for a line of ``daprd``; JSON stays as it is.
 
     The runtime writes ``time="…" level=info msg="…" app_id=… scope=dapr.runtime …``; time, app id
     and instance say nothing that the terminal does not.
     """
+    if line.startswith("{") and line.endswith("}"):  # somebody asked for JSON
+        return line
     level, message, scope = _value(_level, line), _value(_message, line), _value(_scope, line)
     if not level or not message:
         return f"daprd | {line}"

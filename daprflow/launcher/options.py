@@ -30,6 +30,7 @@ class SidecarOptions:
         dapr_http_port: None takes 3500 or the next free one.
         dapr_grpc_port: None takes 50001 or the next free one.
         metrics_port: the app is told of it.
+        log_as_json: what a real runtime is told, as ``DAPRFLOW_LOG_FORMAT`` has it.
         max_body_size: bytes; negative means no limit.
         placement_host_address: for a real runtime; None takes the one of this machine, if it runs.
         scheduler_host_address: the same.
@@ -50,6 +51,7 @@ class SidecarOptions:
     resources_path: tuple[Path, ...] = ()
     config: tuple[Path, ...] = ()
     log_level: str = "info"
+    log_as_json: bool = False
     max_body_size: int = 4 * 1024 * 1024
     read_buffer_size: int = 4096
     placement_host_address: str | None = None

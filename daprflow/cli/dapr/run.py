@@ -17,7 +17,7 @@ from daprflow.cli.run import check_command, id_from
 from daprflow.launcher.folder import DataFolder
 from daprflow.launcher.hub import enter_hub
 from daprflow.launcher.launch import Launch, runtime_home
-from daprflow.launcher.logs import configure_logging
+from daprflow.launcher.logs import configure_logging, wants_json
 from daprflow.launcher.loop import run as run_loop
 from daprflow.launcher.options import (
     DEFAULT_METRICS_PORT,
@@ -85,7 +85,7 @@ def run(words: Sequence[str], data_dir: Path) -> int:
     env = dict(os.environ)
     options = run_options(given, data_dir, Path.cwd(), env)
     tell(f'Validating config and starting app "{options.sidecar.app_id}"')
-    configure_logging(options.sidecar.log_level)
+    configure_logging(options.sidecar.log_level, as_json=options.sidecar.log_as_json)
     voice = DaprVoice(options.command, env.get("DAPR_API_TOKEN") or None)
     if not options.command:
         tell("WARNING: no application command found.")
@@ -201,6 +201,7 @@ def _sidecar_options(given: Given, data_dir: Path) -> SidecarOptions:
         resources_path=tuple(map(Path, folders)),
         config=(Path(given.text("config")),) if given.text("config") else (),
         log_level=level,
+        log_as_json=given.on("log-as-json") or wants_json(),
         max_body_size=_size(given, "max-body-size", "dapr-http-max-request-size", 1024 * 1024)
         or default.max_body_size,
         read_buffer_size=_size(given, "read-buffer-size", "dapr-http-read-buffer-size", 1024)
