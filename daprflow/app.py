@@ -20,6 +20,7 @@ from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.pool import HandlerPool
 from daprflow.handlers.registration import Kind, calling_source
 from daprflow.handlers.router import Router
+from daprflow.handlers.tokens import Tokens
 from daprflow.observability.options import DEFAULT as AS_THE_ENVIRONMENT_SAYS
 from daprflow.observability.options import Observability
 from daprflow.observability.watching import Parts, Watcher, collisions, watched
@@ -336,7 +337,7 @@ class DaprFlow(Router):
             raise
 
     @asynccontextmanager
-    async def _live(self, _host: Any) -> AsyncIterator[None]:
+    async def _live(self, host: Any) -> AsyncIterator[None]:
         if self._running:
             raise RuntimeError(f"app '{self.app_id}' is running already")
         from daprflow.health.of_app import looked_after  # noqa: PLC0415 - see above
@@ -347,7 +348,7 @@ class DaprFlow(Router):
             self._running = True
             stack.callback(setattr, self, "_running", False)  # noqa: FBT003 - setattr's value
             stack.callback(self._gate.close)
-            blueprint = await stack.enter_async_context(self._observed(blueprint, settings))
+            blueprint = await stack.enter_async_context(self._observed(blueprint, settings, host))
             client = self.client
             stack.push_async_callback(self._close_client, client)
             self._pool.open()
@@ -357,7 +358,7 @@ class DaprFlow(Router):
             await blueprint.container.open(stack, client)
             for warning in blueprint.warnings:
                 logger.warning("%s", warning)
-            self._gate.token = settings.app_api_token.encode()
+            self._gate.tokens = Tokens(settings.app_tokens)
             self._gate.open()
             stack.callback(self._gate.stop)
             feed = self.feed.running(client, blueprint.configurations)
@@ -390,24 +391,26 @@ class DaprFlow(Router):
 
     @asynccontextmanager
     async def _observed(
-        self, blueprint: "Blueprint", settings: Settings
+        self, blueprint: "Blueprint", settings: Settings, host: Any
     ) -> "AsyncIterator[Blueprint]":
         """Have the app watched while it runs; nothing is put anywhere where nobody watches."""
         watchers = self._watching()
         if not watchers:
             yield blueprint
             return
+        from daprflow.transports import hosting  # noqa: PLC0415 - see above
+
         async with AsyncExitStack() as stack:
             stack.callback(self._serve, blueprint, ())
             names = self._workflow_names()
-            parts = Parts(
-                self._pool, self.actor_hosts(), names, self.client, settings, self.health
-            )
+            parts = Parts(self._pool, self.actor_hosts(), names, self.client, settings, self.health)
             for watcher in watchers:
                 await stack.enter_async_context(watcher.live())
                 watcher.attach(parts)
             blueprint = watched(blueprint, watchers)
             self._serve(blueprint, watchers)
+            if host is not self:
+                stack.enter_context(hosting.watched_host(host, watchers, self._is_ours))
             yield blueprint
 
     def _workflow_names(self) -> tuple[str, ...]:

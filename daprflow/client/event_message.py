@@ -42,7 +42,7 @@ class EventMessage(Generic[T]):
         self.status: Status | None = None
         self._decide = decide
         self._forget = forget
-        self._token: Token[trace.RawHeaders | None] | None = None
+        self._token: Token[trace.Delivered | None] | None = None
 
     async def ack(self) -> None:
         """Say that the event is done."""

@@ -37,7 +37,7 @@ class SyncEventMessage(Generic[T]):
     def __init__(self, worker: Worker, message: EventMessage[T]) -> None:
         self._worker = worker
         self._message = message
-        self._token: Token[trace.RawHeaders | None] | None = None
+        self._token: Token[trace.Delivered | None] | None = None
         self.id = message.id
         self.data = message.data
         self.event = message.event

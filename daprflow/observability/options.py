@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from daprflow.observability.logging_options import Logs, log_watchers
 from daprflow.observability.metrics_options import Metrics, metrics_watchers
+from daprflow.observability.tracing_options import tracing_watchers
 from daprflow.observability.watching import Watcher
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Observability:
         """
         return (
             *self.watchers,
+            *tracing_watchers(self.tracing, self.tracer_provider, app_id, environ),
             *metrics_watchers(self.metrics, app_id, environ),
             *log_watchers(self.logs, app_id, environ),
         )

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.applications import Starlette
@@ -13,6 +13,7 @@ from starlette.routing import Router as StarletteRouter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daprflow.errors import AppDefinitionError
+from daprflow.observability.watching import Watcher
 from daprflow.transports.route import DaprRoute
 
 logger = logging.getLogger(__name__)
@@ -126,6 +127,26 @@ async def _hosted(other: ASGIApp, scope: Scope) -> AsyncIterator[None]:
             await host.step("shutdown")
     finally:
         await host.end()
+
+
+@contextmanager
+def watched_host(
+    host: Any, watchers: Sequence[Watcher], is_ours: Callable[[Scope], bool]
+) -> Iterator[None]:
+    """Have the routes of an application watched that an app was installed into, or wraps."""
+    name = "_other" if isinstance(host, Wrapped) else "middleware_stack"
+    before: ASGIApp | None = getattr(host, name, None)
+    if before is None:
+        yield
+        return
+    served = before
+    for watcher in reversed(watchers):
+        served = watcher.routes(served, is_ours)
+    setattr(host, name, served)
+    try:
+        yield
+    finally:
+        setattr(host, name, before)
 
 
 class _HostedLifespan:

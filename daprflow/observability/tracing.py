@@ -1,0 +1,218 @@
+"""Spans of a running app: one for each delivery, turn of a workflow and call of its client."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any, Final
+
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
+from opentelemetry.trace.propagation import set_span_in_context
+from starlette.types import ASGIApp
+
+from daprflow.client.interception import CallNext, ClientCall, ClientResponse
+from daprflow.errors import Drop, Retry
+from daprflow.handlers.handler import Delivery, Next, Outcome
+from daprflow.handlers.trace import DELIVERED, Source
+from daprflow.observability import span_names
+from daprflow.observability.span_errors import SpanErrors, refuse
+from daprflow.observability.spans import Spans
+from daprflow.observability.trace_context import context_of, enveloped, extracted, span_of
+from daprflow.observability.watching import Handled, Parts, Watcher
+from daprflow.observability.workflow_spans import WorkflowSpans, derived_context
+from daprflow.protocol.deliveries import Status
+from daprflow.workflows.turns import TurnNext
+
+_BAD: Final = 400
+_FAILED: Final = 500
+INSTANCE: Final = b"dapr-workflow-id"
+_VERDICTS: Final = frozenset({"topic", "binding", "cron", "job"})
+
+
+class Tracing:
+    """What spans of one app are made with.
+
+    Attributes:
+        app_id: the app's; empty for a client without an app.
+        spans: starts them.
+        errors: writes errors into them.
+        source: gives the headers of calls.
+        usual: whether Dapr's own headers are all there is to read.
+    """
+
+    def __init__(
+        self, app_id: str, spans: Spans, errors: SpanErrors, source: Source, *, usual: bool
+    ) -> None:
+        self.app_id = app_id
+        self.spans = spans
+        self.errors = errors
+        self.source = source
+        self.usual = usual
+
+    # ---- deliveries
+
+    def delivery(self, handled: Handled, call: Next) -> Next:
+        """Return ``call`` with a span for each delivery."""
+        describe = span_names.describer(self.app_id, handled)
+        begin, source = self.spans.begin, self.source
+        is_event = handled.kind == "topic" and not handled.batch
+        is_activity = handled.kind == "activity"
+        read = context_of if self.usual else extracted
+
+        async def traced(delivery: Delivery) -> Outcome:
+            context = read(delivery.raw_headers)
+            parent = span_of(context)
+            if is_event and not parent.is_valid:
+                published = enveloped(delivery)
+                if published is not None:
+                    context, parent = _continued(published, context), published
+            elif is_activity and not parent.is_valid:
+                context = derived_context(self.spans, _instance(delivery))
+                parent = span_of(context)
+            span = begin(context, parent, describe, delivery)
+            token = attach(set_span_in_context(span, context))
+            held = DELIVERED.set(source)
+            try:
+                outcome = await call(delivery)
+                if span.is_recording():
+                    self._answered(span, handled, outcome)
+            except BaseException as error:
+                if span.is_recording():
+                    self.errors.tell(span, error)
+                raise
+            finally:
+                DELIVERED.reset(held)
+                detach(token)
+                if span.is_recording():
+                    span.end()
+            return outcome
+
+        return traced
+
+    def _answered(self, span: Span, handled: Handled, outcome: object) -> None:
+        if not isinstance(outcome, Outcome):
+            return
+        kind, error = handled.kind, outcome.error
+        if kind in _VERDICTS:
+            status = outcome.status if outcome.http_status == HTTPStatus.OK else Status.RETRY
+            span.set_attribute("dapr.verdict", status.value)
+            if isinstance(error, Drop | Retry):
+                return
+        elif kind == "invoke":
+            span.set_attribute("http.response.status_code", outcome.http_status)
+            if outcome.http_status < _FAILED:
+                return
+        if error is not None:
+            self.errors.tell(span, error)
+        elif outcome.http_status >= _FAILED:
+            refuse(span, str(outcome.http_status))
+
+    # ---- calls
+
+    async def intercept(self, call: ClientCall, call_next: CallNext) -> ClientResponse:
+        """Make a call with a span around it, whose context goes along."""
+        given = DELIVERED.get()
+        context = get_current() if given is None or isinstance(given, Source) else context_of(given)
+        parent = span_of(context)
+        span = self.spans.begin(context, parent, span_names.call, call)
+        if not span.is_recording() and parent.is_valid and given is not None:
+            return await call_next(call)  # what goes along is the same
+        token = attach(set_span_in_context(span, context))
+        held = DELIVERED.set(self.source)
+        try:
+            response = await call_next(call)
+            if span.is_recording():
+                self._told(span, call, response)
+        except BaseException as error:
+            if span.is_recording():
+                self.errors.tell(span, error)
+            raise
+        finally:
+            DELIVERED.reset(held)
+            detach(token)
+            if span.is_recording():
+                span.end()
+        return response
+
+    def _told(self, span: Span, call: ClientCall, response: ClientResponse) -> None:
+        if call.protocol == "http":
+            span.set_attribute("http.response.status_code", response.status)
+        sent = len(call.attempts.made)
+        if sent > 1:
+            span.set_attribute("http.request.resend_count", sent - 1)
+        if response.status >= _BAD:
+            refuse(span, response.code or str(response.status))
+
+
+class TracingWatcher(Watcher):
+    """Makes spans of all that a running app does.
+
+    Args:
+        begin: makes what spans are made with, when the app starts.
+        end: called when it has ended.
+    """
+
+    def __init__(
+        self, begin: Callable[[], Tracing], end: Callable[[Tracing], Any] | None = None
+    ) -> None:
+        self._begin = begin
+        self._end = end
+        self._tracing: Tracing | None = None
+
+    @property
+    def tracing(self) -> Tracing:
+        """What spans are made with, while the app runs.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        if self._tracing is None:
+            raise RuntimeError("the app is not running")
+        return self._tracing
+
+    def delivery(self, handled: Handled, call: Next) -> Next:
+        """Put a span around each delivery."""
+        return self.tracing.delivery(handled, call)
+
+    def turn(self, call: TurnNext) -> TurnNext:
+        """Put a span around each turn of a workflow."""
+        tracing = self.tracing
+        return WorkflowSpans(tracing.spans, tracing.errors).turn(call)
+
+    def routes(self, app: ASGIApp, is_ours: Callable[[Any], bool]) -> ASGIApp:
+        """Put spans around the user's own routes, unless somebody else did."""
+        from daprflow.observability import route_spans  # noqa: PLC0415 - it loads Starlette's routing
+
+        if route_spans.is_instrumented(app):
+            return app
+        return route_spans.RouteSpans(app, is_ours, self.tracing.spans.provider)
+
+    def attach(self, parts: Parts) -> None:
+        """Put spans around the calls of the app's client."""
+        parts.client.add_interceptors(self._intercept)
+
+    @asynccontextmanager
+    async def live(self) -> AsyncIterator[None]:
+        """Make spans inside the block; at its end, what is collected is sent, for a while."""
+        tracing = self._tracing = self._begin()
+        try:
+            yield
+        finally:
+            self._tracing = None
+            if self._end is not None:
+                await self._end(tracing)
+
+    async def _intercept(self, call: ClientCall, call_next: CallNext) -> ClientResponse:
+        tracing = self._tracing
+        if tracing is None:  # a client that lives longer than the app
+            return await call_next(call)
+        return await tracing.intercept(call, call_next)
+
+
+def _continued(parent: SpanContext, context: Context) -> Context:
+    return set_span_in_context(NonRecordingSpan(parent), context)
+
+
+def _instance(delivery: Delivery) -> str:
+    """Return the workflow that an activity is for."""
+    return next((value.decode() for name, value in delivery.raw_headers if name == INSTANCE), "")
