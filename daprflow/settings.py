@@ -24,6 +24,7 @@ class Settings:
         http_endpoint: URL of the sidecar's HTTP API, without a trailing slash.
         api_token: sent as ``dapr-api-token`` with every call; empty means none.
         app_api_token: what the sidecar must send to the app; empty means anything goes.
+        app_api_token_previous: the one before, which is taken as well while tokens are changed.
         app_id: this app's id as the launcher gave it; empty where it gave none.
         health_timeout: seconds the first call waits for the sidecar; 0 means it does not.
         http_timeout: seconds an invocation may take, and any call without a limit of its own.
@@ -48,6 +49,7 @@ class Settings:
     http_endpoint: str = "http://127.0.0.1:3500"
     api_token: str = field(default="", repr=False)
     app_api_token: str = field(default="", repr=False)
+    app_api_token_previous: str = field(default="", repr=False)
     app_id: str = ""
     health_timeout: float = 60.0
     http_timeout: float = 60.0
@@ -77,6 +79,7 @@ class Settings:
             http_endpoint=_endpoint(env),
             api_token=env.get("DAPR_API_TOKEN", ""),
             app_api_token=env.get("APP_API_TOKEN", ""),
+            app_api_token_previous=env.get("APP_API_TOKEN_PREVIOUS", ""),
             app_id=env.get("APP_ID", ""),
             health_timeout=_seconds(env, "DAPR_HEALTH_TIMEOUT", at_least=0.0),
             http_timeout=_seconds(env, "DAPR_HTTP_TIMEOUT_SECONDS", at_least=0.001),
@@ -95,6 +98,12 @@ class Settings:
             calls_wait=_seconds(env, "DAPRFLOW_CALLS_WAIT_SECONDS", "10", at_least=0.0),
             circuit_failures=_count(env, "DAPRFLOW_CIRCUIT_FAILURES", 5, at_least=0),
         )
+
+    @property
+    def app_tokens(self) -> tuple[str, ...]:
+        """What a sidecar may send to the app; empty where anything goes."""
+        given = (self.app_api_token, self.app_api_token_previous)
+        return given if self.app_api_token else ()
 
     @property
     def host(self) -> str:

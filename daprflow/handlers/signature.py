@@ -38,6 +38,7 @@ from typing import (
 import msgspec
 
 from daprflow.addresses import type_name
+from daprflow.errors import MissingExtra
 from daprflow.handlers.envelopes import Batch, BindingEvent, ConfigItem
 from daprflow.handlers.parameters import Header, Parameter, Path, Place, Query, made
 from daprflow.handlers.registration import Source
@@ -347,7 +348,7 @@ def middleware_problem(middleware: Any) -> str:
         inspect.signature(made).bind(None, *args, **options)
         if str(getattr(made, "__module__", "")).startswith(_OWN_MIDDLEWARE):
             made(None, *args, **options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, MissingExtra) as error:
         return f"cannot be made so: {error}"
     return ""
 

@@ -1,6 +1,5 @@
 """Dapr's endpoints over ASGI: one dict, whatever the number of handlers."""
 
-import hmac
 import logging
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from daprflow.handlers.handler import Delivery, Next, Outcome
+from daprflow.handlers.tokens import Tokens
 from daprflow.handlers.trace import DELIVERED
 from daprflow.handlers.verdicts import SUCCESS, ErrorBody, put_off
 from daprflow.protocol.http import JSON
@@ -62,14 +62,14 @@ class Gate:
     """What a request must satisfy before its body is read; set when the app opens.
 
     Attributes:
-        token: what ``dapr-api-token`` must be; empty lets everything pass.
+        tokens: what ``dapr-api-token`` may be; none lets everything pass.
         is_open: whether the app's lifespan has been entered.
         stopping: whether it is closed because the app stops; deliveries are to be made again.
         told: the statuses of refusals that the log has a line about.
     """
 
     max_body: int
-    token: bytes = b""
+    tokens: Tokens = field(default_factory=Tokens)
     is_open: bool = False
     stopping: bool = False
     told: set[int] = field(default_factory=set)
@@ -88,12 +88,12 @@ class Gate:
         length = b""
         for name, value in scope["headers"]:
             if name == _TOKEN:
-                given = value
+                given = given + b"," + value if given else value  # two are none
             elif name in relays:
                 relayed = True
             elif name == b"content-length":
                 length = value
-        if self.token and not hmac.compare_digest(given, self.token):
+        if self.tokens and not self.tokens.hold(given):
             return 401, "the 'dapr-api-token' header does not hold this app's token"
         if relayed and from_sidecar:
             return 403, "this path is for the sidecar alone; it cannot be invoked by an app"

@@ -1,0 +1,150 @@
+"""Limits of one request: its headers, its body, and its time."""
+
+import asyncio
+from collections.abc import Collection
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from daprflow.client.deadlines import Deadlines
+from daprflow.middleware.paths import Paths, passes
+from daprflow.middleware.problem import send_problem
+
+MAX_BODY = 4 * 1024 * 1024
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 16 * 1024
+
+
+class _TooLong(Exception):  # noqa: N818 - named for the body
+    """A body that came in pieces is longer than it may be."""
+
+
+class RequestLimits:
+    """Refuses requests that are too large, and ends those that take too long.
+
+    On the way in: headers (431), then the length that the request says (413). While it is handled:
+    the bytes that really come (413) and the time (504). On the way out: nothing. An answer that has
+    begun when its time is up is cut off. A compressed body is refused (415): nothing here unpacks
+    one, so that a small request cannot become a large one.
+
+    What is handled in a thread goes on there to its end, as no thread can be stopped.
+
+    Args:
+        app: what is called inside.
+        max_body: bytes a body may have; None for no limit besides the app's own.
+        max_headers: how many headers there may be.
+        max_header_bytes: how many bytes of names and values.
+        timeout: seconds until the answer must have begun and ended; None for no limit.
+        compressed: whether a body with a ``content-encoding`` is let through, to who unpacks it.
+        exclude: paths without limits.
+
+    Raises:
+        ValueError: a limit is not above zero.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body: int | None = MAX_BODY,
+        max_headers: int = MAX_HEADERS,
+        max_header_bytes: int = MAX_HEADER_BYTES,
+        timeout: float | None = None,
+        compressed: bool = False,
+        exclude: Collection[str] = (),
+    ) -> None:
+        for name, value in (
+            ("max_body", max_body),
+            ("max_headers", max_headers),
+            ("max_header_bytes", max_header_bytes),
+            ("timeout", timeout),
+        ):
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}={value!r} is no limit; it must be above 0")
+        self.app = app
+        self._max_body = max_body
+        self._max_headers = max_headers
+        self._max_header_bytes = max_header_bytes
+        self._timeout = timeout
+        self._compressed = compressed
+        self._excluded = Paths(exclude)
+        self._deadlines = Deadlines()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold a request to its limits."""
+        if passes(scope, self._excluded):
+            await self.app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            status, text = refusal
+            await send_problem(send, status, text, close=True)
+            return
+        run = self.app if self._timeout is None else self._timed
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        if self._max_body is None or length:
+            await run(scope, receive, send)
+        else:
+            await self._counted(run, scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Return status and reason to refuse a request before its body is read."""
+        headers = scope["headers"]
+        if len(headers) > self._max_headers:
+            return 431, f"the request has more than {self._max_headers} headers"
+        size = 0
+        for name, value in headers:
+            size += len(name) + len(value)
+            if name == b"content-length" and self._max_body is not None:
+                if not value.isdigit() or len(value) > 18 or int(value) > self._max_body:  # noqa: PLR2004 - digits of 2^60
+                    return 413, f"the body is longer than {self._max_body} bytes"
+            elif name == b"content-encoding" and not self._compressed and value != b"identity":
+                return 415, "the body is compressed, which is not taken here"
+        if size > self._max_header_bytes:
+            return 431, f"the headers are longer than {self._max_header_bytes} bytes"
+        return None
+
+    async def _counted(self, run: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run a request whose body does not say its length."""
+        limit, size, begun = self._max_body or 0, 0, False
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > limit:
+                raise _TooLong
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await run(scope, counted, noted)
+        except _TooLong:
+            if begun:
+                raise
+            await send_problem(send, 413, f"the body is longer than {limit} bytes", close=True)
+
+    async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run a request until its time is up."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        seconds = self._timeout or 0.0
+        deadline = self._deadlines.begin(seconds)
+        try:
+            await self.app(scope, receive, noted)
+        except asyncio.CancelledError:
+            if not deadline.was_it():
+                raise
+            if begun:
+                raise TimeoutError(f"the answer took longer than {seconds:g} s") from None
+            await send_problem(send, 504, f"the request took longer than {seconds:g} s")
+        finally:
+            self._deadlines.end(deadline)

@@ -1,0 +1,60 @@
+"""Whose requests are counted together."""
+
+from collections.abc import Callable, Sequence
+
+from starlette.types import Scope
+
+RateKey = Callable[[Scope], str]
+"""Returns the part of a count's key that a request decides."""
+
+_CALLER = b"dapr-caller-app-id"
+_LONGEST = 128
+
+
+def by_route(scope: Scope) -> str:
+    """Count each verb and path for itself; of a route with parameters, the path as it is written.
+
+    Where only the path as it came is known, at most 128 characters of it count.
+    """
+    path = getattr(scope.get("route"), "path", None) or scope["path"]
+    return f"{scope['method']} {path[:_LONGEST]}"
+
+
+def by_caller(scope: Scope) -> str:
+    """Count each app for itself, by the ``dapr-caller-app-id`` that its sidecar sends.
+
+    Requests without one, which came through no sidecar, count as one caller.
+    """
+    for name, value in scope["headers"]:
+        if name == _CALLER:
+            text: str = value[:_LONGEST].decode("latin-1")
+            return text
+    return ""
+
+
+def by_header(name: str) -> RateKey:
+    """Count each value of a header for itself; requests without one are counted together.
+
+    Callers choose headers: take one that something in front has checked.
+    """
+    wanted = name.lower().encode("ascii")
+
+    def key(scope: Scope) -> str:
+        for each, value in scope["headers"]:
+            if each == wanted:
+                text: str = value[:_LONGEST].decode("latin-1")
+                return text
+        return ""
+
+    return key
+
+
+def joined(parts: Sequence[RateKey]) -> RateKey:
+    """Return one key of several."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def key(scope: Scope) -> str:
+        return "\n".join(part(scope) for part in parts)
+
+    return key

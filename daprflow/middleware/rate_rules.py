@@ -1,0 +1,153 @@
+"""How much is too much: a token bucket and a sliding window, as pure arithmetic."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a rule says of one request.
+
+    Attributes:
+        state: what is kept until the next one; that of before where it is refused.
+        allowed: whether it may pass.
+        remaining: how many may follow at once.
+        wait: seconds until the next one may pass; 0 where one may now.
+    """
+
+    state: "Counted"
+    allowed: bool
+    remaining: int
+    wait: float
+
+
+class Counted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is kept of one key, for both rules.
+
+    Attributes:
+        at: of a bucket, when it is full again; of a window, when it began.
+        now: requests in this window.
+        before: requests in the one before.
+    """
+
+    at: float = 0.0
+    now: int = 0
+    before: int = 0
+
+
+NOTHING = Counted()
+
+
+class Rule(Protocol):
+    """Decides on requests by what it kept of those before."""
+
+    @property
+    def limit(self) -> int:
+        """How many requests a window may have."""
+        ...
+
+    @property
+    def window(self) -> float:
+        """Its seconds."""
+        ...
+
+    def take(self, state: Counted, now: float) -> Taken:
+        """Decide on a request at ``now``, in seconds of any clock that goes forward."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBucket:
+    """``limit`` requests in ``window`` seconds on average, ``burst`` of them at once.
+
+    Attributes:
+        limit: how many requests flow in during a window.
+        window: its seconds.
+        burst: how many a key that rested may make at once; None is ``limit``.
+
+    Raises:
+        ValueError: a number is not above 0.
+    """
+
+    limit: int
+    window: float = 60.0
+    burst: int | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.limit, self.window)
+        if self.burst is not None and self.burst < 1:
+            raise ValueError(f"burst={self.burst!r} lets nothing pass; it must be at least 1")
+
+    def take(self, state: Counted, now: float) -> Taken:
+        """Decide on a request; the bucket is the moment at which it is full again."""
+        each = self.window / self.limit
+        room = each * (self.burst or self.limit)
+        full = max(min(state.at, now + room), now) + each
+        over = full - now - room
+        if over > _ROUNDING:
+            return Taken(state, allowed=False, remaining=0, wait=over)
+        left = int((-over + _ROUNDING) / each)
+        wait = 0.0 if left else over + each
+        return Taken(Counted(full), allowed=True, remaining=left, wait=max(wait, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class SlidingWindow:
+    """At most ``limit`` requests in any ``window`` seconds.
+
+    Two counters stand for the window: those of the window before count as far as it still reaches
+    into this one, as if they had been spread evenly.
+
+    Attributes:
+        limit: how many requests a window may have.
+        window: its seconds.
+
+    Raises:
+        ValueError: a number is not above 0.
+    """
+
+    limit: int
+    window: float = 60.0
+
+    def __post_init__(self) -> None:
+        _check(self.limit, self.window)
+
+    def take(self, state: Counted, now: float) -> Taken:
+        """Decide on a request."""
+        window = self.window
+        began = now - now % window
+        if state.at == began:
+            current = state
+        elif state.at == began - window:
+            current = Counted(began, 0, state.now)
+        elif state.at > began:  # another replica's clock is ahead
+            current, began = state, state.at
+        else:
+            current = Counted(began)
+        passed = min(max(now - began, 0.0) / window, 1.0)
+        weight = current.before * (1.0 - passed) + current.now
+        if weight + 1 > self.limit + _ROUNDING:
+            return Taken(state, allowed=False, remaining=0, wait=self._wait(current, passed))
+        after = Counted(current.at, current.now + 1, current.before)
+        left = int(self.limit - weight - 1 + _ROUNDING)
+        wait = 0.0 if left else self._wait(after, passed)
+        return Taken(after, allowed=True, remaining=left, wait=wait)
+
+    def _wait(self, current: Counted, passed: float) -> float:
+        """Return the seconds until the counters leave room for one."""
+        free = self.limit - 1 - current.now
+        if free >= 0 and current.before:
+            return max(0.0, (1.0 - free / current.before) - passed) * self.window
+        into = max(0.0, 1.0 - (self.limit - 1) / current.now) if current.now else 0.0
+        return (1.0 - passed + into) * self.window
+
+
+_ROUNDING = 1e-6
+
+
+def _check(limit: int, window: float) -> None:
+    if limit < 1:
+        raise ValueError(f"limit={limit!r} lets nothing pass; it must be at least 1")
+    if not window > 0:
+        raise ValueError(f"window={window!r} is no time; it is in seconds, above 0")
