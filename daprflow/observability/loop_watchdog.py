@@ -84,7 +84,7 @@ def _watch_of(loop: asyncio.AbstractEventLoop, threshold: float) -> "_Watch":
         if isinstance(thread, _Watch) and thread.loop is loop and not thread.ended:
             return thread
     watch = _Watch(loop, threshold)
-    watch.beat()
+    watch.first()
     watch.start()
     return watch
 
@@ -103,7 +103,7 @@ class _Watch(threading.Thread):
         self._thread = threading.get_ident()
         self._foreign = Foreign()
         self._end = threading.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._base: FrameType | None = None
         now = time.monotonic()
         self._due = self._looked = self._resumed = now
@@ -135,6 +135,10 @@ class _Watch(threading.Thread):
         """The greatest lag for a while."""
         return max(*self._worst, self.lag)
 
+    def first(self) -> None:
+        """Have the loop say that it runs as soon as it can."""
+        self._timer = self.loop.call_soon(self.beat)
+
     def beat(self) -> None:
         """Say that the loop runs; it calls this again and again."""
         now = time.monotonic()
@@ -147,8 +151,7 @@ class _Watch(threading.Thread):
         if lag >= self._threshold:
             self.blocks += 1
             self._block = lag
-        if self._beats:  # the first one is called by the app, not by the loop
-            self._base = base_of(sys._getframe().f_back)  # noqa: SLF001 - the documented way
+        self._base = base_of(sys._getframe().f_back)  # noqa: SLF001 - the documented way
         self._due = now + self._tick
         self._beats += 1
         self._timer = self.loop.call_later(self._tick, self.beat)
@@ -191,7 +194,7 @@ class _Watch(threading.Thread):
                 return
             self._tell_end(self._told)
         late = now - max(self._due, self._resumed)
-        if late < self._threshold / 2 or beats < 2:  # noqa: PLR2004 - see `beat`
+        if late < self._threshold / 2 or not beats:
             self._suspect = None
             return
         frames = running(sys._current_frames().get(self._thread), self._base)  # noqa: SLF001 - the documented way

@@ -9,12 +9,14 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from daprflow import AppDefinitionError, Client, DaprFlow
+from daprflow.health import HealthSettings
 from daprflow.launcher.ports import listen
 from daprflow.protocol.expressions import ExpressionError, compile_expression
 from daprflow.protocol.schedules import ScheduleError, parse_job_schedule
@@ -141,6 +143,24 @@ async def _(folder: Path) -> Lines:
     app.freeze()
     answer = await Caller(app).get("/dapr/subscribe")
     return [answer.json["error"]]
+
+
+@fault("FA-20 a handler that blocks the event loop")
+async def _(folder: Path) -> Lines:
+    app = DaprFlow("shop", health=HealthSettings(blocked_after=0.2))
+
+    @app.invoke
+    async def quote() -> None:
+        end = time.monotonic() + 0.35
+        while time.monotonic() < end:
+            pass
+
+    async with running(app) as call:
+        with logged() as lines:
+            await asyncio.create_task(call.post("/quote"))
+            await asyncio.sleep(0.1)
+    begun, _ = lines
+    return [re.sub(r"for \d\.\d s", "for SECONDS", begun)]
 
 
 @fault("FA-21 a body over the limit")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tests.faults.harness import (
+    blocking,
     corruption,
     disks,
     etags,
@@ -28,6 +29,7 @@ GOALS: Sequence[Goal] = (
     timers.GOAL,
     etags.GOAL,
     poison.GOAL,
+    blocking.GOAL,
     orphans.GOAL,
     picks.GOAL,
     disks.GOAL,
