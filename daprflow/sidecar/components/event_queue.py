@@ -17,6 +17,7 @@ from daprflow.sidecar.components.base import (
 )
 from daprflow.sidecar.components.event_lanes import Lanes
 from daprflow.sidecar.components.event_log import SEQUENCE_BITS, EventLog, Group, StoredEvent
+from daprflow.sidecar.components.event_sharing import Sharing
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +27,8 @@ PAGE = 256
 PAGE_SIZE = 4 * 1024 * 1024
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 60.0
-AWAY_PAUSE = 0.5
-"""Seconds before the next try after an app or a log that could not be reached."""
+NARROW, NARROW_SIZE = 8, 64 * 1024
+"""How much is read where the windows of all queues are full."""
 
 
 @dataclass(slots=True)
@@ -55,17 +56,21 @@ class EventQueue:
             those must be bounded; None while there is or will be one.
     """
 
-    def __init__(self, pubsub: str, group: Group, log: EventLog, clock: Clock) -> None:
+    def __init__(
+        self, pubsub: str, group: Group, log: EventLog, clock: Clock, sharing: Sharing
+    ) -> None:
         self.group = group
         self.unwanted_after: int | None = None
         self._pubsub = pubsub
         self._log = log
         self._clock = clock
+        self._sharing = sharing
         self._base = group.id << SEQUENCE_BITS
         self._sequence = self._base + group.last
         self._subscribers: list[Subscriber] = []
         self._turn = 0
         self._unbegun = 0
+        self._under_way = 0
         self._window: deque[StoredEvent] = deque()
         self._window_size = 0
         self._read_to = self._base
@@ -75,8 +80,8 @@ class EventQueue:
         self._waiting: list[tuple[float, int, int]] = []
         self._timer: Timer | None = None
         self._timer_due = 0.0
-        self._away: Timer | None = None
-        self._away_told = False
+        self._away = False
+        self._probing = False
 
     @property
     def taken(self) -> bool:
@@ -99,14 +104,17 @@ class EventQueue:
         if not self._subscribers or event.key <= self._read_to:
             return
         if self._behind or (
-            self._log.bounded and (len(self._window) >= WINDOW or self._window_size >= WINDOW_SIZE)
+            self._log.bounded
+            and (
+                len(self._window) >= WINDOW
+                or self._window_size >= WINDOW_SIZE
+                or self._sharing.full
+            )
         ):
             self._behind = True
-            return
-        self._read_to = event.key
-        self._window.append(event)
-        self._window_size += len(event.data)
-        self._pump()
+        else:
+            self._keep(event)
+        self.pump()
 
     async def add(self, subscriber: Subscriber) -> None:
         """Begin to hand events to ``subscriber``; the first one finds the backlog."""
@@ -116,7 +124,7 @@ class EventQueue:
         if len(self._subscribers) == 1:
             self._read_to = self._base
             self._behind = True
-        self._pump()
+        self.pump()
 
     async def remove(self, subscriber: Subscriber) -> None:
         """Stop handing events to ``subscriber`` and wait for those it has."""
@@ -127,14 +135,16 @@ class EventQueue:
             self._forget_memory()
         if subscriber.tasks:
             await asyncio.wait(subscriber.tasks)
-        self._pump()
+        self.pump()
 
     def _forget_memory(self) -> None:
         """Drop what is in memory only for speed: the log has it all."""
-        for timer in (self._timer, self._away):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._away = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._away = self._probing = False
+        self._sharing.forget(self)
+        self._sharing.hold(-len(self._window), -self._window_size)
         self._window.clear()
         self._window_size = 0
         self._again.clear()
@@ -143,11 +153,14 @@ class EventQueue:
 
     # ---- choosing -------------------------------------------------------------------------------
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
         """Start as many deliveries as there are events and room."""
-        while self._away is None and (subscriber := self._free()) is not None:
+        while not self._away and (subscriber := self._free()) is not None:
+            if not self._sharing.enter(self):
+                return
             event = self._take()
             if event is None:
+                self._sharing.leave()
                 if self._lanes.holding:
                     self._tell_held_up()
                 return
@@ -155,6 +168,7 @@ class EventQueue:
             handling = subscriber.receive(self._message(event))
             subscriber.running += 1
             self._unbegun += 1
+            self._under_way += 1
             task = asyncio.get_running_loop().create_task(self._work(subscriber, event, handling))
             subscriber.tasks.add(task)
             task.add_done_callback(subscriber.tasks.discard)
@@ -166,6 +180,8 @@ class EventQueue:
 
     def _free(self) -> Subscriber | None:
         """Return the next subscriber, in turn, that has room."""
+        if self._probing and self._under_way:
+            return None
         count = len(self._subscribers)
         for step in range(count):
             subscriber = self._subscribers[(self._turn + step) % count]
@@ -214,13 +230,22 @@ class EventQueue:
             return None
         event = self._window.popleft()
         self._window_size -= len(event.data)
+        self._sharing.hold(-1, -len(event.data))
         return event
+
+    def _keep(self, event: StoredEvent) -> None:
+        """Put an event into the window."""
+        self._read_to = event.key
+        self._window.append(event)
+        self._window_size += len(event.data)
+        self._sharing.hold(1, len(event.data))
 
     def _read_page(self) -> None:
         """Fill the window from the log; events that wait for a later attempt go aside."""
         now = self._clock.now()
         while self._behind and not self._window:
-            events = self._log.page(self.group.id, self._read_to, PAGE, PAGE_SIZE)
+            page = (NARROW, NARROW_SIZE) if self._sharing.full else (PAGE, PAGE_SIZE)
+            events = self._log.page(self.group.id, self._read_to, *page)
             if not events:
                 self._behind = False
                 return
@@ -230,8 +255,7 @@ class EventQueue:
                     if self._lanes.enter(event):
                         self._wait(event.due, event.key, event.attempt)
                 else:
-                    self._window.append(event)
-                    self._window_size += len(event.data)
+                    self._keep(event)
 
     # ---- delivering -----------------------------------------------------------------------------
 
@@ -254,14 +278,17 @@ class EventQueue:
             await self._settle(subscriber, event, handling)
             if self._unbegun:
                 await asyncio.sleep(0)  # events taken up before begin before the next one
-            following = None if subscriber.stopped or self._away else self._take()
+            ends = subscriber.stopped or self._away or self._probing or self._sharing.crowded
+            following = None if ends else self._take()
             if following is None:
                 subscriber.running -= 1
-                self._pump()  # there may be news since, and room again
+                self._under_way -= 1
+                self._sharing.leave()
+                self.pump()  # there may be news since, and room again
                 return
             event, handling = following, subscriber.receive(self._message(following))
             if subscriber.held_up is not None and self._lanes.holding:
-                self._pump()  # which tells of it once nothing else can come
+                self.pump()  # which tells of it once nothing else can come
 
     async def _settle(
         self, subscriber: Subscriber, event: StoredEvent, handling: Awaitable[None]
@@ -271,12 +298,13 @@ class EventQueue:
         except Undelivered as reason:
             self._hold(subscriber, event, reason)
         except Nack as nack:
+            self._arrived()
             self._postpone(event, str(nack))
         except Exception as error:
             logger.exception("handling an event on '%s/%s' failed", self._pubsub, self.group.topic)
             self._postpone(event, str(error))
         else:
-            self._away_told = False
+            self._arrived()
             self._done(event.key)
 
     def _done(self, key: int) -> None:
@@ -294,9 +322,8 @@ class EventQueue:
         if not self._subscribers:
             return
         heapq.heappush(self._again, (event.key, event.attempt))
-        if not subscriber.stopped and self._away is None:
-            if not self._away_told:
-                self._away_told = True
+        if not subscriber.stopped and not self._away:
+            if self._sharing.news(self.group.consumer, str(reason)):
                 logger.warning(
                     "events on '%s/%s' for '%s' are kept until they can be delivered: %s",
                     self._pubsub,
@@ -307,12 +334,23 @@ class EventQueue:
             self._try_later()
 
     def _try_later(self) -> None:
-        if self._away is None:
-            self._away = self._clock.call_at(self._clock.now() + AWAY_PAUSE, self._retry_away)
+        if not self._away:
+            self._away = True
+            self._sharing.absent(self)
 
-    def _retry_away(self) -> None:
-        self._away = None
-        self._pump()
+    def look_again(self) -> None:
+        """Try with one event whether it gets to the app."""
+        self._away, self._probing = False, True
+        self.pump()
+        if not self._under_way:
+            self._probing = False  # nothing is left to try with
+
+    def _arrived(self) -> None:
+        """Note that an event got to the app; those that waited for this go on."""
+        if self._probing:
+            self._probing = False
+            self._sharing.present()
+            self.pump()
 
     def _postpone(self, event: StoredEvent, reason: str) -> None:
         """Note a failed attempt; the next one is due later each time."""
@@ -352,4 +390,4 @@ class EventQueue:
             _, key, attempt = heapq.heappop(self._waiting)
             heapq.heappush(self._again, (key, attempt))
         self._arm()
-        self._pump()
+        self.pump()

@@ -16,6 +16,7 @@ from daprflow.sidecar.components.event_log import (
     StoredEvent,
 )
 from daprflow.sidecar.components.event_queue import EventQueue, Subscriber
+from daprflow.sidecar.components.event_sharing import Sharing
 from daprflow.sidecar.engine_file import engine_file_of
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class DurablePubSub:
             self._log = MemoryLog()
         else:
             self._log = SqliteLog(engine_file_of(context, context.data_dir), context.name)
+        self._sharing = Sharing(context.clock)
         self._queues: dict[int, EventQueue] = {}
         self._topics: dict[str, list[EventQueue]] = {}
         self._grouping = asyncio.Lock()
@@ -155,7 +157,7 @@ class DurablePubSub:
             self._log.forget(newest.key - limit)
 
     def _add_queue(self, group: Group) -> EventQueue:
-        queue = EventQueue(self.name, group, self._log, self._clock)
+        queue = EventQueue(self.name, group, self._log, self._clock, self._sharing)
         if group.consumer == UNCLAIMED:
             queue.unwanted_after = group.id << SEQUENCE_BITS
         self._queues[group.id] = queue

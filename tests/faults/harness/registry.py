@@ -8,6 +8,8 @@ from tests.faults.harness import (
     disks,
     etags,
     events,
+    flood,
+    growth,
     healing,
     orphans,
     picks,
@@ -29,7 +31,12 @@ GOALS: Sequence[Goal] = (
     timers.GOAL,
     etags.GOAL,
     poison.GOAL,
+<<<<<<< Updated upstream
     blocking.GOAL,
+=======
+    flood.GOAL,
+    growth.GOAL,
+>>>>>>> Stashed changes
     orphans.GOAL,
     picks.GOAL,
     disks.GOAL,

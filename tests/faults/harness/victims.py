@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from daprflow import Client, DaprFlowError
 from daprflow.settings import Settings
@@ -44,6 +45,12 @@ class Victim:
         self._folder = folder
         self._name = name
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its number, while it runs."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def log(self) -> Path:
@@ -115,6 +122,7 @@ class Pair:
         ledger: the folder of the app's ledger.
         seen: the file of the fail-points that the sidecar passed.
         app_port: where the app listens.
+        ports: where the sidecar does.
     """
 
     sidecar: Victim
@@ -123,6 +131,7 @@ class Pair:
     ledger: Path
     seen: Path
     app_port: int
+    ports: Ports
 
     async def listening(self) -> None:
         """Wait until the app is there."""
@@ -151,15 +160,23 @@ class Pair:
 
 
 @contextlib.asynccontextmanager
-async def sidecar_and_app(folder: Path) -> AsyncIterator[Pair]:
-    """Give both, not begun yet; they are killed at the end."""
+async def sidecar_and_app(
+    folder: Path, module: ModuleType = proof_app, command: ModuleType = failing
+) -> AsyncIterator[Pair]:
+    """Give a sidecar and the app of a module, not begun yet; they are killed at the end.
+
+    Args:
+        folder: where they work.
+        module: the app's.
+        command: runs the sidecar; the app too, unless it is the one with fail-points.
+    """
     ledger = folder / "ledger"
     ledger.mkdir()
     ports, app_port, seen = Ports.free(), free_port(), folder / "seen"
     plain = plain_environment(folder)
     sidecar = Victim(
         (
-            *(sys.executable, "-m", failing.__name__, "sidecar", "--app-id", proof_app.app.app_id),
+            *(sys.executable, "-m", command.__name__, "sidecar", "--app-id", module.app.app_id),
             *("--dapr-http-port", str(ports.http), "--dapr-grpc-port", str(ports.grpc)),
             *("--app-port", str(app_port), "--dapr-graceful-shutdown-seconds", str(GRACE)),
         ),
@@ -173,8 +190,9 @@ async def sidecar_and_app(folder: Path) -> AsyncIterator[Pair]:
         "DAPR_GRPC_PORT": str(ports.grpc),
         proof_app.LEDGER: str(ledger),
     }
-    target = f"{proof_app.__name__}:app"
-    words = (sys.executable, "-m", "daprflow", "serve", target, "--port", str(app_port))
+    target = f"{module.__name__}:app"
+    of_app = "daprflow" if command is failing else command.__name__
+    words = (sys.executable, "-m", of_app, "serve", target, "--port", str(app_port))
     app = Victim((*words, "--grace", str(GRACE)), env, folder, "app")
     settings = Settings(
         http_endpoint=f"http://{HOST}:{ports.http}",
@@ -183,9 +201,11 @@ async def sidecar_and_app(folder: Path) -> AsyncIterator[Pair]:
         http_timeout=10.0,
     )
     async with Client(settings) as client:
-        pair = Pair(sidecar, app, client, ledger, seen, app_port)
+        pair = Pair(sidecar, app, client, ledger, seen, app_port, ports)
         try:
             yield pair
         finally:
-            for victim in (app, sidecar):
-                await victim.kill()
+            try:
+                await app.kill()
+            finally:
+                await sidecar.kill()

@@ -14,6 +14,7 @@ from daprflow.sidecar.clock import VirtualClock
 from daprflow.sidecar.components.base import ComponentError, Message, Nack, Undelivered
 from daprflow.sidecar.components.event_log import MemoryLog, StoredEvent
 from daprflow.sidecar.components.event_queue import WINDOW, EventQueue, Subscriber
+from daprflow.sidecar.components.event_sharing import Sharing
 from daprflow.sidecar.components.pubsub_durable import DurablePubSub
 from daprflow.sidecar.engine_file import FILE
 from tests.helpers.components import context
@@ -518,7 +519,7 @@ async def test_a_log_that_cannot_be_read_for_a_while_loses_nothing(
 ) -> None:
     """New events and those due again are read once the log is back, without a further publish."""
     log = BlindLog()
-    queue = EventQueue("pubsub", await log.add_group("orders", "app1"), log, clock)
+    queue = EventQueue("pubsub", await log.add_group("orders", "app1"), log, clock, Sharing(clock))
     await log.open(queue.accept)
     taker = Taker(refuse_once() if attempts == 2 else None)
     subscriber = Subscriber(taker.receive, 1)

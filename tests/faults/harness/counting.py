@@ -1,0 +1,50 @@
+"""The ``daprflow`` command that says on SIGUSR1 how many tasks its event loop has.
+
+HARNESS_TASKS=FILE python -m tests.faults.harness.counting sidecar --app-id shop
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+from daprflow.cli.main import main
+
+TASKS = "HARNESS_TASKS"
+WITHIN = 5.0
+
+
+def tell(_signal: int, _frame: FrameType | None) -> None:
+    """Write the number of tasks to the file, which is whole at any moment."""
+    gc.collect()  # a task that nobody has any more is no leak
+    with contextlib.suppress(RuntimeError):
+        loop = asyncio.get_running_loop()
+        file = Path(os.environ[TASKS])
+        new = file.with_suffix(".new")
+        new.write_text(str(len(asyncio.all_tasks(loop))), encoding="utf-8")
+        new.replace(file)
+
+
+def tasks_of(pid: int, file: Path) -> int:
+    """Ask a process how many tasks it has; it is waited for.
+
+    Raises:
+        TimeoutError: it does not say.
+    """
+    file.unlink(missing_ok=True)
+    os.kill(pid, signal.SIGUSR1)
+    until = time.monotonic() + WITHIN
+    while not file.exists():
+        if time.monotonic() > until:
+            raise TimeoutError(f"process {pid} does not say how many tasks it has")
+        time.sleep(0.002)
+    return int(file.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGUSR1, tell)
+    main()
