@@ -31,12 +31,9 @@ GOALS: Sequence[Goal] = (
     timers.GOAL,
     etags.GOAL,
     poison.GOAL,
-<<<<<<< Updated upstream
     blocking.GOAL,
-=======
     flood.GOAL,
     growth.GOAL,
->>>>>>> Stashed changes
     orphans.GOAL,
     picks.GOAL,
     disks.GOAL,
