@@ -63,6 +63,12 @@ def quantity(text: str, name: str = "") -> int:
     return int(match[1]) * _FACTORS[match[2] or ""]
 
 
+def _truth(text: str) -> str:
+    if text.lower() not in {"true", "false"}:
+        raise typer.BadParameter(f"'{text}' is neither true nor false")
+    return text.lower()
+
+
 def _level(text: str) -> str:
     if text.lower() not in LEVELS:
         raise typer.BadParameter(f"'{text}' is none of {', '.join(LEVELS)}")
@@ -84,6 +90,12 @@ SIDECAR_FLAGS: Mapping[str, Any] = {
     ),
     "dapr_grpc_port": option(
         int | None, "dapr_grpc_port", "Port of the gRPC API; else 50001 or the next.", **PORT
+    ),
+    "metrics_port": option(
+        int | None, "metrics_port", "Port of the sidecar's metrics; else 9090 or the next.", **PORT
+    ),
+    "enable_metrics": option(
+        str, "enable_metrics", "Serve the sidecar's metrics: true or false.", callback=_truth
     ),
     "resources_path": option(
         list[Path], "resources_path", "Folder of resource files; may be repeated."
@@ -128,6 +140,7 @@ _DEFAULTS: Mapping[str, Any] = {
     **{field.name: field.default for field in fields(SidecarOptions)},
     "resources_path": [],
     "config": [],
+    "enable_metrics": "true",
     "max_body_size": "4Mi",
     "read_buffer_size": "4Ki",
     "dapr_graceful_shutdown_seconds": 5.0,
@@ -160,6 +173,7 @@ def sidecar_flags(command: Callable[..., None]) -> Callable[..., None]:
 def sidecar_options(values: Mapping[str, Any]) -> SidecarOptions:
     """Check the flags against each other and turn them into options."""
     given = dict(values)
+    given["enable_metrics"] = given["enable_metrics"] == "true"
     given["grace"] = given.pop("dapr_graceful_shutdown_seconds")
     for name in ("resources_path", "config"):
         given[name] = tuple(given[name])

@@ -1,17 +1,24 @@
 """``--config FILE`` for the embedded sidecar: read at the start, and what it denies refused."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 
+from daprflow.errors import MissingExtra
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.protocol.configuration_file import ConfigurationResource
+from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.configuration_document import load_configuration
 from daprflow.sidecar.resource_fields import DocumentError
 from daprflow.sidecar.resources import Resources
+from daprflow.sidecar.telemetry.regime import with_environment
+
+logger = logging.getLogger(__name__)
 
 
 def read_configuration(files: Sequence[Path]) -> ConfigurationResource:
@@ -21,9 +28,23 @@ def read_configuration(files: Sequence[Path]) -> ConfigurationResource:
         LaunchError: one cannot be read, or asks for protection that the embedded sidecar lacks.
     """
     try:
-        return load_configuration(files, os.environ)
-    except DocumentError as error:
+        configuration = load_configuration(files, os.environ)
+        tracing = with_environment(configuration.tracing, os.environ)
+    except (DocumentError, ComponentError) as error:
         raise LaunchError(str(error), Exit.USAGE) from None
+    if tracing != configuration.tracing and not _can_export():
+        missing = MissingExtra("sending the sidecar's traces (OTEL_EXPORTER_OTLP_ENDPOINT)", "otel")
+        logger.warning("%s", missing)
+        return configuration
+    return msgspec.structs.replace(configuration, tracing=tracing)
+
+
+def _can_export() -> bool:
+    """Tell whether the exporters are installed; a variable may be meant for others alone."""
+    try:
+        return find_spec("opentelemetry.exporter.otlp") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def switched_on(

@@ -265,6 +265,7 @@ class Daprd:
             ("dapr-grpc-port", grpc),
             ("dapr-listen-addresses", HOST),
             ("dapr-internal-grpc-listen-address", HOST),
+            ("enable-metrics", None if options.enable_metrics else "false"),
             ("metrics-port", metrics),
             ("metrics-listen-address", HOST),
             ("log-level", options.log_level),

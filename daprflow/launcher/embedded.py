@@ -16,6 +16,7 @@ from daprflow.launcher.configuration import (
 from daprflow.launcher.doors import Doors
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.grpc_door import GrpcDoor
+from daprflow.launcher.metrics_door import MetricsDoorway
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.resource_watch import ResourceWatch
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
@@ -115,6 +116,7 @@ class Embedded:
         self._app: AppSpec | None = None
         self._configuration = ConfigurationResource()
         self._watching: asyncio.Task[None] | None = None
+        self._metrics = MetricsDoorway(doors.metrics)
         self._up = asyncio.Event()
         self.http_port = doors.http_port
         self.grpc_port = doors.grpc_port
@@ -135,6 +137,7 @@ class Embedded:
         await self._server.start(self._doors.http)
         self._up.set()
         await self._grpc.open(self._runtime)
+        self._metrics.open(self._runtime)
         self._watch()
 
     async def connect(self) -> None:
@@ -187,7 +190,8 @@ class Embedded:
         left = deadline - asyncio.get_running_loop().time()
         last = min(max(0.0, left), SHUTDOWN_GRACE)
         if self._server is not None:
-            await asyncio.gather(self._server.stop(last), self._grpc.close(last))
+            ends = (self._server.stop(last), self._grpc.close(last), self._metrics.close())
+            await asyncio.gather(*ends)
         self._doors.close()
         if self._app_id is not None:
             self._shared.give_back(self._app_id)
@@ -227,7 +231,8 @@ class Embedded:
         for line in resources.left_out:
             logger.error("%s (that document is left out)", line)
         options = runtime_options(self._options, app, self.http_port, self._tokens)
-        options = replace(options, base_dir=self._base)
+        measured = self._doors.metrics is not None
+        options = replace(options, base_dir=self._base, metrics=measured)
         try:
             called = await asyncio.to_thread(_called, options)
         except ProtocolNotOffered as error:

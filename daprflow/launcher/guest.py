@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from daprflow.launcher.doors import Doors, take_doors
+from daprflow.launcher.doors import Doors, MetricsDoor, take_doors
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.folder import RunningApp
 from daprflow.launcher.joining import (
@@ -82,7 +82,8 @@ class Guest:
             except LaunchError as error:
                 await self._line.send(Refused(0, str(error), error.code))
                 return
-            await self._line.send(Welcome(self._doors.http_port, self._doors.grpc_port))
+            doors = self._doors
+            await self._line.send(Welcome(doors.http_port, doors.grpc_port, doors.metrics_port))
             while (request := await self._line.receive()) is not None:
                 await self._stop_working()
                 self._work = asyncio.create_task(self._answer(request))
@@ -119,7 +120,8 @@ class Guest:
                 "both with or both without --ephemeral, or name another folder with --data-dir",
                 Exit.DATA_FOLDER,
             )
-        return take_doors(join.dapr_http_port, join.dapr_grpc_port, join.app_port)
+        metrics = MetricsDoor(join.metrics_port) if join.enable_metrics else None
+        return take_doors(join.dapr_http_port, join.dapr_grpc_port, join.app_port, metrics)
 
     async def _answer(self, request: Request) -> None:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daprflow.launcher import ports
-from daprflow.launcher.doors import Doors, take_doors
+from daprflow.launcher.doors import Doors, metrics_door, take_doors
 from daprflow.launcher.folder import DataFolder, RunningApp, record
 from daprflow.launcher.guest import Guest
 from daprflow.launcher.joining import LINE_LIMIT, Start
@@ -37,6 +37,7 @@ class EngineHost:
     Attributes:
         http_port: of this run's own HTTP API.
         grpc_port: of its gRPC API.
+        metrics_port: of its metrics; None where it has none.
         token: what a joining run proves itself with.
     """
 
@@ -45,6 +46,7 @@ class EngineHost:
     ) -> None:
         self.http_port = 0
         self.grpc_port = 0
+        self.metrics_port: int | None = None
         self.token = secrets.token_urlsafe()
         self.ephemeral = options.ephemeral
         self._folder = folder
@@ -66,8 +68,10 @@ class EngineHost:
             LaunchError: the port is taken.
         """
         options = self._options
-        self._doors = take_doors(options.dapr_http_port, options.dapr_grpc_port, options.app_port)
+        wanted = (options.dapr_http_port, options.dapr_grpc_port, options.app_port)
+        self._doors = take_doors(*wanted, metrics_door(options))
         self.http_port, self.grpc_port = self._doors.http_port, self._doors.grpc_port
+        self.metrics_port = self._doors.metrics_port
         await self.serve()
 
     async def serve(self) -> None:

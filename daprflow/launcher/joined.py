@@ -62,7 +62,8 @@ async def join(
         return None
     line = Line(reader, writer, notices)
     wanted = (options.dapr_http_port, options.dapr_grpc_port, options.app_port)
-    await line.send(Join(host.token, options.ephemeral, *wanted))
+    metrics = (options.enable_metrics, options.metrics_port)
+    await line.send(Join(host.token, options.ephemeral, *wanted, *metrics))
     try:
         async with asyncio.timeout(WELCOME_SECONDS):
             answer = await line.receive()
@@ -94,6 +95,7 @@ class JoinedRun:
     Attributes:
         http_port: of this run's HTTP API, held by the host.
         grpc_port: of its gRPC API, likewise.
+        metrics_port: of its metrics, likewise; None where it has none.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class JoinedRun:
     ) -> None:
         self.http_port = ports.http_port
         self.grpc_port = ports.grpc_port
+        self.metrics_port = ports.metrics_port
         self._line = line
         self._place = place
         self._options = options

@@ -24,6 +24,8 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
     dapr_http_port: int | None = None
     dapr_grpc_port: int | None = None
     app_port: int | None = None
+    enable_metrics: bool = False
+    metrics_port: int | None = None
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
@@ -71,6 +73,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
 
     http_port: int
     grpc_port: int
+    metrics_port: int | None = None
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):

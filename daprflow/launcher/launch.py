@@ -214,7 +214,7 @@ class Launch:
             tokens,
             http_port=member.http_port,
             grpc_port=member.grpc_port,
-            metrics_port=self._options.sidecar.metrics_port,
+            metrics_port=member.metrics_port,
         )
         return _Pieces(
             around,

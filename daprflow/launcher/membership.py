@@ -23,10 +23,12 @@ class Membership(Protocol):
     Attributes:
         http_port: of this run's HTTP API; held from now on.
         grpc_port: of its gRPC API, likewise.
+        metrics_port: of its metrics, likewise; None where it has none.
     """
 
     http_port: int
     grpc_port: int
+    metrics_port: int | None
 
     def sidecar(self, tokens: Tokens, reason: str, /) -> Sidecar:
         """Make the sidecar of this run's app."""

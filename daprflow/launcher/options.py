@@ -29,7 +29,8 @@ class SidecarOptions:
         app_id: None takes it from the app, or from the working folder's name for a command.
         dapr_http_port: None takes 3500 or the next free one.
         dapr_grpc_port: None takes 50001 or the next free one.
-        metrics_port: the app is told of it.
+        metrics_port: where metrics are served; None takes 9090 or the next free one.
+        enable_metrics: whether there are any.
         log_as_json: what a real runtime is told, as ``DAPRFLOW_LOG_FORMAT`` has it.
         max_body_size: bytes; negative means no limit.
         placement_host_address: for a real runtime; None takes the one of this machine, if it runs.
@@ -48,6 +49,7 @@ class SidecarOptions:
     dapr_http_port: int | None = None
     dapr_grpc_port: int | None = None
     metrics_port: int | None = None
+    enable_metrics: bool = True
     resources_path: tuple[Path, ...] = ()
     config: tuple[Path, ...] = ()
     log_level: str = "info"

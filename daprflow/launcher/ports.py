@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daprflow.launcher.exits import Exit, LaunchError
-from daprflow.launcher.options import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
+from daprflow.launcher.options import (
+    DEFAULT_GRPC_PORT,
+    DEFAULT_HTTP_PORT,
+    DEFAULT_METRICS_PORT,
+)
 from daprflow.launcher.reservations import is_reserved, reserve
 
 LOOPBACK = "127.0.0.1"
@@ -128,6 +132,21 @@ def grpc_listener(wanted: int | None, *others: int | None) -> socket.socket:
     if wanted is not None:
         return listen(wanted, flag="--dapr-grpc-port")
     return listen_from(DEFAULT_GRPC_PORT, avoid=others)
+
+
+def metrics_listener(wanted: int | None, *others: int | None) -> socket.socket:
+    """Take the port of the metrics: the wanted one, else 9090 or the next free one.
+
+    Args:
+        wanted: None leaves the choice.
+        *others: ports that the same run wants for something else.
+
+    Raises:
+        LaunchError: the wanted one is taken.
+    """
+    if wanted is not None:
+        return listen(wanted, flag="--metrics-port")
+    return listen_from(DEFAULT_METRICS_PORT, avoid=others)
 
 
 def require_free(port: int, *, host: str = LOOPBACK, flag: str) -> None:

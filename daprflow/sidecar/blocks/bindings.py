@@ -25,6 +25,7 @@ from daprflow.sidecar.components.base import (
 from daprflow.sidecar.resiliency.breaker import Refused
 from daprflow.sidecar.resiliency.deadline import TimedOut
 from daprflow.sidecar.resiliency.policy import Policy, StatusFailure, StoppedRetrying
+from daprflow.sidecar.telemetry.meters import FALSE, TRUE
 
 if TYPE_CHECKING:
     from daprflow.sidecar.loading import LoadedComponent
@@ -60,6 +61,8 @@ class BindingsBlock:
         self._outputs: dict[str, OutputBinding] = {}
         self._inputs: list[_Input] = []
         self._started: list[_Input] = []
+        exists = lambda name: name in self._outputs  # noqa: E731 - a reload puts others there
+        self._timed = runtime.telemetry.timed("output_binding", exists)
         self._take_in()
 
     async def renew(self) -> None:
@@ -92,21 +95,22 @@ class BindingsBlock:
         self, name: str, operation: str, data: bytes, metadata: Mapping[str, str]
     ) -> BindingAnswer:
         """Have an output binding do one operation."""
-        if not operation:
-            raise faults.output_binding(name, "operation field is missing from request")
-        binding = self._outputs.get(name)
-        if binding is None:
-            raise faults.output_binding(name, f"couldn't find output binding {name}")
-        if operation not in binding.operations:
-            raise faults.output_binding(
-                name,
-                f"binding {name} does not support operation {operation}. "
-                f"supported operations:{' '.join(binding.operations)}",
-            )
-        try:
-            return await binding.invoke(operation, data, metadata)
-        except ComponentError as error:
-            raise faults.output_binding(name, str(error)) from error
+        with self._timed(name, operation):
+            if not operation:
+                raise faults.output_binding(name, "operation field is missing from request")
+            binding = self._outputs.get(name)
+            if binding is None:
+                raise faults.output_binding(name, f"couldn't find output binding {name}")
+            if operation not in binding.operations:
+                raise faults.output_binding(
+                    name,
+                    f"binding {name} does not support operation {operation}. "
+                    f"supported operations:{' '.join(binding.operations)}",
+                )
+            try:
+                return await binding.invoke(operation, data, metadata)
+            except ComponentError as error:
+                raise faults.output_binding(name, str(error)) from error
 
     async def start(self) -> None:
         """Ask the app which input bindings it takes, and start those; without an app do nothing."""
@@ -138,12 +142,26 @@ class BindingsBlock:
 
         return receive
 
+    async def _counted(self, delivery: Awaitable[BindingReply], name: str) -> BindingReply:
+        """Have an event delivered, and count and measure that where there are metrics."""
+        meters = self._runtime.telemetry.meters
+        if meters is None:
+            return await delivery
+        clock = self._runtime.engine.clock
+        begun, success = clock.now(), FALSE
+        try:
+            reply = await delivery
+            success = TRUE
+        finally:
+            meters.input_binding.record((clock.now() - begun) * 1000, name, success)
+        return reply
+
     async def _deliver(self, delivery: Awaitable[BindingReply], name: str) -> None:
         """Deliver one event, and do what the app's answer asks for; that is no part of the event.
 
         As in the real runtime a failed call of an output binding is a line in the log.
         """
-        reply = await delivery
+        reply = await self._counted(delivery, name)
         if not reply.to:
             return
         data = _passed_on(reply.data)

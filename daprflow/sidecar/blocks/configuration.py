@@ -57,6 +57,8 @@ class ConfigurationBlock:
         self._runtime = runtime
         self._work = runtime.engine.work
         self._stores = _stores(runtime)
+        exists = lambda name: name in self._stores  # noqa: E731 - a reload puts others there
+        self._timed = runtime.telemetry.timed("configuration", exists)
         self._subscriptions: dict[str, _Subscription] = {}
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -107,21 +109,23 @@ class ConfigurationBlock:
         self, store: str, keys: Sequence[str], metadata: Mapping[str, str]
     ) -> dict[str, ConfigurationItem]:
         """Return the items that exist of ``keys``, sorted; no keys asks for all."""
-        found = self._store(store)
-        try:
-            items = await found.get(keys, metadata)
-        except ComponentError as error:
-            raise faults.configuration_get(store, keys, str(error)) from error
-        return _on_the_wire(items)
+        with self._timed(store, "get"):
+            found = self._store(store)
+            try:
+                items = await found.get(keys, metadata)
+            except ComponentError as error:
+                raise faults.configuration_get(store, keys, str(error)) from error
+            return _on_the_wire(items)
 
     async def subscribe(self, store: str, keys: Sequence[str], metadata: Mapping[str, str]) -> str:
         """Have changes of ``keys`` posted to the app, of all items without any; return the id."""
-        found = self._store(store)
-        if self._runtime.app is None:
-            raise faults.configuration_without_app()
-        subscription = _Subscription(new_id(), store, keys, metadata)
-        await self._start(found, subscription)
-        return subscription.id
+        with self._timed(store, "subscribe"):
+            found = self._store(store)
+            if self._runtime.app is None:
+                raise faults.configuration_without_app()
+            subscription = _Subscription(new_id(), store, keys, metadata)
+            await self._start(found, subscription)
+            return subscription.id
 
     async def updates(
         self, store: str, keys: Sequence[str], metadata: Mapping[str, str]
@@ -169,12 +173,13 @@ class ConfigurationBlock:
         Raises:
             ComponentError: the store has no such subscription.
         """
-        self._store(store)
-        found = self._subscriptions.get(subscription)
-        if found is None or found.store != store:
-            raise ComponentError(f"subscription with id {subscription} does not exist")
-        self._forget(found)
-        await _end(found)
+        with self._timed(store, "unsubscribe"):
+            self._store(store)
+            found = self._subscriptions.get(subscription)
+            if found is None or found.store != store:
+                raise ComponentError(f"subscription with id {subscription} does not exist")
+            self._forget(found)
+            await _end(found)
 
     async def close(self) -> None:
         """End every subscription."""

@@ -44,34 +44,37 @@ class ConversationBlock:
     def __init__(self, runtime: "Runtime") -> None:
         models = runtime.loaded("conversation")
         self._models = {name: cast("Conversation", model) for name, model in models.items()}
+        self._timed = runtime.telemetry.timed("conversation", self._models.__contains__)
 
     async def converse_first(self, name: str, request: FirstRequest) -> FirstResponse:
         """Answer a call of the first version: texts in, texts out."""
-        model = self._model(name)
-        if not request.inputs:
-            raise faults.conversation_without_inputs(name)
-        said = tuple(scrub(i.content) if i.scrub_pii else i.content for i in request.inputs)
-        reply = await _asked(name, model, Prompt(said))
-        text = scrub(reply.text) if request.scrub_pii else reply.text
-        return FirstResponse(request.context_id, (FirstOutput(text, request.parameters),))
+        with self._timed(name):
+            model = self._model(name)
+            if not request.inputs:
+                raise faults.conversation_without_inputs(name)
+            said = tuple(scrub(i.content) if i.scrub_pii else i.content for i in request.inputs)
+            reply = await _asked(name, model, Prompt(said))
+            text = scrub(reply.text) if request.scrub_pii else reply.text
+            return FirstResponse(request.context_id, (FirstOutput(text, request.parameters),))
 
     async def converse(self, name: str, request: ConverseRequest) -> ConverseResponse:
         """Answer a call of the second version: messages, tools and usage."""
-        model = self._model(name)
-        if not request.inputs:
-            raise faults.conversation_without_inputs(name)
-        parts = tuple(
-            part
-            for given in request.inputs
-            for message in given.messages
-            for part in _parts(name, message, scrubbed=given.scrub_pii)
-        )
-        _check_choice(name, request)
-        reply = await _asked(name, model, Prompt(parts, _offered(request)))
-        text = scrub(reply.text) if request.scrub_pii else reply.text
-        choice = Choice(reply.finish_reason, message=Answered(text, _calls(reply)))
-        output = Output((choice,), usage=_usage(reply))
-        return ConverseResponse(request.context_id, (output,))
+        with self._timed(name):
+            model = self._model(name)
+            if not request.inputs:
+                raise faults.conversation_without_inputs(name)
+            parts = tuple(
+                part
+                for given in request.inputs
+                for message in given.messages
+                for part in _parts(name, message, scrubbed=given.scrub_pii)
+            )
+            _check_choice(name, request)
+            reply = await _asked(name, model, Prompt(parts, _offered(request)))
+            text = scrub(reply.text) if request.scrub_pii else reply.text
+            choice = Choice(reply.finish_reason, message=Answered(text, _calls(reply)))
+            output = Output((choice,), usage=_usage(reply))
+            return ConverseResponse(request.context_id, (output,))
 
     def _model(self, name: str) -> Conversation:
         model = self._models.get(name)

@@ -26,6 +26,8 @@ class CryptographyBlock:
     def __init__(self, runtime: "Runtime") -> None:
         providers = runtime.loaded("crypto")
         self._providers = {name: cast("Crypto", each) for name, each in providers.items()}
+        self._names = {id(each): name for name, each in providers.items()}
+        self._timed = runtime.telemetry.timed("crypto", self._providers.__contains__)
 
     def provider(self, name: str) -> Crypto:
         """Return the component of that name.
@@ -48,10 +50,11 @@ class CryptographyBlock:
         Raises:
             Fault: the key cannot be used, or the options are wrong.
         """
-        try:
-            return await seal(data, sealing, _told(provider.wrap))
-        except DocumentError as error:
-            raise faults.crypto_failed(str(error)) from error
+        with self._timed(self._names[id(provider)], "crypto_op"):
+            try:
+                return await seal(data, sealing, _told(provider.wrap))
+            except DocumentError as error:
+                raise faults.crypto_failed(str(error)) from error
 
     async def decrypt(self, provider: Crypto, document: bytes, key_name: str) -> bytes:
         """Return what ``document`` holds.
@@ -59,12 +62,13 @@ class CryptographyBlock:
         Raises:
             Fault: it is no document, was changed, or is of another key.
         """
-        try:
-            return await open_sealed(document, _told(provider.unwrap), key_name)
-        except SegmentError as error:
-            raise faults.crypto_broken_off(str(error)) from error
-        except DocumentError as error:
-            raise faults.crypto_failed(str(error)) from error
+        with self._timed(self._names[id(provider)], "crypto_op"):
+            try:
+                return await open_sealed(document, _told(provider.unwrap), key_name)
+            except SegmentError as error:
+                raise faults.crypto_broken_off(str(error)) from error
+            except DocumentError as error:
+                raise faults.crypto_failed(str(error)) from error
 
     async def encrypt_stream(
         self, provider: Crypto, parts: AsyncIterator[bytes], sealing: Sealing
@@ -75,12 +79,13 @@ class CryptographyBlock:
             Fault: the key cannot be used, the options are wrong, or ``parts`` raised
                 `DocumentError`.
         """
-        async with aclosing(seal_parts(parts, sealing, _told(provider.wrap))) as sealed:
-            try:
-                async for part in sealed:
-                    yield part
-            except DocumentError as error:
-                raise faults.crypto_failed(str(error)) from error
+        with self._timed(self._names[id(provider)], "crypto_op"):
+            async with aclosing(seal_parts(parts, sealing, _told(provider.wrap))) as sealed:
+                try:
+                    async for part in sealed:
+                        yield part
+                except DocumentError as error:
+                    raise faults.crypto_failed(str(error)) from error
 
     async def decrypt_stream(
         self, provider: Crypto, parts: AsyncIterator[bytes], key_name: str
@@ -91,12 +96,13 @@ class CryptographyBlock:
             Fault: it is no document, was changed, or is of another key, or ``parts`` raised
                 `DocumentError`.
         """
-        async with aclosing(open_parts(parts, _told(provider.unwrap), key_name)) as opened:
-            try:
-                async for part in opened:
-                    yield part
-            except DocumentError as error:
-                raise faults.crypto_failed(str(error)) from error
+        with self._timed(self._names[id(provider)], "crypto_op"):
+            async with aclosing(open_parts(parts, _told(provider.unwrap), key_name)) as opened:
+                try:
+                    async for part in opened:
+                        yield part
+                except DocumentError as error:
+                    raise faults.crypto_failed(str(error)) from error
 
 
 def _told(operation: Wrap) -> Wrap:

@@ -79,6 +79,8 @@ class PubSubBlock:
         self._publisher = Publisher(runtime.app_id, self._clock)
         self._active: list[Active] = []
         self._doors: dict[str, Door] = {}
+        self._timed = runtime.telemetry.timed("egress", self._doors.__contains__)
+        self._timed_bulk = runtime.telemetry.timed("bulk_egress", self._doors.__contains__)
         self.streams = StreamSubscriptions(runtime, self)
         for loaded in runtime.components:
             if loaded.kind == "pubsub":
@@ -166,7 +168,8 @@ class PubSubBlock:
             raise faults.pubsub_cloud_event(pubsub, self._app_id, str(error)) from error
         self._permit(pubsub, door, topic)
         try:
-            await door.component.publish(message)
+            with self._timed(pubsub, topic):
+                await door.component.publish(message)
         except ComponentError as error:
             raise faults.pubsub_publish(pubsub, topic, str(error)) from error
         if self.observer is not None:
@@ -219,7 +222,8 @@ class PubSubBlock:
         except GoJsonError as error:
             raise faults.pubsub_cloud_event(pubsub, self._app_id, str(error)) from error
         self._permit(pubsub, door, topic)
-        return await self._publish_each(pubsub, door, messages)
+        with self._timed_bulk(pubsub, topic):
+            return await self._publish_each(pubsub, door, messages)
 
     async def forward(self, pubsub: str, message: Message) -> None:
         """Publish a message that is an event already, for another block.

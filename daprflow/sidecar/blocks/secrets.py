@@ -18,25 +18,28 @@ class SecretsBlock:
         self._stores = {name: cast("SecretStore", store) for name, store in stores.items()}
         scopes = runtime.resources.configuration.secret_scopes
         self._scopes = {scope.store: scope for scope in scopes}
+        self._timed = runtime.telemetry.timed("secret", self._stores.__contains__)
 
     async def get(self, store: str, key: str, metadata: Mapping[str, str]) -> dict[str, str]:
         """Return the pairs of one secret."""
-        found = self._store(store)
-        if not self._permits(store, key):
-            raise faults.secret_denied(store, key)
-        try:
-            return await found.get(key, metadata)
-        except ComponentError as error:
-            raise faults.secret_get(store, key, str(error)) from error
+        with self._timed(store, "get"):
+            found = self._store(store)
+            if not self._permits(store, key):
+                raise faults.secret_denied(store, key)
+            try:
+                return await found.get(key, metadata)
+            except ComponentError as error:
+                raise faults.secret_get(store, key, str(error)) from error
 
     async def bulk(self, store: str, metadata: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """Return every secret of a store."""
-        found = self._store(store)
-        try:
-            secrets = await found.bulk(metadata)
-        except ComponentError as error:
-            raise faults.secret_bulk(store, str(error)) from error
-        return {name: pairs for name, pairs in secrets.items() if self._permits(store, name)}
+        with self._timed(store, "bulk_get"):
+            found = self._store(store)
+            try:
+                secrets = await found.bulk(metadata)
+            except ComponentError as error:
+                raise faults.secret_bulk(store, str(error)) from error
+            return {name: pairs for name, pairs in secrets.items() if self._permits(store, name)}
 
     def _permits(self, store: str, name: str) -> bool:
         scope = self._scopes.get(store)

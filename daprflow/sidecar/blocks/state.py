@@ -73,6 +73,7 @@ class StateBlock:
             for loaded in runtime.components
             if loaded.kind == "state"
         }
+        self._timed = runtime.telemetry.timed("state", self._stores.__contains__)
 
     def require(self, store: str) -> None:
         """Raise the fault of an unknown store's name; nothing else happens."""
@@ -84,90 +85,97 @@ class StateBlock:
 
     async def get(self, store: str, key: str) -> StoredValue | None:
         """Return what is stored under ``key``, None when there is nothing."""
-        found = self._store(store)
-        full = self._key(found, key)
-        try:
-            return await found.component.get(full)
-        except ComponentError as error:
-            raise faults.state_get(store, key, str(error)) from error
+        with self._timed(store, "get"):
+            found = self._store(store)
+            full = self._key(found, key)
+            try:
+                return await found.component.get(full)
+            except ComponentError as error:
+                raise faults.state_get(store, key, str(error)) from error
 
     async def get_many(
         self, store: str, keys: Sequence[str]
     ) -> list[tuple[str, StoredValue | ComponentError | None]]:
         """Return every key with what is stored under it, or why not, in the store's order."""
-        found = self._store(store)
-        full = [self._key(found, key) for key in keys]
-        try:
-            values = await found.component.get_many(full)
-        except ComponentError as error:
-            raise faults.state_bulk_get(str(error)) from error
-        pairs = list(zip(keys, values, strict=True))
-        return _missing_last(pairs) if found.component.missing_last else pairs
+        with self._timed(store, "bulk_get"):
+            found = self._store(store)
+            full = [self._key(found, key) for key in keys]
+            try:
+                values = await found.component.get_many(full)
+            except ComponentError as error:
+                raise faults.state_bulk_get(str(error)) from error
+            pairs = list(zip(keys, values, strict=True))
+            return _missing_last(pairs) if found.component.missing_last else pairs
 
     async def save(self, store: str, changes: Sequence[StateChange]) -> None:
         """Do the writes: one as it is, several side by side and not as a transaction."""
-        found = self._store(store)
-        keys = [self._key(found, change.key) for change in changes]
-        try:
-            await _write_all(found.component, keys, changes)
-        except ComponentError as error:
-            raise faults.state_save(store, _reason(error), _status(error)) from error
+        with self._timed(store, "set"):
+            found = self._store(store)
+            keys = [self._key(found, change.key) for change in changes]
+            try:
+                await _write_all(found.component, keys, changes)
+            except ComponentError as error:
+                raise faults.state_save(store, _reason(error), _status(error)) from error
 
     async def delete(self, store: str, change: StateChange) -> None:
         """Do one delete; a missing key is no error."""
-        found = self._store(store)
-        key = self._key(found, change.key)
-        try:
-            await found.component.write(_write(found.component, key, change))
-        except ComponentError as error:
-            raise faults.state_delete(change.key, _reason(error), _status(error)) from error
+        with self._timed(store, "delete"):
+            found = self._store(store)
+            key = self._key(found, change.key)
+            try:
+                await found.component.write(_write(found.component, key, change))
+            except ComponentError as error:
+                raise faults.state_delete(change.key, _reason(error), _status(error)) from error
 
     async def delete_many(self, store: str, changes: Sequence[StateChange]) -> None:
         """Do several deletes side by side, not as a transaction."""
-        found = self._store(store)
-        keys = [self._key(found, change.key) for change in changes]
-        try:
-            await _write_all(found.component, keys, changes)
-        except ComponentError as error:
-            raise faults.state_delete_many(store, _reason(error), _status(error)) from error
+        with self._timed(store, "bulk_delete"):
+            found = self._store(store)
+            keys = [self._key(found, change.key) for change in changes]
+            try:
+                await _write_all(found.component, keys, changes)
+            except ComponentError as error:
+                raise faults.state_delete_many(store, _reason(error), _status(error)) from error
 
     async def transact(
         self, store: str, changes: Sequence[StateChange], trace: Trace = NO_CONTEXT
     ) -> None:
         """Do every write or none; on a store with an outbox what is stored is published, too."""
-        found = self._store(store)
-        for change in changes:
-            if SEPARATOR in change.key:
-                raise faults.state_illegal_key(found.name, change.key, named=False)
-        if not changes:
-            return
-        changes, markers = await self._outbox.announce(store, changes, trace)
-        keys = [self._key(found, change.key) for change in changes]
-        try:
-            writes = [
-                _write(found.component, key, change)
-                for key, change in zip(keys, changes, strict=True)
-            ]
-            await found.component.transact([*writes, *markers])
-        except ComponentError as error:
-            raise faults.state_transaction(_reason(error)) from error
+        with self._timed(store, "transaction"):
+            found = self._store(store)
+            for change in changes:
+                if SEPARATOR in change.key:
+                    raise faults.state_illegal_key(found.name, change.key, named=False)
+            if not changes:
+                return
+            changes, markers = await self._outbox.announce(store, changes, trace)
+            keys = [self._key(found, change.key) for change in changes]
+            try:
+                writes = [
+                    _write(found.component, key, change)
+                    for key, change in zip(keys, changes, strict=True)
+                ]
+                await found.component.transact([*writes, *markers])
+            except ComponentError as error:
+                raise faults.state_transaction(_reason(error)) from error
 
     async def query(self, store: str, body: bytes, metadata: Mapping[str, str]) -> FoundState:
         """Search a store; the keys that are found stand without their prefix."""
-        component = self._store(store).component
-        if not isinstance(component, QueryingStore):
-            raise faults.state_query_unsupported(store)
-        try:
-            asked = queries.decode(body)
-        except QueryError as error:
-            text = f"failed to parse JSON query body: {error}"
-            raise faults.state_query(store, text) from error
-        try:
-            found = await component.query(asked, metadata)
-        except ComponentError as error:
-            raise faults.state_query(store, str(error)) from error
-        items = tuple((original_key(key), value) for key, value in found.items)
-        return FoundState(items, found.token)
+        with self._timed(store, "query"):
+            component = self._store(store).component
+            if not isinstance(component, QueryingStore):
+                raise faults.state_query_unsupported(store)
+            try:
+                asked = queries.decode(body)
+            except QueryError as error:
+                text = f"failed to parse JSON query body: {error}"
+                raise faults.state_query(store, text) from error
+            try:
+                found = await component.query(asked, metadata)
+            except ComponentError as error:
+                raise faults.state_query(store, str(error)) from error
+            items = tuple((original_key(key), value) for key, value in found.items)
+            return FoundState(items, found.token)
 
     def _store(self, name: str) -> _Store:
         store = self._stores.get(name)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -44,13 +44,7 @@ class Batches:
         seconds: float = BATCH_SECONDS,
     ) -> None:
         own = Resource({"service.name": service})
-        found = Resource.create()
-        named = {
-            name: value
-            for name, value in found.attributes.items()
-            if name != "service.name" or not str(value).startswith("unknown_service")
-        }
-        self._resource = own.merge(Resource(named))
+        self._resource = own.merge(OTELResourceDetector().detect())
         self._processors = [
             BatchSpanProcessor(_Quiet(where, exporter), schedule_delay_millis=seconds * 1000)
             for where, exporter in exporters
