@@ -26,7 +26,8 @@ from typing import NoReturn
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
-LEFTOVER_GRACE = 2.0
+LEFTOVER_GRACE = 1.0
+"""Seconds for what an app that ended has left behind: all of it is gone within two."""
 FORWARDED = (
     signal.SIGINT,
     signal.SIGTERM,

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,9 +40,12 @@ from tests.faults.harness.checkers import (
 )
 from tests.faults.harness.disk import SYNC_FAILED, Act, Disk, Op, reachable
 from tests.faults.harness.disks import fault_problems
-from tests.faults.harness.goals import Measure, Result
+from tests.faults.harness.goals import Goal, Measure, Result, Size
 from tests.faults.harness.images import write_image
+from tests.faults.harness.measuring import measured
 from tests.faults.harness.proxy import Proxy
+from tests.faults.harness.registry import GOALS
+from tests.faults.harness.running import Task, run_all
 from tests.faults.harness.steps import (
     KILL,
     LOSE,
@@ -497,3 +501,30 @@ async def test_a_reader_that_believes_a_damaged_file_is_found(believed: str, sai
     assert problem is not None
     assert said in problem
     assert (seen.silent, seen.traces) == (believed == "wrong", believed == "trace")
+
+
+async def test_what_a_goal_leaves_behind_is_found_and_ended() -> None:
+    """A process that outlives its scenario, and a file in the working folder, are told."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    async def run(plan: object, folder: Path, seed: int) -> Result:
+        words = [sys.executable, "-S", "-c", "import signal; signal.pause()"]
+        begun.append(await asyncio.to_thread(subprocess.Popen, words))
+        await asyncio.to_thread(Path("left.db-shm").touch)
+        return Result()
+
+    line = await measured(Goal("G0", "none", {Size.QUICK: None}, run), Size.QUICK, 1)
+    begun[0].wait()
+    assert len(line.missed) == 2
+    assert str(begun[0].pid) in line.missed[0]
+    assert "'left.db-shm' is left in the working folder" in line.missed
+
+
+def test_goals_that_measure_times_run_alone() -> None:
+    """One that measures none runs beside others; each is in a process, and says what came of it."""
+    tasks = [Task(goal, Size.QUICK) for goal in GOALS if goal.id in {"G13", "G2"}]
+    done = list(run_all(tasks, seed=1))
+    assert [task.goal.id for task, _, _ in done] == ["G13", "G2"]
+    for _, line, printed in done:
+        assert line is not None, printed
+        assert line.seconds > 0

@@ -84,12 +84,14 @@ class Goal:
         promise: what holds.
         sizes: what is done, by size; a size that is not there is as the one before it.
         run: does it, in a folder of its own, by a seed.
+        alone: whether it measures times that goals beside it would make longer.
     """
 
     id: str
     promise: str
     sizes: Mapping[Size, Any]
     run: Callable[[Any, Path, int], Awaitable[Result]]
+    alone: bool = False
 
     def plan(self, size: Size) -> Any:
         """Return what is done in this size."""

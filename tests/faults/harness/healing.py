@@ -151,4 +151,5 @@ GOAL = Goal(
     "app and sidecar begin in any order, and all works again soon after a sidecar's return",
     {Size.QUICK: Plan(1, 1), Size.FULL: Plan(20, 1)},
     run,
+    alone=True,
 )

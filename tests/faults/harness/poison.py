@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.faults.harness import proof_app
 from tests.faults.harness.goals import Goal, Measure, Result, Size
 from tests.faults.harness.ledger import numbers, read_notes
+from tests.faults.harness.measuring import measured_all
 from tests.faults.harness.victims import Pair, sidecar_and_app
 
 PUBLISHERS = 4
@@ -90,6 +91,7 @@ async def run(plan: Plan, folder: Path, seed: int) -> Result:
         both = list(range(count))
         mixed = await lateness(pair, both, plan.rate)
         wanted = {number for number in both if proof_app.is_bad(number)}
+        measured_all()
         if plan.to_the_end:
             await all_given_up(pair, wanted)
         tried, buried = Counter(numbers(pair.ledger, "tried")), numbers(pair.ledger, "bad")
@@ -117,4 +119,5 @@ GOAL = Goal(
         Size.FULL: Plan(5_000, 200.0, to_the_end=True),
     },
     run,
+    alone=True,
 )

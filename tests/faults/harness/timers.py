@@ -135,4 +135,5 @@ GOAL = Goal(
     "accepted timers come once, in time and never early, whatever clock and process do",
     {Size.QUICK: Plan(500, 100, 50), Size.FULL: Plan(10_000, 1_000, 300)},
     run,
+    alone=True,
 )

@@ -189,4 +189,5 @@ GOAL = Goal(
     "no accepted state write is lost or torn, by a kill or by a power cut",
     {Size.QUICK: Plan(1_000, 4, 200, 30), Size.FULL: Plan(20_000, 50, 800, 500)},
     run,
+    alone=True,
 )
