@@ -1,13 +1,17 @@
 """``daprflow serve``: an app in production, without a sidecar of ours and without reload."""
 
+import logging
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from daprflow.cli.flags import LEVELS, PORT, flag
+from daprflow.handlers.pool import THREADS
 from daprflow.launcher import ports
 from daprflow.launcher.child import freeze, serve_app
 from daprflow.launcher.exits import Exit
@@ -16,6 +20,13 @@ from daprflow.launcher.loop import run as run_loop
 from daprflow.launcher.options import DEFAULT_APP_PORT
 from daprflow.launcher.report import Reporter
 from daprflow.launcher.target import load, resolve
+
+logger = logging.getLogger(__name__)
+
+GRACE = 4.0
+"""A runtime that is stopped at the same moment waits for five seconds, and takes no answer then."""
+LAST = 0.5
+"""Seconds in which threads that have nothing to do end."""
 
 
 def serve(
@@ -27,7 +38,7 @@ def serve(
     ] = DEFAULT_APP_PORT,
     grace: Annotated[
         float, flag("grace", "Seconds that requests in flight get after a stop signal.", min=0)
-    ] = 20.0,
+    ] = GRACE,
     log_level: Annotated[str, flag("log_level", f"One of {', '.join(LEVELS)}.")] = "info",
 ) -> None:
     """Serve an app beside a runtime that others manage, as on Kubernetes."""
@@ -36,7 +47,22 @@ def serve(
     freeze(loaded)
     listener = ports.listen(port, host=host, flag="--port")
     serving = serve_app(loaded, listener, Reporter(None), grace, insist=_end_at_once)
-    raise typer.Exit(run_loop(serving))
+    code = run_loop(serving)
+    _leave_threads(code)
+    raise typer.Exit(code)
+
+
+def _leave_threads(code: int) -> None:
+    """End in any case: a thread that is at work on a plain handler may never be done."""
+    deadline = time.monotonic() + LAST
+    threads = [each for each in threading.enumerate() if each.name.startswith(THREADS)]
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if left := sum(thread.is_alive() for thread in threads):
+        logger.warning("%d plain handler(s) did not end in time and are given up", left)
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def _end_at_once() -> None:

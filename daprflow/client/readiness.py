@@ -1,6 +1,8 @@
 """The wait for a sidecar that is still starting."""
 
 import asyncio
+import logging
+import time
 
 from daprflow.client import failures
 from daprflow.client.backoff import pauses
@@ -8,10 +10,15 @@ from daprflow.errors import SidecarUnavailable
 from daprflow.protocol.operations import OUTBOUND_HEALTH
 from daprflow.transports.base import Transport
 
+logger = logging.getLogger(__name__)
+
 BETWEEN = 0.3
 """Seconds between probes, at most: within one of its readiness a sidecar is to be in use."""
 PROBE_SECONDS = 5.0
 """After so long a probe counts as unanswered: what took it may have hung and been replaced."""
+
+TOLD_AFTER = 3.0
+"""Seconds after which the log says that a sidecar is waited for; most are there before."""
 
 
 async def wait_until_ready(transport: Transport, seconds: float) -> None:
@@ -25,6 +32,8 @@ async def wait_until_ready(transport: Transport, seconds: float) -> None:
     if seconds <= 0:
         return
     last = f"the sidecar at {transport.address} did not answer"
+    begun = time.monotonic()
+    told = False
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -34,7 +43,17 @@ async def wait_until_ready(transport: Transport, seconds: float) -> None:
                 except SidecarUnavailable as error:
                     last = str(error)
                 else:
+                    if told:
+                        waited = time.monotonic() - begun
+                        logger.info("the sidecar is ready; that took %.1f s", waited)
                     return
+                if not told and time.monotonic() - begun >= TOLD_AFTER:
+                    told = True
+                    logger.warning(
+                        "waiting for the sidecar, %g s at most (DAPR_HEALTH_TIMEOUT): %s",
+                        seconds,
+                        last,
+                    )
                 await asyncio.sleep(pause)
     except TimeoutError:
         if not limit.expired():

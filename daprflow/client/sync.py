@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from daprflow.addresses import Endpoint, Topic, Workflow, type_name
 from daprflow.client.client import Client
 from daprflow.client.interception import ClientInterceptor
+from daprflow.client.managing import HEALTH_AGE
 from daprflow.client.publication import PublishOptions
 from daprflow.client.raw import RequestOptions
 from daprflow.client.response import Response
@@ -26,6 +27,7 @@ from daprflow.transports.base import Transport
 if TYPE_CHECKING:
     from daprflow.client.sync_workflows import SyncWorkflowRun
     from daprflow.client.workflow_runs import WorkflowRun, WorkflowStatus
+    from daprflow.health.report import HealthReport
     from daprflow.protocol.workflow_actions import WorkflowState
 
 T = TypeVar("T")
@@ -141,6 +143,12 @@ class SyncClient:
     ) -> Response:
         """As ``Client.request``."""
         return self.run(lambda client: client.request(app_id, method, data, **options))
+
+    def health(
+        self, *, max_age: timedelta | float = HEALTH_AGE, components: Collection[str] = ()
+    ) -> "HealthReport":
+        """As ``Client.health``."""
+        return self.run(lambda client: client.health(max_age=max_age, components=components))
 
     def secret(self, store: str, key: str, /) -> str:
         """As ``Client.secret``."""

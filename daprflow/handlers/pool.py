@@ -12,6 +12,8 @@ from typing import Any, Protocol, TypeVar
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
+THREADS = "daprflow-handler"
+"""What the names of its threads begin with."""
 WAITING_PER_THREAD = 4
 """How many calls may wait for each thread before further ones are refused."""
 
@@ -59,7 +61,7 @@ class HandlerPool:
 
     def open(self) -> None:
         """Make the pool usable; threads start when they are first needed."""
-        self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="daprflow-handler")
+        self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix=THREADS)
 
     def close(self) -> None:
         """Take no more calls; what runs ends on its own."""

@@ -86,7 +86,7 @@ async def serve_app(
 ) -> int:
     """Serve until a signal says stop, then let what is in flight end.
 
-    Ctrl-C after such a signal calls ``insist``; a supervisor sees to that by itself.
+    A second signal calls ``insist``; a supervisor sees to that by itself.
     """
     from daprflow.transports.server import HttpServer, StartFailed  # noqa: PLC0415 - after freeze
 
@@ -97,9 +97,8 @@ async def serve_app(
             insist()
         stop.set()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, interrupted)
     server = HttpServer(loaded.asgi, lifespan=True, websockets=True)
     try:
         await server.start(listener)
@@ -108,6 +107,7 @@ async def serve_app(
         return Exit.FAILED
     reporter.send(AppServing())
     await stop.wait()
+    await loaded.app.health.drain()
     await server.stop(grace)
     return Exit.OK
 
