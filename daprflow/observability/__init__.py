@@ -4,6 +4,7 @@ from daprflow.observability.logging_options import LogFormat, Logs
 from daprflow.observability.metrics_options import Metrics
 from daprflow.observability.options import Observability
 from daprflow.observability.redaction import Secret
+from daprflow.observability.tracing_options import trace_calls
 from daprflow.observability.watching import Handled, Parts, Watcher
 from daprflow.workflows.turns import TurnNext, WorkflowTurn
 
@@ -18,4 +19,5 @@ __all__ = [
     "TurnNext",
     "Watcher",
     "WorkflowTurn",
+    "trace_calls",
 ]

@@ -152,8 +152,9 @@ def links_of(delivery: Delivery) -> Sequence[Link]:
         entries = _batch.decode(delivery.body).entries
     except (ValueError, RecursionError):
         return ()
-    spans = {span for entry in entries if (span := _published(entry.event)) is not None}
-    return [Link(span) for span in list(spans)[:LINKS]]
+    found = [span for entry in entries if (span := _published(entry.event)) is not None]
+    spans = {(span.trace_id, span.span_id): span for span in found}
+    return [Link(span) for span in list(spans.values())[:LINKS]]
 
 
 def _published(event: bytes | msgspec.Raw) -> SpanContext | None:

@@ -1,7 +1,9 @@
 """Spans of a running app: one for each delivery, turn of a workflow and call of its client."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -22,6 +24,8 @@ from daprflow.observability.watching import Handled, Parts, Watcher
 from daprflow.observability.workflow_spans import WorkflowSpans, derived_context
 from daprflow.protocol.deliveries import Status
 from daprflow.workflows.turns import TurnNext
+
+logger = logging.getLogger(__name__)
 
 _BAD: Final = 400
 _FAILED: Final = 500
@@ -48,6 +52,7 @@ class Tracing:
         self.errors = errors
         self.source = source
         self.usual = usual
+        self._told = False
 
     # ---- deliveries
 
@@ -59,7 +64,7 @@ class Tracing:
         is_activity = handled.kind == "activity"
         read = context_of if self.usual else extracted
 
-        async def traced(delivery: Delivery) -> Outcome:
+        def started(delivery: Delivery) -> tuple[Span, Context]:
             context = read(delivery.raw_headers)
             parent = span_of(context)
             if is_event and not parent.is_valid:
@@ -69,25 +74,47 @@ class Tracing:
             elif is_activity and not parent.is_valid:
                 context = derived_context(self.spans, _instance(delivery))
                 parent = span_of(context)
-            span = begin(context, parent, describe, delivery)
+            return begin(context, parent, describe, delivery), context
+
+        async def traced(delivery: Delivery) -> Outcome:
+            try:
+                span, context = started(delivery)
+            except Exception as error:  # noqa: BLE001 - a sampler or an id generator of anybody's
+                self._failed(error)
+                return await call(delivery)
             token = attach(set_span_in_context(span, context))
             held = DELIVERED.set(source)
             try:
                 outcome = await call(delivery)
-                if span.is_recording():
-                    self._answered(span, handled, outcome)
             except BaseException as error:
-                if span.is_recording():
-                    self.errors.tell(span, error)
+                self._end(span, partial(self.errors.tell, span, error))
                 raise
             finally:
                 DELIVERED.reset(held)
                 detach(token)
-                if span.is_recording():
-                    span.end()
+            if span.is_recording():
+                self._end(span, partial(self._answered, span, handled, outcome))
             return outcome
 
         return traced
+
+    def _end(self, span: Span, tell: Callable[[], None]) -> None:
+        """End a span with what there is to tell; a mistake here is nobody's who made the call."""
+        if not span.is_recording():
+            return
+        try:
+            tell()
+        except Exception as error:  # noqa: BLE001 - whatever an exporter or a user's class raises
+            self._failed(error)
+        finally:
+            span.end()
+
+    def _failed(self, error: Exception) -> None:
+        """Say once that spans cannot be made."""
+        if not self._told:
+            self._told = True
+            text = "a span could not be made; further ones that cannot are not told"
+            logger.error(text, exc_info=error)
 
     def _answered(self, span: Span, handled: Handled, outcome: object) -> None:
         if not isinstance(outcome, Outcome):
@@ -112,36 +139,42 @@ class Tracing:
     async def intercept(self, call: ClientCall, call_next: CallNext) -> ClientResponse:
         """Make a call with a span around it, whose context goes along."""
         given = DELIVERED.get()
-        context = get_current() if given is None or isinstance(given, Source) else context_of(given)
-        parent = span_of(context)
-        span = self.spans.begin(context, parent, span_names.call, call)
+        try:
+            if given is None or isinstance(given, Source):
+                context = get_current()
+            else:
+                context = context_of(given)
+            parent = span_of(context)
+            span = self.spans.begin(context, parent, span_names.call, call)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error)
+            return await call_next(call)
         if not span.is_recording() and parent.is_valid and given is not None:
             return await call_next(call)  # what goes along is the same
         token = attach(set_span_in_context(span, context))
         held = DELIVERED.set(self.source)
         try:
             response = await call_next(call)
-            if span.is_recording():
-                self._told(span, call, response)
         except BaseException as error:
-            if span.is_recording():
-                self.errors.tell(span, error)
+            self._end(span, partial(self.errors.tell, span, error))
             raise
         finally:
             DELIVERED.reset(held)
             detach(token)
-            if span.is_recording():
-                span.end()
+        if span.is_recording():
+            self._end(span, partial(_told, span, call, response))
         return response
 
-    def _told(self, span: Span, call: ClientCall, response: ClientResponse) -> None:
-        if call.protocol == "http":
-            span.set_attribute("http.response.status_code", response.status)
-        sent = len(call.attempts.made)
-        if sent > 1:
-            span.set_attribute("http.request.resend_count", sent - 1)
-        if response.status >= _BAD:
-            refuse(span, response.code or str(response.status))
+
+def _told(span: Span, call: ClientCall, response: ClientResponse) -> None:
+    """Say what was answered."""
+    if call.protocol == "http":
+        span.set_attribute("http.response.status_code", response.status)
+    sent = len(call.attempts.made)
+    if sent > 1:
+        span.set_attribute("http.request.resend_count", sent - 1)
+    if response.status >= _BAD:
+        refuse(span, response.code or str(response.status))
 
 
 class TracingWatcher(Watcher):

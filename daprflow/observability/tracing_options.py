@@ -13,6 +13,7 @@ from daprflow.settings import SettingsError
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
+    from daprflow.client.interception import ClientInterceptor
     from daprflow.observability.watching import Watcher
 
 logger = logging.getLogger(__name__)
@@ -144,6 +145,26 @@ def tracing_watchers(
     if settings is None or known is not None:
         return (tracing_setup.watcher_of(known, app_id, environ),)
     return (tracing_setup.watcher_by(settings, app_id, environ),)
+
+
+def trace_calls(provider: "TracerProvider | None" = None, /) -> "ClientInterceptor":
+    """Return an interceptor that puts a span around each call of a client without an app.
+
+    ``Client(interceptors=[trace_calls()])``; a running app does so with its own client.
+
+    Args:
+        provider: makes the spans; None takes the program's.
+
+    Raises:
+        MissingExtra: the packages of the extra ``otel`` are not installed.
+    """
+    try:
+        from daprflow.observability import tracing_setup  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        if not _is_ours_to_tell(error):
+            raise
+        raise MissingExtra("tracing", EXTRA) from None
+    return tracing_setup.calls(provider)
 
 
 def programs_provider() -> "TracerProvider | None":

@@ -4,6 +4,7 @@ Loaded when traces are asked for; it needs the packages of the extra ``otel``.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from opentelemetry.sdk.trace.sampling import (
 )
 from opentelemetry.trace import TracerProvider
 
+from daprflow.client.interception import ClientInterceptor
 from daprflow.errors import MissingExtra
 from daprflow.observability.quiet_export import QuietExporter
 from daprflow.observability.redaction import Redaction
@@ -105,6 +107,12 @@ def tracing(provider: TracerProvider, app_id: str, environ: Mapping[str, str]) -
         source(propagators),
         usual=is_usual(propagators),
     )
+
+
+def calls(provider: TracerProvider | None) -> ClientInterceptor:
+    """Return what puts spans around the calls of a client."""
+    made = provider or trace.get_tracer_provider()
+    return tracing(made, "", os.environ).intercept
 
 
 def provider_by(settings: TracingSettings) -> OwnProvider:

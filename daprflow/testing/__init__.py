@@ -7,6 +7,7 @@ from daprflow.testing.lone_actors import Planned, planned
 from daprflow.testing.metadata import until_metadata
 from daprflow.testing.replay import replay
 from daprflow.testing.sidecar import TestSidecar
+from daprflow.testing.spans import CollectedSpans
 from daprflow.testing.targets import (
     Broker,
     ConfigurationStore,
@@ -20,6 +21,7 @@ from daprflow.testing.workflow_run import TestRun, UnfinishedWorkflow
 __all__ = [
     "ActivityFault",
     "Broker",
+    "CollectedSpans",
     "ConfigurationStore",
     "Fault",
     "InterleavingFailed",

@@ -31,6 +31,7 @@ from daprflow.testing.interleaving import Seed, Step
 from daprflow.testing.ledger import EventKey, Ledger
 from daprflow.testing.provisions import Items, Secrets, configure
 from daprflow.testing.saved import saved
+from daprflow.testing.spans import CollectedSpans, collecting
 from daprflow.testing.stage import Plan, Stage
 from daprflow.testing.trouble import Trouble
 from daprflow.testing.workflow_run import TestRun
@@ -75,6 +76,7 @@ class TestSidecar(Trouble):
         sockets: whether apps and sidecars listen on free ports, and speak over connections.
         seed: lets calls, deliveries and turns that wait at the same time go on one at a time, in an
             order of the seed's; see `explore`. None leaves it to the event loop.
+        spans: whether the apps' spans are collected, as ``dapr.spans``; needs the extra ``otel``.
     """
 
     __test__ = False  # no test case, whatever its name begins with
@@ -94,6 +96,7 @@ class TestSidecar(Trouble):
         replay: bool = True,
         sockets: bool = False,
         seed: Seed | None = None,
+        spans: bool = False,
     ) -> None:
         self._app = app
         self._clock = VirtualClock(None if start is None else start.timestamp())
@@ -121,6 +124,7 @@ class TestSidecar(Trouble):
         self._fakes: dict[str, FakeApp] = {}
         self._stack = AsyncExitStack()
         self._running: Stage | None = None
+        self._spans = CollectedSpans() if spans else None
 
     async def __aenter__(self) -> Self:
         """Start the app and its sidecar.
@@ -137,6 +141,8 @@ class TestSidecar(Trouble):
         for each in (*self._plan.peers, self._app):
             each.freeze()
         async with AsyncExitStack() as stack:
+            if self._spans is not None:
+                stack.enter_context(collecting((*self._plan.peers, self._app), self._spans))
             self._running = await build(self._plan, self._fakes, stack)
             stack.push_async_callback(self._stop_workers)
             for worker in self._workers.values():
@@ -162,6 +168,13 @@ class TestSidecar(Trouble):
     def client(self) -> Client:
         """A client of this sidecar, for the test itself."""
         return self._stage.client
+
+    @property
+    def spans(self) -> CollectedSpans:
+        """What the apps did, as spans; for `TestSidecar(app, spans=True)`."""
+        if self._spans is None:
+            raise RuntimeError("no spans are collected; write TestSidecar(app, spans=True)")
+        return self._spans
 
     @property
     def now(self) -> datetime:
