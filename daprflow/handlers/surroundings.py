@@ -100,7 +100,7 @@ class Surroundings:
         for name, given in (("interceptors", own.interceptors), ("middleware", own.middleware)):
             if not _is_list(given):
                 self.problems.append(
-                    f"'{name}'{where or ' of the app'} ({source}) is of type "
+                    f"'{name}'{where or f' of the app ({source})'} is of type "
                     f"'{type_name(type(given))}'; give it a list"
                 )
         self.problems += [
@@ -109,7 +109,7 @@ class Surroundings:
             if (problem := interceptor_problem(each.call))
         ]
         self.problems += [
-            f"middleware {_name(each)}{where} ({source}) {problem}"
+            f"middleware {_name(each)}{where or f' ({source})'} {problem}"
             for each in _listed(own.middleware)
             if (problem := middleware_problem(each))
         ]
