@@ -134,7 +134,7 @@ async def test_every_metric_of_the_list_is_emitted() -> None:
     assert value(text, "daprflow_workflow_turns_total", outcome="completed") == 1
     assert value(text, "daprflow_activities_total", activity="charge", outcome="completed") == 1
     assert value(text, "daprflow_client_calls_total", block="state", code="204") == 1
-    assert value(text, "daprflow_client_call_duration_seconds_count", block="actors") == 1
+    assert value(text, "daprflow_client_call_duration_seconds_count", block="actors") >= 1
     assert value(text, "daprflow_sidecar_up") == 1
     assert value(text, "daprflow_app_info", app_id="shop") == 1
 
