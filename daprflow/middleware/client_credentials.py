@@ -4,9 +4,11 @@ import asyncio
 import json
 import logging
 import time
+from base64 import b64encode
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote_plus
 
 from daprflow.client import Client
 from daprflow.client.interception import CallNext, ClientCall, ClientResponse
@@ -178,19 +180,20 @@ class ClientCredentials:
     async def _ask(self, secret: str) -> tuple[int, dict[str, Any]]:
         import aiohttp  # noqa: PLC0415 - only who sends tokens pays for it
 
-        form, auth = dict(self._form), None
+        form, headers = dict(self._form), {}
         if self._in_body:
             form |= {"client_id": self._id, "client_secret": secret}
         else:
-            from urllib.parse import quote  # noqa: PLC0415 - beside its use
-
             # RFC 6749, 2.3.1: both are form-encoded first.
-            auth = aiohttp.BasicAuth(quote(self._id, safe=""), quote(secret, safe=""))
+            pair = f"{quote_plus(self._id)}:{quote_plus(secret)}"
+            headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
         limit = aiohttp.ClientTimeout(total=self._timeout)
         try:
             async with (
                 aiohttp.ClientSession(timeout=limit) as session,
-                session.post(self._url, data=form, auth=auth, allow_redirects=False) as answer,
+                session.post(
+                    self._url, data=form, headers=headers, allow_redirects=False
+                ) as answer,
             ):
                 body = b""
                 while len(body) <= _LARGEST and (more := await answer.content.read(_LARGEST)):
