@@ -71,6 +71,7 @@ class AppHealth:
         self._found: tuple[PartHealth, ...] = ()
         self._looked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._turns: list[asyncio.Lock] = []
         self._telling: set[asyncio.Task[None]] = set()
         self._status: HealthStatus | None = None
         self._patience = 0.0
@@ -87,6 +88,8 @@ class AppHealth:
     def listen(self, listener: HealthListener) -> None:
         """Have a function called with each change of the status."""
         self._listeners.append(listener)
+        self._turns.append(asyncio.Lock())
+        self.watch()
 
     @asynccontextmanager
     async def live(
@@ -106,6 +109,8 @@ class AppHealth:
         """
         self._checks, self._live = checks, parts
         self.stopping, self._status = False, None
+        self._found, self._looked = (), asyncio.Event()
+        self._turns = [asyncio.Lock() for _ in self._listeners]
         self._patience = time.monotonic() + patience
         self.watchdog.names, self.watchdog.threshold = names, self.settings.blocked_after
         self.watchdog.start()
@@ -122,8 +127,6 @@ class AppHealth:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
-            self._found = ()
-            self._looked.clear()
 
     def watch(self) -> None:
         """Look at everything from now on, every few seconds, until the app ends."""
@@ -217,8 +220,8 @@ class AppHealth:
         self.alerts[now] += 1
         causes = "; ".join(map(str, report.causes)) or "all is well"
         logger.log(_LEVELS[now], "the app is %s (it was %s): %s", now, before, causes)
-        for listener in self._listeners:
-            task = asyncio.create_task(_tell(listener, HealthChange(before, report)))
+        for listener, turn in zip(self._listeners, self._turns, strict=False):
+            task = asyncio.create_task(_tell(listener, HealthChange(before, report), turn))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
@@ -227,12 +230,13 @@ async def _threaded(listener: HealthListener, change: HealthChange) -> Awaitable
     return await asyncio.to_thread(listener, change)
 
 
-async def _tell(listener: HealthListener, change: HealthChange) -> None:
-    """Call a listener; a plain function in a thread, since it may block."""
+async def _tell(listener: HealthListener, change: HealthChange, turn: asyncio.Lock) -> None:
+    """Call a listener, after the changes before; a plain function in a thread: it may block."""
     try:
-        result = listener(change) if is_async(listener) else await _threaded(listener, change)
-        if isinstance(result, Awaitable):
-            await result
+        async with turn:
+            result = listener(change) if is_async(listener) else await _threaded(listener, change)
+            if isinstance(result, Awaitable):
+                await result
     except Exception:
         name = getattr(listener, "__name__", repr(listener))
         logger.exception("'%s', which '@app.on_health' declares, failed", name)
