@@ -25,6 +25,15 @@ async def provider() -> AsyncIterator[Provider]:
         yield found
 
 
+@pytest.fixture
+async def opened() -> AsyncIterator[list[Client]]:
+    """The clients of a test, which are closed after it."""
+    clients: list[Client] = []
+    yield clients
+    for each in clients:
+        await each.close()
+
+
 class Sidecar(RecordingTransport):
     """A sidecar that answers every call, with 401 as often as it is told to."""
 
@@ -46,19 +55,22 @@ class Sidecar(RecordingTransport):
         return [dict(each.headers).get("authorization", "") for each in self.requests]
 
 
-def calling(provider: Provider, **options: Any) -> tuple[Client, Sidecar]:
+def calling(provider: Provider, opened: list[Client], **options: Any) -> tuple[Client, Sidecar]:
     """A client whose calls of 'pricing' carry tokens."""
     secret = options.pop("secret", provider.secret)
     tokens = ClientCredentials(
         f"{provider.issuer}/token", "shop", secret, targets=["pricing"], **options
     )
     sidecar = Sidecar()
-    return Client(transport=sidecar, interceptors=[tokens]), sidecar
+    opened.append(Client(transport=sidecar, interceptors=[tokens]))
+    return opened[-1], sidecar
 
 
-async def test_calls_of_the_targets_carry_one_token(provider: Provider) -> None:
+async def test_calls_of_the_targets_carry_one_token(
+    provider: Provider, opened: list[Client]
+) -> None:
     """It is fetched with the first of them; others carry none."""
-    client, sidecar = calling(provider, scopes=["read", "write"], audience="prices")
+    client, sidecar = calling(provider, opened, scopes=["read", "write"], audience="prices")
     await client.invoke(other)
     assert provider.asked == []
     await client.invoke(price)
@@ -69,25 +81,27 @@ async def test_calls_of_the_targets_carry_one_token(provider: Provider) -> None:
     ]
 
 
-async def test_id_and_secret_may_go_in_the_form(provider: Provider) -> None:
+async def test_id_and_secret_may_go_in_the_form(provider: Provider, opened: list[Client]) -> None:
     """For providers that take no Basic authentication."""
-    client, sidecar = calling(provider, in_body=True)
+    client, sidecar = calling(provider, opened, in_body=True)
     await client.invoke(price)
     assert sidecar.given == ["Bearer token-1"]
     assert provider.asked[0]["client_id"] == "shop"
 
 
-async def test_one_fetch_at_a_time(provider: Provider) -> None:
+async def test_one_fetch_at_a_time(provider: Provider, opened: list[Client]) -> None:
     """Calls that come together wait for the same token."""
-    client, sidecar = calling(provider)
+    client, sidecar = calling(provider, opened)
     await asyncio.gather(*(client.invoke(price) for _ in range(20)))
     assert len(provider.asked) == 1
     assert set(sidecar.given) == {"Bearer token-1"}
 
 
-async def test_who_gives_up_does_not_take_the_token_from_others(provider: Provider) -> None:
+async def test_who_gives_up_does_not_take_the_token_from_others(
+    provider: Provider, opened: list[Client]
+) -> None:
     """A cancelled call leaves the fetch to who waits for it, too."""
-    client, sidecar = calling(provider)
+    client, sidecar = calling(provider, opened)
     provider.gate.clear()
     first = asyncio.create_task(client.invoke(price))
     second = asyncio.create_task(client.invoke(price))
@@ -99,21 +113,21 @@ async def test_who_gives_up_does_not_take_the_token_from_others(provider: Provid
     assert (len(provider.asked), sidecar.given) == (1, ["Bearer token-1"])
 
 
-async def test_a_token_is_renewed_before_it_ends(provider: Provider) -> None:
+async def test_a_token_is_renewed_before_it_ends(provider: Provider, opened: list[Client]) -> None:
     """A token of a moment has ended by the next call."""
     provider.lifetime = 1e-9
-    client, sidecar = calling(provider)
+    client, sidecar = calling(provider, opened)
     await client.invoke(price)
     await client.invoke(price)
     assert sidecar.given == ["Bearer token-1", "Bearer token-2"]
 
 
 async def test_the_old_token_serves_while_the_provider_is_away(
-    provider: Provider, caplog: pytest.LogCaptureFixture
+    provider: Provider, opened: list[Client], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Until it ends; the log says so."""
     provider.lifetime = 1000
-    client, sidecar = calling(provider, early=1e9)
+    client, sidecar = calling(provider, opened, early=1e9)
     await client.invoke(price)
     (tokens,) = client.interceptors
     assert isinstance(tokens, ClientCredentials)
@@ -133,9 +147,9 @@ def renew_now(tokens: ClientCredentials) -> None:
     tokens._token = replace(tokens._token, renew_at=0.0)
 
 
-async def test_401_has_it_fetched_anew(provider: Provider) -> None:
+async def test_401_has_it_fetched_anew(provider: Provider, opened: list[Client]) -> None:
     """The call itself fails, as it may have been done; the next one has a new token."""
-    client, sidecar = calling(provider)
+    client, sidecar = calling(provider, opened)
     sidecar.refuses = 1
     with pytest.raises(SidecarError):
         await client.invoke(price)
@@ -143,9 +157,11 @@ async def test_401_has_it_fetched_anew(provider: Provider) -> None:
     assert sidecar.given == ["Bearer token-1", "Bearer token-2"]
 
 
-async def test_a_failure_says_what_the_provider_answered(provider: Provider) -> None:
+async def test_a_failure_says_what_the_provider_answered(
+    provider: Provider, opened: list[Client]
+) -> None:
     """Not the secret, nor whatever else is in the answer; the call is not made."""
-    client, sidecar = calling(provider, secret="wrong")
+    client, sidecar = calling(provider, opened, secret="wrong")
     with pytest.raises(TokenUnavailable) as caught:
         await client.invoke(price)
     text = str(caught.value)
