@@ -128,6 +128,10 @@ class WorkflowsBlock:
         if self._host is None:
             self._host = hub.host(runtime.app_id)
             self._host.settings = runtime.resources.configuration.workflow
+            if runtime.telemetry.meters is not None or runtime.telemetry.tracer is not None:
+                from daprflow.sidecar.workflows.watch import WorkflowWatch  # noqa: PLC0415 - loaded
+
+                self._host.watch = WorkflowWatch(runtime.telemetry)
         if self._joined is None:
             from daprflow.sidecar.workflows.homes import NOWHERE  # noqa: PLC0415 - loaded by now
             from daprflow.sidecar.workflows.placing import place_of  # noqa: PLC0415 - likewise

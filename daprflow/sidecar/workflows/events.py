@@ -63,6 +63,24 @@ def follow(made: wf.ExecutionStartedEvent, context: wf.TraceContext) -> None:
     made.workflowSpanID.value = context.traceParent.split("-")[_SPAN]
 
 
+def own_trace(start: wf.ExecutionStartedEvent) -> wf.TraceContext:
+    """Return the context of an execution's own span, which what it asks for is part of."""
+    parent = start.parentTraceContext
+    parts = parent.traceParent.split("-")
+    if len(parts) == _PARTS and start.HasField("workflowSpanID"):
+        parts[_SPAN] = start.workflowSpanID.value
+    own = wf.TraceContext(traceParent="-".join(parts))
+    if parent.HasField("traceState"):
+        own.traceState.CopyFrom(parent.traceState)
+    return own
+
+
+def begin_span(made: wf.ExecutionStartedEvent) -> None:
+    """Give an execution that belongs to a trace a span of its own."""
+    if made.HasField("parentTraceContext"):
+        made.workflowSpanID.value = uuid4().hex[:16]
+
+
 def new_trace() -> wf.TraceContext:
     """Return the root of a trace."""
     return wf.TraceContext(traceParent=f"00-{uuid4().hex}-{uuid4().hex[:16]}-01")

@@ -13,6 +13,7 @@ from daprflow.sidecar.workflows.named_limits import NamedLimits
 if TYPE_CHECKING:
     from daprflow.sidecar.engine import Work
     from daprflow.sidecar.workflows.instance import Instance
+    from daprflow.sidecar.workflows.watch import WorkflowWatch
 
 Item = TurnItem | TaskItem
 SHARE = 95
@@ -103,6 +104,7 @@ class Host:
         self.app_id = app_id
         self.streams: list[WorkStream] = []
         self.settings = WorkflowConfiguration()
+        self.watch: WorkflowWatch | None = None
         self.missed = False
         self._work = work
         self._prepare = prepare
@@ -271,6 +273,8 @@ class Host:
                 self._running[item.is_turn] += 1
                 if item.is_turn:
                     self._sticky[item.instance_id] = stream
+                if self.watch is not None and isinstance(item, TaskItem):
+                    self.watch.sent(item)
                 return item.encode(stream)
             stream.news = asyncio.get_running_loop().create_future()
             await stream.news

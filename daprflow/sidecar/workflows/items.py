@@ -7,8 +7,10 @@ from uuid import uuid4
 
 from daprflow.protocol import workflow_messages as wf
 from daprflow.sidecar.workflows.framing import varint
+from daprflow.sidecar.workflows.watch import within
 
 if TYPE_CHECKING:
+    from daprflow.sidecar.telemetry.tracer import Span
     from daprflow.sidecar.workflows.host import WorkStream
     from daprflow.sidecar.workflows.instance import Instance
 
@@ -93,6 +95,8 @@ class TaskItem:
         self.order = 0
         self.done = False
         self.stream: WorkStream | None = None
+        self.span: Span | None = None
+        self.begun = 0.0
 
     def request(self) -> wf.ActivityRequest:
         """Return what the worker is asked to do."""
@@ -107,6 +111,7 @@ class TaskItem:
             request.input.CopyFrom(task.input)
         if task.HasField("parentTraceContext"):
             request.parentTraceContext.CopyFrom(task.parentTraceContext)
+        within(self, request)
         passed_on = self.instance.passed_on(self.scheduled)
         if passed_on is not None:
             request.propagatedHistory.ParseFromString(passed_on)

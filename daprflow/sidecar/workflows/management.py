@@ -93,7 +93,26 @@ class Workflows:
         hub.homes.check(app_id)
         await hub.host(app_id).appears()
         self._check_id(app_id, request.instanceId)
+        watch = self.host.watch
+        if watch is None:
+            return await self._start(app_id, request)
+        begun, span = hub.clock.now(), watch.create(request)
+        error: Exception | None = None
+        try:
+            return await self._start(app_id, request, spans=watch.spans)
+        except Exception as raised:
+            error = raised
+            raise
+        finally:
+            watch.created(span, begun, error)
+
+    async def _start(
+        self, app_id: str, request: wf.CreateInstanceRequest, *, spans: bool = False
+    ) -> str:
+        hub = self._hub
         start = events.started(request, str(uuid4()), hub.clock.now())
+        if spans:
+            events.begin_span(start.executionStarted)
         changes, key = Changes(), (app_id, request.instanceId)
         held = await hub.homes.fetch_tree(key)
         while (found := hub.find(*key)) is not None and found.saving:
@@ -430,7 +449,10 @@ class Workflows:
                 return
             instance = found
         if instance.execution.completed is None:
+            begun = self._hub.clock.now()
             await kept(self._hub.add(instance, event))
+            if (watch := self.host.watch) is not None:
+                watch.did("add_event", begun)
 
 
 def _is_over(instance: Instance) -> bool:

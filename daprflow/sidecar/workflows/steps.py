@@ -61,7 +61,9 @@ class Steps:
             return
         if response.completionToken and response.completionToken != turn.token:
             return
-        author = Author(app_id, response.instanceId, self._hub.clock.now())
+        watch = self._hub.host(app_id).watch
+        spans = watch is not None and watch.spans
+        author = Author(app_id, response.instanceId, self._hub.clock.now(), spans=spans)
         step = advance(instance.execution, turn.batch, response, author)
         held = await self._look_up(instance, turn, step)
         if instance.gone:
@@ -72,6 +74,8 @@ class Steps:
             step = stall(instance.execution, reason, problem, author.now)
         if not step.stalled:
             instance.refused.clear()
+            if watch is not None:
+                watch.advanced(instance, turn.batch, step)
         elif turn.stream is not None:
             instance.refused.add(turn.stream)
         keeping = self._keep(instance, turn, step)
@@ -114,6 +118,8 @@ class Steps:
             hub.host(app_id).finish(item)
             return
         del instance.tasks[item.task_id]
+        if (watch := hub.host(app_id).watch) is not None:
+            watch.answered(item, response)
         event = events.task_result(item.scheduled, response, hub.clock.now())
         try:
             await asyncio.shield(hub.add(instance, event))

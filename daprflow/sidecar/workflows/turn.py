@@ -20,11 +20,13 @@ class Author:
     Attributes:
         app_id: the app that runs the instance.
         now: seconds since the epoch.
+        spans: whether executions have spans of their own.
     """
 
     app_id: str
     instance_id: str
     now: float
+    spans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ class _Advance:
         if asked.HasField("historyPropagationScope"):
             made.historyPropagationScope = asked.historyPropagationScope
         if self._start.HasField("parentTraceContext"):
-            made.parentTraceContext.CopyFrom(self._start.parentTraceContext)
+            made.parentTraceContext.CopyFrom(events.own_trace(self._start))
         self._step.tasks.append(event)
 
     def _create_timer(self, action: wf.WorkflowAction) -> None:
@@ -213,7 +215,7 @@ class _Advance:
         if asked.HasField("historyPropagationScope"):
             made.historyPropagationScope = asked.historyPropagationScope
         if self._start.HasField("parentTraceContext"):
-            made.parentTraceContext.CopyFrom(self._start.parentTraceContext)
+            made.parentTraceContext.CopyFrom(events.own_trace(self._start))
         begin = child_start(event, self._start, self._author)
         self._create(begin, event.router.targetAppID, event)
         self._parted[child_id] = Child(child_id, event.router.targetAppID)
@@ -248,6 +250,8 @@ class _Advance:
         _copy(start, made, "parentInstance")
         if start.HasField("parentTraceContext"):
             events.follow(made, events.new_trace())
+            if self._author.spans:
+                events.begin_span(made)
         if asked.HasField("result"):
             made.input.CopyFrom(asked.result)
         made.workflowInstance.instanceId = self._author.instance_id
@@ -334,6 +338,8 @@ def child_start(
     _copy(asked, made, "input")
     if asked.HasField("parentTraceContext"):
         events.follow(made, asked.parentTraceContext)
+        if author.spans:
+            events.begin_span(made)
     made.workflowInstance.instanceId = asked.instanceId
     made.workflowInstance.executionId.value = str(uuid4())
     link = made.parentInstance
