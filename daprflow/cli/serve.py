@@ -2,24 +2,29 @@
 
 import logging
 import os
+import socket
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from daprflow.cli.flags import LEVELS, PORT, flag
+from daprflow.cli.voice import complain
+from daprflow.errors import DaprFlowError
 from daprflow.handlers.pool import THREADS
 from daprflow.launcher import ports
 from daprflow.launcher.child import freeze, serve_app
-from daprflow.launcher.exits import Exit
+from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.logs import configure_logging
 from daprflow.launcher.loop import run as run_loop
 from daprflow.launcher.options import DEFAULT_APP_PORT
 from daprflow.launcher.report import Reporter
-from daprflow.launcher.target import load, resolve
+from daprflow.launcher.target import Loaded, Target, load, resolve
+from daprflow.launcher.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +44,39 @@ def serve(
     grace: Annotated[
         float, flag("grace", "Seconds that requests in flight get after a stop signal.", min=0)
     ] = GRACE,
+    workers: Annotated[
+        int, flag("workers", "Processes that serve it; one where it has actors.", min=1)
+    ] = 1,
     log_level: Annotated[str, flag("log_level", f"One of {', '.join(LEVELS)}.")] = "info",
 ) -> None:
     """Serve an app beside a runtime that others manage, as on Kubernetes."""
     configure_logging(log_level)
-    loaded = load(resolve(target, Path.cwd()))
+    found = resolve(target, Path.cwd())
+    if workers > 1:
+        listener = ports.listen(port, host=host, flag="--port")
+        serving = partial(_work, found, listener, grace)
+        raise typer.Exit(Workers(workers, serving, grace).run())
+    loaded = load(found)
     freeze(loaded)
-    listener = ports.listen(port, host=host, flag="--port")
-    serving = serve_app(loaded, listener, Reporter(None), grace, insist=_end_at_once)
+    raise typer.Exit(_serve(loaded, ports.listen(port, host=host, flag="--port"), grace, None))
+
+
+def _serve(loaded: Loaded, listener: socket.socket, grace: float, report: int | None) -> int:
+    serving = serve_app(loaded, listener, Reporter(report), grace, insist=_end_at_once)
     code = run_loop(serving)
     _leave_threads(code)
-    raise typer.Exit(code)
+    return code
+
+
+def _work(target: Target, listener: socket.socket, grace: float, report: int) -> int:
+    """Serve as one of several processes; return the exit status, having said what is wrong."""
+    try:
+        loaded = load(target)
+        freeze(loaded)
+        return _serve(loaded, listener, grace, report)
+    except DaprFlowError as error:
+        complain(str(error))
+        return error.code if isinstance(error, LaunchError) else Exit.FAILED
 
 
 def _leave_threads(code: int) -> None:
