@@ -62,14 +62,12 @@ class TracingSettings:
         exporters: where spans go, of `EXPORTERS`; empty for nowhere.
         protocol: how OTLP is spoken, of `PROTOCOLS`.
         sampling: which traces are kept.
-        propagators: as ``OTEL_PROPAGATORS`` lists them; empty for W3C's.
         service: the service's name where the environment gives none.
     """
 
     exporters: tuple[str, ...] = ()
     protocol: str = "http/protobuf"
     sampling: Sampling = Sampling()
-    propagators: str = ""
     service: str = ""
 
     @classmethod
@@ -99,7 +97,6 @@ class TracingSettings:
             exporters,
             _protocol(environ) if "otlp" in exporters else PROTOCOLS[0],
             _sampling(environ),
-            environ.get("OTEL_PROPAGATORS", ""),
             "" if _names_service(environ) else app_id,
         )
 
@@ -142,6 +139,10 @@ def tracing_watchers(
             logger.warning(text, MissingExtra("tracing", EXTRA))
             return ()
         raise MissingExtra("tracing", EXTRA) from None
+    except ValueError as error:  # what reads OTEL_PROPAGATORS says nothing of the variable
+        named = environ.get("OTEL_PROPAGATORS", "")
+        text = f"environment variable 'OTEL_PROPAGATORS' is {named!r}: {error}"
+        raise SettingsError(text) from None
     if settings is None or known is not None:
         return (tracing_setup.watcher_of(known, app_id, environ),)
     return (tracing_setup.watcher_by(settings, app_id, environ),)

@@ -32,7 +32,6 @@ from daprflow.observability.spans import PlannedIds, Spans
 from daprflow.observability.trace_context import is_usual, source
 from daprflow.observability.tracing import Tracing, TracingWatcher
 from daprflow.observability.tracing_options import EXTRA, Sampling, TracingSettings
-from daprflow.settings import SettingsError
 
 PATIENCE: Final = 2.0
 """Seconds that the end of an app waits for a collector to take the last spans."""
@@ -77,7 +76,6 @@ def watcher_by(
     """Return what makes the spans of an app as the environment says; checks it.
 
     Raises:
-        SettingsError: a variable holds something that cannot be used.
         MissingExtra: an exporter is not installed.
     """
     check(settings)
@@ -129,17 +127,10 @@ def check(settings: TracingSettings) -> None:
     """Load what the settings name.
 
     Raises:
-        SettingsError: a propagator is unknown.
         MissingExtra: an exporter is not installed.
     """
     for name in settings.exporters:
         _load(name, settings.protocol)
-    try:
-        from opentelemetry import propagate  # noqa: F401, PLC0415 - it reads OTEL_PROPAGATORS
-    except ValueError as error:
-        raise SettingsError(
-            f"environment variable 'OTEL_PROPAGATORS' is {settings.propagators!r}: {error}"
-        ) from None
 
 
 def exporter_of(name: str, protocol: str) -> SpanExporter:
