@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 import msgspec
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from daprflow.workflows.service import WorkService
 
 logger = logging.getLogger(__name__)
+
+L = TypeVar("L", bound="HealthListener")
 
 STATE_TTL = "ActorStateTTL"
 """The feature of a runtime that keeps parts of actors' states for a time."""
@@ -296,7 +298,7 @@ class DaprFlow(Router):
             raise AppDefinitionError([problem])
         return Wrapped(self, self._hosted, self.lifespan, other)
 
-    def on_health(self, listener: "HealthListener", /) -> "HealthListener":
+    def on_health(self, listener: L, /) -> L:
         """Have a function called with a `HealthChange` whenever the app's status changes.
 
         A plain ``def`` runs in a thread. From then on the app is looked at every few seconds.

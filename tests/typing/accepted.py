@@ -66,6 +66,7 @@ from daprflow.client import (
     Upsert,
     ascending,
 )
+from daprflow.health import HealthChange, HealthReport, HealthSettings, HealthStatus, PartHealth
 from daprflow.testing import TestSidecar
 
 
@@ -556,3 +557,24 @@ app.install(api)
 site = Starlette(routes=[*other.routes], lifespan=other.lifespan)
 wrapped = other.wrap(site)
 assert_type(wrapped.daprflow_app, DaprFlow)
+
+
+@app.on_health
+async def tell(change: HealthChange) -> None:
+    assert_type(change.status, HealthStatus)
+    assert_type(change.report.causes, tuple[PartHealth, ...])
+
+
+@app.on_health
+def note(change: HealthChange) -> None: ...
+
+
+told: Callable[[HealthChange], None] = note
+DaprFlow("watched", health=HealthSettings(drain=5))
+
+
+async def looked_at(client: Client) -> None:
+    report = await client.health(max_age=timedelta(seconds=1), components=["store"])
+    assert_type(report, HealthReport)
+    assert_type(report.status, HealthStatus)
+    assert_type(SyncClient().health(), HealthReport)

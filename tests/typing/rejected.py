@@ -15,6 +15,7 @@ from daprflow import (
     WorkflowContext,
 )
 from daprflow.client import Upsert
+from daprflow.health import HealthSettings
 from daprflow.testing import TestSidecar
 from tests.typing.accepted import (
     Cart,
@@ -217,3 +218,10 @@ async def wrong_workflows(client: Client, ctx: WorkflowContext) -> None:
     ctx.wait(approved, default=False)  # refused: call-overload
     ctx.call(quote, Order("1", 2))  # refused: call-overload
     invoice(ctx, Order("1", 2))  # refused: operator
+
+
+@app.on_health  # refused: type-var
+def wrong_listener(change: int) -> None: ...
+
+
+DaprFlow("watched", health=HealthSettings(5))  # refused: call-arg
