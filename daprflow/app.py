@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from daprflow.actors.hosting import TypeHost
     from daprflow.errors import NonDeterminismError
     from daprflow.handlers.compile import Blueprint
+    from daprflow.handlers.limits import HandlerLoad
     from daprflow.handlers.providers import Container
     from daprflow.handlers.subscriptions import TopicPlan
     from daprflow.handlers.table import CronInfo, RouteInfo
@@ -186,6 +187,11 @@ class DaprFlow(Router):
         self.workflow_handles().belong_to(self.app_id, blueprint.work)
         self._blueprint = blueprint
         self._fill(blueprint)
+
+    @property
+    def handler_loads(self) -> "tuple[HandlerLoad, ...]":
+        """The deliveries under way and waiting of each handler that has a ``max_concurrency``."""
+        return tuple(each.load for each in self._frozen().limits)
 
     def table(self) -> "tuple[RouteInfo, ...]":
         """Return what the app answers, and the work that it does for workflows.
@@ -411,7 +417,7 @@ class DaprFlow(Router):
                 watcher.attach(parts)
             blueprint = watched(blueprint, watchers)
             self._serve(blueprint, watchers)
-            if host is not self:
+            if host not in (self, self._starlette):
                 stack.enter_context(hosting.watched_host(host, watchers, self._is_ours))
             yield blueprint
 

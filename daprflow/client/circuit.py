@@ -11,8 +11,8 @@ import msgspec
 from daprflow.errors import SidecarUnavailable
 
 FIRST_PAUSE = 0.25
-LONGEST_PAUSE = 1.0
-"""Seconds between probes, at most: within two of its return a sidecar is to be in use."""
+LONGEST_PAUSE = 0.5
+"""Seconds between probes, at most: within one of its return a sidecar is to be in use."""
 PROBE_SECONDS = 1.0
 
 State: TypeAlias = Literal["closed", "open", "half-open"]

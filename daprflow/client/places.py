@@ -3,14 +3,13 @@
 A target that hangs takes its own places and no more, so that calls of others go on.
 """
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from daprflow.client.describing import target_of
 from daprflow.errors import SidecarError
+from daprflow.slots import NoSlot, Slots
 
 KEPT = 1000
 """Targets that are remembered while nothing is under way there."""
@@ -59,6 +58,8 @@ class TargetLoad(msgspec.Struct, frozen=True):
         waiting: how many wait for one of them to end.
         most: how many may be under way.
         refused: how many found no place.
+        waits: how many waited for one, and got it.
+        waited: how long those did together, in seconds.
     """
 
     block: str
@@ -67,63 +68,30 @@ class TargetLoad(msgspec.Struct, frozen=True):
     waiting: int
     most: int
     refused: int
+    waits: int = 0
+    waited: float = 0.0
 
 
-class Place:
+class Place(Slots):
     """The calls of one target."""
 
-    __slots__ = ("block", "busy", "most", "queue", "refused", "room", "target")
+    __slots__ = ("block", "target")
 
     def __init__(self, block: str, target: str, most: int, room: int) -> None:
+        super().__init__(most, room)
         self.block = block
         self.target = target
-        self.most = most
-        self.room = room
-        self.busy = 0
-        self.refused = 0
-        self.queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
-    @property
-    def is_free(self) -> bool:
-        """Whether a call may begin at once: count it with ``busy += 1`` then."""
-        return self.busy < self.most and not self.queue
-
-    async def wait(self, seconds: float) -> float:
+    async def wait(self, seconds: float | None) -> float:
         """Return once there is room, which is taken then; the seconds it took.
 
         Raises:
             TooManyCalls: there was none within ``seconds``, or too many wait already.
         """
-        loop = asyncio.get_running_loop()
-        if len(self.queue) >= self.room:
-            self.refused += 1
-            raise TooManyCalls(self, 0.0, full=True)
-        began = loop.time()
-        mine: asyncio.Future[None] = loop.create_future()
-        self.queue[mine] = None
-        timer = loop.call_later(seconds, _expire, mine)
         try:
-            await mine
-        except _Expired:
-            self.queue.pop(mine, None)
-            self.refused += 1
-            raise TooManyCalls(self, loop.time() - began, full=False) from None
-        except asyncio.CancelledError:
-            if self.queue.pop(mine, mine) is mine and _given(mine):
-                self.leave()  # the place came in the same moment
-            raise
-        finally:
-            timer.cancel()
-        return loop.time() - began
-
-    def leave(self) -> None:
-        """End a call; the one that waits longest takes its place."""
-        while self.queue:
-            first, _ = self.queue.popitem(last=False)
-            if not first.done():
-                first.set_result(None)
-                return
-        self.busy -= 1
+            return await super().wait(seconds)
+        except NoSlot as none:
+            raise TooManyCalls(self, none.waited, full=none.full) from None
 
 
 class Places:
@@ -149,8 +117,16 @@ class Places:
     def loads(self) -> Iterator[TargetLoad]:
         """Give what each target has under way."""
         for each in self._known.values():
-            waiting = len(each.queue)
-            yield TargetLoad(each.block, each.target, each.busy, waiting, each.most, each.refused)
+            yield TargetLoad(
+                each.block,
+                each.target,
+                each.busy,
+                len(each.queue),
+                each.most,
+                each.refused,
+                each.waits,
+                each.waited,
+            )
 
     def _make(self, key: tuple[str, str]) -> Place | None:
         block, target = key
@@ -164,16 +140,3 @@ class Places:
                 del self._known[idle]
         place = self._known[key] = Place(block, target, most, self._room)
         return place
-
-
-class _Expired(Exception):  # noqa: N818 - it never leaves this module
-    """Nobody made room in time."""
-
-
-def _given(place: "asyncio.Future[None]") -> bool:
-    return place.done() and not place.cancelled() and place.exception() is None
-
-
-def _expire(waiting: "asyncio.Future[None]") -> None:
-    if not waiting.done():
-        waiting.set_exception(_Expired())

@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 
 from daprflow.addresses import type_name
 from daprflow.errors import AppDefinitionError
-from daprflow.handlers import configurations, requests, topics
+from daprflow.handlers import configurations, limits, once, requests, topics
 from daprflow.handlers.actors import ActorCompiler, HostedActor
 from daprflow.handlers.calling import Call, caller, taking_values
 from daprflow.handlers.codecs import NO_CODECS, Codecs
@@ -93,6 +93,7 @@ class Blueprint:
     configurations: tuple[ConfigurationPlan, ...] = ()
     actors: tuple[HostedActor, ...] = ()
     work: WorkerPlan | None = None
+    limits: "tuple[limits.Limit, ...]" = ()
 
 
 def compile_app(
@@ -128,6 +129,8 @@ class _Compiler:
         self._container = Container(pool)
         self._errors = ErrorCompiler(self._container, pool)
         self._configurations: list[ConfigurationPlan] = []
+        self._limits: list[limits.Limit] = []
+        self._once = once.OnceCompiler(self._container, pool)
 
     def compile(self, registrations: Sequence[Registration]) -> Blueprint:
         sound = [each for each in registrations if self._has_sound_options(each)]
@@ -156,6 +159,7 @@ class _Compiler:
             tuple(self._configurations),
             hosted,
             work,
+            tuple(self._limits),
         )
 
     def _work(self, found: Sequence[Registration]) -> WorkerPlan | None:
@@ -164,6 +168,7 @@ class _Compiler:
         compiler = WorkflowCompiler(self._container, self._pool, self._codecs, self._surroundings)
         work = compiler.compile(found)
         self.problems += compiler.problems
+        self._limits += compiler.limits
         return work
 
     def _actors(self, found: Sequence[Registration]) -> tuple[HostedActor, ...]:
@@ -176,6 +181,7 @@ class _Compiler:
         """Report wrong options; those of a wrong type cannot be looked at any further."""
         wrong_type = mistyped(registration.options)
         problem = wrong_type or unusable(registration.options)
+        problem = problem or limits.problem(registration) or once.problem(registration)
         if problem:
             self.problems.append(f"{registration.title} {problem}")
         return not wrong_type
@@ -263,6 +269,8 @@ class _Compiler:
         payload = payload_type(read)
         policy = TopicPolicy(read.registration.title, bool(plan.dead_letter))
         decoder = EventDecoder(payload, raw=plan.raw, codecs=self._codecs)
+        call = self._once.around(call, read.registration, plan, decoder)
+        call = limits.limited(call, read.registration, self._limits)
         if handler.bulk:
             faults = self._faults(read, policy.raised_in_bulk, topics.settled_bulk)
             run = topics.bulk(call, decoder, policy, faults)
@@ -274,6 +282,7 @@ class _Compiler:
 
     def _root_route(self, read: Read, call: Call) -> Route:
         registration, payload = read.registration, read.signature.payload
+        call = limits.limited(call, registration, self._limits)
         if isinstance(registration.options, JobOptions):
             return self._job_route(read, call, registration.options)
         decoder = None if payload is None else BodyDecoder(payload_type(read), self._codecs)

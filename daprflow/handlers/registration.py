@@ -178,10 +178,14 @@ class Own(msgspec.Struct, frozen=True):
     Attributes:
         interceptors: of type `Interceptor`, the first one outermost.
         middleware: Starlette's, the first one outermost.
+        limit: how many deliveries at once, a number or a `Concurrency`; None for any number.
+        once: where handled events are noted, a store's name or a `Once`; None for nowhere.
     """
 
     interceptors: Sequence[Any] = ()
     middleware: Sequence[Any] = ()
+    limit: Any = None
+    once: Any = None
 
 
 PLAIN = Own()

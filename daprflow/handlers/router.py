@@ -4,10 +4,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-import msgspec
-
 from daprflow.actors.actor import Actor
-from daprflow.addresses import Endpoint, Job, Topic, type_name
+from daprflow.addresses import Endpoint, Topic, type_name
 from daprflow.errors import AppDefinitionError
 from daprflow.handlers.decorators import (
     Decorator,
@@ -22,7 +20,7 @@ from daprflow.handlers.decorators import (
 from daprflow.handlers.endpoint import OwnEndpoint
 from daprflow.handlers.error_decorators import ErrorDecorator, ErrorRegistration
 from daprflow.handlers.handler import Interceptor
-from daprflow.handlers.job_decorators import EmptyJobDecorator, JobDecorator
+from daprflow.handlers.job_decorators import JobDecorators
 from daprflow.handlers.registration import (
     PLAIN,
     ActorOptions,
@@ -48,12 +46,13 @@ from daprflow.handlers.workflow_decorators import (
     WorkflowDecorators,
     WorkflowHandles,
 )
-from daprflow.policies import FailurePolicy
 from daprflow.protocol.deliveries import Status
 
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
 
+    from daprflow.handlers.limits import Concurrency
+    from daprflow.handlers.once import Once
     from daprflow.handlers.surroundings import Level, Surroundings
 
 T = TypeVar("T")
@@ -67,7 +66,7 @@ Ack = Awaitable[Status | None] | Status | None
 R = TypeVar("R", bound=Ack)
 
 
-class Router(WorkflowDecorators):
+class Router(JobDecorators, WorkflowDecorators):
     """Handlers and providers declared apart from the app that includes them.
 
     Args:
@@ -108,6 +107,8 @@ class Router(WorkflowDecorators):
         raw: bool | None = None,
         metadata: Mapping[str, str] | None = None,
         interceptors: Sequence[Interceptor] = (),
+        max_concurrency: "int | Concurrency | None" = None,
+        once: "str | Once | None" = None,
     ) -> TopicDecorator[T]: ...
     @overload
     def topic(
@@ -123,6 +124,8 @@ class Router(WorkflowDecorators):
         raw: bool | None = None,
         metadata: Mapping[str, str] | None = None,
         interceptors: Sequence[Interceptor] = (),
+        max_concurrency: "int | Concurrency | None" = None,
+        once: "str | Once | None" = None,
     ) -> UntypedTopicDecorator: ...
     def topic(
         self,
@@ -134,6 +137,8 @@ class Router(WorkflowDecorators):
         raw: bool | None = None,
         metadata: Mapping[str, str] | None = None,
         interceptors: Sequence[Interceptor] = (),
+        max_concurrency: "int | Concurrency | None" = None,
+        once: "str | Once | None" = None,
     ) -> Any:
         """Subscribe a function: ``@app.topic(handle)`` or ``@app.topic("pubsub", "orders")``.
 
@@ -150,6 +155,8 @@ class Router(WorkflowDecorators):
             raw: whether the events carry no envelope (``rawPayload``).
             metadata: subscription metadata for the component.
             interceptors: around this handler, inside those of the app and its routers.
+            max_concurrency: how many deliveries it works on at once; more wait, then get RETRY.
+            once: a state store's name, or a `Once`: an event that was handled is passed over.
         """
         pubsub, name, payload = _address(address)
         options = TopicOptions(
@@ -163,10 +170,16 @@ class Router(WorkflowDecorators):
             raw=raw,
             metadata=metadata,
         )
-        return self._decorator(Kind.TOPIC, options, calling_source(), Own(interceptors))
+        own = Own(interceptors, limit=max_concurrency, once=once)
+        return self._decorator(Kind.TOPIC, options, calling_source(), own)
 
     def binding(
-        self, name: str, /, *, interceptors: Sequence[Interceptor] = ()
+        self,
+        name: str,
+        /,
+        *,
+        interceptors: Sequence[Interceptor] = (),
+        max_concurrency: "int | Concurrency | None" = None,
     ) -> Callable[[F], F]:
         """Receive the events of an input binding component, ``POST /{name}``.
 
@@ -176,8 +189,9 @@ class Router(WorkflowDecorators):
         Args:
             name: the component's name, or its ``route`` metadata where it has one.
             interceptors: around this handler, inside those of the app and its routers.
+            max_concurrency: how many events it works on at once; more wait, then get a 503.
         """
-        own = Own(interceptors)
+        own = Own(interceptors, limit=max_concurrency)
         return self._decorator(Kind.BINDING, BindingOptions(name), calling_source(), own)
 
     def configuration(
@@ -243,6 +257,7 @@ class Router(WorkflowDecorators):
         name: str = ...,
         status: int | None = ...,
         interceptors: Sequence[Interceptor] = ...,
+        max_concurrency: "int | Concurrency | None" = ...,
         middleware: "Sequence[Middleware]" = ...,
     ) -> InvokeDecorator: ...
     @overload
@@ -254,6 +269,7 @@ class Router(WorkflowDecorators):
         *,
         status: int | None = ...,
         interceptors: Sequence[Interceptor] = ...,
+        max_concurrency: "int | Concurrency | None" = ...,
         middleware: "Sequence[Middleware]" = ...,
     ) -> InvokeDecorator: ...
     def invoke(
@@ -265,6 +281,7 @@ class Router(WorkflowDecorators):
         name: str = "",
         status: int | None = None,
         interceptors: Sequence[Interceptor] = (),
+        max_concurrency: "int | Concurrency | None" = None,
         middleware: "Sequence[Middleware]" = (),
     ) -> Any:
         """Let other apps invoke a function; returns a typed `Endpoint`.
@@ -285,10 +302,11 @@ class Router(WorkflowDecorators):
             name: the method's name, where it is not the function's.
             status: of a good answer, such as 201.
             interceptors: around this handler, inside those of the app and its routers.
+            max_concurrency: how many calls it works on at once; more wait, then get a 503.
             middleware: Starlette's, around its requests, inside that of the app and its routers.
         """
         caller = calling_source()
-        own = Own(interceptors, middleware)
+        own = Own(interceptors, middleware, max_concurrency)
         options = InvokeOptions(name, status=status)
         if path is not None:
             verb = function.upper() if isinstance(function, str) else function
@@ -298,63 +316,6 @@ class Router(WorkflowDecorators):
             return decorator(function)
         if function is not None and path is None:
             decorator = Misnamed(self, function, caller)
-        self._decorators.append(decorator)
-        return decorator
-
-    @overload
-    def job(self, name: str, /, *, interceptors: Sequence[Interceptor] = ()) -> JobDecorator: ...
-    @overload
-    def job(
-        self,
-        name: str,
-        /,
-        *,
-        schedule: str,
-        data: In,
-        failure_policy: FailurePolicy | None = None,
-        interceptors: Sequence[Interceptor] = (),
-    ) -> Callable[[Callable[Concatenate[In, ...], Any]], Job[In]]: ...
-    @overload
-    def job(
-        self,
-        name: str,
-        /,
-        *,
-        schedule: str,
-        failure_policy: FailurePolicy | None = None,
-        interceptors: Sequence[Interceptor] = (),
-    ) -> EmptyJobDecorator: ...
-    def job(
-        self,
-        name: str,
-        /,
-        *,
-        schedule: str | None = None,
-        data: Any = msgspec.UNSET,
-        failure_policy: FailurePolicy | None = None,
-        interceptors: Sequence[Interceptor] = (),
-    ) -> Any:
-        """Run a function as a job, ``POST /job/{name}``; returns a typed `Job`.
-
-        ``client.schedule`` is given the `Job` and says when it runs. With a ``schedule`` here the
-        app sees to that by itself, after each start: the job is placed where it is missing,
-        replaced where its schedule, data or policy are others, and left alone otherwise. The
-        runtime keeps it when the app ends, and when the handler is gone.
-
-        Returning ends a tick, and so does `Drop`; what is raised, `Retry` too, has it called again
-        by the job's failure policy.
-
-        Args:
-            name: the job's.
-            schedule: a cron rule of six fields, seconds first, ``@every 15m``, ``@daily``, ….
-            data: what each tick brings, where the function takes a payload.
-            failure_policy: what follows a failed tick; three retries, one second apart, where it is
-                None.
-            interceptors: around this handler, inside those of the app and its routers.
-        """
-        options = JobOptions(name, schedule, data, failure_policy)
-        own = Own(interceptors)
-        decorator = OwnJobDecorator(self, Kind.JOB, options, calling_source(), own)
         self._decorators.append(decorator)
         return decorator
 
@@ -532,6 +493,11 @@ class Router(WorkflowDecorators):
 
         owner = "" if self._own_id() else f"the router ({self.source})"
         return Level(self.source, self._own, tuple(self._errors), owner)
+
+    def _waiting_job(self, options: JobOptions, source: Source, own: Own) -> OwnJobDecorator:
+        decorator = OwnJobDecorator(self, Kind.JOB, options, source, own)
+        self._decorators.append(decorator)
+        return decorator
 
     def _own_id(self) -> str:
         return ""

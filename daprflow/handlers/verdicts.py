@@ -33,6 +33,8 @@ BY_STATUS = {Status.SUCCESS: SUCCESS, Status.RETRY: RETRY, Status.DROP: DROP}
 DONE = Outcome(Status.SUCCESS, 200, b"{}")
 """For bindings: an input binding counts 204 as failure where a retry policy exists."""
 
+_LATER = (("retry-after", "1"),)
+
 FAULTS = (Exception, SystemExit, CancelledError)
 """What counts as a handler's failure. A handler may not end the process, so SystemExit does too,
 and so does a CancelledError that comes from something it waited for."""
@@ -81,15 +83,15 @@ def failed(title: str, delivery: Delivery, error: BaseException) -> Outcome:
 
 
 def busy(delivery: Delivery, error: BaseException) -> Outcome:
-    """Answer that no thread is free: an event is tried again, a caller is told 503."""
-    return put_off(delivery.kind, "all threads of the app are busy", error)
+    """Answer that no thread is free, or no slot: an event comes again, a caller is told 503."""
+    return put_off(delivery.kind, str(error) or "all threads of the app are busy", error)
 
 
 def put_off(kind: str, reason: str, error: BaseException | None = None) -> Outcome:
     """Answer that a delivery is to be made again: RETRY of an event, 503 of anything else."""
     if kind == "topic":
         return Outcome(Status.RETRY, 200, RETRY.body, error=error)
-    return refusal(503, reason, error)
+    return msgspec.structs.replace(refusal(503, reason, error), headers=_LATER)
 
 
 def event_id(delivery: Delivery) -> str:

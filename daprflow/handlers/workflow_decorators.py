@@ -26,6 +26,7 @@ from daprflow.handlers.registration import (
 )
 
 if TYPE_CHECKING:
+    from daprflow.handlers.limits import Concurrency
     from daprflow.handlers.workflows import WorkerPlan
     from daprflow.workflows.context import WorkflowContext
 
@@ -171,7 +172,12 @@ class WorkflowDecorators:
     def activity(self, function: "Callable[P, Out]", /) -> "PlainActivityWithoutInput[Out, P]": ...
     @overload
     def activity(
-        self, /, *, name: str = ..., interceptors: Sequence[Interceptor] = ...
+        self,
+        /,
+        *,
+        name: str = ...,
+        interceptors: Sequence[Interceptor] = ...,
+        max_concurrency: "int | Concurrency | None" = ...,
     ) -> ActivityDecorator: ...
     def activity(
         self,
@@ -180,6 +186,7 @@ class WorkflowDecorators:
         *,
         name: str = "",
         interceptors: Sequence[Interceptor] = (),
+        max_concurrency: "int | Concurrency | None" = None,
     ) -> Any:
         """Let workflows call a function; returns a typed `Activity`, still callable.
 
@@ -191,8 +198,9 @@ class WorkflowDecorators:
             function: the function, when the decorator stands without parentheses.
             name: its name, where it is not the function's.
             interceptors: around this activity, inside those of the app and its routers.
+            max_concurrency: how many run at once in each process of the app; the others wait.
         """
-        own = Own(interceptors)
+        own = Own(interceptors, limit=max_concurrency)
 
         def make(function: Any, source: Source) -> Any:
             handle = self._workflows.activity(self._registers(), function, name, source, own)

@@ -10,6 +10,7 @@ from daprflow.handlers.codecs import Codecs
 from daprflow.handlers.faults import plain
 from daprflow.handlers.handler import Delivery, Next, Outcome
 from daprflow.handlers.interception import intercepted
+from daprflow.handlers.limits import Limit, limited
 from daprflow.handlers.own_workflows import taken, workflow_options
 from daprflow.handlers.pool import HandlerPool, PoolFull
 from daprflow.handlers.providers import Container
@@ -62,6 +63,7 @@ class WorkflowCompiler:
         self._pool = pool
         self._codecs = codecs
         self._surroundings = surroundings
+        self.limits: list[Limit] = []
         self._values = Values(codecs)
 
     def compile(self, registrations: Sequence[Registration]) -> WorkerPlan:
@@ -88,6 +90,7 @@ class WorkflowCompiler:
         self._check_activity(registration, signature)
         plan = self._container.plan(signature.injected)
         call = caller(registration.function, signature.calling, plan, self._container, self._pool)
+        call = limited(call, registration, self.limits)
         options = registration.options
         name = options.name if isinstance(options, ActivityOptions) else registration.name
         takes = taken(signature)
