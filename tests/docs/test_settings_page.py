@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 from daprflow.client.releases import FEATURES
+from daprflow.observability.logging_options import level_from, logs_from
+from daprflow.observability.metrics_options import metrics_from
 from daprflow.settings import Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -27,6 +29,9 @@ def test_every_variable_is_on_the_page() -> None:
     listed = set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
     environment = Asked()
     Settings.from_env(environment)
+    metrics_from(environment)
+    logs_from(environment)
+    level_from(environment)
     assert listed == environment.names
 
 
