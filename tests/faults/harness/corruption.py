@@ -1,7 +1,6 @@
 """G22: a damaged database is never believed, who owns it is told, and it stays as it is."""
 
 import random
-import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -15,6 +14,7 @@ from daprflow.sidecar.job_plan import Progress
 from daprflow.sidecar.job_store import SqliteJobStore, StoredJob
 from tests.faults.harness.goals import Goal, Result, Size
 from tests.faults.harness.quiet import quiet
+from tests.faults.harness.scratch import scratch_folder
 from tests.faults.harness.transactions import store_in
 
 VALUES = 400
@@ -157,7 +157,7 @@ class Seen:
 
 async def open_damaged(subject: Subject, content: bytes, seen: Seen) -> str | None:
     """Open a damaged file and read everything; return what is wrong."""
-    with tempfile.TemporaryDirectory() as name:
+    with scratch_folder() as name:
         path = Path(name) / subject.name
         path.write_bytes(content)
         try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from tests.faults.harness.checkers import lost_events, wrong_pairs
 from tests.faults.harness.disk import FULL, SYNC_FAILED, WRITE_FAILED, Act, Disk, Op, reachable
 from tests.faults.harness.goals import Goal, Result, Size
 from tests.faults.harness.quiet import quiet
+from tests.faults.harness.scratch import scratch_folder
 from tests.faults.harness.transactions import broker_in, read_pairs, store_in, waiting
 from tests.faults.harness.writing import WRITERS
 from tests.helpers.writer_process import TOPIC
@@ -114,7 +114,7 @@ async def _later(_: Message) -> None:
 
 async def fault_problems(kind: str, first: int, steps: int) -> tuple[int, list[str]]:
     """Have the disk fail from an operation on; return how often it was told, and what is wrong."""
-    with tempfile.TemporaryDirectory() as name:
+    with scratch_folder() as name:
         folder = Path(name)
         with Disk(recording=False) as disk:
 
@@ -134,7 +134,7 @@ async def fault_problems(kind: str, first: int, steps: int) -> tuple[int, list[s
 
 async def operations_of(steps: int) -> int:
     """Return how many operations the scenario is."""
-    with tempfile.TemporaryDirectory() as name, Disk(recording=False) as disk:
+    with scratch_folder() as name, Disk(recording=False) as disk:
 
         def begin() -> None:
             disk.count = 0
@@ -170,6 +170,6 @@ async def run(plan: Plan, folder: Path, seed: int) -> Result:
 GOAL = Goal(
     "G21",
     "a full or failing disk is told, loses nothing, and is got over without a restart",
-    {Size.QUICK: Plan(10, 20), Size.FULL: Plan(50, 1)},
+    {Size.QUICK: Plan(10, 20), Size.FULL: Plan(50, 1), Size.SOAK: Plan(250, 1)},
     run,
 )

@@ -94,6 +94,6 @@ async def run(plan: Plan, folder: Path, seed: int) -> Result:
 GOAL = Goal(
     "G13",
     "concurrent writers with ETags lose nothing and see one order",
-    {Size.QUICK: Plan(16, 30), Size.FULL: Plan(64, 200)},
+    {Size.QUICK: Plan(16, 30), Size.FULL: Plan(64, 200), Size.SOAK: Plan(64, 5_000)},
     run,
 )

@@ -188,12 +188,20 @@ async def stopped(plan: Plan, folder: Path, seed: int) -> Result:
 KILLED = Goal(
     "G1",
     "no accepted event is lost when sidecar and app are killed",
-    {Size.QUICK: Plan(200, 2, points=False), Size.FULL: Plan(10_000, 50, points=True)},
+    {
+        Size.QUICK: Plan(200, 1, points=False),
+        Size.FULL: Plan(10_000, 50, points=True),
+        Size.SOAK: Plan(100_000, 500, points=True),
+    },
     killed,
 )
 STOPPED = Goal(
     "G7",
     "a stop loses nothing, gives nothing up and does not take longer than it may",
-    {Size.QUICK: Plan(200, 2, points=False), Size.FULL: Plan(10_000, 100, points=False)},
+    {
+        Size.QUICK: Plan(200, 1, points=False),
+        Size.FULL: Plan(10_000, 100, points=False),
+        Size.SOAK: Plan(100_000, 1_000, points=False),
+    },
     stopped,
 )

@@ -102,7 +102,7 @@ async def run(plan: Plan, folder: Path, seed: int) -> Result:
 GOAL = Goal(
     "G19",
     "however a run ends, no process and no file of it is left",
-    {Size.QUICK: Plan(1, 1, 1), Size.FULL: Plan(100, 100, 50)},
+    {Size.QUICK: Plan(1, 1, 1), Size.FULL: Plan(100, 100, 50), Size.SOAK: Plan(1000, 1000, 500)},
     run,
     alone=True,
 )

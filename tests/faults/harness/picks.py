@@ -70,6 +70,6 @@ async def run(plan: Plan, folder: Path, seed: int) -> Result:
 GOAL = Goal(
     "G20",
     "ports that are given out are nobody else's, and below those the system gives out",
-    {Size.QUICK: Plan(500, 2), Size.FULL: Plan(20_000, 8)},
+    {Size.QUICK: Plan(500, 2), Size.FULL: Plan(20_000, 8), Size.SOAK: Plan(400_000, 16)},
     run,
 )

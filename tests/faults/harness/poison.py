@@ -117,6 +117,7 @@ GOAL = Goal(
     {
         Size.QUICK: Plan(200, 200.0, to_the_end=False),
         Size.FULL: Plan(5_000, 200.0, to_the_end=True),
+        Size.SOAK: Plan(100_000, 200.0, to_the_end=True),
     },
     run,
     alone=True,

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import random
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.faults.harness.checkers import Pair, lost_events, wrong_pairs
 from tests.faults.harness.disk import Disk, Mark, Op, reachable
 from tests.faults.harness.goals import Goal, Measure, Result, Size
 from tests.faults.harness.images import told, write_image
+from tests.faults.harness.scratch import scratch_folder
 from tests.faults.harness.writing import WRITERS, write_pairs
 from tests.helpers.writer_process import CONSUMER, TOPIC, made_from, never
 
@@ -121,7 +121,7 @@ async def recorded_run(count: int, folder: Path) -> list[Op | Mark]:
 
 async def image_problems(recorded: Sequence[Op | Mark], moment: int, seed: int) -> list[str]:
     """Make an image of a moment, open it, and say what of that which was told is not there."""
-    with tempfile.TemporaryDirectory() as name:
+    with scratch_folder() as name:
         folder = Path(name)
         write_image(recorded, moment, random.Random(seed), folder)  # noqa: S311 - a model
         lines = told(recorded, moment)
@@ -187,7 +187,11 @@ async def run(plan: Plan, folder: Path, seed: int) -> Result:
 GOAL = Goal(
     "G2",
     "no accepted state write is lost or torn, by a kill or by a power cut",
-    {Size.QUICK: Plan(1_000, 4, 200, 30), Size.FULL: Plan(20_000, 50, 800, 500)},
+    {
+        Size.QUICK: Plan(1_000, 2, 200, 30),
+        Size.FULL: Plan(20_000, 50, 800, 500),
+        Size.SOAK: Plan(400_000, 500, 4_000, 10_000),
+    },
     run,
     alone=True,
 )

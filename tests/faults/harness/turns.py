@@ -112,6 +112,6 @@ async def random_turns(plan: Plan, seed: int) -> Result:
 GOAL = Goal(
     "G4",
     "what a failed turn changed is never seen again",
-    {Size.QUICK: Plan(2_000), Size.FULL: Plan(100_000)},
+    {Size.QUICK: Plan(1_000), Size.FULL: Plan(100_000), Size.SOAK: Plan(1_000_000)},
     run,
 )

@@ -33,6 +33,10 @@ async def run(plan: Plan, folder: Path, seed: int) -> Result:
 GOAL = Goal(
     "G3",
     "workflows end exactly once, with exact results, when app and sidecar are killed",
-    {Size.QUICK: Plan(20, 2, 0, 0.5), Size.FULL: Plan(1_000, 50, 0, 1.0)},
+    {
+        Size.QUICK: Plan(20, 1, 0, 0.5),
+        Size.FULL: Plan(1_000, 50, 0, 1.0),
+        Size.SOAK: Plan(10_000, 500, 0, 1.0),
+    },
     run,
 )
