@@ -1,11 +1,11 @@
 """``daprflow serve --workers``: several processes on one socket, looked after together."""
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +14,7 @@ import httpx2 as httpx
 import pytest
 
 from tests.helpers.own_ports import free_port
+from tests.helpers.timing import eventually
 
 pytestmark = pytest.mark.sockets
 
@@ -61,23 +62,22 @@ def serving(folder: Path, code: str = APP) -> Iterator[tuple[subprocess.Popen[st
         process.communicate()
 
 
-def workers_of(url: str, count: int) -> set[int]:
+async def workers_of(url: str, count: int) -> set[int]:
     """The process ids of that many workers, asked until all have answered."""
     found: set[int] = set()
-    deadline = time.monotonic() + 60
-    while len(found) < count:
-        assert time.monotonic() < deadline, found
-        try:
-            found.add(httpx.post(f"{url}/who").json())
-        except httpx.TransportError:
-            time.sleep(0.05)  # it does not listen yet
+    async with asyncio.timeout(60):
+        while len(found) < count:
+            try:
+                found.add(httpx.post(f"{url}/who").json())
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)  # it does not listen yet
     return found
 
 
-def test_workers_serve_count_together_and_are_replaced(tmp_path: Path) -> None:
+async def test_workers_serve_count_together_and_are_replaced(tmp_path: Path) -> None:
     """A scrape has the counts of both; one that dies is replaced, and a signal ends all."""
     with serving(tmp_path) as (process, url):
-        first = workers_of(url, 2)
+        first = await workers_of(url, 2)
         answered = 0
         for text in (httpx.get(f"{url}/metrics").text for _ in range(2)):
             counted = re.search(r'handler="who",name="who",verdict="success"} (\d+)', text)
@@ -86,26 +86,26 @@ def test_workers_serve_count_together_and_are_replaced(tmp_path: Path) -> None:
         assert answered >= 2
         with pytest.raises(httpx.TransportError):
             httpx.post(f"{url}/die")
-        (dead,) = ended_of(first, 1)
-        second = workers_of(url, 2)
+        (dead,) = await ended_of(first, 1)
+        second = await workers_of(url, 2)
         assert dead not in second
         assert len(first & second) == 1
-        assert len(list(tmp_path.glob("daprflow-metrics-*"))) == 1
+        assert len(folders_in(tmp_path)) == 1
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=30)
         assert process.returncode == 0
         assert f"worker process {dead} ended with status 3" in said
         assert not any(map(is_alive, second))
-        assert list(tmp_path.glob("daprflow-metrics-*")) == []
+        assert folders_in(tmp_path) == []
 
 
-def test_workers_end_with_who_looks_after_them(tmp_path: Path) -> None:
+async def test_workers_end_with_who_looks_after_them(tmp_path: Path) -> None:
     """When that process is killed, no worker stays behind."""
     with serving(tmp_path) as (process, url):
-        found = workers_of(url, 2)
+        found = await workers_of(url, 2)
         process.kill()
         process.wait()
-        ended_of(found, 2)
+        await ended_of(found, 2)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,19 @@ def test_what_is_wrong_is_told_once(tmp_path: Path, code: str, said: str) -> Non
     assert text.count(said) == 1
 
 
-def ended_of(pids: set[int], count: int) -> set[int]:
+async def ended_of(pids: set[int], count: int) -> set[int]:
     """Those that have ended, waited for until they are that many."""
-    deadline = time.monotonic() + 30
-    while len(ended := {each for each in pids if not is_alive(each)}) < count:
-        assert time.monotonic() < deadline, ended
-        time.sleep(0.05)  # nobody tells of a process that is not one's own child
-    return ended
+
+    def ended() -> set[int]:
+        return {each for each in pids if not is_alive(each)}
+
+    await eventually(lambda: len(ended()) >= count, within=30)
+    return ended()
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders that hold values of metrics."""
+    return list(folder.glob("daprflow-metrics-*"))
 
 
 def is_alive(pid: int) -> bool:
