@@ -4,16 +4,18 @@ import re
 from pathlib import Path
 
 import daprflow
+import daprflow.health
 import daprflow.testing
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
 
 
 def test_every_public_name_is_on_the_page() -> None:
-    """What the root and the test kit export is documented, and nothing else."""
+    """What the root and the packages of a subject export is documented, and nothing else."""
     documented = re.findall(
         r"^::: (daprflow[\w.]*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
     )
     public = [f"daprflow.{name}" for name in daprflow.__all__]
     kit = [f"daprflow.testing.{name}" for name in daprflow.testing.__all__]
-    assert sorted(documented) == sorted(public + kit)
+    health = [f"daprflow.health.{name}" for name in daprflow.health.__all__]
+    assert sorted(documented) == sorted(public + kit + health)

@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 from daprflow.client.releases import FEATURES
+from daprflow.health import HealthSettings
 from daprflow.observability.logging_options import level_from, logs_from
 from daprflow.observability.metrics_options import metrics_from
+from daprflow.observability.tracing_options import TracingSettings
 from daprflow.settings import Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -29,9 +31,11 @@ def test_every_variable_is_on_the_page() -> None:
     listed = set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
     environment = Asked()
     Settings.from_env(environment)
+    HealthSettings.from_env(environment)
     metrics_from(environment)
     logs_from(environment)
     level_from(environment)
+    TracingSettings.from_env(environment, "shop", asked=True)
     assert listed == environment.names
 
 
