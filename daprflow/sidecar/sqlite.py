@@ -276,13 +276,17 @@ class SqliteWriter:
         connection: sqlite3.Connection | None = None
         try:
             connection = self._raw_connection()
-            if self._wal and not self.in_memory:
+            wal = self._wal and not self.in_memory
+            (there,) = connection.execute("PRAGMA page_count").fetchone()
+            if wal and not there:
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("BEGIN IMMEDIATE")
             if self._prepare is not None:
                 self._prepare(connection)
             connection.execute("COMMIT")
+            if wal and there:  # not before: a file that is refused stays as it is
+                connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.Error as error:
             if connection is not None:
                 connection.close()

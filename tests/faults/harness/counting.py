@@ -8,7 +8,6 @@ import contextlib
 import gc
 import os
 import signal
-import time
 from pathlib import Path
 from types import FrameType
 
@@ -29,20 +28,22 @@ def tell(_signal: int, _frame: FrameType | None) -> None:
         new.replace(file)
 
 
-def tasks_of(pid: int, file: Path) -> int:
-    """Ask a process how many tasks it has; it is waited for.
+async def tasks_of(pid: int, file: Path) -> int:
+    """Ask a process how many tasks it has.
 
     Raises:
         TimeoutError: it does not say.
     """
-    file.unlink(missing_ok=True)
+    await asyncio.to_thread(file.unlink, missing_ok=True)
     os.kill(pid, signal.SIGUSR1)
-    until = time.monotonic() + WITHIN
-    while not file.exists():
-        if time.monotonic() > until:
-            raise TimeoutError(f"process {pid} does not say how many tasks it has")
-        time.sleep(0.002)
-    return int(file.read_text(encoding="utf-8"))
+    async with asyncio.timeout(WITHIN):
+        while not (told := await asyncio.to_thread(_read, file)):
+            await asyncio.sleep(0.01)
+    return int(told)
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ class Watch:
 
     async def look(self) -> None:
         """Look once."""
-        tasks = await asyncio.to_thread(tasks_of, self.victim.pid, self.tasks)
+        tasks = await tasks_of(self.victim.pid, self.tasks)
         self.samples.append(usage_of(self.victim.pid, time.monotonic(), tasks))
 
     def growth(self) -> float:

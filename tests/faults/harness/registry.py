@@ -14,6 +14,7 @@ from tests.faults.harness import (
     orphans,
     picks,
     poison,
+    released,
     timers,
     transactions,
     turns,
@@ -38,4 +39,5 @@ GOALS: Sequence[Goal] = (
     picks.GOAL,
     disks.GOAL,
     corruption.GOAL,
+    released.GOAL,
 )

@@ -1,6 +1,6 @@
 """The app that works for a long time: events and workflows, and how many tasks it has.
 
-``SOAK_LEAK`` in its environment makes it keep so many bytes of each event, and every hundredth
+``SOAK_LEAK`` in its environment makes it keep so many bytes of each event, and every tenth
 time a task and an open file: what the harness must find.
 """
 
@@ -36,7 +36,7 @@ class Leak:
         if not self._size:
             return
         self._kept.append(os.urandom(self._size))
-        if not number % 100:
+        if not number % 10:
             self._tasks.append(asyncio.create_task(asyncio.Event().wait()))
             self._files.append(Path(__file__).open("rb"))  # noqa: SIM115 - it is kept
 

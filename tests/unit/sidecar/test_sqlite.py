@@ -245,11 +245,14 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.row("FS-08")
 async def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
-    """A database of another program is not touched."""
+    """A database of another program is not touched, not even in how it keeps its log."""
     path = tmp_path / "x.db"
-    await open_and_close(path, prepare)
+    with contextlib.closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE theirs (x)")
+    content = path.read_bytes()
     with pytest.raises(ComponentError, match="belongs to another program"):
         await open_and_close(path, versioned(OURS, 1, (TABLE,)))
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize(
