@@ -231,6 +231,7 @@ def _protocol(environ: Mapping[str, str]) -> str:
 
 def _sampling(environ: Mapping[str, str]) -> Sampling:
     name = environ.get("OTEL_TRACES_SAMPLER", "").strip().lower() or Sampling().name
+    value = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip() or "1"
     if name not in SAMPLERS:
         known = ", ".join(f"'{each}'" for each in SAMPLERS)
         raise SettingsError(
@@ -238,7 +239,6 @@ def _sampling(environ: Mapping[str, str]) -> Sampling:
         )
     if not name.endswith("traceidratio"):
         return Sampling(name, 0.0 if name.endswith("always_off") else 1.0)
-    value = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip() or "1"
     try:
         ratio = float(value)
     except ValueError:

@@ -1,0 +1,124 @@
+"""Spans of the user's own routes: OpenTelemetry's instrumentation, around everything but Dapr's."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+
+from daprflow import DaprFlow, Topic
+from daprflow.observability import Observability
+from daprflow.testing import CollectedSpans, TestSidecar
+
+
+class Order(msgspec.Struct):
+    id: str
+
+
+ORDERS = Topic("pubsub", "orders", Order)
+
+
+async def item(_: Request) -> PlainTextResponse:
+    """Answer a route."""
+    return PlainTextResponse("item")
+
+
+def caller(app: ASGIApp) -> AsyncClient:
+    """Return a client of an app."""
+    return AsyncClient(transport=ASGITransport(app), base_url="http://shop")
+
+
+async def test_own_routes_have_spans_and_daprs_have_their_own() -> None:
+    """A route's span has its template, not its path or query; Dapr's endpoints have one span."""
+    app = DaprFlow(
+        "shop", routes=[Route("/items/{id}", item), Mount("/v2", routes=[Route("/x/{y}", item)])]
+    )
+
+    @app.invoke
+    async def quote(order: Order) -> int:
+        return 1
+
+    async with TestSidecar(app, spans=True) as dapr, caller(app) as client:
+        for path in ("/items/7?token=canary", "/v2/x/1", "/nothing"):
+            await client.get(path)
+        await client.get("/healthz")
+        await client.post("/quote", content=b'{"id": "1"}')
+    assert dapr.spans.names == ["GET /items/{id}", "GET /v2/x/{y}", "GET", "shop/quote"]
+    assert all("canary" not in each.to_json() for each in dapr.spans)
+
+
+async def test_calls_from_a_route_belong_to_it() -> None:
+    """What a route of the user's own publishes is in the route's trace."""
+    app = DaprFlow("shop")
+
+    async def buy(request: Request) -> PlainTextResponse:
+        await app.client.publish(ORDERS, Order("o1"))
+        return PlainTextResponse("ok")
+
+    app = DaprFlow("shop", routes=[Route("/buy", buy, methods=["POST"])])
+
+    @app.topic(ORDERS)
+    async def on_order(order: Order) -> None: ...
+
+    async with TestSidecar(app, spans=True) as dapr, caller(app) as client:
+        await client.post("/buy")
+        await dapr.publish(ORDERS, Order("o2"))
+    lines = dapr.spans.tree().splitlines()
+    assert lines[:3] == ["POST /buy", "  publish orders", "    process orders"]
+
+
+@pytest.mark.parametrize("kind", ["starlette", "fastapi"])
+async def test_routes_of_a_host_have_spans(kind: str) -> None:
+    """An application that the app is installed into is instrumented while it runs."""
+    host: Any = FastAPI() if kind == "fastapi" else Starlette()
+    host.router.routes.append(Route("/items/{id}", item))
+    app = DaprFlow("shop")
+
+    @app.invoke
+    async def quote(order: Order) -> int:
+        return 1
+
+    app.install(host)
+    async with TestSidecar(app, host=host, spans=True) as dapr, caller(host) as client:
+        await client.get("/items/7")
+        await client.post("/quote", content=b'{"id": "1"}')
+    assert dapr.spans.names == ["GET /items/{id}", "shop/quote"]
+    assert not isinstance(host.middleware_stack, OpenTelemetryMiddleware)
+
+
+async def test_a_host_that_is_instrumented_already_is_left_alone() -> None:
+    """Nobody has two spans for one request."""
+    kept = CollectedSpans()
+    host = Starlette(routes=[Route("/items/{id}", item)])
+    host.add_middleware(
+        OpenTelemetryMiddleware,
+        tracer_provider=kept.provider,
+        exclude_spans=["receive", "send"],
+    )
+    app = DaprFlow("shop", observability=Observability(tracer_provider=kept.provider))
+    app.install(host)
+    async with TestSidecar(app, host=host), caller(host) as client:
+        await client.get("/items/7")
+    assert [each.name for each in kept].count("GET /items/7") == 1
+
+
+async def test_a_wrapped_application_has_spans() -> None:
+    """What is passed on to a wrapped application has spans; Dapr's paths have ours."""
+    app = DaprFlow("shop")
+
+    @app.invoke
+    async def quote(order: Order) -> int:
+        return 1
+
+    whole = app.wrap(Starlette(routes=[Route("/items/{id}", item)]))
+    async with TestSidecar(app, host=whole, spans=True) as dapr, caller(whole) as client:
+        await client.get("/items/7")
+        await client.post("/quote", content=b'{"id": "1"}')
+    assert dapr.spans.names == ["GET /items/{id}", "shop/quote"]
