@@ -25,6 +25,7 @@ from daprflow.sidecar.secret_references import CLUSTER, check_references, with_c
 
 if TYPE_CHECKING:
     from daprflow.sidecar.engine import Engine
+    from daprflow.sidecar.telemetry.meters import Meters
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Loader:
         self._options = options
         self._guard = guard
         self._loaded: list[LoadedComponent] = []
+        self.meters: Meters | None = None
 
     async def load(self, resources: Sequence[ComponentResource]) -> list[LoadedComponent]:
         """Open every component this app may see, secret stores first.
@@ -115,10 +117,18 @@ class Loader:
         for resource in resources:
             try:
                 self._loaded.append(await self._open(resource))
+                self._count(resource)
             except ComponentError as error:
+                if self.meters is not None:
+                    self.meters.not_opened(resource.type, resource.name, "init").add()
                 if not resource.ignore_errors:
                     raise
                 logger.warning("%s; it is left out, as its ignoreErrors asks", error)
+
+    def _count(self, resource: ComponentResource) -> None:
+        if self.meters is not None:
+            self.meters.components().add()
+            self.meters.opened(resource.type).add()
 
     def _secret_stores(self) -> dict[str, SecretStore]:
         return {
@@ -147,6 +157,7 @@ class Loader:
                     continue
                 try:
                     opened.append(await self._open(resource))
+                    self._count(resource)
                 except ComponentError as error:
                     problems.append(str(error))
                     self._loaded.extend([] if old is None else [known.pop(resource.name)])

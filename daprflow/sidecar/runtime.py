@@ -171,6 +171,8 @@ class Runtime:
         )
         if self.app is not None:
             self.telemetry.watch(self.app)
+        self.loader.meters = self.telemetry.meters
+        self.resiliency.measure(self.telemetry.meters)
         await self.engine.jobs.open()
         await self.engine.reminders.open()
         self.components = await self.loader.load(self.resources.components)

@@ -26,6 +26,7 @@ from daprflow.sidecar.resiliency.deadline import Deadline
 
 if TYPE_CHECKING:
     from daprflow.sidecar.engine import Work
+    from daprflow.sidecar.telemetry.metrics import Cell
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ class HostedType:
         self._ends: set[asyncio.Task[None]] = set()
         self._timer: Timer | None = None
         self._closed = False
+        self.waiting: Cell | None = None
 
     @property
     def count(self) -> int:
@@ -190,12 +192,21 @@ class HostedType:
             actor.doing = what
             if watch is not None:
                 watch.cancel()
+            if waiting is not None:
+                begun.append(True)
+                waiting.value -= 1
             return self._limited(operation)
 
+        begun: list[bool] = []
         watch = self._watch(actor, what) if actor.lock.busy else None
+        waiting = self.waiting
+        if waiting is not None:
+            waiting.value += 1
         try:
             return await actor.lock.run(turn_id, begin)
         finally:
+            if waiting is not None and not begun:
+                waiting.value -= 1
             if watch is not None:
                 watch.cancel()
 

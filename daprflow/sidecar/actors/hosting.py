@@ -14,6 +14,7 @@ from daprflow.sidecar.actors.hosted import HostedType, Leave
 from daprflow.sidecar.actors.http_host import HttpActorHost
 from daprflow.sidecar.actors.settings import SettingsRefused, settings_of
 from daprflow.sidecar.actors.stream_host import StreamHost
+from daprflow.sidecar.actors.watched_host import WatchedHost
 
 if TYPE_CHECKING:
     from daprflow.sidecar.channel.base import AppChannel
@@ -199,15 +200,19 @@ class Hostings:
         for kind, chosen in settings.items():
             if any(kind in each.types for each in self._hostings):
                 continue
+            meters = runtime.telemetry.meters
+            host: ActorHost = hosting.host
             hosted = HostedType(
                 kind,
                 runtime.app_id,
-                hosting.host,
+                host if meters is None else WatchedHost(host, meters.actors),
                 chosen,
                 clock=runtime.engine.clock,
                 work=runtime.engine.work,
                 timeout=partial(resiliency.actor_timeout, kind),
             )
+            if meters is not None:
+                hosted.waiting = meters.actors.waiting(kind)
             hosting.types[kind] = hosted
             await self._placement.register(hosted)
 

@@ -15,6 +15,7 @@ from daprflow.sidecar.clock import Clock, Timer
 
 if TYPE_CHECKING:
     from daprflow.sidecar.engine import Work
+    from daprflow.sidecar.telemetry.metrics import Cell, Family
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Timers:
         self._fire = fire
         self._timers: dict[tuple[str, str, str], _Timer] = {}
         self._ticks: dict[tuple[str, str], _Ticks] = {}
+        self.meter: Family[Cell] | None = None
 
     def register(self, kind: str, actor_id: str, name: str, request: TimerRequest) -> None:
         """Keep a timer, in place of one of the same name.
@@ -81,6 +83,7 @@ class Timers:
         timer = self._planned(kind, actor_id, name, request)
         self.remove(kind, actor_id, name)
         self._timers[kind, actor_id, name] = timer
+        self._count(kind)
         self._plan(timer)
 
     def remove(self, kind: str, actor_id: str, name: str) -> None:
@@ -88,6 +91,13 @@ class Timers:
         timer = self._timers.pop((kind, actor_id, name), None)
         if timer is not None and timer.waiting is not None:
             timer.waiting.cancel()
+        if timer is not None:
+            self._count(kind)
+
+    def _count(self, kind: str) -> None:
+        """Show how many timers the actors of a type have."""
+        if self.meter is not None:
+            self.meter(kind).value = float(sum(key[0] == kind for key in self._timers))
 
     async def close(self) -> None:
         """Forget every timer and cut the ticks that are under way."""
@@ -128,6 +138,7 @@ class Timers:
         key = (timer.kind, timer.actor_id, timer.due.name)
         if self._timers.get(key) is timer:
             del self._timers[key]
+            self._count(timer.kind)
 
     def _come_due(self, timer: _Timer) -> None:
         timer.waiting = None

@@ -53,6 +53,8 @@ class ActorsBlock:
         self._placement = engine.placement
         self._reminders = engine.reminders
         self._timers = Timers(engine.clock, engine.work, self._fire)
+        if runtime.telemetry.meters is not None:
+            self._timers.meter = runtime.telemetry.meters.actors.timers
         self._state: ActorState | None = None
         self._store = ""
         self._take_store()

@@ -14,6 +14,7 @@ from daprflow.sidecar.blocks.external import ExternalHosts
 from daprflow.sidecar.blocks.replayed_body import ReplayedBody
 from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.resiliency.backoff import Backoff
+from daprflow.sidecar.telemetry.passage import Passage
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
@@ -97,6 +98,22 @@ class InvocationBlock:
                 callee.app_id, self._runtime.app_id, request.method, path.removeprefix("/")
             )
         request = replace(request, headers=(*request.headers, *self.caller(callee.app_id)))
+        own = self._runtime.telemetry
+        if not own.watching and not callee.telemetry.watching:
+            return await self._carry(app_id, callee, request)
+        passage = Passage(own, callee.telemetry, self._runtime.app_id, callee.app_id)
+        request, span = passage.begin(request)
+        status = 0
+        try:
+            response = await self._carry(app_id, callee, request)
+            status = response.status
+        finally:
+            passage.end(span, status)
+        return response
+
+    async def _carry(
+        self, app_id: str, callee: "Runtime", request: StreamedRequest
+    ) -> StreamedResponse:
         resiliency = self._runtime.resiliency
         if request.length is None or resiliency.targets_app(app_id):
             return await called_app(callee, app_id, remote=True).invoke(request)

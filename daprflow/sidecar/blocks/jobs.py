@@ -23,12 +23,14 @@ from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.job_plan import JobRefused
 from daprflow.sidecar.job_scheduler import JobExists, Outcome
 from daprflow.sidecar.job_store import StoredJob
+from daprflow.sidecar.telemetry.meters import FALSE, TRUE
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
+_OPERATION = "job_trigger_op"
 SCHEDULE = "DAPR_SCHEDULER_SCHEDULE_JOB"
 DELETE = "DAPR_SCHEDULER_DELETE_JOB"
 
@@ -41,6 +43,8 @@ class JobsBlock:
         self._app_id = runtime.app_id
         self._namespace = runtime.options.namespace
         self._app = runtime.app
+        self._clock = runtime.engine.clock
+        self._meters = runtime.telemetry.meters
         self._stopping = False
 
     async def schedule(self, name: str, job: JobRequest) -> None:
@@ -146,6 +150,7 @@ class JobsBlock:
         app = self._app
         if app is None:  # pragma: no cover - start() takes no ticks then
             return Outcome.AWAY
+        begun = self._clock.now()
         try:
             outcome = await app.job(stored)
         except AppUnreachable as error:
@@ -153,10 +158,21 @@ class JobsBlock:
             if self._stopping or isinstance(error, AppAway):
                 return Outcome.AWAY
             logger.warning("job '%s': the app did not answer: %s", stored.name, error)
+            self._count(Outcome.FAILED, begun)
             return Outcome.FAILED
         if outcome is Outcome.FAILED and self._stopping:
             return Outcome.AWAY  # the app is ended, too, and may have cut its handler for that
+        self._count(outcome, begun)
         return outcome
+
+    def _count(self, outcome: Outcome, begun: float) -> None:
+        """Count and measure a tick where there are metrics."""
+        if self._meters is None:
+            return
+        meters, done = self._meters.jobs, outcome is Outcome.DONE
+        (meters.successes if done else meters.failures)(_OPERATION).add()
+        elapsed = (self._clock.now() - begun) * 1000
+        meters.latency(_OPERATION, TRUE if done else FALSE).record(elapsed)
 
     def _refusal(self, error: str) -> Fault:
         text = f"failed to schedule job due to: rpc error: code = Unknown desc = {error}"

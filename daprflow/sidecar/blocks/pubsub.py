@@ -15,6 +15,7 @@ from daprflow.sidecar.app.base import App
 from daprflow.sidecar.blocks.pubsub_bulk import DEFAULT_COUNT, DEFAULT_WAIT, BulkSubscription
 from daprflow.sidecar.blocks.pubsub_door import Door
 from daprflow.sidecar.blocks.pubsub_guarded import GuardedBulk, GuardedSubscription
+from daprflow.sidecar.blocks.pubsub_produced import Produced
 from daprflow.sidecar.blocks.pubsub_publish import (
     NO_CONTEXT,
     BadEntryError,
@@ -79,6 +80,7 @@ class PubSubBlock:
         self._publisher = Publisher(runtime.app_id, self._clock)
         self._active: list[Active] = []
         self._doors: dict[str, Door] = {}
+        self._tracer = runtime.telemetry.tracer
         self._timed = runtime.telemetry.timed("egress", self._doors.__contains__)
         self._timed_bulk = runtime.telemetry.timed("bulk_egress", self._doors.__contains__)
         self.streams = StreamSubscriptions(runtime, self)
@@ -184,8 +186,9 @@ class PubSubBlock:
         *,
         traceparent: str = "",
         tracestate: str = "",
+        api: str = "",
     ) -> list[FailedEntry]:
-        """Publish several messages, in order.
+        """Publish several messages, in order; ``api`` is what was called, as spans name it.
 
         Returns:
             the entries that the broker did not accept.
@@ -196,6 +199,7 @@ class PubSubBlock:
         """
         door = self._door(pubsub, topic, metadata)
         trace = Trace(traceparent, tracestate) if traceparent else NO_CONTEXT
+        produced = Produced(self._tracer, api, trace)
         keeps_ttl = door.component.keeps_ttl
         messages: list[tuple[str, Message]] = []
         try:
@@ -208,7 +212,7 @@ class PubSubBlock:
                     entry.body,
                     entry.content_type,
                     settings,
-                    trace=trace,
+                    trace=trace if raw else produced.next(),
                     keeps_ttl=keeps_ttl,
                     raw=raw,
                 )
@@ -222,8 +226,11 @@ class PubSubBlock:
         except GoJsonError as error:
             raise faults.pubsub_cloud_event(pubsub, self._app_id, str(error)) from error
         self._permit(pubsub, door, topic)
-        with self._timed_bulk(pubsub, topic):
-            return await self._publish_each(pubsub, door, messages)
+        try:
+            with self._timed_bulk(pubsub, topic):
+                return await self._publish_each(pubsub, door, messages)
+        finally:
+            produced.end()
 
     async def forward(self, pubsub: str, message: Message) -> None:
         """Publish a message that is an event already, for another block.

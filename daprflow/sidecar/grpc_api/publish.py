@@ -6,6 +6,8 @@ from daprflow.protocol import faults, messages
 from daprflow.sidecar.blocks.pubsub_publish import NewEntry
 from daprflow.sidecar.grpc_api.call import GrpcCall, Method
 
+_BULK = "/dapr.proto.runtime.v1.Dapr/BulkPublishEventAlpha1/"
+
 
 async def _publish(call: GrpcCall, request: messages.PublishEventRequest) -> messages.Empty:
     trace = call.trace
@@ -33,6 +35,7 @@ async def _publish_many(
         dict(request.metadata),
         traceparent=trace.traceparent,
         tracestate=trace.tracestate,
+        api=_BULK,
     )
     if failed:  # which ones is told over HTTP alone, as by the real runtime
         raise faults.pubsub_publish(pubsub, topic, failed[0].error)

@@ -59,6 +59,7 @@ async def _publish_many(call: Call) -> Answer:
         call.metadata(),
         traceparent=traceparent,
         tracestate=tracestate,
+        api=call.path.decode("utf-8", "replace"),
     )
     if failed:
         raise BulkPublishFault(failed)

@@ -9,8 +9,9 @@ from daprflow.protocol.resiliency import CodeRange, RetrySpec
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.resiliency.backoff import Backoff
 from daprflow.sidecar.resiliency.breaker import Breaker, Refused
-from daprflow.sidecar.resiliency.deadline import Deadline
+from daprflow.sidecar.resiliency.deadline import Deadline, TimedOut
 from daprflow.sidecar.resiliency.pauses import Pauses
+from daprflow.sidecar.resiliency.watched_policy import RETRY, TIMEOUT, PolicyWatch
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Policy:
         name: for the log.
         timeout: seconds of one attempt; None means no limit.
         pauses: where the pauses between attempts are spent.
+        watch: counts what it does; None where there are no metrics.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Policy:
     timeout: float | None = None
     retry: RetrySpec | None = None
     breaker: Breaker | None = None
+    watch: PolicyWatch | None = None
 
     @property
     def retries(self) -> bool:
@@ -83,6 +86,8 @@ class Policy:
             StoppedRetrying: a pause was ended by a stop; its cause is the last failure.
         """
         spec = self.retry
+        if self.watch is not None:
+            self._note(self.watch)
         if spec is None:
             return await self.attempt(operation)
         backoff = Backoff(spec, self.clock.now)
@@ -98,6 +103,8 @@ class Policy:
                 if pause is None:
                     raise
                 self._tell(backoff.retries, pause, error)
+                if self.watch is not None and backoff.retries == 1:
+                    self.watch.activated(RETRY)
                 if not await self.pauses.wait(pause, waiting()):
                     raise StoppedRetrying(str(error)) from error
 
@@ -106,6 +113,25 @@ class Policy:
         breaker = self.breaker
         if breaker is None:
             return await self._limited(operation)
+        if self.watch is None:
+            return await self._entered(breaker, operation)
+        before = breaker.state
+        try:
+            return await self._entered(breaker, operation)
+        finally:
+            if breaker.state is not before:
+                self.watch.turned(breaker.state)
+
+    def _note(self, watch: PolicyWatch) -> None:
+        """Note that a call is made under this policy."""
+        if self.timeout is not None:
+            watch.used(TIMEOUT)
+        if self.retry is not None:
+            watch.used(RETRY)
+        if self.breaker is not None:
+            watch.guarded(self.breaker.state)
+
+    async def _entered(self, breaker: Breaker, operation: Callable[[], Awaitable[T]]) -> T:
         entered = breaker.enter()
         try:
             result = await self._limited(operation)
@@ -121,8 +147,13 @@ class Policy:
     async def _limited(self, operation: Callable[[], Awaitable[T]]) -> T:
         if self.timeout is None:
             return await operation()
-        async with Deadline(self.clock, self.timeout):
-            return await operation()
+        try:
+            async with Deadline(self.clock, self.timeout):
+                return await operation()
+        except TimedOut:
+            if self.watch is not None:
+                self.watch.activated(TIMEOUT)
+            raise
 
     def _tell(self, retries: int, pause: float, error: Exception) -> None:
         """Say once for each call that it is being tried again."""

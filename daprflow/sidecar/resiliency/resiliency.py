@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
 from daprflow.protocol.resiliency import BreakerSpec, ResiliencyResource
@@ -22,6 +22,10 @@ from daprflow.sidecar.resiliency.guard import Guarded
 from daprflow.sidecar.resiliency.pauses import Pauses
 from daprflow.sidecar.resiliency.policy import Policy
 from daprflow.sidecar.resiliency.targets import ComponentBreaker, Endpoints, Recent
+from daprflow.sidecar.resiliency.watched_policy import INBOUND, KINDS, OUTBOUND, PolicyWatch
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.telemetry.meters import Meters, PolicyMeters
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +62,7 @@ class Resiliency:
         self._endpoints: Recent[Endpoints] = Recent(_APPS)
         self._actors: Recent[Endpoints] = Recent(_APPS)
         self._breakers: dict[str, ComponentBreaker] = {}
+        self._meters: PolicyMeters | None = None
         self.names: tuple[str, ...] = ()
         self._catalog = self._merged(resources)
         self.guards_calls = self._guards_any_call()
@@ -78,7 +83,8 @@ class Resiliency:
         if spec.breaker is not None:
             breaker = self._endpoint_breaker(app_id, method, spec, spec.breaker)
         name = f"calling app '{app_id}'"
-        return Policy(name, self._clock, self._outbound, spec.timeout, spec.retry, breaker)
+        watch = self._watched(OUTBOUND, f"app_{app_id}")
+        return Policy(name, self._clock, self._outbound, spec.timeout, spec.retry, breaker, watch)
 
     def targets_app(self, app_id: str) -> bool:
         """Tell whether a document names the app: then the built-in retries do not apply."""
@@ -98,7 +104,8 @@ class Resiliency:
         if spec.breaker is not None:
             breaker = self._actor_breaker(kind, actor_id, spec, spec.breaker)
         name = f"calling actor '{kind}/{actor_id}'"
-        return Policy(name, self._clock, self._outbound, None, spec.retry, breaker)
+        watch = self._watched(OUTBOUND, f"actor_{kind}")
+        return Policy(name, self._clock, self._outbound, None, spec.retry, breaker, watch)
 
     def actor_timeout(self, kind: str) -> float | None:
         """Return how many seconds a turn of an actor may take; None is no limit."""
@@ -165,6 +172,20 @@ class Resiliency:
         self._inbound.stop()
         self._outbound.stop()
 
+    # ---- metrics --------------------------------------------------------------------------------
+
+    def measure(self, meters: "Meters | None") -> None:
+        """Count from now on what policies do."""
+        if meters is not None:
+            self._meters = meters.policies
+            for name in self.names:
+                self._meters.loaded(name).add()
+
+    def _watched(self, direction: str, target: str) -> PolicyWatch | None:
+        if self._meters is None or not self.names:
+            return None
+        return PolicyWatch(self._meters, ",".join(self.names), direction, target)
+
     # ---- finding --------------------------------------------------------------------------------
 
     def _merged(self, resources: Sequence[ResiliencyResource]) -> Catalog:
@@ -203,7 +224,9 @@ class Resiliency:
         breaker = None
         if spec.breaker is not None:
             breaker = self._component_breaker(name, kind, spec.breaker)
-        return Policy(what, self._clock, pauses, spec.timeout, spec.retry, breaker)
+        direction = INBOUND if pauses is self._inbound else OUTBOUND
+        watch = self._watched(direction, f"{KINDS.get(kind, kind)}_{name}")
+        return Policy(what, self._clock, pauses, spec.timeout, spec.retry, breaker, watch)
 
     def _component_breaker(self, name: str, kind: str, spec: BreakerSpec) -> Breaker:
         """Return a component's one breaker: both directions share it, the first policy counts."""

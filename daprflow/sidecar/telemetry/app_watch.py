@@ -14,7 +14,7 @@ from daprflow.sidecar.channel.rpc import Metadata, RpcAnswer, RpcFailed
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import Message
 from daprflow.sidecar.telemetry.grpc_status import name_of
-from daprflow.sidecar.telemetry.http_spans import error_of
+from daprflow.sidecar.telemetry.http_errors import error_of
 from daprflow.sidecar.telemetry.meters import Meters
 from daprflow.sidecar.telemetry.trace_context import TraceContext, read_binary, read_traceparent
 from daprflow.sidecar.telemetry.tracer import Kind, Span, Tracer

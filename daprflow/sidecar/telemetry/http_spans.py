@@ -1,16 +1,15 @@
 """What the span of a call on the HTTP API says, in the real runtime's words."""
 
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from daprflow.sidecar.http_api.call import BadEscape, clean
 from daprflow.sidecar.http_api.invoke import target_of
+from daprflow.sidecar.telemetry.http_errors import error_of
 from daprflow.sidecar.telemetry.tracer import Span
 
 _VERSIONS: Final = frozenset({"v1.0", "v1.0-alpha1", "v1.0-alpha2", "v1.0-beta1"})
-_FIRST_ERROR = 400
 _NAMED, _KEYED, _ACTOR = 3, 5, 6
 
 
@@ -56,17 +55,6 @@ def describe(span: Span, scope: Mapping[str, Any], status: int) -> None:
 
 
 _SECRET = frozenset({b"dapr-api-token"})
-
-
-def error_of(status: int) -> str | None:
-    """Return what a status says went wrong; None where nothing did."""
-    if status < _FIRST_ERROR:
-        return None
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = "Unknown"
-    return f"Code({status}): {phrase}"
 
 
 def _describe_route(

@@ -141,9 +141,9 @@ def test_what_cannot_be_honoured_is_refused(tmp_path: Path, spec: str, words: st
 def test_what_is_left_out_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A part that protects nothing and is not used here is named once."""
     with caplog.at_level(logging.WARNING):
-        load(tmp_path, "  tracing: {samplingRate: '1'}\n  mtls: {enabled: false}\n")
+        load(tmp_path, "  nameResolution: {component: dns}\n  mtls: {enabled: false}\n")
     assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path / 'c0.yaml'}:3: the embedded sidecar does not use 'tracing'"
+        f"{tmp_path / 'c0.yaml'}:3: the embedded sidecar does not use 'nameResolution'"
     ]
 
 
