@@ -5,6 +5,7 @@ from pathlib import Path
 
 import daprflow
 import daprflow.health
+import daprflow.observability
 import daprflow.testing
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
@@ -18,4 +19,5 @@ def test_every_public_name_is_on_the_page() -> None:
     public = [f"daprflow.{name}" for name in daprflow.__all__]
     kit = [f"daprflow.testing.{name}" for name in daprflow.testing.__all__]
     health = [f"daprflow.health.{name}" for name in daprflow.health.__all__]
-    assert sorted(documented) == sorted(public + kit + health)
+    seen = [f"daprflow.observability.{name}" for name in daprflow.observability.__all__]
+    assert sorted(documented) == sorted(public + kit + health + seen)
