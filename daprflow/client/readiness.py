@@ -21,7 +21,9 @@ TOLD_AFTER = 3.0
 """Seconds after which the log says that a sidecar is waited for; most are there before."""
 
 
-async def wait_until_ready(transport: Transport, seconds: float) -> None:
+async def wait_until_ready(
+    transport: Transport, seconds: float, told_after: float = TOLD_AFTER
+) -> None:
     """Ask for outbound health until it is given; 0 seconds means not to ask.
 
     Outbound, because ``/v1.0/healthz`` waits for the app, which may be waiting here.
@@ -47,7 +49,7 @@ async def wait_until_ready(transport: Transport, seconds: float) -> None:
                         waited = time.monotonic() - begun
                         logger.info("the sidecar is ready; that took %.1f s", waited)
                     return
-                if not told and time.monotonic() - begun >= TOLD_AFTER:
+                if not told and time.monotonic() - begun >= told_after:
                     told = True
                     logger.warning(
                         "waiting for the sidecar, %g s at most (DAPR_HEALTH_TIMEOUT): %s",
