@@ -10,7 +10,14 @@ from daprflow.addresses import Activity, Endpoint
 from daprflow.handlers import trace
 from daprflow.sidecar.clock import Clock, sleep_until
 from daprflow.sidecar.engine import Work
-from daprflow.testing.targets import Operation, StateStore, Target, matches, titled
+from daprflow.testing.targets import (
+    Operation,
+    StateStore,
+    Target,
+    matches,
+    require_target,
+    titled,
+)
 
 CONFLICT = 409
 LOWEST, HIGHEST = 300, 599
@@ -99,9 +106,10 @@ class Faults:
         """Have calls of ``target`` fail from now on.
 
         Raises:
-            TypeError: an exception for what is no activity.
+            TypeError: no such target, or an exception for what is no activity.
             ValueError: a status that such a target has not, or a count below one.
         """
+        require_target(target)
         _check_status(target, status)
         if isinstance(error, Exception) and not isinstance(target, Activity):
             raise TypeError(
@@ -114,8 +122,10 @@ class Faults:
         """Have calls of ``target`` wait so long on the engine's clock before they go on.
 
         Raises:
+            TypeError: no such target.
             ValueError: the time is below zero, or the count below one.
         """
+        require_target(target)
         if seconds < 0:
             raise ValueError(f"a call cannot come {-seconds:g} s before it was made")
         return self._add(target, times, seconds)

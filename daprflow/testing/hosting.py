@@ -148,6 +148,7 @@ class _Ways:
         self, world: World, api: HttpApi, runtime: Runtime, grpc: GrpcSide, ports: _Ports
     ) -> None:
         self._provides = world.plan.resources is None
+        self._faults = world.plan.faults
         self._api = api
         self._runtime = runtime
         self._grpc = grpc
@@ -155,7 +156,7 @@ class _Ways:
 
     def __call__(self) -> Carrier:
         """Make one."""
-        plain: Carrier = SidecarTransport(self._api, self._grpc)
+        plain: Carrier = SidecarTransport(self._api, self._grpc, self._faults)
         if self._port is not None:
             from daprflow.testing.sockets import SocketTransport  # noqa: PLC0415 - loaded by now
 
@@ -175,6 +176,8 @@ def _inject(stack: AsyncExitStack, app: "DaprFlow", client: Client) -> None:
     before = app._client  # noqa: SLF001 - reading the property would make one
     stack.callback(setattr, app, "_client", before)
     stack.callback(setattr, app, "_own_client", app._own_client)  # noqa: SLF001 - as above
+    if before is not None:
+        client.add_interceptors(*before.interceptors)
     app.client = client
     stack.push_async_callback(client.close)
 

@@ -117,7 +117,9 @@ class RealSidecar(TestSidecar):
         stack.push_async_callback(self._real_client.close)
         before = app._client, app._own_client  # noqa: SLF001 - the property would make one
         stack.callback(self._give_back, *before)
+        own = () if app._client is None else app._client.interceptors  # noqa: SLF001 - as above
         app.client = self._client_of(settings)
+        app.client.add_interceptors(*own)
         stack.push_async_callback(app.client.close)
         app.providers().replace(self._providers)
         stack.callback(app.providers().replace, {})
@@ -239,6 +241,10 @@ class RealSidecar(TestSidecar):
         if by > REAL_WAIT:
             self._skip(f"the test moves the clock by {by}, and a real runtime's is the wall clock")
         await asyncio.sleep(by.total_seconds())
+
+    async def settle(self) -> None:
+        """Skip the test."""
+        self._skip("nobody can tell when a real runtime has nothing left to do")
 
     def _fake_app(self, app_id: str) -> FakeApp:
         return self._fakes.setdefault(app_id, FakeApp(app_id, self._app.codecs))

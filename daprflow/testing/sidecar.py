@@ -433,6 +433,14 @@ class TestSidecar(Trouble):
             raise ValueError(f"time cannot go back by {-by}")
         await self._stage.settling.advance(by)
 
+    async def settle(self) -> None:
+        """Wait until nothing can go on: no work, no delivery in flight, nothing due by now.
+
+        What the sidecar's own methods begin is settled when they return; this is for what a test
+        does with the `client`, or outside of both.
+        """
+        await self.advance(timedelta(0))
+
     def provide(self, kind: type[T], value: T, /) -> Self:
         """Give handlers ``value`` where they ask for a ``kind``; call it before the start.
 

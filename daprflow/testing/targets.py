@@ -106,6 +106,28 @@ _KINDS: dict[type, str] = {
 }
 
 
+def require_target(target: object) -> None:
+    """Refuse what no call is of.
+
+    Raises:
+        TypeError: it is a name, or a class in place of one of its objects.
+    """
+    if isinstance(target, (Topic, Endpoint, Activity, *_KINDS)):
+        return
+    if isinstance(target, type):
+        if issubclass(target, ActorInterface):
+            return
+        if target in _KINDS:
+            raise TypeError(
+                f"{target.__name__} is a kind of component; say which one it is by its name, "
+                f'such as {target.__name__}("name")'
+            )
+    raise TypeError(
+        f"{target!r} is nothing that calls go to; give a component such as "
+        f'StateStore("statestore"), a topic, an endpoint, an activity, or a class of actors'
+    )
+
+
 def matches(target: Target, app_id: str, operation: Operation) -> bool:
     """Tell whether a call is one of those that ``target`` means.
 

@@ -1,10 +1,17 @@
 """The client's way to a sidecar in the same process: its ASGI app is called directly."""
 
+import re
+from urllib.parse import unquote
+
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest, StreamedResponse
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.in_process import AsgiApp, AsgiChannel
+from daprflow.testing.faults import Faults
 from daprflow.testing.grpc_side import GrpcSide
+from daprflow.testing.targets import Operation
 from daprflow.transports.base import ConnectionLost
+
+_ACTOR = re.compile(r"/v1\.0/actors/([^/]+)/([^/]+)/method/([^/?]+)")
 
 
 class InProcessTransport:
@@ -51,11 +58,23 @@ class InProcessTransport:
 
 
 class SidecarTransport(InProcessTransport):
-    """Requests to the HTTP API of a sidecar under test, which has a gRPC API, too."""
+    """Requests to the HTTP API of a sidecar under test, which has a gRPC API, too.
 
-    def __init__(self, app: AsgiApp, grpc: GrpcSide) -> None:
+    Calls of actors wait for their turn where orders are chosen: at an actor's own door, where its
+    sidecar lets in one after the other, there is nothing left to choose.
+    """
+
+    def __init__(self, app: AsgiApp, grpc: GrpcSide, faults: Faults) -> None:
         super().__init__(app)
         self._grpc = grpc
+        self._faults = faults
+
+    async def send(self, request: HttpRequest, /) -> HttpResponse:
+        """Call the app with ``request``, once it is its turn."""
+        if self._faults.turn is not None and (called := _ACTOR.match(request.target)) is not None:
+            kind, actor_id, method = map(unquote, called.groups())
+            await self._faults.turn(Operation("call of actor", kind, method, actor_id))
+        return await super().send(request)
 
     def grpc_address(self) -> str:
         """Return where the gRPC API is, or will be."""

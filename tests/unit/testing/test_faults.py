@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -249,3 +250,21 @@ async def test_faults_that_cannot_be_are_refused(app: DaprFlow) -> None:
         dapr.delay(orders, timedelta(seconds=-1))
     with pytest.raises(TypeError, match="text alone"):
         dapr.fail(orders, error=KeyError("x"))
+
+
+@pytest.mark.parametrize("target", ["orders", StateStore, Order, None])
+def test_what_no_call_goes_to_is_refused(app: DaprFlow, target: Any) -> None:
+    """A name, a class in place of a component, and anything else are told at once, with remedy."""
+    dapr = TestSidecar(app)
+    with pytest.raises(TypeError, match=r"StateStore\("):
+        dapr.fail(target)
+    with pytest.raises(TypeError, match=r"StateStore\("):
+        dapr.delay(target, timedelta(seconds=1))
+
+
+async def test_what_is_done_outside_is_waited_for(app: DaprFlow) -> None:
+    """An event that the client published, and what that begins, is over once it is settled."""
+    async with TestSidecar(app) as dapr:
+        await dapr.client.publish(orders, Order("1"))
+        await dapr.settle()
+        assert dapr.published(orders) == [Order("1")]

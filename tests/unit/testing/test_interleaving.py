@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from daprflow.actors import Actor
 from daprflow.addresses import Topic
 from daprflow.app import DaprFlow
 from daprflow.client import Client
@@ -94,3 +95,35 @@ async def test_without_a_seed_there_are_no_steps(app: DaprFlow) -> None:
     async with TestSidecar(app) as dapr:
         await dapr.state("statestore").set("a", 1)
         assert dapr.steps == ()
+
+
+class Best(Actor[Bid | None]):
+    """The last bid that came, whatever it was."""
+
+    async def bid(self, bid: Bid) -> str:
+        """Take a bid; return whose was the last one before."""
+        before, self.state = self.state, bid
+        return before.by if before is not None else ""
+
+
+async def test_calls_of_one_actor_come_in_any_order(app: DaprFlow) -> None:
+    """Which of two calls has the first turn is chosen, and made small."""
+    app.actor(Best)
+    before: set[str] = set()
+
+    async def scenario(dapr: TestSidecar) -> None:
+        ann, bob = (dapr.actor(Best, "house").bid(Bid(by, 1)) for by in ("ann", "bob"))
+        _, last = await asyncio.gather(ann, bob)
+        before.add(last)
+
+    assert await explore(lambda seed: TestSidecar(app, seed=seed), scenario, seeds=10) >= 2
+    assert before == {"", "ann"}
+
+    async def unfair(dapr: TestSidecar) -> None:
+        before.clear()
+        await scenario(dapr)
+        assert before == {"ann"}
+
+    with pytest.raises(InterleavingFailed, match="call of actor Best bid house") as found:
+        await explore(lambda seed: TestSidecar(app, seed=seed), unfair, seeds=10)
+    assert found.value.choices == (1,)
