@@ -339,6 +339,7 @@ class DaprFlow(Router):
         try:
             self.freeze()
             self._watching()
+            self.health.configure(os.environ)
         except (AppDefinitionError, MissingExtra, SettingsError) as error:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from daprflow.handlers.registration import BindingOptions, CronOptions
 from daprflow.health.checks import ping_checks, sidecar_check
 from daprflow.health.names import names_of
-from daprflow.health.options import HealthSettings
 from daprflow.health.report import HealthStatus, PartHealth
 from daprflow.settings import Settings
 
@@ -27,8 +26,7 @@ def looked_after(
         SettingsError: a variable of the environment holds something that cannot be used.
     """
     health = app.health
-    if health.given is None:
-        health.settings = HealthSettings.from_env(os.environ)
+    health.configure(os.environ)
     seconds = health.settings.check_timeout
     checks = [
         sidecar_check(client, seconds, _components(blueprint)),

@@ -85,6 +85,15 @@ class AppHealth:
 
     # ---- what an app calls
 
+    def configure(self, env: Mapping[str, str]) -> None:
+        """Read the environment, unless settings were given.
+
+        Raises:
+            SettingsError: a variable holds something that cannot be used.
+        """
+        if self.given is None:
+            self.settings = HealthSettings.from_env(env)
+
     def listen(self, listener: HealthListener) -> None:
         """Have a function called with each change of the status."""
         self._listeners.append(listener)

@@ -150,7 +150,7 @@ class _Watch(threading.Thread):
         self._worst[0] = max(self._worst[0], lag)
         if lag >= self._threshold:
             self.blocks += 1
-            self._block = lag
+            self._block = lag + self._tick / 2  # it began somewhere since the last one
         self._base = base_of(sys._getframe().f_back)  # noqa: SLF001 - the documented way
         self._due = now + self._tick
         self._beats += 1
