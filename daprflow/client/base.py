@@ -48,6 +48,10 @@ class BaseClient:
         """
         self._caller.way.intercept(interceptors)
 
+    def remove_interceptors(self, *interceptors: ClientInterceptor) -> None:
+        """Take away interceptors that were added; one that is not there is no error."""
+        self._caller.way.leave_out(interceptors)
+
     def with_options(
         self, *, timeout: timedelta | float | None = None, max_attempts: int | None = None
     ) -> Self:

@@ -71,9 +71,14 @@ class Opening:
             TypeError: one of them cannot be called.
         """
         known = self.interceptors
-        added = tuple(new for new in interceptors if not any(new is each for each in known))
+        added = tuple(new for new in interceptors if new not in known)
         self.chain = composed((*added, *known))
         self.interceptors = (*added, *known)
+
+    def leave_out(self, interceptors: Sequence[ClientInterceptor]) -> None:
+        """Take interceptors away; one that is not there is no error."""
+        self.interceptors = tuple(each for each in self.interceptors if each not in interceptors)
+        self.chain = composed(self.interceptors)
 
     @property
     def channels(self) -> Channels:

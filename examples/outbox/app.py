@@ -28,6 +28,6 @@ async def place(order: Order, *, client: Client) -> None:
     )
 
 
-@app.topic(placed, dead_letter="orders-dead")
+@app.topic(placed, dead_letter="orders-dead", once="orders")
 async def on_placed(event: OrderPlaced, *, client: Client) -> None:
     await client.state("orders").set(f"announced:{event.id}", event.total)

@@ -108,7 +108,6 @@ async def test_an_answer_in_between_starts_the_count_anew(client: Client, sideca
     assert client.circuit.state == "closed"
 
 
-@pytest.mark.row("FS-20")
 async def test_it_heals_when_the_sidecar_is_back(client: Client, sidecar: Sidecar) -> None:
     """Within the longest pause between probes, whoever calls then (G8)."""
     sidecar.here = False

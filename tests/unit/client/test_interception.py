@@ -98,6 +98,27 @@ async def test_the_first_interceptor_is_the_outermost(sidecar: SmallSidecar) -> 
     ]
 
 
+async def test_interceptors_can_be_taken_away(sidecar: SmallSidecar) -> None:
+    """A bound method is the same one each time it is named."""
+
+    class Watch:
+        seen = 0
+
+        async def it(self, call: ClientCall, call_next: CallNext) -> ClientResponse:
+            self.seen += 1
+            return await call_next(call)
+
+    watch = Watch()
+    async with Client(transport=InProcessTransport(sidecar)) as client:
+        client.add_interceptors(watch.it)
+        client.add_interceptors(watch.it)
+        await client.publish("pubsub", "orders", 1)
+        assert watch.seen == 1
+        client.remove_interceptors(watch.it)
+        await client.publish("pubsub", "orders", 1)
+        assert (watch.seen, client.interceptors) == (1, ())
+
+
 async def test_a_call_says_what_it_is_for(sidecar: SmallSidecar) -> None:
     """Building block, operation and target are names of few values; keys are not among them."""
     calls: list[ClientCall] = []
