@@ -1,17 +1,19 @@
 """Limits of one request: its headers, its body, and its time."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection, Sequence
+from itertools import chain
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daprflow.client.deadlines import Deadlines
-from daprflow.middleware.paths import Paths, passes
+from daprflow.middleware.paths import Paths
 from daprflow.middleware.problem import send_problem
 
 MAX_BODY = 4 * 1024 * 1024
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16 * 1024
+_DIGITS = 18
 
 
 class _TooLong(Exception):  # noqa: N818 - named for the body
@@ -66,44 +68,72 @@ class RequestLimits:
         self._max_header_bytes = max_header_bytes
         self._timeout = timeout
         self._compressed = compressed
-        self._excluded = Paths(exclude)
+        self._excluded = Paths(exclude) if exclude else None
         self._deadlines = Deadlines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold a request to its limits."""
-        if passes(scope, self._excluded):
+        excluded = self._excluded
+        if scope["type"] != "http" or (excluded is not None and scope["path"] in excluded):
             await self.app(scope, receive, send)
             return
-        refusal = self._refusal(scope)
-        if refusal is not None:
+        headers = scope["headers"]
+        found = dict(headers)
+        length = found.get(b"content-length")
+        if (
+            len(headers) > self._max_headers
+            or len(b"".join(chain.from_iterable(headers))) > self._max_header_bytes
+            or (length is not None and not self._fits(length))
+            or b"content-encoding" in found
+        ) and (refusal := self._refusal(headers)) is not None:
             status, text = refusal
             await send_problem(send, status, text, close=True)
             return
-        run = self.app if self._timeout is None else self._timed
-        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-        if self._max_body is None or length:
+        run = self.app if length is not None or self._max_body is None else self._counted
+        if self._timeout is None:
             await run(scope, receive, send)
-        else:
-            await self._counted(run, scope, receive, send)
+            return
+        begun = False
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        def noted(message: Message) -> Awaitable[None]:
+            nonlocal begun
+            begun = True
+            return send(message)
+
+        deadline = self._deadlines.begin(self._timeout)
+        try:
+            await run(scope, receive, noted)
+        except asyncio.CancelledError:
+            if not deadline.was_it():
+                raise
+            text = f"the request took longer than {self._timeout:g} s"
+            if begun:
+                raise TimeoutError(text) from None
+            await send_problem(send, 504, text)
+        finally:
+            self._deadlines.end(deadline)
+
+    def _fits(self, length: bytes) -> bool:
+        """Whether a body of that length is short enough; what is no length is not."""
+        limit = self._max_body
+        if limit is None:
+            return True
+        return length.isdigit() and len(length) <= _DIGITS and int(length) <= limit
+
+    def _refusal(self, headers: Sequence[tuple[bytes, bytes]]) -> tuple[int, str] | None:
         """Return status and reason to refuse a request before its body is read."""
-        headers = scope["headers"]
         if len(headers) > self._max_headers:
             return 431, f"the request has more than {self._max_headers} headers"
-        size = 0
-        for name, value in headers:
-            size += len(name) + len(value)
-            if name == b"content-length" and self._max_body is not None:
-                if not value.isdigit() or len(value) > 18 or int(value) > self._max_body:  # noqa: PLR2004 - digits of 2^60
-                    return 413, f"the body is longer than {self._max_body} bytes"
-            elif name == b"content-encoding" and not self._compressed and value != b"identity":
-                return 415, "the body is compressed, which is not taken here"
-        if size > self._max_header_bytes:
+        if len(b"".join(chain.from_iterable(headers))) > self._max_header_bytes:
             return 431, f"the headers are longer than {self._max_header_bytes} bytes"
+        for name, value in headers:
+            if name == b"content-length" and not self._fits(value):
+                return 413, f"the body is longer than {self._max_body} bytes"
+            if name == b"content-encoding" and not self._compressed and value != b"identity":
+                return 415, "the body is compressed, which is not taken here"
         return None
 
-    async def _counted(self, run: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run a request whose body does not say its length."""
         limit, size, begun = self._max_body or 0, 0, False
 
@@ -115,36 +145,14 @@ class RequestLimits:
                 raise _TooLong
             return message
 
-        async def noted(message: Message) -> None:
+        def noted(message: Message) -> Awaitable[None]:
             nonlocal begun
             begun = True
-            await send(message)
+            return send(message)
 
         try:
-            await run(scope, counted, noted)
+            await self.app(scope, counted, noted)
         except _TooLong:
             if begun:
                 raise
             await send_problem(send, 413, f"the body is longer than {limit} bytes", close=True)
-
-    async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run a request until its time is up."""
-        begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        seconds = self._timeout or 0.0
-        deadline = self._deadlines.begin(seconds)
-        try:
-            await self.app(scope, receive, noted)
-        except asyncio.CancelledError:
-            if not deadline.was_it():
-                raise
-            if begun:
-                raise TimeoutError(f"the answer took longer than {seconds:g} s") from None
-            await send_problem(send, 504, f"the request took longer than {seconds:g} s")
-        finally:
-            self._deadlines.end(deadline)

@@ -25,11 +25,8 @@ def by_caller(scope: Scope) -> str:
 
     Requests without one, which came through no sidecar, count as one caller.
     """
-    for name, value in scope["headers"]:
-        if name == _CALLER:
-            text: str = value[:_LONGEST].decode("latin-1")
-            return text
-    return ""
+    text: str = dict(scope["headers"]).get(_CALLER, b"")[:_LONGEST].decode("latin-1")
+    return text
 
 
 def by_header(name: str) -> RateKey:
@@ -40,11 +37,8 @@ def by_header(name: str) -> RateKey:
     wanted = name.lower().encode("ascii")
 
     def key(scope: Scope) -> str:
-        for each, value in scope["headers"]:
-            if each == wanted:
-                text: str = value[:_LONGEST].decode("latin-1")
-                return text
-        return ""
+        text: str = dict(scope["headers"]).get(wanted, b"")[:_LONGEST].decode("latin-1")
+        return text
 
     return key
 

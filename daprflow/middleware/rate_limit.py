@@ -1,25 +1,27 @@
 """Rate limits by route, caller or header: 429 with the time to wait."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from math import ceil
 from typing import Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from daprflow.middleware.paths import Paths, passes
+from daprflow.middleware.paths import Paths
 from daprflow.middleware.problem import send_problem
 from daprflow.middleware.rate_keys import RateKey, by_caller, joined
 from daprflow.middleware.rate_rules import Rule, Taken
 from daprflow.middleware.rate_store import Counts, SharedCounts, Undecided
 
 MAX_KEYS = 10_000
+_UNREAD = ("/dapr/", "/job/", "/configuration/", "/actors/")
 
 
 class RateLimit:
     """Refuses requests beyond a rate with 429, ``Retry-After`` and the RateLimit headers.
 
     On the way in: counts the request. On the way out: every answer has ``RateLimit`` (what is
-    left, and the seconds until one more may pass where nothing is) and ``RateLimit-Policy``.
+    left, and the seconds until one more may pass where nothing is) and ``RateLimit-Policy``; those
+    to a sidecar's own deliveries have them only where they are refused, since it reads neither.
 
     Put it around a router or a handler for a count of its own, or use ``by``. An event that is
     refused is delivered again, by the subscription's resiliency policy.
@@ -58,12 +60,14 @@ class RateLimit:
         self._key = joined(parts)
         self._own = Counts(max_keys)
         self._shared = counts if isinstance(counts, SharedCounts) else None
-        self._excluded = Paths(exclude)
-        self._policy = b'"default";q=%d;w=%d' % (rule.limit, ceil(rule.window))
+        self._excluded = Paths(exclude) if exclude else None
+        policy = b'"default";q=%d;w=%d' % (rule.limit, ceil(rule.window))
+        self._policy = (b"ratelimit-policy", policy)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a request and let it pass, or not."""
-        if passes(scope, self._excluded):
+        excluded = self._excluded
+        if scope["type"] != "http" or (excluded is not None and scope["path"] in excluded):
             await self.app(scope, receive, send)
             return
         key = self._key(scope)
@@ -80,20 +84,20 @@ class RateLimit:
                     return
                 allowed = self._shared.away == "allow"
                 taken = None if allowed else self._own.take(key, self._rule)
-        if taken is None:
+        if taken is None or (taken.allowed and scope["path"].startswith(_UNREAD)):
             await self.app(scope, receive, send)
             return
         state = b'"default";r=%d;t=%d' % (taken.remaining, ceil(taken.wait))
-        told = ((b"ratelimit-policy", self._policy), (b"ratelimit", state))
+        told = (self._policy, (b"ratelimit", state))
         if not taken.allowed:
             wait = max(1, ceil(taken.wait))
             headers = [*told, (b"retry-after", b"%d" % wait)]
             await send_problem(send, 429, f"too many requests; try again in {wait} s", headers)
             return
 
-        async def send_told(message: Message) -> None:
+        def send_told(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *told]
-            await send(message)
+            return send(message)
 
         await self.app(scope, receive, send_told)

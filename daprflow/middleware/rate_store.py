@@ -34,11 +34,13 @@ class Counts:
     def take(self, key: str, rule: Rule) -> Taken:
         """Count one request."""
         kept = self._kept
-        taken = rule.take(kept.get(key, NOTHING), time.monotonic())
+        known = kept.get(key)
+        taken = rule.take(NOTHING if known is None else known, time.monotonic())
         if taken.allowed:
             kept[key] = taken.state
-            kept.move_to_end(key)
-            if len(kept) > self._max_keys:
+            if known is not None:
+                kept.move_to_end(key)
+            elif len(kept) > self._max_keys:
                 kept.popitem(last=False)
         return taken
 
