@@ -13,6 +13,8 @@ from benchmarks import (
     delivery,
     hosting,
     imports,
+    limits,
+    observability,
     pending,
     publish,
     run,
@@ -29,6 +31,16 @@ from benchmarks.table import Figure, Section, show
 def _delivery(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     with load_agent() as agent:
         return delivery.measure(agent, rounds=5 if quick else 24, seconds=0.3)
+
+
+def _observability(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    with load_agent() as agent:
+        return observability.measure(agent, rounds=5 if quick else 20, seconds=0.3)
+
+
+def _limits(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    with load_agent() as agent:
+        return limits.measure(agent, rounds=6 if quick else 24, seconds=0.3)
 
 
 def _publish(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
@@ -86,6 +98,8 @@ def _testkit(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
 
 SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "delivery": _delivery,
+    "observability": _observability,
+    "limits": _limits,
     "publish": _publish,
     "state": _state,
     "pending": _pending,

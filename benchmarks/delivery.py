@@ -46,7 +46,8 @@ class Rounds:
     costs: list[float] = field(default_factory=list)
 
 
-def _measure(agent: Agent, peer: Peer, server: Server, seconds: float, rounds: Rounds) -> None:
+def deliver(agent: Agent, peer: Peer, server: Server, seconds: float, rounds: Rounds) -> None:
+    """Deliver to a peer for a while, and note what it reached."""
     request = request_bytes(peer.path, EVENT, FROM_RUNTIME)
     warm_up = 0.1
     before = cpu_seconds(server.pid)
@@ -65,7 +66,7 @@ def measure(agent: Agent, *, rounds: int, seconds: float) -> Section:
         servers = [(peer, stack.enter_context(serving("serve", peer.module))) for peer in PEERS]
         for _ in range(rounds):
             for peer, server in servers:
-                _measure(agent, peer, server, seconds, reached[peer.name])
+                deliver(agent, peer, server, seconds, reached[peer.name])
     return Section(
         f"Typed topic delivery, one core, {CONNECTIONS} connections", list(_figures(reached))
     )

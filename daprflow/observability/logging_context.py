@@ -2,12 +2,13 @@
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final
 
+import msgspec
+
 from daprflow.handlers.handler import Delivery
-from daprflow.handlers.verdicts import event_id
 from daprflow.observability.redaction import cut, one_line
 from daprflow.observability.watching import Handled
 
@@ -17,34 +18,45 @@ ATTEMPT: Final = b"metadata.deliverycount"
 """What brokers that count deliveries say, as the runtime hands it on."""
 _ID_SHOWN: Final = 128
 _parent = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-_NO_TRACE: Final = b"0" * 32
+_PARENT: Final = b"traceparent"
+_NO_PARENT: Final = b"00-00000000000000000000000000000000-"
+"""What a runtime without tracing sends."""
+_WANTED: Final = frozenset({_PARENT, ATTEMPT, *CORRELATION})
+_harmless = re.compile(rf"[\w.:/@-]{{1,{_ID_SHOWN}}}", re.ASCII).fullmatch
+
+
+class _Identified(msgspec.Struct, frozen=True):
+    id: str = ""
+
+
+_identify = msgspec.json.Decoder(_Identified).decode
 
 Ids = Callable[[], tuple[str, str] | None]
 """Returns trace and span of the code that runs, in hex; None where no span is made."""
 
 
-class Bound:
-    """One delivery that is being handled; what it says is looked up when somebody asks."""
+class Bound(msgspec.Struct):
+    """One delivery that is being handled; what it says is looked up when somebody asks.
 
-    __slots__ = ("_fields", "delivery", "handled")
+    A Struct, since one is made for each delivery.
+    """
 
-    def __init__(self, handled: Handled, delivery: Delivery) -> None:
-        self.handled = handled
-        self.delivery = delivery
-        self._fields: Mapping[str, Any] | None = None
+    handled: Handled
+    delivery: Delivery
+    found: Mapping[str, Any] | None = None
 
     @property
     def fields(self) -> Mapping[str, Any]:
         """What a line has of it."""
-        if self._fields is None:
+        if self.found is None:
             handled = self.handled
-            self._fields = {
+            self.found = {
                 "block": handled.kind,
                 "name": handled.name,
                 "handler": handled.handler,
                 **ids_of(self.delivery),
             }
-        return self._fields
+        return self.found
 
 
 CURRENT: ContextVar[Bound | None] = ContextVar("daprflow_logged_delivery", default=None)
@@ -66,29 +78,45 @@ def span_ids() -> Ids:
     return ids
 
 
-def ids_of(delivery: Delivery) -> dict[str, Any]:
-    """Return the ids that a delivery brings: publishers and callers choose most of them."""
-    found: dict[str, Any] = {}
-    correlation = b""
-    for name, value in delivery.raw_headers:
-        if name == b"traceparent":
-            match = _parent.fullmatch(value)
-            if match is not None and match[1] != _NO_TRACE:
-                found["trace_id"], found["span_id"] = match[1].decode(), match[2].decode()
-        elif name in CORRELATION:
-            if not correlation or name == CORRELATION[0]:
-                correlation = value
-        elif name == ATTEMPT and value.isdigit():
-            found["attempt"] = int(value[:9])
-    if correlation:
-        found["correlation_id"] = shown(correlation.decode("latin-1"))
+def ids_of(delivery: Delivery, *, own: bool = False) -> dict[str, Any]:
+    """Return the ids that a delivery brings: publishers and callers choose most of them.
+
+    Args:
+        delivery: what came.
+        own: whether the ids of a span that is made here stand for the trace.
+    """
+    found = _of_headers(delivery.raw_headers, own=own)
     if delivery.kind == "topic":
-        event = event_id(delivery)
-        if event != "?":
-            found["event_id"] = shown(event[1:-1])
+        try:
+            event = _identify(delivery.body).id
+        except (ValueError, RecursionError):
+            return found
+        if event:
+            found["event_id"] = shown(event)
+    return found
+
+
+def _of_headers(pairs: Sequence[tuple[bytes, bytes]], *, own: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in _WANTED:
+            continue
+        if name == _PARENT:
+            if own or value.startswith(_NO_PARENT):
+                continue
+            match = _parent.fullmatch(value)
+            if match is not None:
+                found["trace_id"], found["span_id"] = match[1].decode(), match[2].decode()
+        elif name == ATTEMPT:
+            if value.isdigit():
+                found["attempt"] = int(value[:9])
+        elif name == CORRELATION[0] or "correlation_id" not in found:
+            found["correlation_id"] = shown(value.decode("latin-1"))
     return found
 
 
 def shown(text: str) -> str:
     """Return an id that somebody else chose, as it may stand in a line."""
+    if _harmless(text):
+        return text
     return one_line(cut(text, _ID_SHOWN))

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from daprflow.handlers.handler import Delivery, Outcome
+from daprflow.handlers.verdicts import SUCCESS
 from daprflow.observability import verdict_names as names
 from daprflow.observability.logging_context import Ids, ids_of
 from daprflow.observability.logging_errors import fields_of
@@ -31,7 +32,6 @@ LEVEL_NAMES: Final[Mapping[int, str]] = {
     logging.CRITICAL: "fatal",
 }
 """Dapr's names."""
-_MARK: Final = "\0"
 _encode = msgspec.json.encode
 
 
@@ -80,25 +80,28 @@ class JsonLines:
 
     def put(self, delivery: Delivery, line: Line) -> None:
         """Write the line of a delivery that has ended."""
-        found = ids_of(delivery)
         own = self._ids()
+        found = ids_of(delivery, own=own is not None)
         if own is not None:
             found["trace_id"], found["span_id"] = own
+        outcome = line.outcome
+        if outcome is not SUCCESS:
+            self._add(found, line)
+        before, after = self._heads[line.verdict]
+        rest = b"," + _encode(found)[1:] if found else b"}"
+        head = f"{before}{self._now()}{after}{line.seconds * 1000:.3f}"
+        self._sink.soon(head.encode() + rest + b"\n")
+
+    def _add(self, found: dict[str, Any], line: Line) -> None:
+        """Say what nearly no line has to."""
         if line.error is not None:
             told = line.verdict == names.ERROR
             found["error"] = fields_of(line.error, self._redaction, stack=told)
-        if line.outcome is not None and line.outcome.http_status != 200:  # noqa: PLR2004 - nearly always
+        if line.outcome is not None and line.outcome.http_status != 200:  # noqa: PLR2004 - HTTP's good
             found["status"] = line.outcome.http_status
-        before, after = self._heads[line.verdict]
-        rest = b"," + _encode(found)[1:] if found else b"}"
-        self._sink.soon(
-            b"%b%b%b%.3f%b\n" % (before, self._now().encode(), after, line.seconds * 1000, rest)
-        )
 
 
-def _head(
-    handled: Handled, origin: Origin, verdict: str, redaction: Redaction
-) -> tuple[bytes, bytes]:
+def _head(handled: Handled, origin: Origin, verdict: str, redaction: Redaction) -> tuple[str, str]:
     """Return what stands before the time and after it."""
     fields: dict[str, Any] = {
         **{name: redaction.text(getattr(origin, name)) for name in ("app_id", "instance", "ver")},
@@ -111,5 +114,4 @@ def _head(
         "handler": redaction.text(handled.handler),
         "verdict": verdict,
     }
-    before, after = _encode(fields)[:-1] + b',"time":"', b'","duration_ms":'
-    return before, after
+    return _encode(fields)[:-1].decode() + ',"time":"', '","duration_ms":'

@@ -77,8 +77,7 @@ class Stamp:
         """Return the time now; its first part is made once a second."""
         now = time.time()
         second = int(now)
-        text = self._text
         if second != self._second:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-            self._text, self._second = text, second
-        return f"{text}{int((now - second) * 1e6):06d}Z"
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            self._second = second
+        return f"{self._text}{int((now - second) * 1e6):06}Z"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from daprflow.handlers.handler import Delivery, Next, Outcome
+from daprflow.handlers.verdicts import SUCCESS
 from daprflow.observability.logging_context import CURRENT, Bound, span_ids
 from daprflow.observability.logging_lines import LEVELS, SCOPE, JsonLines, Line, Origin
 from daprflow.observability.logging_options import LogFormat, Logs, level_number
@@ -18,6 +19,7 @@ from daprflow.observability.logging_pipeline import Event, Installed, Pipeline, 
 from daprflow.observability.logging_sink import Sink
 from daprflow.observability.redaction import Redaction
 from daprflow.observability.verdict_names import CANCELLED, RETRY, verdict_of
+from daprflow.observability.verdict_names import SUCCESS as GOOD
 from daprflow.observability.watching import Handled, Watcher
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class LogsWatcher(Watcher):
                 raise
             finally:
                 CURRENT.reset(token)
-            verdict = verdict_of(outcome)
+            verdict = GOOD if outcome is SUCCESS else verdict_of(outcome)
             if written[verdict]:
                 put(delivery, Line(verdict, clock() - began, outcome, outcome.error))
             return outcome

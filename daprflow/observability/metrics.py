@@ -81,24 +81,33 @@ class Registry:
 
 
 class DeliveryMeter:
-    """Counts what comes to one handler; its series are found once."""
+    """Counts what comes to one handler; its series are found once.
 
-    __slots__ = ("_in_flight", "_seconds", "_verdicts")
+    Attributes:
+        in_flight: how many deliveries are being handled; told by `sample`.
+        observe: takes the seconds of each.
+        verdicts: counts one more of a verdict.
+    """
+
+    __slots__ = ("_gauge", "in_flight", "observe", "verdicts")
 
     def __init__(self, registry: Registry, labels: Sequence[str], verdicts: Sequence[str]) -> None:
-        self._in_flight = registry.series(IN_FLIGHT, *labels)
-        self._seconds = registry.series(DELIVERY_SECONDS, *labels)
-        self._verdicts = {each: registry.series(DELIVERIES, *labels, each).inc for each in verdicts}
-
-    def begin(self) -> None:
-        """Count a delivery that is being handled."""
-        self._in_flight.inc()
+        self.in_flight = 0
+        self.observe: Callable[[float], None] = registry.series(DELIVERY_SECONDS, *labels).observe
+        self.verdicts: Mapping[str, Callable[[], None]] = {
+            each: registry.series(DELIVERIES, *labels, each).inc for each in verdicts
+        }
+        self._gauge = registry.series(IN_FLIGHT, *labels)
 
     def end(self, verdict: str, seconds: float) -> None:
-        """Count what became of it."""
-        self._in_flight.dec()
-        self._seconds.observe(seconds)
-        self._verdicts[verdict]()
+        """Count what became of a delivery."""
+        self.in_flight -= 1
+        self.observe(seconds)
+        self.verdicts[verdict]()
+
+    def sample(self) -> None:
+        """Tell how many are being handled."""
+        self._gauge.set(self.in_flight)
 
 
 class CallMeter:

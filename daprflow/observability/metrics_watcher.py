@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from daprflow.errors import DaprFlowError, SidecarUnavailable
 from daprflow.handlers.handler import Delivery, Next, Outcome
+from daprflow.handlers.verdicts import SUCCESS
 from daprflow.observability.metric_list import (
     ACTIVITIES,
     ACTORS_ACTIVE,
@@ -35,6 +36,7 @@ from daprflow.observability.metrics import (
 )
 from daprflow.observability.metrics_options import Metrics
 from daprflow.observability.verdict_names import CANCELLED, ERROR, RETRY, VERDICTS, verdict_of
+from daprflow.observability.verdict_names import SUCCESS as GOOD
 from daprflow.observability.watching import Handled, Watcher
 from daprflow.protocol.workflow_actions import CompleteWorkflow, Turn, WorkflowState
 
@@ -72,6 +74,7 @@ class MetricsWatcher(Watcher):
         self.registry = registry
         self._metrics = metrics
         self._parts: Parts | None = None
+        self._meters: list[DeliveryMeter] = []
         self._calls = CallMeter(registry)
         self._workflows: dict[str, _WorkflowMeter] = {}
         self._sidecar_up = registry.series(SIDECAR_UP)
@@ -88,17 +91,24 @@ class MetricsWatcher(Watcher):
         meter = DeliveryMeter(
             self.registry, (handled.kind, handled.name, handled.handler), VERDICTS
         )
-        begin, end, clock = meter.begin, meter.end, time.perf_counter
+        self._meters.append(meter)
+        end, observe, clock = meter.end, meter.observe, time.perf_counter
+        good = meter.verdicts[GOOD]
 
         async def counted(delivery: Delivery) -> Outcome:
-            begin()
+            meter.in_flight += 1
             began = clock()
             try:
                 outcome = await call(delivery)
             except BaseException as error:
                 end(_raised(error), clock() - began)
                 raise
-            end(verdict_of(outcome), clock() - began)
+            if outcome is SUCCESS:  # nearly always, so without a detour
+                meter.in_flight -= 1
+                observe(clock() - began)
+                good()
+            else:
+                end(verdict_of(outcome), clock() - began)
             return outcome
 
         return counted if handled.kind != "activity" else self._activity(handled, counted)
@@ -162,6 +172,8 @@ class MetricsWatcher(Watcher):
 
     def sample(self) -> None:
         """Look at what nobody counts: what is in memory, and how late the event loop is."""
+        for meter in self._meters:
+            meter.sample()
         parts = self._parts
         if parts is None:
             return
@@ -196,6 +208,7 @@ class MetricsWatcher(Watcher):
             sampling.cancel()
             await asyncio.wait({sampling})
             self._parts = None
+            self._meters.clear()
             if self.server is not None:
                 await self.server.stop()
 

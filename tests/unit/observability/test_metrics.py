@@ -308,7 +308,7 @@ from daprflow.observability.metrics import DeliveryMeter, Registry
 from daprflow.observability.verdict_names import VERDICTS
 registry = Registry()
 meter = DeliveryMeter(registry, ("topic", "a/b", "on"), VERDICTS)
-meter.begin(); meter.end("success", 0.1)
+meter.in_flight += 1; meter.end("success", 0.1)
 if sys.argv[1:] == ["show"]:
     sys.stdout.write(registry.page()[0].decode())
 """

@@ -1,0 +1,52 @@
+"""Measured: the application of `typed_daprflow` with metrics, traces of 1 % and JSON logs."""
+
+import io
+import os
+import sys
+import tempfile
+from typing import BinaryIO, cast
+
+import msgspec
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+from benchmarks.peers.serve import serve
+from daprflow import DaprFlow, Topic
+from daprflow.observability import Logs, Observability
+
+SAMPLED = 0.01
+PARTS = ("metrics", "traces", "logs")
+
+
+class Order(msgspec.Struct):
+    """The payload."""
+
+    id: int
+
+
+def make(*parts: str) -> DaprFlow:
+    """Return the application, observed in these parts."""
+    provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(SAMPLED)))
+    nowhere = io.TextIOWrapper(io.FileIO(os.devnull, "w"))
+    provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter(out=nowhere)))
+    lines = cast("BinaryIO", tempfile.TemporaryFile("wb", buffering=0))  # noqa: SIM115 - as long as the process
+    app = DaprFlow(
+        "bench",
+        observability=Observability(
+            metrics="metrics" in parts,
+            tracing="traces" in parts,
+            tracer_provider=provider,
+            logs=Logs(stream=lines) if "logs" in parts else False,
+        ),
+    )
+
+    @app.topic(Topic("pubsub", "orders", Order))
+    async def on_order(order: Order) -> None:
+        """Handle an order."""
+
+    return app
+
+
+if __name__ == "__main__":
+    serve(make(*(sys.argv[1:] or PARTS)))
