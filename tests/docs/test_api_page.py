@@ -6,6 +6,7 @@ from pathlib import Path
 import daprflow
 import daprflow.health
 import daprflow.observability
+import daprflow.reliability
 import daprflow.testing
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
@@ -19,5 +20,6 @@ def test_every_public_name_is_on_the_page() -> None:
     public = [f"daprflow.{name}" for name in daprflow.__all__]
     kit = [f"daprflow.testing.{name}" for name in daprflow.testing.__all__]
     health = [f"daprflow.health.{name}" for name in daprflow.health.__all__]
+    borne = [f"daprflow.reliability.{name}" for name in daprflow.reliability.__all__]
     seen = [f"daprflow.observability.{name}" for name in daprflow.observability.__all__]
-    assert sorted(documented) == sorted(public + kit + health + seen)
+    assert sorted(documented) == sorted(public + kit + health + borne + seen)
