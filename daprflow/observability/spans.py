@@ -14,14 +14,14 @@ from opentelemetry.trace import (
     Span,
     SpanContext,
     SpanKind,
-    TraceFlags,
     Tracer,
     TracerProvider,
 )
 
+from daprflow.observability.lean_spans import LeanSpan
+
 SCHEMA: Final = "https://opentelemetry.io/schemas/1.37.0"
 _RATIO_BITS: Final = (1 << 64) - 1
-_UNSAMPLED: Final = TraceFlags(0)
 _FOLLOWS_PARENTS: Final = ("ParentBased{", "remoteParentNotSampled:AlwaysOffSampler")
 _KEEPS_PARENTS: Final = "localParentNotSampled:AlwaysOffSampler"
 
@@ -84,7 +84,8 @@ class Spans:
         self.provider = provider
         self.tracer: Tracer = provider.get_tracer("daprflow", version, schema_url=SCHEMA)
         self._ids = ids
-        self._bound = None if ratio is None or ids is None else round(ratio * (1 << 64))
+        self.ratio = None if ids is None else ratio
+        self._bound = 0 if ratio is None else round(ratio * (1 << 64))
         sampler = self._sampler = getattr(provider, "sampler", None)
         said = sampler.get_description() if sampler is not None else ""
         self.follows_parents = (
@@ -111,20 +112,19 @@ class Spans:
         if parent.is_valid:
             if self.follows_parents and not parent.trace_flags & 1:
                 return NonRecordingSpan(parent)
-            return self._start(context, describe(about))
-        if self._bound is None or self._ids is None:
-            return self._start(context, describe(about))
-        trace = random.getrandbits(128)
-        if (trace & _RATIO_BITS) >= self._bound:
-            return NonRecordingSpan(
-                SpanContext(
-                    trace or 1,
-                    random.getrandbits(64) or 1,
-                    is_remote=False,
-                    trace_flags=_UNSAMPLED,
-                )
-            )
-        return self.planned(context, describe(about), Ids(trace))
+        elif self.ratio is not None and random.random() >= self.ratio:  # noqa: S311 - no secret
+            return LeanSpan()
+        else:
+            return self.root(context, describe(about))
+        return self._start(context, describe(about))
+
+    def root(self, context: Context, description: Description) -> Span:
+        """Start the first span of a trace; where the ratio is ours, it was asked before."""
+        if self.ratio is None:
+            return self._start(context, description)
+        # The sampler looks at the lower half of an id: this one it takes.
+        low = random.randrange(self._bound) if self._bound else 0  # noqa: S311 - likewise
+        return self.planned(context, description, Ids(random.getrandbits(64) << 64 | low or 1))
 
     def planned(self, context: Context, description: Description, ids: Ids) -> Span:
         """Start a span with ids of its own, where the provider's ids are ours."""
@@ -138,7 +138,7 @@ class Spans:
 
     def samples(self, trace: int) -> bool:
         """Tell whether a trace that begins with this id is sampled."""
-        if self._bound is not None:
+        if self.ratio is not None:
             return (trace & _RATIO_BITS) < self._bound
         if self._sampler is None:
             return True

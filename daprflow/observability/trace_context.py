@@ -27,6 +27,7 @@ USUAL = frozenset({"tracecontext", "baggage"})
 LINKS = 128
 """Events of a batch whose traces are linked to."""
 _parent = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_named = re.compile(rb'"traceparent"\s*:\s*"[0-9a-f]')
 _baggage = W3CBaggagePropagator()
 
 
@@ -137,16 +138,21 @@ def span_of(context: Context) -> SpanContext:
     return get_current_span(context).get_span_context() if context else INVALID_SPAN_CONTEXT
 
 
+def names_a_parent(body: bytes) -> bool:
+    """Tell whether an event, or one of a batch, may name the span it was published in."""
+    return _named.search(body) is not None
+
+
 def enveloped(delivery: Delivery) -> SpanContext | None:
     """Return the span in which an event was published, where its envelope names one."""
-    if b'"traceparent"' not in delivery.body:
+    if not names_a_parent(delivery.body):
         return None
     return _published(delivery.body)
 
 
 def links_of(delivery: Delivery) -> Sequence[Link]:
     """Return a link to the span in which each event of a batch was published."""
-    if b'"traceparent"' not in delivery.body:
+    if not names_a_parent(delivery.body):
         return ()
     try:
         entries = _batch.decode(delivery.body).entries

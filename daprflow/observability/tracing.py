@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, get_current_span
 from opentelemetry.trace.propagation import set_span_in_context
 from starlette.types import ASGIApp
 
@@ -17,6 +17,7 @@ from daprflow.errors import Drop, Retry
 from daprflow.handlers.handler import Delivery, Next, Outcome
 from daprflow.handlers.trace import DELIVERED, Source
 from daprflow.observability import span_names
+from daprflow.observability.lean_spans import KEPT, Lean, LeanSpan, lean, undecided
 from daprflow.observability.span_errors import SpanErrors, refuse
 from daprflow.observability.spans import Spans
 from daprflow.observability.trace_context import context_of, enveloped, extracted, span_of
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 _BAD: Final = 400
 _FAILED: Final = 500
 INSTANCE: Final = b"dapr-workflow-id"
+_EMPTY: Final = Context()
 _VERDICTS: Final = frozenset({"topic", "binding", "cron", "job"})
 
 
@@ -58,27 +60,16 @@ class Tracing:
 
     def delivery(self, handled: Handled, call: Next) -> Next:
         """Return ``call`` with a span for each delivery."""
-        describe = span_names.describer(self.app_id, handled)
-        begin, source = self.spans.begin, self.source
-        is_event = handled.kind == "topic" and not handled.batch
-        is_activity = handled.kind == "activity"
-        read = context_of if self.usual else extracted
-
-        def started(delivery: Delivery) -> tuple[Span, Context]:
-            context = read(delivery.raw_headers)
-            parent = span_of(context)
-            if is_event and not parent.is_valid:
-                published = enveloped(delivery)
-                if published is not None:
-                    context, parent = _continued(published, context), published
-            elif is_activity and not parent.is_valid:
-                context = derived_context(self.spans, _instance(delivery))
-                parent = span_of(context)
-            return begin(context, parent, describe, delivery), context
+        begin, find, source = self._beginning(handled), self._lean(handled), self.source
 
         async def traced(delivery: Delivery) -> Outcome:
+            found = find(delivery)
             try:
-                span, context = started(delivery)
+                span, context = (
+                    (found, _EMPTY)
+                    if isinstance(found, LeanSpan)
+                    else begin(delivery, is_kept=found is KEPT)
+                )
             except Exception as error:  # noqa: BLE001 - a sampler or an id generator of anybody's
                 self._failed(error)
                 return await call(delivery)
@@ -97,6 +88,35 @@ class Tracing:
             return outcome
 
         return traced
+
+    def _lean(self, handled: Handled) -> Lean:
+        """Return what finds unsampled deliveries; none where the provider decides each time."""
+        if not self.usual or not self.spans.follows_parents or handled.kind == "activity":
+            return undecided
+        return lean(self.spans.ratio, is_event=handled.kind == "topic" and not handled.batch)
+
+    def _beginning(self, handled: Handled) -> "Begin":
+        """Return what starts the span of a delivery that may be sampled."""
+        describe = span_names.describer(self.app_id, handled)
+        is_event = handled.kind == "topic" and not handled.batch
+        is_activity = handled.kind == "activity"
+        read = context_of if self.usual else extracted
+
+        def begin(delivery: Delivery, *, is_kept: bool) -> tuple[Span, Context]:
+            context = read(delivery.raw_headers)
+            parent = span_of(context)
+            if is_event and not parent.is_valid:
+                published = enveloped(delivery)
+                if published is not None:
+                    context, parent = _continued(published, context), published
+            elif is_activity and not parent.is_valid:
+                context = derived_context(self.spans, _instance(delivery))
+                parent = span_of(context)
+            if is_kept and not parent.is_valid:
+                return self.spans.root(context, describe(delivery)), context
+            return self.spans.begin(context, parent, describe, delivery), context
+
+        return begin
 
     def _end(self, span: Span, tell: Callable[[], None]) -> None:
         """End a span with what there is to tell; a mistake here is nobody's who made the call."""
@@ -142,6 +162,8 @@ class Tracing:
         try:
             if given is None or isinstance(given, Source):
                 context = get_current()
+                if isinstance(get_current_span(context), LeanSpan) and given is not None:
+                    return await call_next(call)
             else:
                 context = context_of(given)
             parent = span_of(context)
@@ -175,6 +197,14 @@ def _told(span: Span, call: ClientCall, response: ClientResponse) -> None:
         span.set_attribute("http.request.resend_count", sent - 1)
     if response.status >= _BAD:
         refuse(span, response.code or str(response.status))
+
+
+class Begin(Protocol):
+    """Starts the span of a delivery."""
+
+    def __call__(self, delivery: Delivery, *, is_kept: bool) -> tuple[Span, Context]:
+        """Return the span and where it belongs; ``is_kept`` where a root was drawn already."""
+        ...
 
 
 class TracingWatcher(Watcher):

@@ -9,6 +9,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, TraceFlags
 
+from daprflow.handlers.handler import Delivery
+from daprflow.observability.lean_spans import KEPT, LeanSpan, lean
 from daprflow.observability.span_errors import SpanErrors
 from daprflow.observability.span_names import turn
 from daprflow.observability.spans import Description, Ids, Spans, derived
@@ -170,3 +172,44 @@ def test_derived_ids_are_valid_and_differ() -> None:
     assert derived("a", "b") != derived("ab", "")
     assert derived("a").trace > 0
     assert turn(WorkflowTurn("w1", "checkout")).name == "workflow checkout"
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ([], "LeanSpan"),
+        ([(b"traceparent", PARENT)], "NoneType"),
+        ([(b"traceparent", PARENT[:-1] + b"0")], "_PassedOn"),
+        ([(b"traceparent", PARENT[:-1] + b"2")], "_PassedOn"),
+        ([(b"traceparent", b"00-" + 32 * b"0" + b"-" + 16 * b"0" + b"-00")], "LeanSpan"),
+        ([(b"traceparent", b"01" + PARENT[2:-1] + b"0-more")], "NoneType"),
+        ([(b"baggage", b"a=b")], "NoneType"),
+    ],
+)
+def test_unsampled_deliveries_are_told_by_their_headers(
+    headers: list[tuple[bytes, bytes]], found: str
+) -> None:
+    """What the flags do not say for sure is left to the sampler."""
+    delivery = Delivery("topic", "pubsub/orders", b'{"traceparent": ""}', headers)
+    span = lean(0.0, is_event=True)(delivery)
+    assert type(span).__name__ == found
+    if isinstance(span, LeanSpan):
+        context = span.get_span_context()
+        assert context.is_valid
+        assert not context.trace_flags & 1
+        assert span.get_span_context() is context
+        assert not span.is_recording()
+
+
+def test_an_envelope_that_names_a_parent_is_looked_at() -> None:
+    """A root is not drawn for an event whose publisher had a span; others are kept by the ratio."""
+    event = Delivery("topic", "pubsub/orders", b'{"traceparent":"' + PARENT + b'"}')
+    assert lean(0.0, is_event=True)(event) is None
+    assert lean(None, is_event=True)(Delivery("topic", "pubsub/orders", b"{}")) is None
+    assert lean(1.0, is_event=True)(Delivery("topic", "pubsub/orders", b"{}")) is KEPT
+
+
+def test_a_kept_root_is_one_that_the_sampler_takes() -> None:
+    """However small the ratio, a root that was drawn is recorded."""
+    description = Description("a", SpanKind.CONSUMER, {})
+    assert all(own(0.001).root(Context(), description).is_recording() for _ in range(100))
