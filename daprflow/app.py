@@ -170,6 +170,7 @@ class DaprFlow(Router):
             AppDefinitionError: with every problem of the definition.
         """
         from daprflow.handlers.compile import compile_app  # noqa: PLC0415 - see above
+        from daprflow.health.paths import taken  # noqa: PLC0415 - see above
 
         if self._blueprint is not None:
             return
@@ -181,6 +182,8 @@ class DaprFlow(Router):
         blueprint = compile_app(
             registrations, self.surroundings(), self._pool, problems, self.codecs
         )
+        if problems := taken(blueprint.routes, self._further):
+            raise AppDefinitionError(problems)
         self.seal()
         for endpoint in endpoints:
             endpoint.belong_to(self.app_id)
@@ -378,7 +381,7 @@ class DaprFlow(Router):
                 await stack.enter_async_context(self._working(blueprint.work, client))
             if blueprint.jobs:
                 await stack.enter_async_context(self._keeping_jobs(blueprint, client))
-            await stack.enter_async_context(looked_after(self, blueprint, client, settings))
+            await stack.enter_async_context(looked_after(self, host, blueprint, client, settings))
             yield
 
     def _stop_taking(self) -> None:

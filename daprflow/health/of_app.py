@@ -1,13 +1,15 @@
 """What is looked at in an app: its sidecar, what its providers made, and its streams."""
 
+import logging
 import os
 from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daprflow.handlers.registration import BindingOptions, CronOptions
 from daprflow.health.checks import ping_checks, sidecar_check
 from daprflow.health.names import names_of
+from daprflow.health.paths import hidden
 from daprflow.health.report import HealthStatus, PartHealth
 from daprflow.settings import Settings
 
@@ -16,17 +18,29 @@ if TYPE_CHECKING:
     from daprflow.client.client import Client
     from daprflow.handlers.compile import Blueprint
 
+logger = logging.getLogger(__name__)
+
 
 def looked_after(
-    app: "DaprFlow", blueprint: "Blueprint", client: "Client", settings: Settings
+    app: "DaprFlow", host: Any, blueprint: "Blueprint", client: "Client", settings: Settings
 ) -> AbstractAsyncContextManager[None]:
     """Return what is entered when an app has started, and left when it ends.
+
+    Args:
+        app: the app.
+        host: the application that it is installed into; itself where there is none.
+        blueprint: the app's plan.
+        client: the app's.
+        settings: the app's, as they are now.
 
     Raises:
         SettingsError: a variable of the environment holds something that cannot be used.
     """
     health = app.health
     health.configure(os.environ)
+    if host is not app:
+        for warning in hidden(getattr(getattr(host, "router", None), "routes", ())):
+            logger.warning("%s", warning)
     seconds = health.settings.check_timeout
     checks = [
         sidecar_check(client, seconds, _components(blueprint)),

@@ -209,7 +209,8 @@ async def test_changes_are_told_once_each(caplog: pytest.LogCaptureFixture) -> N
     sidecar = Sidecar()
     app = shop(sidecar)
     told: asyncio.Queue[HealthChange] = asyncio.Queue()
-    plain: list[HealthStatus] = []
+    plain: asyncio.Queue[HealthStatus] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
 
     @app.on_health
     async def tell(change: HealthChange) -> None:
@@ -217,7 +218,7 @@ async def test_changes_are_told_once_each(caplog: pytest.LogCaptureFixture) -> N
 
     @app.on_health
     def note(change: HealthChange) -> None:
-        plain.append(change.status)
+        loop.call_soon_threadsafe(plain.put_nowait, change.status)
         raise ValueError("a listener that fails harms nobody")
 
     async with asyncio.timeout(30), running(app) as call:
@@ -232,8 +233,9 @@ async def test_changes_are_told_once_each(caplog: pytest.LogCaptureFixture) -> N
         assert (change.before, change.status) == (DOWN, READY)
         assert app.health.alerts == {READY: 1, DEGRADED: 0, DOWN: 1}
         assert app.health.sidecar_reachable is True
+        assert [await plain.get(), await plain.get()] == [DOWN, READY]
     assert told.empty()
-    assert plain == [DOWN, READY]
+    assert plain.empty()
     lines = [
         record.getMessage()
         for record in caplog.records
