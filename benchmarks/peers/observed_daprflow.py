@@ -7,13 +7,13 @@ import tempfile
 from typing import BinaryIO, cast
 
 import msgspec
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from benchmarks.peers.serve import serve
 from daprflow import DaprFlow, Topic
 from daprflow.observability import Logs, Observability
+from daprflow.observability.tracing_options import Sampling, TracingSettings
+from daprflow.observability.tracing_setup import provider_by
 
 SAMPLED = 0.01
 PARTS = ("metrics", "traces", "logs")
@@ -27,7 +27,8 @@ class Order(msgspec.Struct):
 
 def make(*parts: str) -> DaprFlow:
     """Return the application, observed in these parts."""
-    provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(SAMPLED)))
+    sampling = Sampling("parentbased_traceidratio", SAMPLED)  # as OTEL_TRACES_SAMPLER has it made
+    provider = provider_by(TracingSettings(sampling=sampling))
     nowhere = io.TextIOWrapper(io.FileIO(os.devnull, "w"))
     provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter(out=nowhere)))
     lines = cast("BinaryIO", tempfile.TemporaryFile("wb", buffering=0))  # noqa: SIM115 - as long as the process
