@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from daprflow.handlers.handler import Delivery
+from daprflow.observability.correlation import CORRELATION_ID
 from daprflow.observability.redaction import cut, one_line
 from daprflow.observability.watching import Handled
 
@@ -86,6 +87,8 @@ def ids_of(delivery: Delivery, *, own: bool = False) -> dict[str, Any]:
         own: whether the ids of a span that is made here stand for the trace.
     """
     found = _of_headers(delivery.raw_headers, own=own)
+    if bound := CORRELATION_ID.get():
+        found["correlation_id"] = shown(bound)
     if delivery.kind == "topic":
         try:
             event = _identify(delivery.body).id

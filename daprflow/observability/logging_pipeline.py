@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from daprflow.errors import MissingExtra
-from daprflow.observability.logging_context import CURRENT, Ids
+from daprflow.observability.correlation import CORRELATION_ID
+from daprflow.observability.logging_context import CURRENT, Ids, shown
 from daprflow.observability.logging_errors import fields_of, text_of
 from daprflow.observability.logging_lines import LEVEL_NAMES, Origin
 from daprflow.observability.logging_options import LogFormat
@@ -84,14 +85,16 @@ class Pipeline:
         """Return the line of an event, with its end."""
         bound = CURRENT.get()
         fields: Fields = {} if bound is None else {**bound.fields}
+        if bound is None and (correlation := CORRELATION_ID.get()):
+            fields["correlation_id"] = shown(correlation)
         own = self.ids()
         if own is not None:
             fields["trace_id"], fields["span_id"] = own
         given = {**structlog.contextvars.get_contextvars(), **event.fields}
         for name, value in given.items():
-            shown = self.redaction.text(str(name))
-            shown = f"field_{shown}" if shown in _RESERVED else shown
-            fields[shown] = self.redaction.value(str(name), value)
+            key = self.redaction.text(str(name))
+            key = f"field_{key}" if key in _RESERVED else key
+            fields[key] = self.redaction.value(str(name), value)
         return self._render(event, fields)
 
     def _json(self, event: Event, fields: Fields) -> bytes:

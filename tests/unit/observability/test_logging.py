@@ -14,6 +14,7 @@ import structlog
 
 from daprflow import DaprFlow, Drop, Retry, Topic
 from daprflow.observability import LogFormat, Logs, Observability, Secret
+from daprflow.observability.correlation import CORRELATION_ID
 from daprflow.observability.logging_options import logs_from
 from daprflow.settings import Settings, SettingsError
 from daprflow.testing import TestSidecar
@@ -190,6 +191,19 @@ async def test_a_line_outside_of_deliveries_has_no_ids() -> None:
     line = next(each for each in lines_of(stream) if each["msg"] == "between")
     assert "trace_id" not in line
     assert "handler" not in line
+
+
+async def test_a_correlation_id_that_was_made_here_counts() -> None:
+    """The id that middleware has bound is that of the delivery's line, and of all others."""
+    stream = io.BytesIO()
+    app = make(Logs(stream=stream))
+    async with app.lifespan():
+        token = CORRELATION_ID.set("made-here")
+        await delivered(app, 1)
+        logger.info("outside")
+        CORRELATION_ID.reset(token)
+    assert len(lines_of(stream)) == 4
+    assert {each["correlation_id"] for each in lines_of(stream)} == {"made-here"}
 
 
 async def test_uvicorns_loggers_go_along() -> None:
