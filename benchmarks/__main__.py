@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from benchmarks import (
     actors,
+    bearing,
     calls,
     delivery,
     hosting,
@@ -67,6 +68,10 @@ def _hosting(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
         return hosting.measure(agent, rounds=3 if quick else 10, seconds=0.4)
 
 
+def _bearing(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    return bearing.measure(rounds=3 if quick else 9, calls=4_000)
+
+
 def _calls(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return calls.measure(rounds=4 if quick else 12, seconds=0.3)
 
@@ -100,6 +105,7 @@ SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "delivery": _delivery,
     "observability": _observability,
     "limits": _limits,
+    "bearing": _bearing,
     "publish": _publish,
     "state": _state,
     "pending": _pending,
