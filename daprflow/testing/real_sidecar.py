@@ -34,6 +34,8 @@ from daprflow.testing.sockets import Doors, port_of
 from daprflow.testing.workflow_run import TestRun
 
 if TYPE_CHECKING:
+    import socket
+
     from daprflow.app import DaprFlow
 
 T = TypeVar("T")
@@ -123,16 +125,21 @@ class RealSidecar(TestSidecar):
         stack.push_async_callback(app.client.close)
         app.providers().replace(self._providers)
         stack.callback(app.providers().replace, {})
-        await doors.serve(self._watched, listener)
         stack.push_async_callback(runtime.stop)
         starting = runtime.start(
             app.app_id, port_of(listener), app.features(), self._plan.resources
         )
-        await asyncio.gather(starting, running.start())  # each may wait for the other
+        serving = self._serve(running, doors, listener)
+        await asyncio.gather(starting, serving)  # each may wait for the other
         stack.push_async_callback(running.stop)
         await runtime.until("/v1.0/healthz")
         await app.works()
         await app.jobs_scheduled()
+
+    async def _serve(self, running: RunningApp, doors: "Doors", listener: "socket.socket") -> None:
+        """Answer once the app has started: the runtime asks what it subscribes to only once."""
+        await running.start()
+        await doors.serve(self._watched, listener)
 
     def _client_of(self, settings: Settings) -> Client:
         transport = WatchingTransport(settings, self._noted, self._fakes)

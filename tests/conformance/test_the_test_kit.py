@@ -1,5 +1,6 @@
 """One file of a user's tests, against the embedded engine and, with --dapr-runtime, a real one."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import msgspec
@@ -35,9 +36,10 @@ app.actor(Counter)
 
 
 @pytest.fixture
-def dapr_app() -> DaprFlow:
-    """An app that uses several building blocks."""
-    return app
+def dapr_app(request: pytest.FixtureRequest) -> DaprFlow:
+    """The app that a marker names, else one that uses several building blocks."""
+    named = [each.args[0] for each in request.node.iter_markers("dapr") if each.args]
+    return named[0] if named else app
 
 
 @app.topic(orders, dead_letter="dead")
@@ -85,3 +87,27 @@ async def test_workflows_end(dapr: TestSidecar) -> None:
     run = await dapr.start(later, 1)
     await dapr.advance(timedelta(seconds=2))
     assert await run.result() == 2
+
+
+class Dsn(str):
+    __slots__ = ()
+
+
+asking = DaprFlow("asking", settings=Settings())
+
+
+@asking.provide
+async def dsn(client: Client) -> AsyncIterator[Dsn]:
+    yield Dsn(await client.secret("vault", "dsn"))
+
+
+@asking.topic(orders)
+async def on_order_with_dsn(order: Order, *, dsn: Dsn, client: Client) -> None:
+    await client.state("statestore").set(order.id, str(dsn))
+
+
+@pytest.mark.dapr(asking, secrets={"vault": {"dsn": "x"}})
+async def test_an_app_that_asks_for_something_while_it_starts(dapr: TestSidecar) -> None:
+    """Its runtime reads the subscriptions once, and gets them."""
+    assert await dapr.publish(orders, Order("a")) is Status.SUCCESS
+    assert await dapr.saved("statestore", str) == {"a": "x"}
