@@ -20,6 +20,7 @@ _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 _UNITS = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
 }  # fmt: skip
+_DIGITS = 18
 _SHORTEST = timedelta(milliseconds=1)
 """Between two ticks of a job; what asks for less gets this, which is as often as timers go."""
 _duration_part = re.compile(r"(\d++(?:\.\d*+)?|\.\d++)(ns|us|µs|μs|ms|s|m|h)")
@@ -188,7 +189,7 @@ def _checked(field: _Field, text: str) -> str:
 
 def _checked_part(field: _Field, text: str) -> str:
     span, slash, step = text.partition("/")
-    if slash and (not step.isascii() or not step.isdigit() or int(step) < 1):
+    if slash and (not _is_number(step) or int(step) < 1):
         raise ScheduleError(f"{field.name} '{text}' has a bad step; write a number from 1 on")
     if span == "*" or (span == "?" and field.any_mark):
         return _stepped("*", field, step)
@@ -214,8 +215,13 @@ def _number(field: _Field, text: str, whole: str) -> int:
     lowered = text.lower()
     if lowered in field.names:
         return field.names.index(lowered) + field.first_name
-    if not text.isascii() or not text.isdigit() or not field.low <= int(text) <= field.high:
+    if not _is_number(text) or not field.low <= int(text) <= field.high:
         raise ScheduleError(
             f"{field.name} '{whole}' is not allowed; it takes {field.low} to {field.high}"
         )
     return int(text)
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether ``text`` is one that can be read: Python refuses some thousand digits."""
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS

@@ -73,6 +73,7 @@ def _loader() -> type["yaml.SafeLoader"]:
 
     class Loader(yaml.SafeLoader):
         aliases = 0
+        depth = 0
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
@@ -81,7 +82,21 @@ def _loader() -> type["yaml.SafeLoader"]:
                     raise yaml.MarkedYAMLError(
                         problem="too many aliases", problem_mark=self.get_mark()
                     )
-            return super().compose_node(parent, index)
+            if self.depth > _DEPTH:
+                raise self.too_deep()
+            self.depth += 1
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
+        def fetch_flow_collection_start(self, token: Any) -> None:
+            if self.flow_level > _DEPTH:  # here already: each level makes reading on slower
+                raise self.too_deep()
+            super().fetch_flow_collection_start(token)
+
+        def too_deep(self) -> yaml.MarkedYAMLError:
+            text = "the document is nested too deeply"
+            return yaml.MarkedYAMLError(problem=text, problem_mark=self.get_mark())
 
     dropped = {
         "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float",

@@ -37,7 +37,7 @@ async def tasks_of(pid: int, file: Path) -> int:
     await asyncio.to_thread(file.unlink, missing_ok=True)
     os.kill(pid, signal.SIGUSR1)
     async with asyncio.timeout(WITHIN):
-        while not (told := await asyncio.to_thread(_read, file)):
+        while not (told := await asyncio.to_thread(_read, file)):  # noqa: ASYNC110 - another process tells
             await asyncio.sleep(0.01)
     return int(told)
 

@@ -9,6 +9,7 @@ from tests.faults.harness import (
     etags,
     events,
     flood,
+    fuzzing,
     growth,
     healing,
     orphans,
@@ -40,4 +41,5 @@ GOALS: Sequence[Goal] = (
     disks.GOAL,
     corruption.GOAL,
     released.GOAL,
+    fuzzing.GOAL,
 )

@@ -60,6 +60,8 @@ def test_named_schedules(name: str) -> None:
         ("* * * 13 *", "month '13'"),
         ("* * * * 7", "day of week '7'"),
         ("x * * * *", "minute 'x'"),
+        ("9" * 5_000 + " * * * *", "minute '99"),
+        ("*/" + "9" * 5_000 + " * * * *", "bad step"),
         ("5-1 * * * *", "runs backwards"),
         ("*/0 * * * *", "bad step"),
         ("*/-1 * * * *", "bad step"),
