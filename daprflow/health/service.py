@@ -182,10 +182,14 @@ class AppHealth:
         """Return what ``/healthz`` answers: an event loop that stands still says nothing."""
         return 200, b'{"status":"ok"}'
 
-    async def drain(self) -> None:
-        """Have the app stop: it refuses deliveries from now on; return when it may close."""
+    def stop(self) -> None:
+        """Have the app stop: it refuses deliveries from now on."""
         self.stopping = True
         self._on_stop()
+
+    async def drain(self) -> None:
+        """Have the app stop, and return when its server may close."""
+        self.stop()
         if self.settings.drain > 0 and self._live is not None:
             logger.info(
                 "the app stops: it refuses deliveries for %g s, then closes", self.settings.drain

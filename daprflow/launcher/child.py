@@ -107,7 +107,10 @@ async def serve_app(
         return Exit.FAILED
     reporter.send(AppServing())
     await stop.wait()
-    await loaded.app.health.drain()
+    if insist is None:
+        loaded.app.health.stop()  # a supervisor's own time runs, and nobody else sends anything
+    else:
+        await loaded.app.health.drain()
     await server.stop(grace)
     return Exit.OK
 
