@@ -23,6 +23,7 @@ from daprflow.observability.verdict_names import SUCCESS as GOOD
 from daprflow.observability.watching import Handled, Watcher
 
 if TYPE_CHECKING:
+    from daprflow.client import Client
     from daprflow.client.interception import CallNext, ClientCall, ClientResponse
     from daprflow.observability.watching import Parts
 
@@ -45,6 +46,7 @@ class LogsWatcher(Watcher):
         self._redaction = Redaction()
         self._origin = origin_of(app_id)
         self._pipeline = Pipeline(logs.format, self._origin, self._sink, self._redaction)
+        self._client: Client | None = None
         self._seen = 0
 
     def delivery(self, handled: Handled, call: Next) -> Next:
@@ -79,7 +81,8 @@ class LogsWatcher(Watcher):
     def attach(self, parts: "Parts") -> None:
         """Learn the tokens, and secrets as they are read, so that no line has one."""
         self._redaction.add(parts.settings.api_token, parts.settings.app_api_token)
-        parts.client.add_interceptors(self.learn)
+        self._client = parts.client
+        self._client.add_interceptors(self.learn)
 
     async def learn(self, call: "ClientCall", call_next: "CallNext") -> "ClientResponse":
         """Remember the values of secrets that the app reads; an interceptor of the client."""
@@ -107,6 +110,9 @@ class LogsWatcher(Watcher):
             yield
         finally:
             installed.remove()
+            if self._client is not None:
+                self._client.remove_interceptors(self.learn)
+                self._client = None
 
     def _putter(self, handled: Handled) -> Put:
         if self._logs.format is LogFormat.JSON:

@@ -160,6 +160,16 @@ class MetricsWatcher(Watcher):
             host.waited = self.registry.series(TURN_WAIT, host.plan.kind).observe
         parts.client.add_interceptors(self.call)
 
+    def _detach(self) -> None:
+        """Count no more; a client that the author made goes on without this."""
+        parts, self._parts = self._parts, None
+        self._meters.clear()
+        if parts is not None:
+            parts.client.remove_interceptors(self.call)
+            parts.pool.meter = None
+            for host in parts.hosts:
+                host.waited = None
+
     # ---- where it is seen -----------------------------------------------------------------------
 
     def endpoints(self) -> "Mapping[tuple[str, str], ASGIApp]":
@@ -207,8 +217,7 @@ class MetricsWatcher(Watcher):
         finally:
             sampling.cancel()
             await asyncio.wait({sampling})
-            self._parts = None
-            self._meters.clear()
+            self._detach()
             if self.server is not None:
                 await self.server.stop()
 

@@ -1,6 +1,7 @@
 """What an app counts, where it is served, and that every metric on the list is really there."""
 
 import asyncio
+import io
 import os
 import re
 import subprocess
@@ -24,7 +25,7 @@ from daprflow import (
     Workflow,
     WorkflowContext,
 )
-from daprflow.observability import Metrics, Observability
+from daprflow.observability import Logs, Metrics, Observability
 from daprflow.observability.dashboard import dashboard, dashboard_text, page
 from daprflow.observability.metric_list import METRICS, MetricKind
 from daprflow.observability.metrics import LONGEST_LABEL, MOST_CALLS, CallMeter, Registry, label
@@ -341,3 +342,13 @@ def test_the_extra_is_named_where_it_is_missing() -> None:
         [sys.executable, "-c", program], check=False, capture_output=True, text=True
     )
     assert "pip install 'daprflow[metrics]'" in done.stderr
+
+
+async def test_a_client_of_the_authors_is_left_as_it_was() -> None:
+    """After a run, nothing of the metrics and logs is around its calls any more."""
+    app = make(Observability(metrics=True, logs=Logs(stream=io.BytesIO())))
+    app.client = client = Client()
+    async with app.lifespan():
+        assert len(client.interceptors) == 2
+    assert not client.interceptors
+    assert app._pool.meter is None
