@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.sidecar.clock import Clock
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from daprflow.sidecar.options import RuntimeOptions
     from daprflow.sidecar.telemetry.http_watch import HttpWatch
 
+OUTSIDE: Final = "default"
+"""The namespace outside clusters; the label is empty then, as in the real runtime."""
 _SUCCESS_AT = {"egress": 1, "bulk_egress": 1}
 
 
@@ -110,7 +112,8 @@ def open_telemetry(
     spec = configuration.metrics
     meters = None
     if options.metrics and spec.enabled:
-        meters = Meters(Registry(options.app_id, options.namespace, spec), spec)
+        namespace = "" if options.namespace == OUTSIDE else options.namespace
+        meters = Meters(Registry(options.app_id, namespace, spec), spec)
     regime = regime_of(configuration.tracing)
     tracer = None
     if regime is Regime.SPANS:
