@@ -98,7 +98,7 @@ async def on_out_of_stock(error: OutOfStockError, *, delivery: Delivery) -> Refu
     return Refusal(f"nothing left for order {error}")
 
 
-@app.topic(orders)
+@app.topic(orders, dead_letter="orders-dead")
 async def on_order(order: Order) -> None:
     if order.total > 900:
         raise OutOfStockError(order.id)

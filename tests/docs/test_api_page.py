@@ -5,6 +5,7 @@ from pathlib import Path
 
 import daprflow
 import daprflow.health
+import daprflow.middleware
 import daprflow.observability
 import daprflow.reliability
 import daprflow.testing
@@ -22,4 +23,5 @@ def test_every_public_name_is_on_the_page() -> None:
     health = [f"daprflow.health.{name}" for name in daprflow.health.__all__]
     borne = [f"daprflow.reliability.{name}" for name in daprflow.reliability.__all__]
     seen = [f"daprflow.observability.{name}" for name in daprflow.observability.__all__]
-    assert sorted(documented) == sorted(public + kit + health + borne + seen)
+    around = [f"daprflow.middleware.{name}" for name in daprflow.middleware.__all__]
+    assert sorted(documented) == sorted(public + kit + health + borne + seen + around)
