@@ -155,7 +155,7 @@ async def run(plan: Plan, folder: Path, seed: int) -> Result:
 GOAL = Goal(
     "G8",
     "app and sidecar begin in any order, and all works again soon after a sidecar's return",
-    {Size.QUICK: Plan(1, 1, 0.5), Size.FULL: Plan(20, 80), Size.SOAK: Plan(100, 400)},
+    {Size.QUICK: Plan(1, 1, 0.5), Size.FULL: Plan(20, 80), Size.SOAK: Plan(40, 160)},
     run,
     alone=True,
 )

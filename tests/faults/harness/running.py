@@ -5,6 +5,7 @@ left, whatever becomes of it or of this process.
 """
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,8 +29,8 @@ GRACE = "2"
 LANES = (os.cpu_count() or 1) + 1
 """How many goals that measure no time run at one time: some wait rather than work."""
 LONGEST = ("G7", "G1", "G3", "G25", "G21", "G4", "G20")
-FIRST_WORKER = 20
-"""Goals take their ports from the ranges of workers that no test run has."""
+WORKERS = range(8, 20)
+"""Goals take their ports from the ranges of workers that hardly any test run has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,12 @@ class Running:
     Args:
         task: what is run.
         seed: of chance.
-        worker: whose ports it takes.
         folder: of its own.
     """
 
-    def __init__(self, task: Task, seed: int, worker: int, folder: Path) -> None:
+    def __init__(self, task: Task, seed: int, folder: Path) -> None:
         self.task = task
-        self.worker = worker
+        worker, self._lease = _worker()
         self._line, self._measured = folder / "line", folder / "measured"
         self._log = folder / "log"
         reading, self._control = os.pipe()
@@ -93,7 +93,7 @@ class Running:
 
     def result(self) -> tuple[Line | None, str]:
         """Return what came of it, and what it printed."""
-        os.close(self._control)
+        self._let_go()
         text = self._log.read_text(encoding="utf-8", errors="replace")
         if not self._line.exists():
             return None, text
@@ -101,8 +101,12 @@ class Running:
 
     def stop(self) -> None:
         """End it with all that it began."""
-        os.close(self._control)
+        self._let_go()
         self._process.wait()
+
+    def _let_go(self) -> None:
+        os.close(self._control)
+        self._lease.close()
 
 
 def run_all(tasks: Sequence[Task], seed: int) -> Iterator[tuple[Task, Line | None, str]]:
@@ -118,6 +122,19 @@ def run_all(tasks: Sequence[Task], seed: int) -> Iterator[tuple[Task, Line | Non
             if alone and not any(each.is_measuring for each in lanes.running):
                 lanes.begin(alone.popleft())
             yield from lanes.ended()
+
+
+def _worker() -> tuple[int, socket.socket]:
+    """Return a worker whose ports no other run on this machine has, and what keeps it so."""
+    for number in WORKERS:
+        lease = socket.socket(socket.AF_UNIX)
+        try:
+            lease.bind(f"\0daprflow-ports-of-gw{number}")
+        except OSError:
+            lease.close()
+            continue
+        return number, lease
+    raise AssertionError("too many goals run on this machine")
 
 
 def _turn(task: Task) -> int:
@@ -136,12 +153,10 @@ class _Lanes:
 
     def begin(self, task: Task) -> None:
         """Run one more."""
-        taken = {each.worker for each in self.running}
-        worker = next(n for n in range(FIRST_WORKER, FIRST_WORKER + 20) if n not in taken)
         self._begun += 1
         folder = self._folder / str(self._begun)
         folder.mkdir()
-        self.running.append(Running(task, self._seed, worker, folder))
+        self.running.append(Running(task, self._seed, folder))
 
     def ended(self) -> list[tuple[Task, Line | None, str]]:
         """Wait a moment; return what came of those that have ended."""

@@ -90,11 +90,13 @@ class Victim:
         """Wait for its end at a fail-point, and say whether it came; kill it if not."""
         process = self._process
         assert process is not None
-        try:
-            await asyncio.wait_for(process.wait(), within)
-        except TimeoutError:
+        ending = asyncio.ensure_future(process.wait())
+        await asyncio.wait({ending}, timeout=within)
+        if not ending.done() and process.returncode is None:
+            ending.cancel()
             await self.kill()
             return False
+        await ending  # it may have come there in the very last moment
         self._process = None
         assert process.returncode == -signal.SIGKILL, self.last_words
         return True
