@@ -224,7 +224,13 @@ class Router(JobDecorators, WorkflowDecorators):
         return self._decorator(Kind.CONFIGURATION, options, calling_source(), own)
 
     def cron(
-        self, name: str, schedule: str, /, *, interceptors: Sequence[Interceptor] = ()
+        self,
+        name: str,
+        schedule: str,
+        /,
+        *,
+        interceptors: Sequence[Interceptor] = (),
+        max_concurrency: "int | Concurrency | None" = None,
     ) -> Callable[[F], F]:
         """Run a function on a schedule, by a ``bindings.cron`` component of that name.
 
@@ -233,8 +239,9 @@ class Router(JobDecorators, WorkflowDecorators):
             schedule: five fields, or six with seconds first, or ``@every 15m``, ``@daily``, …; a
                 component that exists already keeps its own.
             interceptors: around this handler, inside those of the app and its routers.
+            max_concurrency: how many ticks it works on at once; more wait, then get a 503.
         """
-        own = Own(interceptors)
+        own = Own(interceptors, limit=max_concurrency)
         return self._decorator(Kind.CRON, CronOptions(name, schedule), calling_source(), own)
 
     @overload
