@@ -42,7 +42,8 @@ def purpose(method: str, target: str) -> Purpose:
 def target_of(target: str) -> tuple[str, str]:
     """Return the block, as paths name it, and the app or component, as the path spells it.
 
-    Cheap: every call asks. Calls without a target have an empty one.
+    Cheap: every call asks. Calls without a target have an empty one. What an actor's turn does with
+    its state and its reminders is apart from calls of its type: these wait for such turns.
     """
     parts = target.split("/", 5)
     if len(parts) < 4:  # noqa: PLR2004 - nothing, version, block, target
@@ -50,6 +51,8 @@ def target_of(target: str) -> tuple[str, str]:
     block, name = parts[2], parts[3]
     if block == "publish" and name == "bulk" and len(parts) > 5:  # noqa: PLR2004 - and pub/sub, topic
         name = parts[4]
+    elif block == "actors" and not parts[-1].startswith("method/"):
+        block = "actors' own"
     if "?" in name:
         name = name.partition("?")[0]
     return block, name

@@ -16,6 +16,7 @@ KEPT = 1000
 _KINDS: Mapping[str, str] = {
     "invoke": "app",
     "actors": "actor type",
+    "actors' own": "the state of actor type",
     "publish": "pub/sub component",
     "state": "state store",
     "bindings": "binding",

@@ -137,6 +137,17 @@ async def test_single_targets_have_numbers_of_their_own(apps: Apps) -> None:
     assert [None if each is None else each.most for each in found] == [1, 8, None]
 
 
+async def test_a_turn_can_save_while_calls_of_its_type_have_every_place(apps: Apps) -> None:
+    """They wait for such turns, and these for nobody's place."""
+    places = Places(1, 0, {})
+    calls = places.of("/v1.0/actors/Cart/ann/method/add")
+    saves = places.of("/v1.0/actors/Cart/ann/state")
+    assert calls is not None
+    assert saves is not None
+    calls.busy = 1
+    assert saves.is_free
+
+
 async def test_targets_that_are_no_longer_used_are_forgotten() -> None:
     """Not so one with calls under way."""
     places = Places(8, 1, {})
@@ -159,6 +170,8 @@ async def test_targets_that_are_no_longer_used_are_forgotten() -> None:
         ("/v1.0/publish/bulk/topic", ("publish", "bulk")),
         ("/v1.0/metadata", ("", "")),
         ("/v1.0/actors/Cart/ann/method/add", ("actors", "Cart")),
+        ("/v1.0/actors/Cart/ann/state", ("actors' own", "Cart")),
+        ("/v1.0/actors/Cart/ann/reminders/r", ("actors' own", "Cart")),
     ],
 )
 def test_the_target_of_a_request(path: str, expected: tuple[str, str]) -> None:
