@@ -81,8 +81,9 @@ class RequestLimits:
         found = dict(headers)
         length = found.get(b"content-length")
         if (
-            len(headers) > self._max_headers
-            or len(b"".join(chain.from_iterable(headers))) > self._max_header_bytes
+            len(found) != len(headers)  # one came twice: look at each
+            or len(found) > self._max_headers
+            or len(b"".join(found)) + len(b"".join(found.values())) > self._max_header_bytes
             or (length is not None and not self._fits(length))
             or b"content-encoding" in found
         ) and (refusal := self._refusal(headers)) is not None:
