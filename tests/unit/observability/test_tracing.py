@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 
 from daprflow import (
@@ -22,13 +22,16 @@ from daprflow import (
     Endpoint,
     InvocationError,
     Retry,
+    Status,
     Topic,
     WorkflowContext,
     WorkflowFailed,
     trace_context,
 )
-from daprflow.observability import Observability
-from daprflow.testing import TestSidecar
+from daprflow.observability import Observability, trace_calls
+from daprflow.observability.tracing import TracingWatcher
+from daprflow.observability.tracing_setup import tracing
+from daprflow.testing import CollectedSpans, TestSidecar
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UNSAMPLED = PARENT[:-2] + "00"
@@ -443,3 +446,90 @@ async def test_a_failed_call_is_an_error_of_the_caller(app: DaprFlow) -> None:
     assert call.kind is SpanKind.CLIENT
     assert call.status.status_code is StatusCode.ERROR
     assert dapr.spans.named("shop/buy").status.status_code is StatusCode.ERROR
+
+
+async def test_a_client_without_an_app_has_spans(app: DaprFlow) -> None:
+    """Its calls are roots, or below the span of the program's own; the app goes on in them."""
+    kept = CollectedSpans()
+
+    @app.topic(ORDERS)
+    async def on_order(order: Order) -> None: ...
+
+    app.observability = Observability(tracer_provider=kept.provider)
+    async with TestSidecar(app) as dapr:
+        dapr.client.add_interceptors(trace_calls(kept.provider))
+        await dapr.client.publish(ORDERS, Order("o1"))
+        with kept.provider.get_tracer("test").start_as_current_span("mine"):
+            await dapr.client.state("statestore").delete("k")
+        await dapr.advance(timedelta(0))
+    assert kept.tree().splitlines() == [
+        "publish orders",
+        "  process orders",
+        "mine",
+        "  state/delete statestore",
+    ]
+
+
+async def test_other_propagators_are_opentelemetrys(app: DaprFlow) -> None:
+    """What ``OTEL_PROPAGATORS`` names is read and written by OpenTelemetry itself."""
+    kept = CollectedSpans()
+
+    @app.topic(ORDERS)
+    async def on_order(order: Order, *, client: Client) -> None:
+        await client.publish(RECEIPTS, order)
+
+    made = tracing(kept.provider, "shop", {"OTEL_PROPAGATORS": "tracecontext"})
+    app.observability = Observability(tracing=False, watchers=[TracingWatcher(lambda: made)])
+    async with TestSidecar(app):
+        await Calls(app).event(("traceparent", PARENT))
+    assert kept.tree().splitlines() == ["process orders", "  publish receipts"]
+    assert remote(kept.named("process orders")) == PARENT
+
+
+async def test_baggage_goes_along(app: DaprFlow) -> None:
+    """What a caller put into its baggage reaches those whom the handler calls."""
+    seen: list[str] = []
+
+    @app.invoke
+    async def first(order: Order, *, client: Client) -> None:
+        await client.invoke(second, order)
+
+    @app.invoke
+    async def second(order: Order, *, delivery: Delivery) -> None:
+        seen.append(dict(delivery.headers)["baggage"])
+
+    async with TestSidecar(app, spans=True) as dapr:
+        body = b'{"id": "1"}'
+        await Calls(app).post("/first", body, ("traceparent", PARENT), ("baggage", "tenant=t1"))
+    assert seen == ["tenant=t1"]
+    assert len(dapr.spans) == 3
+
+
+class Broken(Sampler):
+    """A sampler that fails."""
+
+    def should_sample(self, *_: Any, **__: Any) -> Any:
+        """Fail."""
+        raise RuntimeError("no")
+
+    def get_description(self) -> str:
+        """Return what it is."""
+        return "Broken"
+
+
+async def test_a_broken_sampler_hinders_nobody(
+    app: DaprFlow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Deliveries and calls go on without spans, and the log says so once."""
+
+    @app.topic(ORDERS)
+    async def on_order(order: Order, *, client: Client) -> None:
+        await client.state("statestore").set("k", order)
+
+    provider = TracerProvider(sampler=Broken(), shutdown_on_exit=False)
+    app.observability = Observability(tracer_provider=provider)
+    async with TestSidecar(app) as dapr:
+        for _ in range(2):
+            assert await dapr.publish(ORDERS, Order("o1")) is Status.SUCCESS
+    told = [each for each in caplog.records if "a span could not be made" in each.message]
+    assert len(told) == 1
