@@ -165,8 +165,8 @@ class _Watch(threading.Thread):
         self._base = self._suspect = None
 
     def run(self) -> None:
-        """Look, until the end."""
-        while not self._end.wait(self._tick):
+        """Look until the end, or that of a loop whose app nobody has stopped."""
+        while not self._end.wait(self._tick) and not self.loop.is_closed():
             now = time.monotonic()
             held = self._stood_still(now)
             self._looked, self._spent = now, time.process_time()

@@ -167,3 +167,16 @@ def test_a_process_that_was_stopped_was_not_blocked() -> None:
     os.kill(process.pid, signal.SIGCONT)
     out, _ = process.communicate("\n", timeout=30)
     assert out == "worst True 0\n"
+
+
+def test_a_loop_that_is_closed_is_watched_no_more() -> None:
+    """An app that nobody has stopped leaves no thread behind for long."""
+
+    async def begin() -> None:
+        LoopWatchdog(NAMES, THRESHOLD).start()
+
+    asyncio.run(begin())
+    for thread in threading.enumerate():
+        if isinstance(thread, _Watch):
+            thread.join(30)
+            assert not thread.is_alive()
