@@ -6,9 +6,9 @@ from itertools import chain
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from daprflow.client.deadlines import Deadlines
 from daprflow.middleware.paths import Paths
 from daprflow.middleware.problem import send_problem
+from daprflow.middleware.time_limit import TimeLimit
 
 MAX_BODY = 4 * 1024 * 1024
 MAX_HEADERS = 100
@@ -66,10 +66,9 @@ class RequestLimits:
         self._max_body = max_body
         self._max_headers = max_headers
         self._max_header_bytes = max_header_bytes
-        self._timeout = timeout
+        self._time = None if timeout is None else TimeLimit(timeout)
         self._compressed = compressed
         self._excluded = Paths(exclude) if exclude else None
-        self._deadlines = Deadlines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold a request to its limits."""
@@ -91,7 +90,8 @@ class RequestLimits:
             await send_problem(send, status, text, close=True)
             return
         run = self.app if length is not None or self._max_body is None else self._counted
-        if self._timeout is None:
+        time = self._time
+        if time is None:
             await run(scope, receive, send)
             return
         begun = False
@@ -101,18 +101,18 @@ class RequestLimits:
             begun = True
             return send(message)
 
-        deadline = self._deadlines.begin(self._timeout)
+        timed = time.begin()
         try:
             await run(scope, receive, noted)
         except asyncio.CancelledError:
-            if not deadline.was_it():
+            if not timed.was_it():
                 raise
-            text = f"the request took longer than {self._timeout:g} s"
+            text = f"the request took longer than {time.seconds:g} s"
             if begun:
                 raise TimeoutError(text) from None
             await send_problem(send, 504, text)
         finally:
-            self._deadlines.end(deadline)
+            time.end(timed)
 
     def _fits(self, length: bytes) -> bool:
         """Whether a body of that length is short enough; what is no length is not."""

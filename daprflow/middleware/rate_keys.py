@@ -25,8 +25,8 @@ def by_caller(scope: Scope) -> str:
 
     Requests without one, which came through no sidecar, count as one caller.
     """
-    text: str = dict(scope["headers"]).get(_CALLER, b"")[:_LONGEST].decode("latin-1")
-    return text
+    found = dict(scope["headers"]).get(_CALLER)
+    return "" if found is None else str(found[:_LONGEST], "latin-1")
 
 
 def by_header(name: str) -> RateKey:

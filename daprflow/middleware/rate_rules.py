@@ -115,12 +115,12 @@ class SlidingWindow:
 
     def take(self, state: Counted, now: float) -> Taken:
         """Decide on a request."""
-        window = self.window
-        passed = (now - state.at) / window
+        window, at, count, before = self.window, state.at, state.now, state.before
+        passed = (now - at) / window
         if 0.0 <= passed < 1.0:  # nearly always, so without a detour
-            room = self.limit - 1 - state.now - state.before * (1.0 - passed)
+            room = self.limit - 1 - count - before * (1.0 - passed)
             if room >= 1.0:
-                after = Counted(state.at, state.now + 1, state.before)
+                after = Counted(at, count + 1, before)
                 return Taken(after, True, int(room), 0.0)  # noqa: FBT003 - names cost a third more
         began = now - now % window
         if state.at == began:
