@@ -140,7 +140,6 @@ class MetricsSpec(msgspec.Struct, frozen=True):
     """
 
     enabled: bool = True
-    record_error_codes: bool = False
     latency_buckets: tuple[float, ...] = ()
     increased_cardinality: bool = True
     path_matching: tuple[str, ...] = ()

@@ -27,7 +27,6 @@ from daprflow.sidecar.resource_yaml import YamlMapping
 
 _METRICS: Mapping[str, Any] = {
     "enabled": {},
-    "recordErrorCodes": {},
     "latencyDistributionBuckets": {},
     "http": {"increasedCardinality": {}, "pathMatching": {}, "excludeVerbs": {}},
     "rules": {"name": {}, "labels": {"name": {}, "regex": {"*": {}}}},
@@ -112,9 +111,6 @@ def _metrics(section: YamlMapping, before: MetricsSpec) -> MetricsSpec:
     http = read_section(section, "http") or YamlMapping(section.file, section.line)
     return MetricsSpec(
         enabled=read_flag(section, "enabled", default=before.enabled),
-        record_error_codes=read_flag(
-            section, "recordErrorCodes", default=before.record_error_codes
-        ),
         latency_buckets=_buckets(section) or before.latency_buckets,
         increased_cardinality=read_flag(
             http, "increasedCardinality", default=before.increased_cardinality

@@ -113,10 +113,12 @@ class GrpcWatch:
     def _count(
         self, method: str, request: Any, answer: Any, watched: "_Context", milliseconds: float
     ) -> None:
+        status = "OK" if watched.ended is None else name_of(watched.ended[0].value[0])
+        if self._telemetry.calls is not None:
+            self._telemetry.calls.grpc(method, status, milliseconds)
         if self._telemetry.meters is None:
             return
         meters = self._telemetry.meters.rpcs
-        status = "OK" if watched.ended is None else name_of(watched.ended[0].value[0])
         meters.record(method, status, milliseconds)
         if isinstance(request, bytes):
             meters.received(method).record(len(request))

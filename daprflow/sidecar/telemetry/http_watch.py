@@ -1,14 +1,15 @@
 """Watches the calls on the HTTP API: a span and some numbers for each."""
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.http_api.trace import UNTRACED
 from daprflow.sidecar.telemetry.http_spans import describe, path_of
-from daprflow.sidecar.telemetry.meters import HttpMeters
 from daprflow.sidecar.telemetry.trace_context import TraceContext, read_traceparent
-from daprflow.sidecar.telemetry.tracer import Kind, Span, Tracer
+from daprflow.sidecar.telemetry.tracer import Kind, Span
+
+if TYPE_CHECKING:
+    from daprflow.sidecar.telemetry.telemetry import Telemetry
 
 _Scope = MutableMapping[str, Any]
 _Event = MutableMapping[str, Any]
@@ -24,21 +25,18 @@ class HttpWatch:
     """Stands around the HTTP API.
 
     Args:
-        clock: measures.
-        meters: None measures nothing.
-        tracer: None makes no spans.
-        untraced: whether no call is part of any trace.
+        telemetry: of the sidecar; there is something to watch.
     """
 
-    __slots__ = ("_clock", "_meters", "_tracer", "_untraced")
+    __slots__ = ("_calls", "_clock", "_meters", "_tracer", "_untraced")
 
-    def __init__(
-        self, clock: Clock, meters: HttpMeters | None, tracer: Tracer | None, *, untraced: bool
-    ) -> None:
-        self._clock = clock
-        self._meters = meters
-        self._tracer = tracer
-        self._untraced = untraced
+    def __init__(self, telemetry: "Telemetry") -> None:
+        meters = telemetry.meters
+        self._calls = telemetry.calls
+        self._clock = telemetry.clock
+        self._meters = None if meters is None else meters.http
+        self._tracer = telemetry.tracer
+        self._untraced = telemetry.untraced
 
     async def serve(self, app: _App, scope: _Scope, receive: _Receive, send: _Send) -> None:
         """Have a call served, and watch it."""
@@ -61,8 +59,10 @@ class HttpWatch:
                 if span.recording:
                     describe(span, scope, status)
                 span.finish()
+            elapsed = (self._clock.now() - begun) * 1000
+            if self._calls is not None:
+                self._calls.http(scope["method"], path, status, elapsed)
             if self._meters is not None:
-                elapsed = (self._clock.now() - begun) * 1000
                 self._meters.record(scope["method"], path, status, elapsed)
                 self._meters.received().record(_length(scope["headers"]))
                 self._meters.sent().record(answer.size)

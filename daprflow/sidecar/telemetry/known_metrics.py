@@ -207,6 +207,3 @@ ACTIVITIES: Final = workflow("activity_execution_count", "activity_name", "statu
 ACTIVITY_LATENCY: Final = workflow(
     "activity_execution_latency", "activity_name", "status", shape=_TIME
 )
-ERROR_CODES: Final = Known(
-    "error_code_total", ("category", "error_code"), _COUNT, "Errors the APIs answered, by code."
-)

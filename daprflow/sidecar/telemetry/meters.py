@@ -134,7 +134,6 @@ class Meters:
         self.components = self._count(known.COMPONENTS)
         self.opened = self._count(known.OPENED)
         self.not_opened = self._count(known.NOT_OPENED)
-        self.error_codes = self._count(known.ERROR_CODES) if spec.record_error_codes else None
 
     @cached_property
     def rpc_probes(self) -> Family[Cell]:

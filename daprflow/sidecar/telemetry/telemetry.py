@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.sidecar.clock import Clock
+from daprflow.sidecar.telemetry.api_log import ApiLog
 from daprflow.sidecar.telemetry.meters import Meters
 from daprflow.sidecar.telemetry.metrics import Registry
 from daprflow.sidecar.telemetry.regime import Regime, regime_of
@@ -31,12 +32,13 @@ class Telemetry:
         meters: None measures nothing.
         tracer: None makes no spans.
         untraced: whether no call is part of any trace.
+        calls: writes a line for each call on the APIs; None writes none.
 
     Attributes:
         http: what stands around the HTTP API; None where there is nothing to watch.
     """
 
-    __slots__ = ("clock", "http", "meters", "tracer", "untraced")
+    __slots__ = ("calls", "clock", "http", "meters", "tracer", "untraced")
 
     def __init__(
         self,
@@ -45,19 +47,22 @@ class Telemetry:
         tracer: Tracer | None = None,
         *,
         untraced: bool = False,
+        calls: ApiLog | None = None,
     ) -> None:
         self.clock = clock
         self.meters = meters
         self.tracer = tracer
         self.untraced = untraced
+        self.calls = calls
         self.http: HttpWatch | None = None
         if self.watching:
-            self.http = _http_watch(clock, meters, tracer, untraced=untraced)
+            self.http = _http_watch(self)
 
     @property
     def watching(self) -> bool:
         """Whether there is anything to do at all."""
-        return self.meters is not None or self.tracer is not None or self.untraced
+        parts = (self.meters, self.tracer, self.calls)
+        return self.untraced or any(part is not None for part in parts)
 
     def timed(self, block: str, exists: Callable[[str], bool]) -> Timed:
         """Return what the operations of one block are done in.
@@ -85,13 +90,10 @@ class Telemetry:
         await asyncio.wait({closed}, timeout=LAST_WORDS)
 
 
-def _http_watch(
-    clock: Clock, meters: Meters | None, tracer: Tracer | None, *, untraced: bool
-) -> "HttpWatch":
+def _http_watch(telemetry: Telemetry) -> "HttpWatch":
     from daprflow.sidecar.telemetry.http_watch import HttpWatch  # noqa: PLC0415 - if it is wanted
 
-    served = None if meters is None else meters.http
-    return HttpWatch(clock, served, tracer, untraced=untraced)
+    return HttpWatch(telemetry)
 
 
 def open_telemetry(
@@ -119,4 +121,6 @@ def open_telemetry(
     if regime is Regime.SPANS:
         sink = make_sink(configuration.tracing, options.app_id)
         tracer = Tracer(rate_of(configuration.tracing.sampling_rate), sink, clock)
-    return Telemetry(clock, meters, tracer, untraced=regime is Regime.OFF)
+    logged = configuration.api_logging
+    calls = ApiLog(logged) if logged.enabled else None
+    return Telemetry(clock, meters, tracer, untraced=regime is Regime.OFF, calls=calls)

@@ -11,7 +11,12 @@ import msgspec
 import pytest
 
 from daprflow.protocol import messages
-from daprflow.protocol.configuration_file import ConfigurationResource, OtelSpec, TracingSpec
+from daprflow.protocol.configuration_file import (
+    ApiLogging,
+    ConfigurationResource,
+    OtelSpec,
+    TracingSpec,
+)
 from daprflow.protocol.http import HttpRequest, HttpResponse
 from tests.helpers.collector import Collector
 from tests.helpers.grpc_sidecar import grpc_sidecar
@@ -290,3 +295,28 @@ async def test_spans_of_the_grpc_api(tmp_path: Path) -> None:
     failed = tags(spans["/dapr.proto.runtime.v1.Dapr/GetState"])
     assert failed["error"] == "state store none is not found"
     assert failed["db.name"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("logged", "lines"),
+    [
+        (ApiLogging(), []),
+        (ApiLogging(enabled=True), ["GET /v1.0/state/store/k", "GET /v1.0/healthz"]),
+        (
+            ApiLogging(enabled=True, obfuscate_urls=True, omit_health_checks=True),
+            ["GET /v1.0/state/store"],
+        ),
+    ],
+)
+async def test_a_line_for_each_call(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, logged: ApiLogging, lines: list[str]
+) -> None:
+    """Keys can be left out, and health checks; queries never are in it."""
+    files = replace(resources(COMPONENTS), configuration=ConfigurationResource(api_logging=logged))
+    with caplog.at_level(logging.INFO):
+        async with in_process_sidecar(tmp_path, {}, files=files) as started:
+            await call(started, "GET", "/v1.0/state/store/k?metadata.a=1")
+            await call(started, "GET", "/v1.0/healthz")
+    texts = [r.getMessage() for r in caplog.records if "API Called" in r.getMessage()]
+    called = [text.partition("Called: ")[2].partition(" answered")[0] for text in texts]
+    assert called == lines
