@@ -165,6 +165,7 @@ async def run(plan: Plan, folder: Path, seed: int) -> Result:
 GOAL = Goal(
     "G18",
     "a handler that blocks the event loop is named while it does; blocked threads delay no probe",
-    {Size.QUICK: Plan(1.5, 1), Size.FULL: Plan(2.0, 10)},
+    {Size.QUICK: Plan(1.5, 1), Size.FULL: Plan(2.0, 10), Size.SOAK: Plan(2.0, 200)},
     run,
+    alone=True,
 )

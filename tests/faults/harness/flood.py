@@ -161,6 +161,11 @@ def measures(
 GOAL = Goal(
     "G16",
     "a flood of events, slow connections and endless bodies fills no memory and stops nobody",
-    {Size.QUICK: Plan(1_000, 50, 20), Size.FULL: Plan(100_000, 200, 200)},
+    {
+        Size.QUICK: Plan(1_000, 50, 20),
+        Size.FULL: Plan(100_000, 200, 200),
+        Size.SOAK: Plan(500_000, 200, 1_000),
+    },
     run,
+    alone=True,
 )

@@ -167,4 +167,5 @@ GOAL = Goal(
         Size.SOAK: Plan(1_200.0, 120.0, 500.0, 50.0, 1.0, Bounds(1.0, 2.0)),
     },
     run,
+    alone=True,
 )
