@@ -18,7 +18,7 @@ from daprflow.launcher.target import Loaded, layers
 from daprflow.protocol.http import JSON, HttpRequest, HttpResponse
 from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.in_process import AsgiChannel
-from daprflow.transports.asgi import NOT_STARTED
+from daprflow.transports.asgi import REACHED
 from daprflow.transports.route import DaprRoute
 
 PROBE_SECONDS = 5.0
@@ -27,10 +27,11 @@ _BODIES = {"GET": b"", "HEAD": b""}
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One request of a sidecar, and what it is for."""
+    """One request of a sidecar, and what it is for; ``invokes`` where another app makes it."""
 
     request: HttpRequest
     purpose: str
+    invokes: bool = False
 
 
 def probes(frozen: AppFrozen) -> list[Probe]:
@@ -49,7 +50,7 @@ def probes(frozen: AppFrozen) -> list[Probe]:
             found.append(Probe(HttpRequest("OPTIONS", path), f"the discovery of {of}"))
         headers = (("content-type", JSON),)
         body = HttpRequest(handler.method, path, headers, _BODIES.get(handler.method, b"{}"))
-        found.append(Probe(body, f"deliveries to {of}"))
+        found.append(Probe(body, f"deliveries to {of}", handler.kind == "invoke"))
     return found
 
 
@@ -59,7 +60,7 @@ async def blocked(loaded: Loaded, frozen: AppFrozen, token: str) -> list[str]:
     problems = []
     for probe in probes(frozen):
         outcome = await _send(channel, probe.request)
-        if not _arrived(outcome):
+        if not _arrived(outcome, asks=probe.invokes):
             blocker = await _blocker(loaded, probe.request, token)
             problems.append(
                 f"{probe.request.method} {probe.request.target} ({probe.purpose}) is stopped by "
@@ -78,11 +79,13 @@ async def _send(channel: AsgiChannel, request: HttpRequest) -> HttpResponse | st
         return f"no answer within {PROBE_SECONDS:g} s"
 
 
-def _arrived(outcome: HttpResponse | str) -> bool:
+def _arrived(outcome: HttpResponse | str, *, asks: bool = False) -> bool:
+    """Whether a probe came through; ``asks`` is true where callers may be asked who they are."""
     if isinstance(outcome, str):
         return False
     succeeded = 200 <= outcome.status < 300  # noqa: PLR2004 - HTTP's own numbers
-    return succeeded or NOT_STARTED.encode() in outcome.body
+    challenged = asks and bool(outcome.header("www-authenticate"))
+    return succeeded or challenged or bool(outcome.header(REACHED))
 
 
 def _said(outcome: HttpResponse | str) -> str:

@@ -50,6 +50,7 @@ class Disconnected(Exception):  # noqa: N818 - named for the peer
     """The peer went away before its body was complete."""
 
 
+REACHED = "daprflow-endpoint"
 NOT_STARTED = "the app has not started: run it with its lifespan"
 STOPPING = "the app is stopping"
 CUT_OFF = "the app stopped before this was done"
@@ -350,6 +351,8 @@ async def send_error(send: Send, status: int, message: str) -> None:
     headers = [_JSON_HEADER]
     if status == 413:  # noqa: PLR2004 - the status is the point
         headers.append((b"connection", b"close"))
+    elif message is NOT_STARTED:  # for 'daprflow check': middleware may write another body
+        headers.append((REACHED.encode(), b"not started"))
     await _answer(send, status, msgspec.json.encode(ErrorBody(message)), headers)
 
 

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from daprflow import DaprFlow
+from daprflow import DaprFlow, Router
 from daprflow.launcher.checking import blocked, probes
 from daprflow.launcher.child import freeze
 from daprflow.launcher.target import Loaded
+from daprflow.middleware import ApiToken, ErrorHandling
 
 
 class Order(msgspec.Struct):
@@ -139,4 +140,40 @@ async def test_paths_are_probed_with_their_verbs() -> None:
     loaded = Loaded(app, app, Path())
     asked = [each.request for each in probes(freeze(loaded))][3:]
     assert [(each.method, each.body) for each in asked] == [("GET", b""), ("DELETE", b"{}")]
+    assert await problems(app, app) == []
+
+
+async def test_a_method_may_ask_who_calls() -> None:
+    """A challenge is an answer to a caller; a sidecar's own deliveries meet none."""
+    app, router = DaprFlow("shop"), Router(middleware=[Middleware(ApiToken, tokens=["t"])])
+    app.include(router)
+
+    @router.invoke
+    async def quote() -> int:
+        return 1
+
+    assert await problems(app, app) == []
+
+    @router_of(app := DaprFlow("shop")).binding("sms")
+    async def on_sms() -> None: ...
+
+    (found,) = await problems(app, app)
+    assert found.startswith("POST /sms (deliveries to binding 'sms') is stopped by")
+
+
+def router_of(app: DaprFlow) -> Router:
+    """A router of an app whose requests need a token."""
+    router = Router(middleware=[Middleware(ApiToken, tokens=["t"])])
+    app.include(router)
+    return router
+
+
+async def test_a_problem_is_seen_through() -> None:
+    """Whatever middleware writes in the place of the answer, it came from the handler's path."""
+    app = DaprFlow("shop", middleware=[Middleware(ErrorHandling)])
+
+    @app.invoke
+    async def quote() -> int:
+        return 1
+
     assert await problems(app, app) == []
