@@ -111,6 +111,8 @@ class RequestLimits:
             if begun:
                 raise TimeoutError(text) from None
             await send_problem(send, 504, text)
+        else:
+            timed.was_it()  # who answered in spite of it is not cancelled any more
         finally:
             time.end(timed)
 

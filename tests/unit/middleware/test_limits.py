@@ -1,6 +1,7 @@
 """Limits of a request: its headers, its body, its form, and its time."""
 
 import asyncio
+import contextlib
 import gzip
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from daprflow import DaprFlow, Router
 from daprflow.middleware import RequestLimits
@@ -103,6 +105,19 @@ async def test_who_is_cancelled_from_outside_is_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_who_answers_in_spite_of_the_limit_is_not_cancelled_any_more() -> None:
+    """The task serves further requests: no trace of the cancellation is left on it."""
+
+    async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await PlainTextResponse("late")(scope, receive, send)
+
+    answer = await Caller(RequestLimits(stubborn, timeout=0.01)).get("/")
+    task = asyncio.current_task()
+    assert (answer.body, task is not None and task.cancelling()) == (b"late", 0)
 
 
 NESTED = 100_000
