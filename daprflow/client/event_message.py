@@ -12,6 +12,11 @@ from daprflow.protocol.deliveries import Status
 
 T = TypeVar("T")
 
+MessageEnd = Callable[[Status, BaseException | None], None]
+"""Told of the verdict on a message, and what was raised in its block."""
+MessageWatch = Callable[[CloudEvent[Any]], MessageEnd]
+"""Called where the block of a message begins; returns what is called at its end."""
+
 
 class EventMessage(Generic[T]):
     """An event that waits for a verdict: ``ack``, ``retry`` or ``drop``; the first one counts.
@@ -26,15 +31,28 @@ class EventMessage(Generic[T]):
         id: the CloudEvent's.
         data: the payload.
         event: the payload in its envelope.
+        watch: watches its block; None watches nothing.
     """
 
-    __slots__ = ("__weakref__", "_decide", "_forget", "_token", "data", "event", "id", "status")
+    __slots__ = (
+        "__weakref__",
+        "_decide",
+        "_end",
+        "_forget",
+        "_token",
+        "data",
+        "event",
+        "id",
+        "status",
+        "watch",
+    )
 
     def __init__(
         self,
         event: CloudEvent[T],
         decide: Callable[[Status], None],
         forget: Callable[[], None],
+        watch: MessageWatch | None = None,
     ) -> None:
         self.id = event.id
         self.data = event.data
@@ -43,6 +61,8 @@ class EventMessage(Generic[T]):
         self._decide = decide
         self._forget = forget
         self._token: Token[trace.Delivered | None] | None = None
+        self.watch = watch
+        self._end: MessageEnd | None = None
 
     async def ack(self) -> None:
         """Say that the event is done."""
@@ -64,6 +84,7 @@ class EventMessage(Generic[T]):
 
     async def __aenter__(self) -> Self:
         self._token = trace.DELIVERED.set(trace_of(self.event))
+        self._end = None if self.watch is None else self.watch(self.event)
         return self
 
     async def __aexit__(
@@ -72,6 +93,9 @@ class EventMessage(Generic[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
+        if self._end is not None:
+            self._end(self.status or verdict_of(error), error)
+            self._end = None
         if self._token is not None:
             trace.DELIVERED.reset(self._token)
             self._token = None

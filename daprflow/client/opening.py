@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from daprflow.client.channels import Channels
 from daprflow.client.circuit import Circuit
 from daprflow.client.deadlines import Deadlines
+from daprflow.client.event_message import MessageWatch
 from daprflow.client.interception import CallNext, ClientInterceptor, composed
 from daprflow.client.places import Places
 from daprflow.client.pushes import Pushes
@@ -44,6 +45,7 @@ class Opening:
         circuit: whether the sidecar is away.
         budget: how many calls may be repeated.
         places: the calls in flight of each target.
+        messages: watches the messages of streaming subscriptions; None watches none.
     """
 
     def __init__(self, settings: Settings | None, transport: Transport | None) -> None:
@@ -56,6 +58,7 @@ class Opening:
         self.now: Callable[[], float] = time.time
         self.interceptors: tuple[ClientInterceptor, ...] = ()
         self.chain: CallNext | None = None
+        self.messages: MessageWatch | None = None
         self._limit()
         self._read_environment = settings is None
         self._given = transport
@@ -182,8 +185,8 @@ class Opening:
 
     def _read(self) -> None:
         """Read the environment, unless settings were given."""
-        if self._read_environment:
-            self.settings = Settings.from_env(os.environ)
+        if self._read_environment and (found := Settings.from_env(os.environ)) != self.settings:
+            self.settings = found
             self._limit()
 
     def _limit(self) -> None:

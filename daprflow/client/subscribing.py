@@ -5,6 +5,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from daprflow.addresses import Topic, type_name
 from daprflow.client.base import BaseClient
+from daprflow.client.event_message import MessageWatch
 from daprflow.client.subscription import Subscription
 from daprflow.handlers.decoding import EventDecoder
 from daprflow.transports.events import Wanted
@@ -30,6 +31,13 @@ class SubscribeOptions(TypedDict, total=False):
 
 class Subscribing(BaseClient):
     """The part of the client that subscribes to topics."""
+
+    def watch_messages(self, watch: MessageWatch | None) -> None:
+        """Have ``watch`` called where the block of a message begins; None ends that.
+
+        It holds for messages that come later, of every subscription over these connections.
+        """
+        self._caller.way.messages = watch
 
     @overload
     def subscribe(

@@ -173,7 +173,8 @@ class Subscription(Generic[T]):
         self._undecided += 1
         decide = partial(self._decide, stream, event.id)
         loop = asyncio.get_running_loop()
-        return EventMessage(found, decide, partial(_forgotten, loop, self, decide, event.id))
+        forget = partial(_forgotten, loop, self, decide, event.id)
+        return EventMessage(found, decide, forget, self._caller.way.messages)
 
     def _decide(self, stream: "EventStream", event: str, status: Status) -> None:
         if stream.ended:

@@ -6,7 +6,7 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from daprflow.client.event_message import EventMessage, trace_of, verdict_of
+from daprflow.client.event_message import EventMessage, MessageEnd, trace_of, verdict_of
 from daprflow.client.subscription import Subscription
 from daprflow.errors import Drop, Retry
 from daprflow.handlers import trace
@@ -32,12 +32,13 @@ class SyncEventMessage(Generic[T]):
         event: the payload in its envelope.
     """
 
-    __slots__ = ("_message", "_token", "_worker", "data", "event", "id")
+    __slots__ = ("_end", "_message", "_token", "_worker", "data", "event", "id")
 
     def __init__(self, worker: Worker, message: EventMessage[T]) -> None:
         self._worker = worker
         self._message = message
         self._token: Token[trace.Delivered | None] | None = None
+        self._end: MessageEnd | None = None
         self.id = message.id
         self.data = message.data
         self.event = message.event
@@ -56,6 +57,8 @@ class SyncEventMessage(Generic[T]):
 
     def __enter__(self) -> Self:
         self._token = trace.DELIVERED.set(trace_of(self.event))
+        watch = self._message.watch
+        self._end = None if watch is None else watch(self.event)
         return self
 
     def __exit__(
@@ -64,6 +67,9 @@ class SyncEventMessage(Generic[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
+        if self._end is not None:
+            self._end(self._message.status or verdict_of(error), error)
+            self._end = None
         if self._token is not None:
             trace.DELIVERED.reset(self._token)
             self._token = None

@@ -11,6 +11,7 @@ from daprflow.handlers.handler import Delivery
 from daprflow.observability.spans import Description
 from daprflow.observability.trace_context import links_of
 from daprflow.observability.watching import Handled
+from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.workflows.turns import WorkflowTurn
 
 SYSTEM: Final = "dapr"
@@ -43,6 +44,21 @@ def _topic(app_id: str, handled: Handled, delivery: Delivery) -> Description:
     }
     links = links_of(delivery) if handled.batch else ()
     return Description(f"process {topic}", SpanKind.CONSUMER, attributes, links)
+
+
+def message(app_id: str, event: CloudEvent[Any]) -> Description:
+    """Describe an event of a streaming subscription."""
+    attributes = {
+        "messaging.system": SYSTEM,
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": event.topic,
+        "messaging.message.id": event.id,
+        "dapr.component.name": event.pubsubname,
+    }
+    if app_id:
+        attributes["messaging.consumer.group.name"] = app_id
+    return Description(f"process {event.topic}", SpanKind.CONSUMER, attributes)
 
 
 def _binding(app_id: str, handled: Handled, delivery: Delivery) -> Description:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from opentelemetry import baggage, propagate
@@ -20,6 +21,7 @@ from opentelemetry.trace.propagation import set_span_in_context
 
 from daprflow.handlers.handler import Delivery
 from daprflow.handlers.trace import RawHeaders, Source
+from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.http import Headers
 
 USUAL = frozenset({"tracecontext", "baggage"})
@@ -148,6 +150,14 @@ def enveloped(delivery: Delivery) -> SpanContext | None:
     if not names_a_parent(delivery.body):
         return None
     return _published(delivery.body)
+
+
+def enveloped_in(event: CloudEvent[Any]) -> SpanContext | None:
+    """As `enveloped`, of an event that is decoded."""
+    parent = event.traceparent
+    if not parent or not parent.isascii():
+        return None
+    return span_context(parent.encode(), event.tracestate or "")
 
 
 def links_of(delivery: Delivery) -> Sequence[Link]:

@@ -12,6 +12,8 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, get_current
 from opentelemetry.trace.propagation import set_span_in_context
 from starlette.types import ASGIApp
 
+from daprflow.client import Client
+from daprflow.client.event_message import MessageEnd
 from daprflow.client.interception import CallNext, ClientCall, ClientResponse
 from daprflow.errors import Drop, Retry
 from daprflow.handlers.handler import Delivery, Next, Outcome
@@ -19,10 +21,17 @@ from daprflow.handlers.trace import DELIVERED, Source
 from daprflow.observability import span_names
 from daprflow.observability.lean_spans import KEPT, Lean, LeanSpan, lean, undecided
 from daprflow.observability.span_errors import SpanErrors, refuse
-from daprflow.observability.spans import Spans
-from daprflow.observability.trace_context import context_of, enveloped, extracted, span_of
+from daprflow.observability.spans import Description, Spans
+from daprflow.observability.trace_context import (
+    context_of,
+    enveloped,
+    enveloped_in,
+    extracted,
+    span_of,
+)
 from daprflow.observability.watching import Handled, Parts, Watcher
 from daprflow.observability.workflow_spans import WorkflowSpans, derived_context
+from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
 from daprflow.workflows.turns import TurnNext
 
@@ -154,6 +163,35 @@ class Tracing:
         elif outcome.http_status >= _FAILED:
             refuse(span, str(outcome.http_status))
 
+    # ---- messages of streaming subscriptions
+
+    def message(self, event: CloudEvent[Any]) -> MessageEnd:
+        """Start the span of a message's block; return what ends it."""
+        parent = enveloped_in(event)
+        context = _EMPTY if parent is None else _continued(parent, _EMPTY)
+        try:
+            span = self.spans.begin(context, span_of(context), self._describe_message, event)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error)
+            return _nothing
+        token = attach(set_span_in_context(span, context))
+        held = DELIVERED.set(self.source)
+
+        def end(status: Status, error: BaseException | None) -> None:
+            DELIVERED.reset(held)
+            detach(token)
+            self._end(span, partial(self._decided, span, status, error))
+
+        return end
+
+    def _describe_message(self, event: CloudEvent[Any]) -> Description:
+        return span_names.message(self.app_id, event)
+
+    def _decided(self, span: Span, status: Status, error: BaseException | None) -> None:
+        span.set_attribute("dapr.verdict", status.value)
+        if error is not None and not isinstance(error, Drop | Retry):
+            self.errors.tell(span, error)
+
     # ---- calls
 
     async def intercept(self, call: ClientCall, call_next: CallNext) -> ClientResponse:
@@ -221,6 +259,7 @@ class TracingWatcher(Watcher):
         self._begin = begin
         self._end = end
         self._tracing: Tracing | None = None
+        self._client: Client | None = None
 
     @property
     def tracing(self) -> Tracing:
@@ -251,8 +290,10 @@ class TracingWatcher(Watcher):
         return route_spans.RouteSpans(app, is_ours, self.tracing.spans.provider)
 
     def attach(self, parts: Parts) -> None:
-        """Put spans around the calls of the app's client."""
+        """Put spans around the calls of the app's client, and what it takes from streams."""
+        self._client = parts.client
         parts.client.add_interceptors(self._intercept)
+        parts.client.watch_messages(self.tracing.message)
 
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
@@ -262,14 +303,22 @@ class TracingWatcher(Watcher):
             yield
         finally:
             self._tracing = None
+            client, self._client = self._client, None
+            if client is not None:  # it may live longer than the app
+                client.remove_interceptors(self._intercept)
+                client.watch_messages(None)
             if self._end is not None:
                 await self._end(tracing)
 
     async def _intercept(self, call: ClientCall, call_next: CallNext) -> ClientResponse:
         tracing = self._tracing
-        if tracing is None:  # a client that lives longer than the app
+        if tracing is None:  # the last calls of a run
             return await call_next(call)
         return await tracing.intercept(call, call_next)
+
+
+def _nothing(_: Status, __: BaseException | None) -> None:
+    """End nothing."""
 
 
 def _continued(parent: SpanContext, context: Context) -> Context:

@@ -1,5 +1,6 @@
 """Spans of a running app: one for each delivery, turn, tick and call, in one tree."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -533,3 +534,37 @@ async def test_a_broken_sampler_hinders_nobody(
             assert await dapr.publish(ORDERS, Order("o1")) is Status.SUCCESS
     told = [each for each in caplog.records if "a span could not be made" in each.message]
     assert len(told) == 1
+
+
+async def test_the_block_of_a_streamed_message_has_a_span(app: DaprFlow) -> None:
+    """Below who published it; what fails in it is told, and calls are below it."""
+
+    @app.invoke
+    async def buy(order: Order, *, client: Client) -> None:
+        await client.publish(ORDERS, order)
+
+    async with TestSidecar(app, spans=True) as dapr:
+        async with app.client.subscribe(ORDERS) as messages:
+            invoked = asyncio.create_task(dapr.invoke(buy, Order("o1")))
+            async with await anext(messages):
+                await app.client.state("statestore").set("k", 1)
+            await invoked
+            invoked = asyncio.create_task(dapr.invoke(buy, Order("o2")))
+            with pytest.raises(ValueError, match="no"):
+                async with await anext(messages) as message:
+                    raise ValueError("no")
+            await invoked
+        assert message.status is Status.RETRY
+    assert dapr.spans.tree().splitlines() == [
+        "shop/buy",
+        "  publish orders",
+        "    process orders",
+        "      state/save statestore",
+        "shop/buy",
+        "  publish orders",
+        "    process orders",
+    ]
+    first, second = (each for each in dapr.spans if each.name == "process orders")
+    assert attributes(first)["dapr.verdict"] == "SUCCESS"
+    assert attributes(second)["dapr.verdict"] == "RETRY"
+    assert second.status.status_code is StatusCode.ERROR
