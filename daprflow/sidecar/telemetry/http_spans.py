@@ -15,13 +15,14 @@ _NAMED, _KEYED, _ACTOR = 3, 5, 6
 
 def path_of(scope: Mapping[str, Any]) -> str:
     """Return the path of a call, decoded."""
-    raw = _raw_path(scope)
+    raw = raw_path_of(scope)
     if b"%" in raw:
         return unquote_to_bytes(raw).decode("utf-8", "replace")
     return raw.decode("utf-8", "replace")
 
 
-def _raw_path(scope: Mapping[str, Any]) -> bytes:
+def raw_path_of(scope: Mapping[str, Any]) -> bytes:
+    """Return the path of a call as it came, without the query."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     return raw.partition(b"?")[0]
 
@@ -43,7 +44,7 @@ def describe(span: Span, scope: Mapping[str, Any], status: int) -> None:
     for name, value in headers.items():
         if name.startswith(b"dapr-") and name not in _SECRET:
             said[name.decode("latin-1")] = value.decode("utf-8", "replace")
-    _describe_route(span, f"{method} {path}", _raw_path(scope), headers)
+    _describe_route(span, f"{method} {path}", raw_path_of(scope), headers)
     said["dapr.protocol"] = "http"
     said["dapr.api"] = f"{method} {path}"
     said["dapr.status_code"] = str(status)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from daprflow.sidecar.http_api.trace import UNTRACED
-from daprflow.sidecar.telemetry.http_spans import describe, path_of
+from daprflow.sidecar.telemetry.http_spans import describe, path_of, raw_path_of
 from daprflow.sidecar.telemetry.trace_context import TraceContext, read_traceparent
 from daprflow.sidecar.telemetry.tracer import Kind, Span
 
@@ -41,10 +41,9 @@ class HttpWatch:
     async def serve(self, app: _App, scope: _Scope, receive: _Receive, send: _Send) -> None:
         """Have a call served, and watch it."""
         begun = self._clock.now()
-        path = path_of(scope)
         span: Span | None = None
         inner = scope
-        if self._tracer is not None and "/healthz" not in path:
+        if self._tracer is not None and "/healthz" not in (path := path_of(scope)):
             headers = scope["headers"]
             span = self._tracer.start(path, Kind.CLIENT, context_of(headers))
             inner = {**scope, "headers": within(headers, span.context)}
@@ -61,11 +60,11 @@ class HttpWatch:
                 span.finish()
             elapsed = (self._clock.now() - begun) * 1000
             if self._calls is not None:
-                self._calls.http(scope["method"], path, status, elapsed)
+                self._calls.http(scope["method"], path_of(scope), status, elapsed)
             if self._meters is not None:
-                self._meters.record(scope["method"], path, status, elapsed)
-                self._meters.received().record(_length(scope["headers"]))
-                self._meters.sent().record(answer.size)
+                raw = raw_path_of(scope).decode("latin-1")
+                cells = self._meters.cells(scope["method"], raw, status)
+                cells.take(elapsed, _length(scope["headers"]), answer.size)
 
 
 class _Answer:

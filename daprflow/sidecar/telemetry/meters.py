@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from functools import cached_property
 from typing import Final
+from urllib.parse import unquote
 
 from daprflow.protocol.configuration_file import MetricsSpec
 from daprflow.sidecar.telemetry import known_metrics as known
-from daprflow.sidecar.telemetry.metrics import Cell, Family, Known, Registry, Spread
+from daprflow.sidecar.telemetry.metrics import MOST_SERIES, Cell, Family, Known, Registry, Spread
 from daprflow.sidecar.telemetry.path_labels import PathLabels
 
 TRUE: Final = "true"
@@ -16,43 +17,91 @@ FALSE: Final = "false"
 class Operations:
     """How many operations there were on components, and how long they took."""
 
-    __slots__ = ("_counts", "_times")
+    __slots__ = ("_cells", "_counts", "_times")
 
     def __init__(self, registry: Registry, names: tuple[Known, Known]) -> None:
         self._counts = registry.count(names[0])
         self._times = registry.spread(names[1])
+        self._cells: dict[tuple[str, ...], tuple[Cell, Spread]] = {}
 
     def record(self, milliseconds: float, *labels: str) -> None:
         """Take in one operation; labels as the metric has them."""
-        self._counts(*labels).add()
-        self._times(*labels).record(milliseconds)
+        cells = self._cells.get(labels)
+        if cells is None:
+            cells = (self._counts(*labels), self._times(*labels))
+            if len(self._cells) < MOST_SERIES:
+                self._cells[labels] = cells
+        cells[0].value += 1
+        cells[1].record(milliseconds)
 
-    def knows(self, *labels: str) -> bool:
-        """Tell whether there was such an operation before."""
-        return labels in self._counts
+
+class HttpCells:
+    """The numbers of calls with one verb, path and status."""
+
+    __slots__ = ("count", "latency", "received", "response", "sent")
+
+    def __init__(
+        self, count: Cell, latency: Spread, response: Cell | None, *, received: Spread, sent: Spread
+    ) -> None:
+        self.count = count
+        self.latency = latency
+        self.response = response
+        self.received = received
+        self.sent = sent
+
+    def take(self, milliseconds: float, received: int, sent: int) -> None:
+        """Take in one call."""
+        self.count.value += 1
+        self.latency.record(float(int(milliseconds)))
+        if self.response is not None:
+            self.response.value += 1
+        self.received.record(received)
+        self.sent.record(sent)
 
 
 class HttpMeters:
     """Calls of one HTTP API, or of one HTTP app."""
 
-    __slots__ = ("_counts", "_latencies", "_responses", "labels", "received", "sent")
+    __slots__ = (
+        "_cells", "_counts", "_labels", "_latencies", "_received", "_responses", "_sent",
+        "_sent_by_path",
+    )  # fmt: skip
 
     def __init__(self, registry: Registry, labels: PathLabels, names: "HttpNames") -> None:
-        self.labels = labels
+        self._labels = labels
         self._counts = registry.count(names.count)
         self._latencies = registry.spread(names.latency)
         self._responses = None if names.responses is None else registry.count(names.responses)
-        self.received = registry.spread(names.received)
-        self.sent = registry.spread(names.sent)
+        self._received = registry.spread(names.received)
+        self._sent = registry.spread(names.sent)
+        self._sent_by_path = bool(names.sent.labels)
+        self._cells: dict[tuple[str, str, int], HttpCells] = {}
 
-    def record(self, method: str, path: str, status: int, milliseconds: float) -> tuple[str, str]:
-        """Take in one call, and return its labels of verb and path."""
-        verb, label, code = self.labels.method(method), self.labels.of(path), str(status)
-        self._counts(verb, label, code).add()
-        self._latencies(verb, label, code).record(float(int(milliseconds)))
-        if self._responses is not None:
-            self._responses(verb, label, code).add()
-        return verb, label
+    def cells(self, method: str, path: str, status: int) -> HttpCells:
+        """Return the numbers of such calls.
+
+        Args:
+            method: the verb.
+            path: still percent-encoded, without the query.
+            status: what was answered.
+        """
+        found = self._cells.get((method, path, status))
+        return self._resolved(method, path, status) if found is None else found
+
+    def _resolved(self, method: str, path: str, status: int) -> HttpCells:
+        verb, label, code = self._labels.method(method), self._labels.of(unquote(path)), str(status)
+        responses = self._responses
+        cells = HttpCells(
+            self._counts(verb, label, code),
+            self._latencies(verb, label, code),
+            None if responses is None else responses(verb, label, code),
+            received=self._received(),
+            sent=self._sent(verb, label, "") if self._sent_by_path else self._sent(),
+        )
+        if len(self._cells) >= MOST_SERIES:
+            self._cells.clear()
+        self._cells[method, path, status] = cells
+        return cells
 
 
 class HttpNames:
