@@ -77,7 +77,7 @@ async def test_a_token_that_is_not_valid_is_refused(
     provider: Provider, claims: dict[str, Any], said: str
 ) -> None:
     """Each claim is checked; the answer says which, and nothing of the token."""
-    given = {
+    given: dict[str, Any] = {
         name: time.time() + value if isinstance(value, int) else value
         for name, value in claims.items()
     }
