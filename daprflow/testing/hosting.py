@@ -165,7 +165,8 @@ class _Ways:
 
 
 def _client(plan: Plan, app: "DaprFlow", transport: Carrier) -> Client:
-    settings = Settings(health_timeout=0.0)  # it is ready, or cut off for good
+    # It is ready, or cut off; a test that mends its line does not wait for a probe.
+    settings = Settings(health_timeout=0.0, circuit_failures=0)
     client = Client(settings, transport=transport, codecs=app.codecs)
     client._caller.way.now = plan.clock.now  # noqa: SLF001 - the time is the test's
     return client

@@ -148,6 +148,22 @@ async def test_a_turn_can_save_while_calls_of_its_type_have_every_place(apps: Ap
     assert saves.is_free
 
 
+async def test_limits_come_from_the_environment(
+    apps: Apps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And stay what they are while the client is open."""
+    monkeypatch.setenv("DAPRFLOW_CALLS_PER_TARGET", "1")
+    monkeypatch.setenv("DAPRFLOW_CALLS_WAITING", "0")
+    async with Client(transport=apps) as client:
+        hung = calling(client, 1)
+        await asyncio.sleep(0.01)
+        _ = client.channels  # gRPC reads the environment, too
+        with pytest.raises(TooManyCalls):
+            await client.request("slow", "it")
+        apps.go_on.set()
+        await asyncio.gather(*hung)
+
+
 async def test_targets_that_are_no_longer_used_are_forgotten() -> None:
     """Not so one with calls under way."""
     places = Places(8, 1, {})
