@@ -72,11 +72,12 @@ def failed(title: str, delivery: Delivery, error: BaseException) -> Outcome:
     if isinstance(error, CancelledError) and is_being_cancelled():
         raise error
     logger.error(
-        "%s failed on '%s' (event %s, %d bytes)",
+        "%s failed on '%s' (event %s, %d bytes): %s; it is answered with 500",
         title,
         delivery.name,
         event_id(delivery),
         len(delivery.body),
+        type(error).__name__,
         exc_info=error,
     )
     return refusal(500, f"handler failed: {type(error).__name__}", error)

@@ -277,7 +277,7 @@ class SqliteWriter:
         try:
             connection = self._raw_connection()
             wal = self._wal and not self.in_memory
-            (there,) = connection.execute("PRAGMA page_count").fetchone()
+            there = Path(self.path).is_file() and Path(self.path).stat().st_size > 0
             if wal and not there:
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -310,7 +310,9 @@ class SqliteWriter:
 
     def _refusal(self, error: sqlite3.Error) -> ComponentError:
         if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-            return ComponentError(f"disk is full, nothing was written to '{self.path}': {error}")
+            return ComponentError(
+                f"disk is full, nothing was written to '{self.path}': {error}; make room"
+            )
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGES:
             return self.unusable(error)
         return ComponentError(f"database '{self.path}' refused the write: {_said(error)}")

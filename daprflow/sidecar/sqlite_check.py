@@ -21,9 +21,9 @@ def refuse_damaged(file: Path, busy_timeout: float, limit: int = CHECKED) -> Non
         sqlite3.Error: it is damaged, or cannot be read.
     """
     try:
-        size = file.stat().st_size
+        size = file.stat().st_size if file.is_file() else 0
     except OSError:
-        return  # SQLite says why
+        return  # SQLite says why, as it does of what is no file
     if not size:
         return
     if size > limit:

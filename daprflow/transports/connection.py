@@ -116,7 +116,10 @@ class Connection(HttpToolsProtocol):
         if surplus > 0:
             if not self._config.full:
                 self._config.full = True
-                _LOG.warning("refused a connection: %d are open already", self.limits.connections)
+                _LOG.warning(
+                    "refused a connection: %d are open already; callers should use theirs again",
+                    self.limits.connections,
+                )
             self._refuse(503, "too many connections")
             return
         self._config.full = False

@@ -37,7 +37,9 @@ class _OneLine(logging.Filter):
             return False
         if not record.msg.startswith("Cancel %s running"):
             return True
-        record.msg = "%s request(s) outlived the grace period and were cancelled"
+        record.msg = (
+            "%s request(s) outlived the grace period and were cancelled; a longer one lets them end"
+        )
         return record.args != (0,)
 
 

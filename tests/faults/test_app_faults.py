@@ -87,7 +87,7 @@ async def test_a_handler_that_swallows_its_cancellation(caplog: pytest.LogCaptur
         caplog.clear()
     release.set()
     assert [record.getMessage() for record in caplog.records] == [
-        "1 request(s) outlived the grace period and were cancelled"
+        "1 request(s) outlived the grace period and were cancelled; a longer one lets them end"
     ]
 
 
@@ -122,6 +122,7 @@ async def test_what_a_handler_needs_is_away(error: type[Exception]) -> None:
 WALL_CLOCK = {
     "daprflow/actors/hosting.py": "an actor's parts expire by the moments that a store tells",
     "daprflow/client/opening.py": "a workflow may begin at a moment of the wall clock",
+    "daprflow/client/circuit.py": "it tells since when the sidecar is away",
 }
 """Who on the app's side may ask for the time of day, and why."""
 

@@ -148,7 +148,8 @@ class DurablePubSub:
         limit = self._log.unclaimed_limit
         if count == limit + 1:
             logger.warning(
-                "nobody subscribes to '%s/%s'; only its newest %d events are kept",
+                "nobody subscribes to '%s/%s'; only its newest %d events are kept "
+                "until somebody does",
                 self.name,
                 queue.group.topic,
                 limit,

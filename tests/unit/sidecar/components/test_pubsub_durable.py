@@ -177,7 +177,7 @@ async def test_a_topic_that_nobody_wants_is_bounded(
         assert await taker.got(100) == [b"%d" % number for number in range(5, 105)]
         await stop()
     assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
-        "nobody subscribes to 'it/t'; only its newest 100 events are kept"
+        "nobody subscribes to 'it/t'; only its newest 100 events are kept until somebody does"
     ]
 
 
