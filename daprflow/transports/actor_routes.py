@@ -11,9 +11,17 @@ from daprflow.actors.answering import REMIND, TIMER
 from daprflow.actors.plan import ActorCall
 from daprflow.handlers.handler import Next, Outcome
 from daprflow.handlers.trace import DELIVERED
-from daprflow.handlers.verdicts import DONE
+from daprflow.handlers.verdicts import DONE, put_off
 from daprflow.protocol.actor_calls import PREFIX
-from daprflow.transports.asgi import Disconnected, Gate, TooLarge, body_of, refuse, send_outcome
+from daprflow.transports.asgi import (
+    CUT_OFF,
+    Disconnected,
+    Gate,
+    TooLarge,
+    body_of,
+    refuse,
+    send_outcome,
+)
 from daprflow.transports.invoke_routes import Endpoint
 
 WATCHED_AFTER = 0.05
@@ -91,7 +99,12 @@ def actor_endpoint(
             return
         caller = Caller(receive)
         call = _actor_call(asked, body, scope, caller)
-        outcome = await _outcome(types[asked.kind], call, caller)
+        try:
+            outcome = await _outcome(types[asked.kind], call, caller)
+        except asyncio.CancelledError as error:
+            if not gate.ends(error):
+                raise
+            outcome = put_off("actor", CUT_OFF)
         if outcome is not None:
             await send_outcome(send, outcome)
 

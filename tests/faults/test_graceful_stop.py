@@ -23,7 +23,7 @@ APP = """
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from daprflow import DaprFlow
+from daprflow import Actor, DaprFlow
 
 class Db: ...
 
@@ -51,6 +51,13 @@ async def quote(seconds: float, *, db: Db) -> int:
     return 1
 
 
+@app.actor
+class SlowActor(Actor[None]):
+    async def wait(self) -> None:
+        print("begun", flush=True)
+        await asyncio.sleep(60)
+
+
 @app.invoke
 def stuck() -> None:
     print("begun", flush=True)
@@ -60,6 +67,7 @@ EVENT = (
     '{"id":"1","source":"s","type":"t","specversion":"1.0","pubsubname":"pubsub","topic":"orders",'
     '"datacontenttype":"application/json","data":%s}'
 )
+TURN = "/actors/SlowActor/1/method/wait"
 ORDERS = "/dapr/topics/pubsub/orders"
 Answer = tuple[int, bytes]
 Start = Callable[[Path, int, str], Run]
@@ -69,7 +77,9 @@ def post(port: int, path: str, body: str) -> Answer:
     """Send a request and return its answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WITHIN)
     try:
-        connection.request("POST", path, body, {"content-type": "application/json"})
+        connection.request(
+            "PUT" if path == TURN else "POST", path, body, {"content-type": "application/json"}
+        )
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -148,11 +158,13 @@ def test_what_does_not_end_in_time_is_to_be_done_again(tmp_path: Path, start: St
     port = free_port()
     with start(tmp_path, port, "1") as run:
         listening(run, port)
-        event, call = begun(run, port, [(ORDERS, EVENT % "60"), ("/quote", "60")])
+        calls = [(ORDERS, EVENT % "60"), ("/quote", "60"), (TURN, "")]
+        event, *others = begun(run, port, calls)
         run.send(signal.SIGTERM)
         assert event.result(WITHIN) == (200, b'{"status":"RETRY"}')
-        status, body = call.result(WITHIN)
-        assert (status, b"the app stopped before this was done" in body) == (503, True)
+        for call in others:
+            status, body = call.result(WITHIN)
+            assert (status, b"the app stopped before this was done" in body) == (503, True)
         run.ended()
         assert "done" not in run.lines
         assert "closed" in run.lines
