@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Literal
 
@@ -45,11 +46,22 @@ class Counts:
         return taken
 
 
+class _Turn:
+    """Who counts on a key, and how many want to."""
+
+    __slots__ = ("lock", "wanted")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.wanted = 0
+
+
 class SharedCounts:
     """Counts in a Dapr state store, which all replicas of an app share.
 
     Each request reads its key and, where it may pass, writes it with its ETag: who loses a race
-    reads again. Clocks of replicas should agree to within a fraction of the window.
+    with another replica reads again. Requests of one process take turns on a key. Clocks of replicas
+    should agree to within a fraction of the window.
 
     Args:
         store: the component's name; it needs ETags.
@@ -84,6 +96,7 @@ class SharedCounts:
         self._prefix = prefix
         self._again_at = 0.0
         self._is_away = False
+        self._turns: dict[str, _Turn] = {}
 
     async def take(self, key: str, rule: Rule) -> Taken:
         """Count one request.
@@ -94,7 +107,7 @@ class SharedCounts:
         if time.monotonic() < self._again_at:
             raise Undecided
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout), self._turn(key):
                 taken = await self._counted(f"{self._prefix}:{_safe(key)}", rule)
         except (SidecarError, TimeoutError, msgspec.MsgspecError) as error:
             self._note_away(error)
@@ -103,6 +116,21 @@ class SharedCounts:
             self._is_away = False
             logger.warning("state store '%s' counts requests again", self._store)
         return taken
+
+    @asynccontextmanager
+    async def _turn(self, key: str) -> AsyncIterator[None]:
+        """Let one request of this process at a time count on a key: only replicas race."""
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = self._turns[key] = _Turn()
+        turn.wanted += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.wanted -= 1
+            if not turn.wanted:
+                del self._turns[key]
 
     async def _counted(self, key: str, rule: Rule) -> Taken:
         client = self._client if isinstance(self._client, Client) else self._client()

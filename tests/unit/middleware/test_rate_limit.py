@@ -203,6 +203,15 @@ async def test_replicas_share_their_counts() -> None:
         assert dapr is not None
 
 
+async def test_many_at_once_are_not_refused_for_racing() -> None:
+    """As many as the limit allows pass, however they come; those of one process take turns."""
+    app = replicas()
+    async with TestSidecar(app):
+        call = Caller(app)
+        answers = await asyncio.gather(*(call.post("/one") for _ in range(30)))
+        assert [each.status for each in answers].count(200) == 10
+
+
 @pytest.mark.parametrize(
     ("away", "statuses"),
     [("memory", [200, 200, 429]), ("allow", [200, 200, 200]), ("refuse", [503, 503, 503])],
