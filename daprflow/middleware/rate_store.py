@@ -60,8 +60,8 @@ class SharedCounts:
     """Counts in a Dapr state store, which all replicas of an app share.
 
     Each request reads its key and, where it may pass, writes it with its ETag: who loses a race
-    with another replica reads again. Requests of one process take turns on a key. Clocks of replicas
-    should agree to within a fraction of the window.
+    with another replica reads again. Requests of one process take turns on a key. Clocks of
+    replicas should agree to within a fraction of the window.
 
     Args:
         store: the component's name; it needs ETags.
