@@ -68,7 +68,9 @@ async def workers_of(url: str, count: int) -> set[int]:
     async with asyncio.timeout(60):
         while len(found) < count:
             try:
-                found.add(httpx.post(f"{url}/who").json())
+                answer = httpx.post(f"{url}/who")
+                assert answer.status_code == 200, answer.text
+                found.add(answer.json())
             except httpx.TransportError:
                 await asyncio.sleep(0.05)  # it does not listen yet
     return found
