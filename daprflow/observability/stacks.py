@@ -3,6 +3,7 @@
 import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -32,13 +33,19 @@ class Place:
         return f"{self.where} in '{self.function}'{called}"
 
 
+@cache
+def _foreign_roots() -> tuple[str, ...]:
+    """Return what the names of files of others begin with; it takes a millisecond to find out."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    found = {str(Path(path)) for name in names if (path := sysconfig.get_path(name))}
+    return ("<frozen", *(f"{root}/" for root in (*found, _OWN)))
+
+
 class Foreign:
     """Tells the user's files from those of Python, of installed packages and of this one."""
 
     def __init__(self) -> None:
-        names = ("stdlib", "platstdlib", "purelib", "platlib")
-        found = {str(Path(path)) for name in names if (path := sysconfig.get_path(name))}
-        self._roots = ("<frozen", *(f"{root}/" for root in (*found, _OWN)))
+        self._roots = _foreign_roots()
 
     def __contains__(self, frame: FrameType) -> bool:
         return frame.f_code.co_filename.startswith(self._roots)

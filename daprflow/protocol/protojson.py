@@ -1,5 +1,6 @@
 """Reads protobuf's JSON form, which the runtime takes on its newer HTTP routes."""
 
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,6 +31,7 @@ def read_message(message: type[T], body: bytes) -> T:
         raise ProtoJsonError(str(reason)) from None
 
 
+@cache
 def _described(message: Any) -> Any:
     from msgspec import inspect  # noqa: PLC0415 - costs an import that few runs need
 
