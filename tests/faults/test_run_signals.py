@@ -26,7 +26,7 @@ async def total() -> int:
 @pytest.mark.row("FC-02")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT], ids=["hang up", "quit"])
 def test_a_terminal_that_goes_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    """FC-02: whichever signal a closed terminal or Ctrl-\\ sends, no process is left."""
+    """FC-02: whichever signal a closed terminal or a quit key sends, no process is left."""
     write(tmp_path, {"app.py": APP})
     with Run(tmp_path, "run", "--ephemeral", ".") as run:
         run.ready()
