@@ -3,12 +3,18 @@
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import msgspec
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from daprflow.protocol import messages
 from daprflow.protocol.configuration_file import (
@@ -320,3 +326,34 @@ async def test_a_line_for_each_call(
     texts = [r.getMessage() for r in caplog.records if "API Called" in r.getMessage()]
     called = [text.partition("Called: ")[2].partition(" answered")[0] for text in texts]
     assert called == lines
+
+
+async def test_spans_go_by_otlp_over_grpc(tmp_path: Path) -> None:
+    """Headers of the configuration go along as metadata."""
+    taken: list[tuple[ExportTraceServiceRequest, dict[str, str]]] = []
+
+    def export(request: ExportTraceServiceRequest, context: Any) -> ExportTraceServiceResponse:
+        taken.append((request, dict(context.invocation_metadata())))
+        return ExportTraceServiceResponse()
+
+    handler = grpc.unary_unary_rpc_method_handler(
+        export, ExportTraceServiceRequest.FromString, ExportTraceServiceResponse.SerializeToString
+    )
+    service = "opentelemetry.proto.collector.trace.v1.TraceService"
+    with ThreadPoolExecutor(1) as pool:
+        server = grpc.server(pool)
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, {"Export": handler}),)
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        headers = (("x-key", "k"),)
+        otel = OtelSpec(f"127.0.0.1:{port}", "grpc", is_secure=False, headers=headers)
+        async with sidecar(tmp_path, shop(), TracingSpec("1", otel=otel)) as started:
+            await call(started, "GET", "/v1.0/state/store/k", PARENT)
+        server.stop(None).wait()
+    ((request, metadata),) = taken
+    (span,) = request.resource_spans[0].scope_spans[0].spans
+    assert (span.name, span.trace_id.hex()) == ("/v1.0/state/store/k", TRACE)
+    assert request.resource_spans[0].scope_spans[0].scope.name == "dapr-diagnostics"
+    assert metadata["x-key"] == "k"
