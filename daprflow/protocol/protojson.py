@@ -1,7 +1,7 @@
 """Reads protobuf's JSON form, which the runtime takes on its newer HTTP routes."""
 
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -25,7 +25,8 @@ def read_message(message: type[T], body: bytes) -> T:
         body = b"{}"
     try:
         value = msgspec.json.decode(body)
-        return msgspec.convert(_fit(value, _described(message)), message, strict=False)
+        kind = _described(cast("Any", message))
+        return msgspec.convert(_fit(value, kind), message, strict=False)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = error.reason if isinstance(error, UnicodeDecodeError) else error
         raise ProtoJsonError(str(reason)) from None
