@@ -238,14 +238,14 @@ async def run(plan: None, folder: Path, seed: int) -> Result:
     """Open what each release has left, and what earlier and later schemas look like."""
     result = Result()
     releases = sorted(RELEASES.iterdir())
-    for release in releases:
+    found = await asyncio.gather(*(opened(each, folder / each.name) for each in releases))
+    for release, told in zip(releases, found, strict=True):
         name = release.name
-        told = await opened(release, folder / name)
         told += replayed(release)
         told += await newer(release, folder / f"{name}-newer")
         for schema in range(1, 6):
-            found = await older(release, schema, folder / f"{name}-{schema}")
-            told += [f"schema {schema}: {text}" for text in found]
+            wrong = await older(release, schema, folder / f"{name}-{schema}")
+            told += [f"schema {schema}: {text}" for text in wrong]
         result.problems += [f"{name}: {text}" for text in told]
     result.counts = {
         "releases": len(releases),
