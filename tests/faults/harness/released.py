@@ -239,10 +239,9 @@ async def run(plan: None, folder: Path, seed: int) -> Result:
     result = Result()
     releases = sorted(RELEASES.iterdir())
     found = await asyncio.gather(*(opened(each, folder / each.name) for each in releases))
-    for release, told in zip(releases, found, strict=True):
+    for release, missing in zip(releases, found, strict=True):
         name = release.name
-        told += replayed(release)
-        told += await newer(release, folder / f"{name}-newer")
+        told = [*missing, *replayed(release), *await newer(release, folder / f"{name}-newer")]
         for schema in range(1, 6):
             wrong = await older(release, schema, folder / f"{name}-{schema}")
             told += [f"schema {schema}: {text}" for text in wrong]
