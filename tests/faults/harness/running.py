@@ -9,10 +9,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +90,11 @@ class Running:
         """Whether others would still disturb it."""
         return not self.ended and not self._measured.exists()
 
+    def wait(self) -> None:
+        """Wait a moment, or until its end."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(LOOK)
+
     def result(self) -> tuple[Line | None, str]:
         """Return what came of it, and what it printed."""
         self._let_go()
@@ -160,7 +164,7 @@ class _Lanes:
 
     def ended(self) -> list[tuple[Task, Line | None, str]]:
         """Wait a moment; return what came of those that have ended."""
-        time.sleep(LOOK)
+        self.running[0].wait()
         done = [each for each in self.running if each.ended]
         self.running = [each for each in self.running if each not in done]
         return [(each.task, *each.result()) for each in done]
