@@ -363,7 +363,9 @@ async def test_stopping_ends_a_request_that_outlives_the_grace(
         await server.stop(0.5)
         await asyncio.gather(got, return_exceptions=True)
     (told,) = caplog.records
-    assert told.getMessage() == "1 request(s) outlived the grace period and were cancelled; a longer one lets them end"
+    assert told.getMessage() == (
+        "1 request(s) outlived the grace period and were cancelled; a longer one lets them end"
+    )
     assert told.exc_info is None
 
 
