@@ -32,6 +32,10 @@ class Settings:
         max_attempts: how often a repeatable call is tried while connections fail; 0 and 1 mean
             once, -1 until the time is up.
         grpc_endpoint: address of the sidecar's gRPC API, as the official SDK takes it.
+        sidecar_ca: PEM file of the authorities that a sidecar elsewhere is believed by, over
+            ``https`` and gRPC with TLS; empty for those that this machine trusts.
+        sidecar_cert: PEM file of a certificate that the client shows.
+        sidecar_key: PEM file of its private key.
         grpc_max_message_size: bytes of one gRPC message; 0 leaves gRPC's own limit.
         max_request_size: bytes that the sidecar takes (``--max-body-size``); ``publish_many``
             splits what is longer.
@@ -56,6 +60,9 @@ class Settings:
     api_timeout: float | None = None
     max_attempts: int = MAX_ATTEMPTS
     grpc_endpoint: str = "127.0.0.1:50001"
+    sidecar_ca: str = ""
+    sidecar_cert: str = ""
+    sidecar_key: str = ""
     grpc_max_message_size: int = 0
     max_request_size: int = 4 * 1024 * 1024
     max_response_size: int = 64 * 1024 * 1024
@@ -90,6 +97,9 @@ class Settings:
             ),
             max_attempts=_count(env, "DAPR_API_MAX_RETRIES", MAX_ATTEMPTS, at_least=-1),
             grpc_endpoint=_grpc_endpoint(env),
+            sidecar_ca=env.get("DAPRFLOW_SIDECAR_CA", ""),
+            sidecar_cert=env.get("DAPRFLOW_SIDECAR_CERT", ""),
+            sidecar_key=env.get("DAPRFLOW_SIDECAR_KEY", ""),
             grpc_max_message_size=_count(
                 env, "DAPR_GRPC_MAX_INBOUND_MESSAGE_SIZE_BYTES", 0, at_least=0
             ),

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -47,33 +48,64 @@ def serve(
     workers: Annotated[
         int, flag("workers", "Processes that serve it; one where it has actors.", min=1)
     ] = 1,
+    tls_cert: Annotated[
+        Path | None, flag("tls_cert", "PEM file of the certificate; serves HTTPS.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, flag("tls_key", "PEM file of its key; else it is in the same file.")
+    ] = None,
     log_level: Annotated[str, flag("log_level", f"One of {', '.join(LEVELS)}.")] = "info",
 ) -> None:
     """Serve an app beside a runtime that others manage, as on Kubernetes."""
     configure_logging(log_level)
     found = resolve(target, Path.cwd())
+    tls = _tls(tls_cert, tls_key)
     if workers > 1:
         listener = ports.listen(port, host=host, flag="--port")
-        serving = partial(_work, found, listener, grace)
+        serving = partial(_work, found, listener, grace, tls)
         raise typer.Exit(Workers(workers, serving, grace).run())
     loaded = load(found)
     freeze(loaded)
-    raise typer.Exit(_serve(loaded, ports.listen(port, host=host, flag="--port"), grace, None))
+    listener = ports.listen(port, host=host, flag="--port")
+    raise typer.Exit(_serve(loaded, listener, grace, tls, None))
 
 
-def _serve(loaded: Loaded, listener: socket.socket, grace: float, report: int | None) -> int:
-    serving = serve_app(loaded, listener, Reporter(report), grace, insist=_end_at_once)
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        if key is not None:
+            raise typer.BadParameter("--tls-key is the key of a certificate; give --tls-cert, too")
+        return None
+    from daprflow.transports.tls import server_context  # noqa: PLC0415 - few apps speak TLS
+
+    return server_context(certificate, key)
+
+
+def _serve(
+    loaded: Loaded,
+    listener: socket.socket,
+    grace: float,
+    tls: ssl.SSLContext | None,
+    report: int | None,
+) -> int:
+    reporter = Reporter(report)
+    serving = serve_app(loaded, listener, reporter, grace, insist=_end_at_once, tls=tls)
     code = run_loop(serving)
     _leave_threads(code)
     return code
 
 
-def _work(target: Target, listener: socket.socket, grace: float, report: int) -> int:
+def _work(
+    target: Target,
+    listener: socket.socket,
+    grace: float,
+    tls: ssl.SSLContext | None,
+    report: int,
+) -> int:
     """Serve as one of several processes; return the exit status, having said what is wrong."""
     try:
         loaded = load(target)
         freeze(loaded)
-        return _serve(loaded, listener, grace, report)
+        return _serve(loaded, listener, grace, tls, report)
     except DaprFlowError as error:
         complain(str(error))
         return error.code if isinstance(error, LaunchError) else Exit.FAILED

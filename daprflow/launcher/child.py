@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
@@ -83,6 +84,7 @@ async def serve_app(
     grace: float,
     *,
     insist: Callable[[], None] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> int:
     """Serve until a signal says stop, then let what is in flight end.
 
@@ -99,7 +101,7 @@ async def serve_app(
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, interrupted)
-    server = HttpServer(loaded.asgi, lifespan=True, websockets=True)
+    server = HttpServer(loaded.asgi, lifespan=True, websockets=True, tls=tls)
     try:
         await server.start(listener)
     except StartFailed as error:

@@ -313,5 +313,6 @@ class Connection(HttpToolsProtocol):
         )
         # Closing while the peer still sends makes its kernel discard our answer unread.
         with contextlib.suppress(OSError):  # the peer is gone already
-            self.transport.write_eof()
+            if self.transport.can_write_eof():  # TLS has no half of a connection
+                self.transport.write_eof()
         self._watch(self.limits.linger_seconds)

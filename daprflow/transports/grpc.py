@@ -15,6 +15,7 @@ from grpc.aio import EOF, AioRpcError, Channel, ClientInterceptor
 from daprflow.handlers import trace
 from daprflow.settings import Settings
 from daprflow.transports.grpc_endpoint import GrpcEndpoint
+from daprflow.transports.tls import grpc_files
 
 __all__ = [
     "EOF",
@@ -60,7 +61,7 @@ def open_channel(
     """Return a channel of the running event loop; it connects with its first call."""
     options = _options(endpoint, settings)
     if endpoint.tls:
-        credentials = grpc.ssl_channel_credentials()
+        credentials = grpc.ssl_channel_credentials(*grpc_files(settings))
         return grpc.aio.secure_channel(
             endpoint.target, credentials, options, interceptors=interceptors
         )

@@ -21,6 +21,7 @@ from daprflow.protocol.http import (
 )
 from daprflow.settings import Settings
 from daprflow.transports.base import ConnectionLost
+from daprflow.transports.tls import client_context
 
 KEEPALIVE = 4.0
 """Seconds an idle connection is kept. Less than the 5 s of uvicorn, so that we close it and not
@@ -125,7 +126,11 @@ class HttpTransport:
         if self._settings.loopback:
             headers["accept-encoding"] = "identity"  # compression costs more than loopback
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEPALIVE),
+            connector=aiohttp.TCPConnector(
+                ssl=client_context(self._settings) or True,
+                limit=CONNECTIONS,
+                keepalive_timeout=KEEPALIVE,
+            ),
             timeout=aiohttp.ClientTimeout(),  # the client's own cancels
             headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import math
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -58,6 +59,7 @@ class HttpServer:
         limits: what a peer may use up.
         lifespan: run the application's lifespan; an error there is `StartFailed`.
         websockets: hand upgrades to a WebSocket library where one is installed.
+        tls: what is shown to callers, who must speak TLS then.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class HttpServer:
         *,
         lifespan: bool = False,
         websockets: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._limits = limits or Limits()
+        self._tls = tls
         config = LimitedConfig(
             app,
             http=Connection,
@@ -91,6 +95,7 @@ class HttpServer:
         config = self._server.config
         if not config.loaded:
             config.load()
+            config.ssl = self._tls
         self._fit(config)
         self._server.lifespan = config.lifespan_class(config)
         try:

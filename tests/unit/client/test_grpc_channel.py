@@ -15,6 +15,7 @@ from daprflow.client import Client
 from daprflow.handlers.trace import trace_context
 from daprflow.settings import Settings, SettingsError
 from daprflow.testing.transport import InProcessTransport
+from tests.helpers.certificates import files_of
 from tests.helpers.grpc_echo import LONG, Echo, EchoStub, serving
 from tests.helpers.small_sidecar import SmallSidecar
 from tests.helpers.timing import eventually
@@ -253,11 +254,11 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("form", ["https://localhost:{}", "localhost:{}?tls=true"])
-async def test_tls_is_used_when_it_is_asked_for(echo: Echo, form: str) -> None:
+async def test_tls_is_used_when_it_is_asked_for(echo: Echo, form: str, tmp_path: Path) -> None:
     """Both forms of Dapr's SDKs encrypt, and verify with the roots that gRPC is given."""
-    pair = Path(__file__).parents[1] / "sidecar" / "channel" / "localhost.pem"
-    env = {**os.environ, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(pair)}
-    async with serving(echo, pair.read_bytes()) as port:
+    files = files_of(tmp_path, "good")
+    env = {**os.environ, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(files.ca)}
+    async with serving(echo, files.pair.read_bytes()) as port:
         address, http = form.format(port), "http://127.0.0.1:1"
         run = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", CALL, address, http), env=env, stdout=subprocess.PIPE

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.channel.grpc import CALLBACKS, GrpcChannel
 from daprflow.sidecar.channel.rpc import RpcFailed
 from daprflow.sidecar.channel.tls_relay import TlsRelay
+from tests.helpers.certificates import self_signed
 from tests.helpers.grpc_app import GrpcTestApp, always, grpc_app, refusing
 from tests.helpers.own_ports import free_port
 
@@ -34,7 +36,8 @@ async def channel_to(app: GrpcTestApp, **settings: Any) -> AsyncIterator[GrpcCha
 
 def credentials() -> grpc.ServerCredentials:
     """Return a self-signed pair."""
-    pair = (Path(__file__).parent / "localhost.pem").read_bytes()
+    with TemporaryDirectory() as folder:
+        pair = self_signed(Path(folder)).read_bytes()
     return grpc.ssl_server_credentials([(pair, pair)])
 
 

@@ -1,18 +1,19 @@
-"""The app channel over TLS; ``localhost.pem`` is a self-signed pair made for these tests alone."""
+"""The app channel over TLS."""
 
 import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from daprflow.protocol.http import HttpRequest, HttpResponse, StreamedRequest
 from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 from daprflow.sidecar.channel.tls import TlsChannel
+from tests.helpers.certificates import self_signed
 
-PAIR = Path(__file__).parent / "localhost.pem"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 GET = HttpRequest("GET", "/a%20b?c=d", (("x", "y"),))
 
@@ -47,7 +48,8 @@ async def talking_to(
 ) -> AsyncIterator[TlsChannel]:
     """Run ``app`` and give a channel to it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(PAIR)
+    with TemporaryDirectory() as folder:
+        context.load_cert_chain(self_signed(Path(folder)))
     server = await asyncio.start_server(app.serve, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     channel = TlsChannel("127.0.0.1", port, app_token=app_token, max_concurrency=max_concurrency)
@@ -67,6 +69,7 @@ async def nothing() -> AsyncIterator[bytes]:
         yield part
 
 
+@pytest.mark.row("S-34")
 async def test_a_call_over_tls() -> None:
     """The certificate is not verified, as by the real runtime; target and headers are as given."""
     app = SecureApp(OK)
