@@ -6,9 +6,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote
 
-import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daprflow.actors.defaults import NO_DEFAULTS, ActorDefaults
@@ -18,14 +16,11 @@ from daprflow.errors import AppDefinitionError, MissingExtra
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.pool import HandlerPool
-from daprflow.handlers.registration import Kind, calling_source
+from daprflow.handlers.registration import calling_source
 from daprflow.handlers.router import Router
 from daprflow.handlers.tokens import Tokens
 from daprflow.observability.options import DEFAULT as AS_THE_ENVIRONMENT_SAYS
 from daprflow.observability.options import Observability
-from daprflow.observability.watching import Parts, Watcher, collisions, watched
-from daprflow.protocol.configuration import PREFIX
-from daprflow.protocol.documents import AppConfig
 from daprflow.settings import Settings, SettingsError
 from daprflow.transports import asgi
 from daprflow.workflows.options import DEFAULTS, WorkflowSettings
@@ -46,6 +41,7 @@ if TYPE_CHECKING:
     from daprflow.handlers.workflows import WorkerPlan
     from daprflow.health.options import HealthSettings
     from daprflow.health.service import HealthListener
+    from daprflow.observability.watching import Watcher
     from daprflow.transports.hosting import Host, Lifespan, Wrapped
     from daprflow.workflows.service import WorkService
 
@@ -390,13 +386,17 @@ class DaprFlow(Router):
         if self._work is not None:
             self._work.stop_taking()
 
-    def _watching(self) -> tuple[Watcher, ...]:
+    def _watching(self) -> "tuple[Watcher, ...]":
         """Return what is to watch the app.
 
         Raises:
             AppDefinitionError: it would answer where the app answers.
         """
         watchers = self.observability.resolved(self.app_id, os.environ)
+        if not watchers:
+            return ()
+        from daprflow.observability.watching import collisions  # noqa: PLC0415 - see above
+
         if problems := collisions(watchers, self._is_ours, self._further):
             raise AppDefinitionError(problems)
         return watchers
@@ -410,6 +410,7 @@ class DaprFlow(Router):
         if not watchers:
             yield blueprint
             return
+        from daprflow.observability.watching import Parts, watched  # noqa: PLC0415 - see above
         from daprflow.transports import hosting  # noqa: PLC0415 - see above
 
         async with AsyncExitStack() as stack:
@@ -428,7 +429,7 @@ class DaprFlow(Router):
     def _workflow_names(self) -> tuple[str, ...]:
         return tuple(self.work().workflows.plans) if self.has_work else ()
 
-    def _serve(self, blueprint: "Blueprint", watchers: Sequence[Watcher]) -> None:
+    def _serve(self, blueprint: "Blueprint", watchers: "Sequence[Watcher]") -> None:
         """Answer by a plan from now on, the user's own routes included."""
         self._watchers = watchers
         self._table.clear()
@@ -523,62 +524,7 @@ class DaprFlow(Router):
 
     def _fill(self, blueprint: "Blueprint") -> None:
         """Put every endpoint into the table."""
-        add, gate = self._table.add, self._gate
-        encode = msgspec.json.encode
-        started = self._sidecar_started
-        config = asgi.static_endpoint(encode(self._config(blueprint)), gate, started)
-        subscriptions = [plan.subscription for plan in blueprint.topics]
-        add("GET", "/dapr/config", config)
-        told = asgi.handler_endpoint("configuration", "", self.feed.deliver, gate)
-        self._table.add_prefix(PREFIX, told)
-        add("GET", "/dapr/subscribe", asgi.static_endpoint(encode(subscriptions), gate))
-        for method in ("GET", "HEAD"):
-            add(method, "/healthz", asgi.health_endpoint(self.health.alive))
-            add(method, "/readyz", asgi.health_endpoint(self.health.answer))
-        discovered = asgi.static_endpoint(b"{}", gate)
-        for route in blueprint.routes:
-            call = route.handler.call
-            endpoint = asgi.handler_endpoint(route.kind.value, route.name, call, gate)
-            endpoint = asgi.stacked(endpoint, route.middleware)
-            if route.kind is Kind.TOPIC:
-                self._table.add_topic(route.path, endpoint)
-                continue
-            if route.kind in (Kind.CONFIGURATION, Kind.ACTOR):
-                continue  # what is told of any item comes to the feed, and actors have one endpoint
-            if route.kind is Kind.JOB:
-                self._table.add_job(route.path, endpoint)
-                continue
-            path = unquote(route.path)
-            if route.kind is Kind.INVOKE:
-                literal = tuple(path.strip("/").split("/"))
-                parts = literal if route.template is None else route.template.parts
-                self._table.add_invoke(route.method, parts, endpoint)
-                continue
-            add("POST", path, endpoint)
-            add("OPTIONS", path, discovered)
+        from daprflow.transports.app_table import Answers  # noqa: PLC0415 - see above
 
-        if blueprint.actors:
-            from daprflow.transports.actor_routes import actor_endpoint  # noqa: PLC0415 - see above
-
-            types = {each.shape.kind: each.call for each in blueprint.actors}
-            hosts = {each.shape.kind: each.type.host for each in blueprint.actors}
-            self._table.add_actors(
-                [f"/actors/{kind}" for kind in types],
-                actor_endpoint(types, hosts, gate, self._table.unknown),
-            )
-
-    def _sidecar_started(self) -> None:
-        """Ask anew for what a sidecar that was away may have missed."""
-        self.feed.pushes.sidecar_started()
-        for host in self.actor_hosts():
-            host.sidecar_started()
-
-    def _config(self, blueprint: "Blueprint") -> AppConfig:
-        """Return what the runtime is told at start-up."""
-        if not blueprint.actors:
-            return AppConfig()
-        from daprflow.handlers.actors import app_config, is_reentrant  # noqa: PLC0415 - see above
-
-        for each in blueprint.actors:
-            each.type.host.is_reentrant = is_reentrant(each, self.actor_defaults)
-        return app_config(blueprint.actors, self.actor_defaults)
+        answers = Answers(self._gate, self.feed, self.health, self.actor_defaults)
+        answers.fill(self._table, blueprint)

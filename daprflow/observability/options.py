@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from daprflow.observability.logging_options import Logs, log_watchers
-from daprflow.observability.metrics_options import Metrics, metrics_watchers
-from daprflow.observability.tracing_options import tracing_watchers
-from daprflow.observability.watching import Watcher
-
+# An app that is only defined has nothing to observe: what can is loaded when it starts.
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
+
+    from daprflow.observability.logging_options import Logs
+    from daprflow.observability.metrics_options import Metrics
+    from daprflow.observability.watching import Watcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +32,11 @@ class Observability:
 
     tracing: bool | None = None
     tracer_provider: "TracerProvider | None" = None
-    metrics: Metrics | bool | None = None
-    logs: Logs | bool | None = None
-    watchers: Sequence[Watcher] = ()
+    metrics: "Metrics | bool | None" = None
+    logs: "Logs | bool | None" = None
+    watchers: "Sequence[Watcher]" = ()
 
-    def resolved(self, app_id: str, environ: Mapping[str, str]) -> tuple[Watcher, ...]:
+    def resolved(self, app_id: str, environ: Mapping[str, str]) -> "tuple[Watcher, ...]":
         """Return what is to watch an app, the outermost first; most often nothing.
 
         Nothing begins by this: that is for `Watcher.live`.
@@ -49,6 +49,10 @@ class Observability:
             SettingsError: a variable holds something that cannot be used.
             MissingExtra: something is asked for whose packages are not installed.
         """
+        from daprflow.observability.logging_options import log_watchers  # noqa: PLC0415 - see above
+        from daprflow.observability.metrics_options import metrics_watchers  # noqa: PLC0415 - likewise
+        from daprflow.observability.tracing_options import tracing_watchers  # noqa: PLC0415 - likewise
+
         return (
             *self.watchers,
             *tracing_watchers(self.tracing, self.tracer_provider, app_id, environ),
