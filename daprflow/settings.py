@@ -10,6 +10,8 @@ from daprflow.errors import DaprFlowError
 
 HOST = "127.0.0.1"
 MAX_ATTEMPTS = 7
+TOKEN_VARIABLES = ("DAPR_API_TOKEN", "APP_API_TOKEN", "APP_API_TOKEN_PREVIOUS")
+"""The variables whose values are secrets."""
 
 
 class SettingsError(DaprFlowError, ValueError):
@@ -88,10 +90,10 @@ class Settings:
             app_api_token=env.get("APP_API_TOKEN", ""),
             app_api_token_previous=env.get("APP_API_TOKEN_PREVIOUS", ""),
             app_id=env.get("APP_ID", ""),
-            health_timeout=_seconds(env, "DAPR_HEALTH_TIMEOUT", at_least=0.0),
-            http_timeout=_seconds(env, "DAPR_HTTP_TIMEOUT_SECONDS", at_least=0.001),
+            health_timeout=seconds_of(env, "DAPR_HEALTH_TIMEOUT", at_least=0.0),
+            http_timeout=seconds_of(env, "DAPR_HTTP_TIMEOUT_SECONDS", at_least=0.001),
             api_timeout=(
-                _seconds(env, "DAPR_API_TIMEOUT_SECONDS", at_least=0.001)
+                seconds_of(env, "DAPR_API_TIMEOUT_SECONDS", at_least=0.001)
                 if env.get("DAPR_API_TIMEOUT_SECONDS")
                 else None
             ),
@@ -105,7 +107,7 @@ class Settings:
             ),
             calls_per_target=_count(env, "DAPRFLOW_CALLS_PER_TARGET", 256, at_least=0),
             calls_waiting=_count(env, "DAPRFLOW_CALLS_WAITING", 1024, at_least=0),
-            calls_wait=_seconds(env, "DAPRFLOW_CALLS_WAIT_SECONDS", "10", at_least=0.0),
+            calls_wait=seconds_of(env, "DAPRFLOW_CALLS_WAIT", "10", at_least=0.0),
             circuit_failures=_count(env, "DAPRFLOW_CIRCUIT_FAILURES", 5, at_least=0),
         )
 
@@ -114,6 +116,11 @@ class Settings:
         """What a sidecar may send to the app; empty where anything goes."""
         given = (self.app_api_token, self.app_api_token_previous)
         return given if self.app_api_token else ()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody is to read in a log or a trace; a token that is not set is empty."""
+        return (self.api_token, self.app_api_token, self.app_api_token_previous)
 
     @property
     def host(self) -> str:
@@ -193,8 +200,12 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     return number
 
 
-def _seconds(env: Mapping[str, str], name: str, default: str = "60", *, at_least: float) -> float:
-    """Return the seconds that variable ``name`` holds."""
+def seconds_of(env: Mapping[str, str], name: str, default: str = "60", *, at_least: float) -> float:
+    """Return the seconds that variable ``name`` holds; an empty one counts as not set.
+
+    Raises:
+        SettingsError: it holds no number of seconds.
+    """
     text = env.get(name) or default
     try:
         number = float(text)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from daprflow.settings import SettingsError
+from daprflow.settings import seconds_of
 
 PREFIX = "DAPRFLOW_"
 
@@ -46,18 +46,6 @@ class HealthSettings:
         found = {}
         for each in fields(cls):
             name = PREFIX + each.name.upper()
-            if text := env.get(name):
-                found[each.name] = _seconds(name, text)
+            if env.get(name):
+                found[each.name] = seconds_of(env, name, at_least=0.0)
         return cls(**found)
-
-
-def _seconds(name: str, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise SettingsError(
-            f"environment variable '{name}' is {text!r}; it must be a number of seconds, at least 0"
-        )
-    return number

@@ -7,8 +7,7 @@ from daprflow.observability.logging_pipeline import Installed, Pipeline
 from daprflow.observability.logging_sink import Sink
 from daprflow.observability.logging_watcher import origin_of
 from daprflow.observability.redaction import Redaction
-
-_TOKENS = ("DAPR_API_TOKEN", "APP_API_TOKEN")
+from daprflow.settings import TOKEN_VARIABLES
 
 
 def log_process(environ: Mapping[str, str], level: str, *, as_json: bool = False) -> bool:
@@ -31,7 +30,7 @@ def log_process(environ: Mapping[str, str], level: str, *, as_json: bool = False
     if asked is None and not as_json:
         return False
     form = LogFormat.JSON if asked is None or as_json else asked.format
-    redaction = Redaction(environ.get(name, "") for name in _TOKENS)
+    redaction = Redaction(environ.get(name, "") for name in TOKEN_VARIABLES)
     pipeline = Pipeline(form, origin_of(environ.get("APP_ID", "")), Sink(), redaction)
     Installed(pipeline, level_number(level))
     return True

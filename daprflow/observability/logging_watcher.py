@@ -80,7 +80,7 @@ class LogsWatcher(Watcher):
 
     def attach(self, parts: "Parts") -> None:
         """Learn the tokens, and secrets as they are read, so that no line has one."""
-        self._redaction.add(parts.settings.api_token, parts.settings.app_api_token)
+        self._redaction.add(*parts.settings.secrets)
         self._client = parts.client
         self._client.add_interceptors(self.learn)
 

@@ -1,12 +1,12 @@
 """What a span says of an error: its class, its text without secrets, its stack, its causes."""
 
 import traceback
-from collections.abc import Callable
 from typing import Final
 
 from opentelemetry.trace import Span, StatusCode
 
 from daprflow.addresses import type_name
+from daprflow.observability.redaction import Redaction
 from daprflow.protocol.history import Failure
 
 CAUSES: Final = 8
@@ -17,11 +17,11 @@ class SpanErrors:
     """Writes errors into spans.
 
     Args:
-        redacted: returns a text without the secrets in it.
+        redaction: takes the secrets out of them.
     """
 
-    def __init__(self, redacted: Callable[[str], str]) -> None:
-        self._redacted = redacted
+    def __init__(self, redaction: Redaction) -> None:
+        self.redaction = redaction
 
     def tell(self, span: Span, error: BaseException) -> None:
         """Say that a span failed, with what was raised and what that was raised from."""
@@ -48,10 +48,10 @@ class SpanErrors:
     def _event(self, span: Span, kind: str, message: str, stack: str, depth: int) -> None:
         attributes: dict[str, str | int] = {
             "exception.type": kind,
-            "exception.message": self._redacted(message),
+            "exception.message": self.redaction.text(message),
         }
         if stack:
-            attributes["exception.stacktrace"] = self._redacted(stack)
+            attributes["exception.stacktrace"] = self.redaction.text(stack)
         if depth:
             attributes["daprflow.exception.cause"] = depth
         span.add_event("exception", attributes)

@@ -291,6 +291,7 @@ class TracingWatcher(Watcher):
 
     def attach(self, parts: Parts) -> None:
         """Put spans around the calls of the app's client, and what it takes from streams."""
+        self.tracing.errors.redaction.add(*parts.settings.secrets)
         self._client = parts.client
         parts.client.add_interceptors(self._intercept)
         parts.client.watch_messages(self.tracing.message)

@@ -25,19 +25,19 @@ from opentelemetry.trace import TracerProvider
 
 from daprflow.client.interception import ClientInterceptor
 from daprflow.errors import MissingExtra
-from daprflow.observability.quiet_export import QuietExporter
 from daprflow.observability.redaction import Redaction
 from daprflow.observability.span_errors import SpanErrors
 from daprflow.observability.spans import PlannedIds, Spans
 from daprflow.observability.trace_context import is_usual, source
 from daprflow.observability.tracing import Tracing, TracingWatcher
 from daprflow.observability.tracing_options import EXTRA, Sampling, TracingSettings
+from daprflow.settings import TOKEN_VARIABLES
+from daprflow.span_export import QuietExporter
 
 PATIENCE: Final = 2.0
 """Seconds that the end of an app waits for a collector to take the last spans."""
 CONSOLE_DELAY: Final = 500.0
 """Milliseconds until a span is shown on the terminal."""
-_TOKENS: Final = ("DAPR_API_TOKEN", "APP_API_TOKEN")
 
 
 class OwnProvider(SdkProvider):
@@ -96,12 +96,12 @@ def tracing(provider: TracerProvider, app_id: str, environ: Mapping[str, str]) -
     if isinstance(provider, OwnProvider):
         ratio, ids = provider.ratio, provider.ids
     spans = Spans(provider, version("daprflow"), ratio, ids)
-    redaction = Redaction(environ.get(name, "") for name in _TOKENS)
+    redaction = Redaction(environ.get(name, "") for name in TOKEN_VARIABLES)
     propagators = environ.get("OTEL_PROPAGATORS", "")
     return Tracing(
         app_id,
         spans,
-        SpanErrors(redaction.text),
+        SpanErrors(redaction),
         source(propagators),
         usual=is_usual(propagators),
     )

@@ -1,21 +1,18 @@
 """Sends spans by the exporters of OpenTelemetry, from a thread of their own; loaded when needed."""
 
-import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from daprflow.protocol.configuration_file import OtelSpec, TracingSpec
 from daprflow.sidecar.telemetry.trace_context import TraceContext
 from daprflow.sidecar.telemetry.tracer import Kind, Span
-
-logger = logging.getLogger(__name__)
+from daprflow.span_export import QuietExporter
 
 BATCH_SECONDS: Final = 5.0
 _SECOND = 1_000_000_000
@@ -46,7 +43,7 @@ class Batches:
         own = Resource({"service.name": service})
         self._resource = own.merge(OTELResourceDetector().detect())
         self._processors = [
-            BatchSpanProcessor(_Quiet(where, exporter), schedule_delay_millis=seconds * 1000)
+            BatchSpanProcessor(QuietExporter(where, exporter), schedule_delay_millis=seconds * 1000)
             for where, exporter in exporters
         ]
 
@@ -60,64 +57,6 @@ class Batches:
         """Send what is left and end the threads."""
         for processor in self._processors:
             processor.shutdown()  # type: ignore[no-untyped-call]  # the library's
-
-
-class _Quiet(SpanExporter):
-    """Says once that a collector is away, and once that it is back."""
-
-    def __init__(self, where: str, exporter: SpanExporter) -> None:
-        self._where = where
-        self._exporter = exporter
-        self._away = False
-        _mute()
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch."""
-        _sending.active = True
-        reason = "it refused them"
-        try:
-            result = self._exporter.export(spans)
-        except Exception as error:  # noqa: BLE001 - each exporter has errors of its own
-            result, reason = SpanExportResult.FAILURE, type(error).__name__
-        finally:
-            _sending.active = False
-        failed = result is not SpanExportResult.SUCCESS
-        if failed and not self._away:
-            text = "traces cannot be sent to %s (%s); they are lost until it answers"
-            logger.warning(text, self._where, reason)
-        elif self._away and not failed:
-            logger.info("traces are sent to %s again", self._where)
-        self._away = failed
-        return result
-
-    def shutdown(self) -> None:
-        """Give back its connections."""
-        self._exporter.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Send at once what the exporter itself keeps."""
-        return self._exporter.force_flush(timeout_millis)
-
-
-_sending = threading.local()
-
-
-class _Own(logging.Filter):
-    """Drops what an exporter says of our batches, each time anew."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Drop the line where it comes of a batch of ours."""
-        del record
-        return not getattr(_sending, "active", False)
-
-
-_own = _Own()
-
-
-def _mute() -> None:
-    for name in tuple(logging.root.manager.loggerDict):
-        if name.startswith("opentelemetry.exporter"):
-            logging.getLogger(name).addFilter(_own)
 
 
 def exporters_of(spec: TracingSpec) -> list[tuple[str, SpanExporter]]:

@@ -11,6 +11,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Tra
 
 from daprflow.handlers.handler import Delivery
 from daprflow.observability.lean_spans import KEPT, LeanSpan, lean
+from daprflow.observability.redaction import Redaction
 from daprflow.observability.span_errors import SpanErrors
 from daprflow.observability.span_names import turn
 from daprflow.observability.spans import Description, Ids, Spans, derived
@@ -138,7 +139,7 @@ async def test_a_turn_has_the_same_ids_in_every_process() -> None:
         return Turn()
 
     for number in (3, 3, 6):
-        turns = WorkflowSpans(own(1.0), SpanErrors(str)).turn(go)
+        turns = WorkflowSpans(own(1.0), SpanErrors(Redaction())).turn(go)
         again = WorkflowTurn("w1", "checkout", "e1", told.trace, number, 2)
         await turns(again)
     first, second, third = found
@@ -156,7 +157,7 @@ async def test_a_workflow_that_no_trace_led_to_is_one_trace() -> None:
         return Turn()
 
     for number in (0, 3):
-        await WorkflowSpans(own(1.0), SpanErrors(str)).turn(go)(
+        await WorkflowSpans(own(1.0), SpanErrors(Redaction())).turn(go)(
             WorkflowTurn("w1", "checkout", "e1", None, number, 2)
         )
     root, later = (each.get_span_context() for each in found)

@@ -32,6 +32,7 @@ from daprflow import (
 from daprflow.observability import Observability, trace_calls
 from daprflow.observability.tracing import TracingWatcher
 from daprflow.observability.tracing_setup import tracing
+from daprflow.settings import Settings
 from daprflow.testing import CollectedSpans, TestSidecar
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -176,6 +177,21 @@ async def test_errors_are_told_with_their_causes_and_nothing_else(app: DaprFlow)
     assert "on_order" in str((span.events[0].attributes or {})["exception.stacktrace"])
     assert "hunter2" not in span.to_json()
     assert "canary-payload" not in span.to_json()
+
+
+async def test_no_token_of_the_apps_settings_is_in_a_span() -> None:
+    """A token is left out wherever it stands, the retired one included."""
+    app = DaprFlow("shop", settings=Settings(app_api_token_previous="retired-canary"))
+
+    @app.topic(ORDERS)
+    async def on_order(order: Order) -> None:
+        raise ValueError("retired-canary is no order")
+
+    async with TestSidecar(app, spans=True) as dapr:
+        await dapr.publish(ORDERS, Order("o1"))
+    span = dapr.spans.named("process orders")
+    assert list(errors(span)) == [("ValueError", "*** is no order")]
+    assert "retired-canary" not in span.to_json()
 
 
 @pytest.mark.parametrize(("raised", "verdict"), [(Drop("no"), "DROP"), (Retry(), "RETRY")])

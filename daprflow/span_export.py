@@ -1,4 +1,4 @@
-"""Sending spans to a collector that may be away: told once, and never waited for."""
+"""Sending spans of app or sidecar to a collector that may be away: told once, never waited for."""
 
 import logging
 import threading
