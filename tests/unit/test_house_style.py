@@ -23,9 +23,12 @@ HEAVY = (
     "dapr",
     "google.protobuf",
     "grpc",
+    "jwt",
     "opentelemetry",
+    "prometheus_client",
     "redis",
     "rich",
+    "stamina",
     "structlog",
     "typer",
     "uvicorn",
@@ -41,6 +44,14 @@ WORKFLOWS = (
     "daprflow.workflows.context",
     "daprflow.workflows.runner",
     "daprflow.workflows.values",
+)
+OBSERVING = (
+    "daprflow.observability.logging_options",
+    "daprflow.observability.metrics_options",
+    "daprflow.observability.redaction",
+    "daprflow.observability.tracing_options",
+    "daprflow.observability.watching",
+    "daprflow.health.service",
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -206,7 +217,8 @@ def test_importing_the_package_is_cheap() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
     later = ("starlette.routing", "daprflow.handlers.compile")
-    unwanted = (*HEAVY, *later, *WORKFLOWS, "daprflow.sidecar", "daprflow.launcher", "daprflow.cli")
+    tools = ("daprflow.sidecar", "daprflow.launcher", "daprflow.cli")
+    unwanted = (*HEAVY, *later, *WORKFLOWS, *OBSERVING, *tools)
     assert [name for name in loaded if below(name, *unwanted)] == []
 
 
