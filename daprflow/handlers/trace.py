@@ -17,6 +17,10 @@ class Source:
         """Return its headers."""
         raise NotImplementedError
 
+    def ids(self) -> tuple[str, str] | None:
+        """Return trace and span of the delivery in hex, where they are known without a search."""
+        return None
+
 
 Delivered = RawHeaders | Source
 """Where the trace of calls comes from: the headers of a delivery as they came, or a tracer."""

@@ -2,50 +2,78 @@
 
 import random
 from collections.abc import Callable
+from enum import Enum
 from typing import Final
 
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace.propagation import set_span_in_context
 
 from daprflow.handlers.handler import Delivery
-from daprflow.handlers.trace import RawHeaders
-from daprflow.observability.trace_context import context_of, names_a_parent, span_of
+from daprflow.handlers.trace import RawHeaders, Source
+from daprflow.observability.trace_context import Current, context_of, names_a_parent, span_of
+from daprflow.protocol.http import Headers
 
 UNSAMPLED: Final = TraceFlags(0)
 _LENGTH: Final = 55
 _FLAGS: Final = 53
 _NOT_SAMPLED: Final = (b"00", b"02")
 _NO_TRACE: Final = 32 * b"0"
+_TRACE: Final = 32
+"""Digits of a trace's id; a span's has half of them."""
+_HELD: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+"""Where a context holds its span."""
+_around: Final = Current().headers
 
 
-class Kept:
+class Kept(Enum):
     """Stands for a trace that begins here and is kept: nobody has to draw again."""
 
+    KEPT = "kept"
 
-KEPT: Final = Kept()
+
+KEPT: Final = Kept.KEPT
 Lean = Callable[[Delivery], "LeanSpan | Kept | None"]
 """Returns the span of a delivery that is surely not sampled; None where that is not known."""
 
 
-class LeanSpan(NonRecordingSpan):
-    """A span that is not sampled; its context is made when it is asked for."""
+class LeanSpan(NonRecordingSpan, Source):
+    """A span that is not sampled; its ids are made when they are asked for."""
+
+    _ids: tuple[str, str] | None = None
+    _made: SpanContext | None = None
 
     def __init__(self) -> None:
-        self._made: SpanContext | None = None
+        """Make nothing yet: one is made for nearly every delivery."""
 
     def get_span_context(self) -> SpanContext:
-        """Return its ids."""
+        """Return its ids, as OpenTelemetry has them."""
         made = self._made
         if made is None:
             made = self._made = self._make()
         return made
 
+    def ids(self) -> tuple[str, str] | None:
+        """Return its trace and itself, in hex."""
+        found = self._ids
+        if found is None:
+            drawn = random.getrandbits(192).to_bytes(24, "big").hex()
+            found = self._ids = (drawn[:_TRACE], drawn[_TRACE:])
+        return found
+
+    def headers(self) -> Headers:
+        """Return what goes along with a call that is made while this is handled."""
+        return _around()
+
+    @property
+    def alone(self) -> Context:
+        """A context that holds it and nothing else."""
+        return Context({_HELD: self})
+
     def _make(self) -> SpanContext:
-        """Make a root."""
+        trace, span = self.ids() or ("", "")
         return SpanContext(
-            random.getrandbits(128) or 1,
-            random.getrandbits(64) or 1,
-            is_remote=False,
-            trace_flags=UNSAMPLED,
+            int(trace, 16) or 1, int(span, 16) or 1, is_remote=False, trace_flags=UNSAMPLED
         )
 
     def __repr__(self) -> str:
@@ -56,8 +84,12 @@ class _PassedOn(LeanSpan):
     """The span that a delivery's headers name."""
 
     def __init__(self, headers: RawHeaders) -> None:
-        super().__init__()
         self._headers = headers
+
+    def ids(self) -> tuple[str, str] | None:
+        """Return them as OpenTelemetry reads them, so that what is none is none here, too."""
+        span = self.get_span_context()
+        return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else None
 
     def _make(self) -> SpanContext:
         return span_of(context_of(self._headers))

@@ -23,7 +23,6 @@ _PARENT: Final = b"traceparent"
 _NO_PARENT: Final = b"00-00000000000000000000000000000000-"
 """What a runtime without tracing sends."""
 _WANTED: Final = frozenset({_PARENT, ATTEMPT, *CORRELATION})
-_harmless = re.compile(rf"[\w.:/@-]{{1,{_ID_SHOWN}}}", re.ASCII).fullmatch
 
 
 class _Identified(msgspec.Struct, frozen=True):
@@ -120,6 +119,6 @@ def _of_headers(pairs: Sequence[tuple[bytes, bytes]], *, own: bool) -> dict[str,
 
 def shown(text: str) -> str:
     """Return an id that somebody else chose, as it may stand in a line."""
-    if _harmless(text):
+    if len(text) <= _ID_SHOWN and text.isprintable():
         return text
     return one_line(cut(text, _ID_SHOWN))

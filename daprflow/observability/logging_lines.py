@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from daprflow.handlers.handler import Delivery, Outcome
+from daprflow.handlers.trace import DELIVERED, Source
 from daprflow.handlers.verdicts import SUCCESS
 from daprflow.observability import verdict_names as names
 from daprflow.observability.logging_context import Ids, ids_of
@@ -78,19 +79,32 @@ class JsonLines:
         self._now = Stamp().now
         self._heads = {each: _head(handled, origin, each, redaction) for each in LEVELS}
 
-    def put(self, delivery: Delivery, line: Line) -> None:
+    def succeeded(self, delivery: Delivery, seconds: float) -> None:
+        """Write the line of a delivery that ended well."""
+        self._put(self._found(delivery), self._heads[names.SUCCESS], seconds)
+
+    def ended(self, delivery: Delivery, line: Line) -> None:
         """Write the line of a delivery that has ended."""
-        own = self._ids()
+        found = self._found(delivery)
+        if line.outcome is not SUCCESS:
+            self._add(found, line)
+        self._put(found, self._heads[line.verdict], line.seconds)
+
+    def _put(self, found: dict[str, Any], head: tuple[str, str], seconds: float) -> None:
+        before, after = head
+        start = f"{before}{self._now()}{after}{seconds * 1000:.3f}".encode()
+        rest = _encode(found)[1:] if found else b""
+        self._sink.soon(b"%b,%b\n" % (start, rest) if rest else start + b"}\n")
+
+    def _found(self, delivery: Delivery) -> dict[str, Any]:
+        """Return the ids of a delivery, and of the span that it is handled in."""
+        given = DELIVERED.get()
+        own = given.ids() if isinstance(given, Source) else None
+        own = own or self._ids()
         found = ids_of(delivery, own=own is not None)
         if own is not None:
             found["trace_id"], found["span_id"] = own
-        outcome = line.outcome
-        if outcome is not SUCCESS:
-            self._add(found, line)
-        before, after = self._heads[line.verdict]
-        rest = b"," + _encode(found)[1:] if found else b"}"
-        head = f"{before}{self._now()}{after}{line.seconds * 1000:.3f}"
-        self._sink.soon(head.encode() + rest + b"\n")
+        return found
 
     def _add(self, found: dict[str, Any], line: Line) -> None:
         """Say what nearly no line has to."""

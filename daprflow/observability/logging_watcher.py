@@ -3,7 +3,7 @@
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from daprflow.client.interception import CallNext, ClientCall, ClientResponse
     from daprflow.observability.watching import Parts
 
-Put = Callable[[Delivery, Line], None]
 _MOST_SECRETS = 1000
 """Values of secrets that are looked for in lines."""
 
@@ -52,8 +51,10 @@ class LogsWatcher(Watcher):
     def delivery(self, handled: Handled, call: Next) -> Next:
         """Write a line for each delivery to a handler, and bind it to all lines meanwhile."""
         put, clock = self._putter(handled), time.perf_counter
+        succeeded = put.succeeded
         lowest = max(self._level, logging.INFO if self._logs.deliveries else logging.ERROR)
         written = {verdict: level >= lowest for verdict, level in LEVELS.items()}
+        good = written[GOOD]
 
         async def logged(delivery: Delivery) -> Outcome:
             token = CURRENT.set(Bound(handled, delivery))
@@ -63,13 +64,17 @@ class LogsWatcher(Watcher):
             except BaseException as error:
                 verdict = RETRY if isinstance(error, Exception) else CANCELLED
                 if written[verdict]:
-                    put(delivery, Line(verdict, clock() - began, None, error))
+                    put.ended(delivery, Line(verdict, clock() - began, None, error))
                 raise
             finally:
                 CURRENT.reset(token)
-            verdict = GOOD if outcome is SUCCESS else verdict_of(outcome)
+            if outcome is SUCCESS:  # nearly always, so without a detour
+                if good:
+                    succeeded(delivery, clock() - began)
+                return outcome
+            verdict = verdict_of(outcome)
             if written[verdict]:
-                put(delivery, Line(verdict, clock() - began, outcome, outcome.error))
+                put.ended(delivery, Line(verdict, clock() - began, outcome, outcome.error))
             return outcome
 
         return logged
@@ -114,26 +119,34 @@ class LogsWatcher(Watcher):
                 self._client.remove_interceptors(self.learn)
                 self._client = None
 
-    def _putter(self, handled: Handled) -> Put:
+    def _putter(self, handled: Handled) -> "JsonLines | _ConsoleLines":
         if self._logs.format is LogFormat.JSON:
-            return JsonLines(
-                handled, self._origin, self._sink, self._redaction, self._pipeline.ids
-            ).put
-        return self._on_console(handled)
+            return JsonLines(handled, self._origin, self._sink, self._redaction, self._pipeline.ids)
+        return _ConsoleLines(handled, self._sink, self._pipeline)
 
-    def _on_console(self, handled: Handled) -> Put:
-        pipeline, sink = self._pipeline, self._sink
 
-        def put(delivery: Delivery, line: Line) -> None:
-            fields = {**Bound(handled, delivery).fields, "verdict": line.verdict}
-            fields["duration_ms"] = round(line.seconds * 1000, 3)
-            for name in ("block", "name"):  # the message says them
-                del fields[name]
-            message = f"{handled.kind} {handled.name}: {line.verdict}"
-            level = LEVELS[line.verdict]
-            sink.soon(pipeline.line(Event(level, SCOPE, message, fields, line.error)))
+class _ConsoleLines:
+    """Writes the deliveries to one handler for people."""
 
-        return put
+    def __init__(self, handled: Handled, sink: Sink, pipeline: Pipeline) -> None:
+        self._handled = handled
+        self._sink = sink
+        self._pipeline = pipeline
+
+    def succeeded(self, delivery: Delivery, seconds: float) -> None:
+        """Write the line of a delivery that ended well."""
+        self.ended(delivery, Line(GOOD, seconds, SUCCESS))
+
+    def ended(self, delivery: Delivery, line: Line) -> None:
+        """Write the line of a delivery that has ended."""
+        handled = self._handled
+        fields = {**Bound(handled, delivery).fields, "verdict": line.verdict}
+        fields["duration_ms"] = round(line.seconds * 1000, 3)
+        for name in ("block", "name"):  # the message says them
+            del fields[name]
+        message = f"{handled.kind} {handled.name}: {line.verdict}"
+        level = LEVELS[line.verdict]
+        self._sink.soon(self._pipeline.line(Event(level, SCOPE, message, fields, line.error)))
 
 
 def origin_of(app_id: str) -> Origin:

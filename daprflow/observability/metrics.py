@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -22,6 +23,7 @@ from daprflow.observability.metric_list import (
     MetricKind,
 )
 from daprflow.observability.metrics_options import MULTIPROCESS_VARIABLE
+from daprflow.observability.verdict_names import SUCCESS
 
 try:
     import prometheus_client
@@ -35,6 +37,8 @@ LONGEST_LABEL = 120
 MOST_CALLS = 500
 """Series of client calls; a further one is counted as 'other'."""
 OTHER = "other"
+TOGETHER = 256
+"""Deliveries that are counted in one go, where nobody asks before."""
 
 
 class Registry:
@@ -83,31 +87,51 @@ class Registry:
 class DeliveryMeter:
     """Counts what comes to one handler; its series are found once.
 
+    Those that end well are collected and counted together, at the latest by `sample`.
+
     Attributes:
         in_flight: how many deliveries are being handled; told by `sample`.
-        observe: takes the seconds of each.
-        verdicts: counts one more of a verdict.
     """
 
-    __slots__ = ("_gauge", "in_flight", "observe", "verdicts")
+    __slots__ = ("_collect", "_gauge", "_good", "_observe", "_seconds", "_verdicts", "in_flight")
 
     def __init__(self, registry: Registry, labels: Sequence[str], verdicts: Sequence[str]) -> None:
         self.in_flight = 0
-        self.observe: Callable[[float], None] = registry.series(DELIVERY_SECONDS, *labels).observe
-        self.verdicts: Mapping[str, Callable[[], None]] = {
+        self._observe: Callable[[float], None] = registry.series(DELIVERY_SECONDS, *labels).observe
+        self._verdicts: Mapping[str, Callable[[float], None]] = {
             each: registry.series(DELIVERIES, *labels, each).inc for each in verdicts
         }
+        self._good = self._verdicts[SUCCESS]
+        self._seconds: deque[float] = deque()
+        self._collect = self._seconds.append
         self._gauge = registry.series(IN_FLIGHT, *labels)
 
     def end(self, verdict: str, seconds: float) -> None:
         """Count what became of a delivery."""
         self.in_flight -= 1
-        self.observe(seconds)
-        self.verdicts[verdict]()
+        self._observe(seconds)
+        self._verdicts[verdict](1)
+
+    def succeeded(self, seconds: float) -> None:
+        """Count a delivery that ended well."""
+        self.in_flight -= 1
+        self._collect(seconds)
+        if len(self._seconds) >= TOGETHER:
+            self._count()
 
     def sample(self) -> None:
-        """Tell how many are being handled."""
+        """Count what is collected, and tell how many are being handled; from any thread."""
+        self._count()
         self._gauge.set(self.in_flight)
+
+    def _count(self) -> None:
+        collected, observe, count = self._seconds, self._observe, 0
+        with suppress(IndexError):  # another thread may count, too
+            while True:
+                observe(collected.popleft())
+                count += 1
+        if count:
+            self._good(count)
 
 
 class CallMeter:

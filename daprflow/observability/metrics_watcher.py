@@ -36,7 +36,6 @@ from daprflow.observability.metrics import (
 )
 from daprflow.observability.metrics_options import Metrics
 from daprflow.observability.verdict_names import CANCELLED, ERROR, RETRY, VERDICTS, verdict_of
-from daprflow.observability.verdict_names import SUCCESS as GOOD
 from daprflow.observability.watching import Handled, Watcher
 from daprflow.protocol.workflow_actions import CompleteWorkflow, Turn, WorkflowState
 
@@ -92,8 +91,7 @@ class MetricsWatcher(Watcher):
             self.registry, (handled.kind, handled.name, handled.handler), VERDICTS
         )
         self._meters.append(meter)
-        end, observe, clock = meter.end, meter.observe, time.perf_counter
-        good = meter.verdicts[GOOD]
+        end, succeeded, clock = meter.end, meter.succeeded, time.perf_counter
 
         async def counted(delivery: Delivery) -> Outcome:
             meter.in_flight += 1
@@ -104,9 +102,7 @@ class MetricsWatcher(Watcher):
                 end(_raised(error), clock() - began)
                 raise
             if outcome is SUCCESS:  # nearly always, so without a detour
-                meter.in_flight -= 1
-                observe(clock() - began)
-                good()
+                succeeded(clock() - began)
             else:
                 end(verdict_of(outcome), clock() - began)
             return outcome
@@ -163,6 +159,8 @@ class MetricsWatcher(Watcher):
     def _detach(self) -> None:
         """Count no more; a client that the author made goes on without this."""
         parts, self._parts = self._parts, None
+        for meter in self._meters:  # what is collected would be lost
+            meter.sample()
         self._meters.clear()
         if parts is not None:
             parts.client.remove_interceptors(self.call)

@@ -73,12 +73,15 @@ class Tracing:
 
         async def traced(delivery: Delivery) -> Outcome:
             found = find(delivery)
+            if found is not None and found is not KEPT:  # nearly always, so without a detour
+                token, held = attach(found.alone), DELIVERED.set(found)
+                try:
+                    return await call(delivery)
+                finally:
+                    DELIVERED.reset(held)
+                    detach(token)
             try:
-                span, context = (
-                    (found, _EMPTY)
-                    if isinstance(found, LeanSpan)
-                    else begin(delivery, is_kept=found is KEPT)
-                )
+                span, context = begin(delivery, is_kept=found is not None)
             except Exception as error:  # noqa: BLE001 - a sampler or an id generator of anybody's
                 self._failed(error)
                 return await call(delivery)
