@@ -18,10 +18,8 @@ logger = logging.getLogger(__name__)
 
 LASTING = 1.0
 """Seconds after which a stream counts as one that worked: its end is told, and is no repetition."""
-
-
-def _soon() -> Iterator[float]:
-    return reconnections(SOON)
+LATER = 5.0
+"""The longest pause where a sidecar opens streams and ends them: it runs no workflows as yet."""
 
 
 class Channels(Protocol):
@@ -56,10 +54,12 @@ class Worker:
         channels: the way to the sidecar.
         work: does what comes.
         settings: how much at once, and how long at the end.
-        pauses: gives the seconds between attempts, from the shortest on.
+        pauses: gives the seconds between attempts, from the shortest on to the longest that is
+            asked for.
 
     Attributes:
-        connected: whether work comes now.
+        connected: whether work comes now; after a stream that ended at once without any, it takes
+            one that lasts.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Worker:
         channels: Channels,
         work: Work,
         settings: WorkflowSettings,
-        pauses: Callable[[], Iterator[float]] = _soon,
+        pauses: Callable[[float], Iterator[float]] = reconnections,
     ) -> None:
         self.connected = asyncio.Event()
         self._channels = channels
@@ -76,6 +76,7 @@ class Worker:
         self._pauses = pauses
         self._stopping = False
         self._lasted = False
+        self._vain = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -97,7 +98,7 @@ class Worker:
             raise error
 
     async def _run(self) -> None:
-        pauses = self._pauses()
+        soon, later = self._pauses(SOON), self._pauses(LATER)
         told = False
         while not self._stopping:
             self._lasted = False
@@ -105,7 +106,7 @@ class Worker:
                 await self._work_once()
             except (StreamLost, CallRefused, DaprFlowError) as error:
                 if self._lasted:
-                    pauses, told = self._pauses(), False
+                    soon, later, told = self._pauses(SOON), self._pauses(LATER), False
                 if not told:
                     logger.warning("no work for workflows comes: %s; it is asked for again", error)
                     told = True
@@ -113,7 +114,7 @@ class Worker:
                     logger.debug("no work for workflows comes yet: %s", error)
             except Exception:
                 logger.exception("the worker of workflows failed; it begins again")
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(next(later if self._vain else soon))
 
     async def _work_once(self) -> None:
         """Take work until the stream ends.
@@ -127,14 +128,18 @@ class Worker:
         from daprflow.transports.grpc_work import TaskHub, WorkItems  # noqa: PLC0415 - needs gRPC
 
         hub = TaskHub(channel, self._channels.token)
+        before, self._vain = self._vain, False  # one that is away is no longer the one before
         await hub.hello()
         items = WorkItems(hub, stateful=not self._settings.replay)
-        self.connected.set()
-        logger.info("work for workflows comes from the sidecar")
+        self._vain = True  # until it lasts, or an item comes
+        if not before:
+            self._comes()
         lasting = asyncio.get_running_loop().call_later(LASTING, self._last)
         try:
             while True:
                 item = await items.read()
+                if self._vain and not item.HasField("healthPing"):
+                    self._last()
                 if not self._stopping:
                     self._work.take(item, hub, items.cancel)
         finally:
@@ -143,5 +148,11 @@ class Worker:
             with contextlib.suppress(Exception):
                 items.cancel()
 
+    def _comes(self) -> None:
+        self.connected.set()
+        logger.info("work for workflows comes from the sidecar")
+
     def _last(self) -> None:
-        self._lasted = True
+        self._lasted, self._vain = True, False
+        if not self.connected.is_set():
+            self._comes()
