@@ -13,12 +13,15 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 class Source:
     """Knows the trace that calls take along at the moment they are made, as a tracer does."""
 
+    knows_ids = False
+    """Whether `ids` are those of what is handled, now and later."""
+
     def headers(self) -> Headers:
         """Return its headers."""
         raise NotImplementedError
 
     def ids(self) -> tuple[str, str] | None:
-        """Return trace and span of the delivery in hex, where they are known without a search."""
+        """Return its trace and span in hex; None where there are none."""
         return None
 
 

@@ -40,6 +40,7 @@ Lean = Callable[[Delivery], "LeanSpan | Kept | None"]
 class LeanSpan(NonRecordingSpan, Source):
     """A span that is not sampled; its ids are made when they are asked for."""
 
+    knows_ids = True
     _ids: tuple[str, str] | None = None
     _made: SpanContext | None = None
 

@@ -54,7 +54,7 @@ class Bound(msgspec.Struct):
                 "block": handled.kind,
                 "name": handled.name,
                 "handler": handled.handler,
-                **ids_of(self.delivery),
+                **ids_of(self.delivery, None, CORRELATION_ID.get()),
             }
         return self.found
 
@@ -78,16 +78,19 @@ def span_ids() -> Ids:
     return ids
 
 
-def ids_of(delivery: Delivery, *, own: bool = False) -> dict[str, Any]:
+def ids_of(delivery: Delivery, own: tuple[str, str] | None, correlation: str) -> dict[str, Any]:
     """Return the ids that a delivery brings: publishers and callers choose most of them.
 
     Args:
         delivery: what came.
-        own: whether the ids of a span that is made here stand for the trace.
+        own: trace and span that it is handled in; they stand for those of the headers.
+        correlation: the id that is bound; it stands for that of the headers.
     """
-    found = _of_headers(delivery.raw_headers, own=own)
-    if bound := CORRELATION_ID.get():
-        found["correlation_id"] = shown(bound)
+    found = _of_headers(delivery.raw_headers, own=own is not None)
+    if own is not None:
+        found["trace_id"], found["span_id"] = own
+    if correlation:
+        found["correlation_id"] = shown(correlation)
     if delivery.kind == "topic":
         try:
             event = _identify(delivery.body).id

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from time import time
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +11,7 @@ from daprflow.handlers.handler import Delivery, Outcome
 from daprflow.handlers.trace import DELIVERED, Source
 from daprflow.handlers.verdicts import SUCCESS
 from daprflow.observability import verdict_names as names
+from daprflow.observability.correlation import CORRELATION_ID
 from daprflow.observability.logging_context import Ids, ids_of
 from daprflow.observability.logging_errors import fields_of
 from daprflow.observability.logging_sink import Sink, Stamp
@@ -59,6 +61,28 @@ class Line(msgspec.Struct):
     error: BaseException | None = None
 
 
+class Success(msgspec.Struct):
+    """The line of a delivery that ended well, before it is written.
+
+    Attributes:
+        own: trace and span that it was handled in, or who knows them.
+        correlation: the id that was bound meanwhile.
+    """
+
+    lines: "JsonLines"
+    delivery: Delivery
+    seconds: float
+    moment: float
+    own: "Source | tuple[str, str] | None"
+    correlation: str
+
+    def line(self) -> bytes:
+        """Return it."""
+        own = self.own.ids() if isinstance(self.own, Source) else self.own
+        found = ids_of(self.delivery, own, self.correlation)
+        return self.lines.line(names.SUCCESS, self.seconds, self.moment, found)
+
+
 class JsonLines:
     """Writes the deliveries to one handler as JSON.
 
@@ -76,35 +100,27 @@ class JsonLines:
         self._sink = sink
         self._redaction = redaction
         self._ids = ids
-        self._now = Stamp().now
+        self._at = Stamp().at
         self._heads = {each: _head(handled, origin, each, redaction) for each in LEVELS}
 
     def succeeded(self, delivery: Delivery, seconds: float) -> None:
         """Write the line of a delivery that ended well."""
-        self._put(self._found(delivery), self._heads[names.SUCCESS], seconds)
+        given = DELIVERED.get()
+        own = given if isinstance(given, Source) and given.knows_ids else self._ids()
+        self._sink.soon(Success(self, delivery, seconds, time(), own, CORRELATION_ID.get()))
 
     def ended(self, delivery: Delivery, line: Line) -> None:
         """Write the line of a delivery that has ended."""
-        found = self._found(delivery)
+        found = ids_of(delivery, self._ids(), CORRELATION_ID.get())
         if line.outcome is not SUCCESS:
             self._add(found, line)
-        self._put(found, self._heads[line.verdict], line.seconds)
+        self._sink.soon(self.line(line.verdict, line.seconds, time(), found))
 
-    def _put(self, found: dict[str, Any], head: tuple[str, str], seconds: float) -> None:
-        before, after = head
-        start = f"{before}{self._now()}{after}{seconds * 1000:.3f}".encode()
-        rest = _encode(found)[1:] if found else b""
-        self._sink.soon(b"%b,%b\n" % (start, rest) if rest else start + b"}\n")
-
-    def _found(self, delivery: Delivery) -> dict[str, Any]:
-        """Return the ids of a delivery, and of the span that it is handled in."""
-        given = DELIVERED.get()
-        own = given.ids() if isinstance(given, Source) else None
-        own = own or self._ids()
-        found = ids_of(delivery, own=own is not None)
-        if own is not None:
-            found["trace_id"], found["span_id"] = own
-        return found
+    def line(self, verdict: str, seconds: float, moment: float, found: dict[str, Any]) -> bytes:
+        """Return a line, with its end."""
+        before, after = self._heads[verdict]
+        start = f"{before}{self._at(moment)}{after}{seconds * 1000:.3f}".encode()
+        return b"%b,%b\n" % (start, _encode(found)[1:]) if found else start + b"}\n"
 
     def _add(self, found: dict[str, Any], line: Line) -> None:
         """Say what nearly no line has to."""

@@ -6,7 +6,15 @@ import os
 import sys
 import threading
 import time
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
+
+
+class Later(Protocol):
+    """A line that is made when it is written: many at once cost far less than one by one."""
+
+    def line(self) -> bytes:
+        """Return the line; it must not raise."""
+        ...
 
 
 class Sink:
@@ -18,7 +26,7 @@ class Sink:
 
     def __init__(self, stream: BinaryIO | None = None) -> None:
         self._stream = stream
-        self._waiting: list[bytes] = []
+        self._waiting: list[bytes | Later] = []
         self._lock = threading.Lock()
 
     @property
@@ -35,8 +43,12 @@ class Sink:
         with self._lock:
             self._put([*self._taken(), line])
 
-    def soon(self, line: bytes) -> None:
-        """Write a line when the event loop gets to it: together with others, in one piece."""
+    def soon(self, line: bytes | Later) -> None:
+        """Write a line when the event loop gets to it: together with others, in one piece.
+
+        That is before it waits for anything, and before any line of `write`. At the end of the
+        app nothing waits any more; who kills the process loses the lines of one turn of the loop.
+        """
         waiting = self._waiting
         waiting.append(line)
         if len(waiting) == 1:
@@ -49,7 +61,7 @@ class Sink:
 
     def _taken(self) -> list[bytes]:
         taken, self._waiting = self._waiting, []
-        return taken
+        return [each if isinstance(each, bytes) else each.line() for each in taken]
 
     def _put(self, lines: list[bytes]) -> None:
         if not lines:
@@ -67,17 +79,20 @@ class Sink:
 class Stamp:
     """The time as Dapr's logs have it: UTC, to the microsecond."""
 
-    __slots__ = ("_second", "_text")
+    __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._second = -1
-        self._text = ""
+        self._known = (-1, "")
 
     def now(self) -> str:
-        """Return the time now; its first part is made once a second."""
-        now = time.time()
-        second = int(now)
-        if second != self._second:
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-            self._second = second
-        return f"{self._text}{int((now - second) * 1e6):06}Z"
+        """Return the time now."""
+        return self.at(time.time())
+
+    def at(self, moment: float) -> str:
+        """Return a time in seconds since 1970; its first part is made once a second."""
+        second = int(moment)
+        known, text = self._known
+        if second != known:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            self._known = (second, text)
+        return f"{text}{int((moment - second) * 1e6):06}Z"
