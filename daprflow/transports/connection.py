@@ -297,6 +297,7 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
         else:
             cycle.disconnected = True
+            cycle.waiting_for_100_continue = False  # nothing may follow the refusal
             cycle.message_event.set()
             if cycle.response_started or self.pipeline:
                 self.transport.close()

@@ -309,6 +309,37 @@ async def test_garbage_after_a_good_request_does_not_cost_its_answer() -> None:
     assert got.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.parametrize(
+    ("rest", "pause", "status"),
+    [
+        (
+            b"transfer-encoding: chunkedddddddd\r\n\r\n3\r\nab\x05P\n0\r\n\r\n",
+            0.0,
+            b"HTTP/1.1 400",
+        ),
+        (b"content-length: 9\r\n\r\n", 2 * QUICK.body_seconds, b"HTTP/1.1 408"),
+    ],
+)
+async def test_a_refused_body_is_not_asked_for(
+    rest: bytes, pause: float, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A peer that waits to be asked for its body is told one thing; the application ends well."""
+    ended = asyncio.Event()
+
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(pause)  # until the peer was refused
+        await hello(scope, receive, send)
+        ended.set()
+
+    async with serving(QUICK, reading) as port:
+        got = await exchange(port, b"POST / HTTP/1.1\r\nexpect: 100-continue\r\nhost: a\r\n" + rest)
+        async with asyncio.timeout(5):
+            await ended.wait()
+    assert got.startswith(status)
+    assert b"100 Continue" not in got
+    assert not caplog.records
+
+
 async def test_an_upgrade_nobody_offers_is_an_ordinary_request() -> None:
     """Java clients ask for h2c with every first request."""
     async with serving() as port:
