@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cel import Program
 
+LONGEST = 4096
+"""Bytes of an expression; reading one takes longer than in proportion to its length."""
+_SHOWN = 60
+
 
 class ExpressionError(Exception):
     """An expression cannot be compiled, fails on an event, or does not give true or false."""
@@ -65,8 +69,14 @@ def compile_expression(text: str) -> Expression:
     """Compile ``text``.
 
     Raises:
-        ExpressionError: it is not CEL.
+        ExpressionError: it is not CEL, or longer than `LONGEST`.
     """
+    size = len(text.encode(errors="surrogatepass"))
+    if size > LONGEST:
+        raise ExpressionError(
+            f"'{text[:_SHOWN]}…' is a CEL expression of {size} bytes, and {LONGEST} are the most "
+            "there may be; write a shorter one, or several rules"
+        )
     from cel import compile as compile_cel  # noqa: PLC0415 - CEL is loaded by those who route
 
     try:
@@ -97,4 +107,5 @@ def _float(number: int) -> float:
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"no such key: {error.args[0]}"
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    first, _, _ = str(error).partition("\n")  # there may be ten thousand lines
+    return (first.splitlines() or [type(error).__name__])[0]

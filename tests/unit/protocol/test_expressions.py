@@ -1,8 +1,16 @@
 """CEL over events."""
 
+from collections.abc import Callable
+
 import pytest
 
-from daprflow.protocol.expressions import ExpressionError, compile_expression, with_floats
+from daprflow.protocol.expressions import (
+    LONGEST,
+    ExpressionError,
+    compile_counts,
+    compile_expression,
+    with_floats,
+)
 
 EVENT = with_floats(
     {"type": "widget", "id": "e-1", "data": {"k": 4, "kind": "gadget", "list": [1, 2], "f": 1.5}}
@@ -38,6 +46,29 @@ def test_what_is_not_cel_is_refused(text: str) -> None:
     with pytest.raises(ExpressionError, match="is not a CEL expression") as caught:
         compile_expression(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("compiled", [compile_expression, compile_counts])
+@pytest.mark.parametrize("piece", ["ü", "#", "matches('(a+)+$')", "\udcff"])
+def test_an_expression_that_is_too_long_is_refused_unread(
+    compiled: Callable[[str], object], piece: str
+) -> None:
+    """In one line that says how long it is, how long it may be, and what to do."""
+    text = "event.x." + piece * LONGEST
+    size = len(text.encode(errors="surrogatepass"))
+    with pytest.raises(ExpressionError, match=f"{size} bytes, and {LONGEST} are") as caught:
+        compiled(text)
+    assert str(caught.value).endswith("write a shorter one, or several rules")
+    assert len(str(caught.value)) < 200
+
+
+def test_the_longest_expression_there_may_be() -> None:
+    """Its length is counted in bytes."""
+    text = f'event.type == "{"ü" * 2000}"'
+    text += " " * (LONGEST - len(text.encode()))
+    assert compile_expression(text).matches(EVENT) is False
+    with pytest.raises(ExpressionError, match="is a CEL expression of 4097 bytes"):
+        compile_expression(text + " ")
 
 
 @pytest.mark.parametrize(
