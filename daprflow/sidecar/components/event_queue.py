@@ -31,6 +31,11 @@ NARROW, NARROW_SIZE = 8, 64 * 1024
 """How much is read where the windows of all queues are full."""
 
 
+NORMAL = 32
+"""Events that a subscriber takes at one time; who takes more has them in batches, or on a stream,
+so that each of them is less of a burden."""
+
+
 @dataclass(slots=True)
 class Subscriber:
     """One who takes events of the group; ``held_up`` is told when others wait for those it has."""
@@ -41,6 +46,11 @@ class Subscriber:
     running: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     stopped: bool = False
+    weight: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        many = max(1, self.limit // NORMAL)
+        self.weight = 1 / (1 << many.bit_length() - 1)  # a power of two: its sums are exact
 
 
 class EventQueue:
@@ -52,6 +62,8 @@ class EventQueue:
     before it is done.
 
     Attributes:
+        group: whose events they are.
+        held: what is under way, by weight.
         unwanted_after: the key after which events come that no subscriber is expected for, so that
             those must be bounded; None while there is or will be one.
     """
@@ -60,15 +72,17 @@ class EventQueue:
         self, pubsub: str, group: Group, log: EventLog, clock: Clock, sharing: Sharing
     ) -> None:
         self.group = group
+        self.held = 0.0
         self.unwanted_after: int | None = None
         self._pubsub = pubsub
         self._log = log
         self._clock = clock
         self._sharing = sharing
+        self._turns = sharing.of(group.consumer)
         self._base = group.id << SEQUENCE_BITS
         self._sequence = self._base + group.last
         self._subscribers: list[Subscriber] = []
-        self._turn = 0
+        self._next_subscriber = 0
         self._unbegun = 0
         self._under_way = 0
         self._window: deque[StoredEvent] = deque()
@@ -87,6 +101,11 @@ class EventQueue:
     def taken(self) -> bool:
         """Whether anybody takes events now."""
         return bool(self._subscribers)
+
+    def give_to(self, group: Group) -> None:
+        """Have another consumer for all that waits."""
+        self.group = group
+        self._turns = self._sharing.of(group.consumer)
 
     def leave(self) -> None:
         """Expect no subscriber for what is published from now on; what waits already stays."""
@@ -143,7 +162,7 @@ class EventQueue:
             self._timer.cancel()
             self._timer = None
         self._away = self._probing = False
-        self._sharing.forget(self)
+        self._turns.forget(self)
         self._sharing.hold(-len(self._window), -self._window_size)
         self._window.clear()
         self._window_size = 0
@@ -156,15 +175,16 @@ class EventQueue:
     def pump(self) -> None:
         """Start as many deliveries as there are events and room."""
         while not self._away and (subscriber := self._free()) is not None:
-            if not self._sharing.enter(self):
+            if not self._turns.enter(self, subscriber.weight):
+                self._tell_held_up()
                 return
             event = self._take()
             if event is None:
-                self._sharing.leave()
+                self._turns.leave(self, subscriber.weight)
                 if self._lanes.holding:
                     self._tell_held_up()
                 return
-            self._turn += 1
+            self._next_subscriber += 1
             handling = subscriber.receive(self._message(event))
             subscriber.running += 1
             self._unbegun += 1
@@ -184,7 +204,7 @@ class EventQueue:
             return None
         count = len(self._subscribers)
         for step in range(count):
-            subscriber = self._subscribers[(self._turn + step) % count]
+            subscriber = self._subscribers[(self._next_subscriber + step) % count]
             if subscriber.running < subscriber.limit:
                 return subscriber
         return None
@@ -278,12 +298,12 @@ class EventQueue:
             await self._settle(subscriber, event, handling)
             if self._unbegun:
                 await asyncio.sleep(0)  # events taken up before begin before the next one
-            ends = subscriber.stopped or self._away or self._probing or self._sharing.crowded
+            ends = subscriber.stopped or self._away or self._probing or self._turns.crowded(self)
             following = None if ends else self._take()
             if following is None:
                 subscriber.running -= 1
                 self._under_way -= 1
-                self._sharing.leave()
+                self._turns.leave(self, subscriber.weight)
                 self.pump()  # there may be news since, and room again
                 return
             event, handling = following, subscriber.receive(self._message(following))
@@ -323,7 +343,7 @@ class EventQueue:
             return
         heapq.heappush(self._again, (event.key, event.attempt))
         if not subscriber.stopped and not self._away:
-            if self._sharing.news(self.group.consumer, str(reason)):
+            if self._turns.news(str(reason)):
                 logger.warning(
                     "events on '%s/%s' for '%s' are kept until they can be delivered: %s",
                     self._pubsub,
@@ -336,12 +356,13 @@ class EventQueue:
     def _try_later(self) -> None:
         if not self._away:
             self._away = True
-            self._sharing.absent(self)
+            self._turns.absent(self)
 
     def look_again(self) -> None:
         """Try with one event whether it gets to the app."""
         self._away, self._probing = False, True
         self.pump()
+        self._tell_held_up()  # nothing joins what is tried
         if not self._under_way:
             self._probing = False  # nothing is left to try with
 
@@ -349,7 +370,7 @@ class EventQueue:
         """Note that an event got to the app; those that waited for this go on."""
         if self._probing:
             self._probing = False
-            self._sharing.present()
+            self._turns.present()
             self.pump()
 
     def _postpone(self, event: StoredEvent, reason: str) -> None:

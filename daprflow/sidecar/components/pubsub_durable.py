@@ -139,7 +139,7 @@ class DurablePubSub:
                 if consumer in {queue.group.consumer, UNCLAIMED}:
                     return queue
             if queues and queues[0].group.consumer == UNCLAIMED:
-                queues[0].group = await self._log.rename_group(queues[0].group, consumer)
+                queues[0].give_to(await self._log.rename_group(queues[0].group, consumer))
                 return queues[0]
             return self._add_queue(await self._log.add_group(topic, consumer))
 

@@ -14,7 +14,7 @@ from daprflow.sidecar.components import event_sharing
 from daprflow.sidecar.components.base import Message, Undelivered
 from daprflow.sidecar.components.event_log import SEQUENCE_BITS, MemoryLog
 from daprflow.sidecar.components.event_queue import NARROW, EventQueue, Subscriber
-from daprflow.sidecar.components.event_sharing import AWAY_PAUSE, PROBES, Sharing
+from daprflow.sidecar.components.event_sharing import AWAY_PAUSE, DELIVERIES, PROBES, Sharing
 from daprflow.sidecar.components.pubsub_durable import DurablePubSub
 from tests.helpers.components import context
 from tests.helpers.timing import eventually
@@ -90,7 +90,8 @@ async def test_deliveries_of_all_topics_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many topics have events, no more are under way than may be, each in its turn."""
-    monkeypatch.setattr(event_sharing, "DELIVERIES", 8)
+    monkeypatch.setattr(event_sharing, "DELIVERIES", 6)
+    monkeypatch.setattr(event_sharing, "FIRSTS", 2)
     app = App()
     app.gate.clear()
     async with subscribed(app, tmp_path, VirtualClock(0.0)) as broker:
@@ -179,3 +180,183 @@ async def test_a_topic_alone_that_cannot_be_delivered_does_not_hold_others_up(
         clock.move_to(clock.now() + AWAY_PAUSE)
         await away.has(1)
         await stop()
+
+
+async def fill(broker: DurablePubSub, topics: list[str], count: int) -> None:
+    """Publish so many events on each topic."""
+    await asyncio.gather(
+        *(broker.publish(Message(topic, b"%d" % n)) for n in range(count) for topic in topics)
+    )
+
+
+@pytest.mark.row("FA-13", "FS-15")
+@pytest.mark.parametrize("hanging", [1, 8, 40, 300])
+async def test_topics_whose_handlers_hang_leave_room_for_the_others(
+    tmp_path: Path, hanging: int
+) -> None:
+    """However many topics hang with all they may have, the others' events are handled."""
+    hung, app = App(), App()
+    hung.gate.clear()
+    slow = [f"slow{number}" for number in range(hanging)]
+    async with subscribed(app, tmp_path, VirtualClock(0.0)) as broker:
+        stops = [await broker.subscribe(topic, "app", {}, hung.receive) for topic in slow]
+        await fill(broker, slow, 40 if hanging <= 40 else 3)
+        await at_rest()
+        assert hanging <= hung.running <= max(hanging, DELIVERIES)
+        await publish(broker)
+        await app.has(TOPICS * EACH)
+        assert hung.got == []
+        hung.gate.set()
+        for stop in stops:
+            await stop()
+    assert len(set(app.got)) == len(app.got) == TOPICS * EACH
+
+
+@pytest.mark.row("FA-13")
+async def test_a_few_topics_that_hang_leave_the_others_several_at_a_time(tmp_path: Path) -> None:
+    """Beside eight topics that hang, another one still has more than one event under way."""
+    hung, app = App(), App()
+    hung.gate.clear()
+    app.gate.clear()
+    slow = [f"slow{number}" for number in range(8)]
+    async with subscribed(app, tmp_path, VirtualClock(0.0)) as broker:
+        stops = [await broker.subscribe(topic, "app", {}, hung.receive) for topic in slow]
+        await fill(broker, slow, 40)
+        await at_rest()
+        await fill(broker, ["t0"], 40)
+        await at_rest()
+        assert app.running >= 10
+        hung.gate.set()
+        app.gate.set()
+        await app.has(40)
+        for stop in stops:
+            await stop()
+
+
+@pytest.mark.row("FS-15", "I-PS")
+async def test_an_app_that_hangs_is_nothing_to_another_app(tmp_path: Path) -> None:
+    """Where one app holds all that it may, another one of the broker has as much as ever."""
+    hung, app = App(), App()
+    hung.gate.clear()
+    app.gate.clear()
+    async with subscribed(app, tmp_path, VirtualClock(0.0)) as broker:
+        stops = [
+            await broker.subscribe(f"t{number}", "other", {}, hung.receive)
+            for number in range(TOPICS)
+        ]
+        await publish(broker)
+        await at_rest()
+        assert hung.running == app.running >= DELIVERIES - 8
+        app.gate.set()
+        await app.has(TOPICS * EACH)
+        assert hung.got == []
+        hung.gate.set()
+        for stop in stops:
+            await stop()
+
+
+@pytest.mark.row("FS-13", "I-PS")
+async def test_an_app_that_is_away_does_not_delay_the_return_of_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An app that is back is found by the next try, however many queues of another one wait."""
+    clock, away, app = VirtualClock(0.0), App(), App()
+    away.there = app.there = False
+    async with subscribed(away, tmp_path, clock) as broker:
+        stop = await broker.subscribe("t99", "other", {}, app.receive)
+        await publish(broker)
+        await at_rest()
+        caplog.clear()
+        app.there = True
+        away.tried = 0
+        clock.move_to(clock.now() + AWAY_PAUSE)
+        await app.has(EACH)
+        assert away.tried == PROBES
+        assert caplog.records == []  # of the other one it is no news
+        await stop()
+
+
+async def test_a_batch_of_many_is_as_little_a_burden_as_few_events(tmp_path: Path) -> None:
+    """A subscriber of large batches has two of them, however many events these are."""
+    app = App()
+    app.gate.clear()
+    made = context(tmp_path, VirtualClock(0.0), "pubsub.daprflow")
+    broker = DurablePubSub(replace(made, data_dir=tmp_path))
+    await broker.open()
+    stop = await broker.subscribe("t", "app", {}, app.receive, concurrency=2000)
+    await fill(broker, ["t"], 2100)
+    await at_rest()
+    assert app.running == 2000
+    app.gate.set()
+    await app.has(2100)
+    await stop()
+    await broker.close()
+
+
+async def test_a_batch_that_can_get_no_more_does_not_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gathers events is told when others have what it would need."""
+    monkeypatch.setattr(event_sharing, "DELIVERIES", 8)
+    app = App()
+    app.gate.clear()
+    told: list[int] = []
+    made = context(tmp_path, VirtualClock(0.0), "pubsub.daprflow")
+    broker = DurablePubSub(replace(made, data_dir=tmp_path))
+    await broker.open()
+    stop = await broker.subscribe(
+        "t", "app", {}, app.receive, held_up=lambda: told.append(app.running)
+    )
+    await fill(broker, ["t"], 20)
+    await eventually(lambda: app.running == 4)
+    assert told
+    app.gate.set()
+    await app.has(20)
+    await stop()
+    await broker.close()
+
+
+@pytest.mark.row("FA-13")
+async def test_events_of_one_key_stay_in_order_where_deliveries_are_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turns between many topics change nothing in the order of the events of one key."""
+    monkeypatch.setattr(event_sharing, "DELIVERIES", 4)
+    monkeypatch.setattr(event_sharing, "FIRSTS", 2)
+    app = App()
+    async with subscribed(app, tmp_path, VirtualClock(0.0)) as broker:
+        for number in range(EACH):
+            for topic in range(10):
+                for key in ("a", "b"):
+                    data = f"{key}{number}".encode()
+                    await broker.publish(Message(f"t{topic}", data, {"partitionKey": key}))
+        await app.has(10 * EACH * 2)
+    for topic in range(10):
+        for key in ("a", "b"):
+            got = [d for t, d in app.got if t == f"t{topic}" and d.decode().startswith(key)]
+            assert got == [f"{key}{number}".encode() for number in range(EACH)]
+
+
+async def test_a_subscriber_that_leaves_gives_its_turns_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a topic held that is unsubscribed, and what it waited for, goes to the others."""
+    monkeypatch.setattr(event_sharing, "DELIVERIES", 4)
+    monkeypatch.setattr(event_sharing, "FIRSTS", 0)
+    hung, app = App(), App()
+    hung.gate.clear()
+    async with subscribed(app, tmp_path, VirtualClock(0.0)) as broker:
+        slow = [f"slow{number}" for number in range(8)]
+        stops = [await broker.subscribe(topic, "app", {}, hung.receive) for topic in slow]
+        await fill(broker, slow, 5)
+        await at_rest()
+        assert hung.running == 4
+        await fill(broker, ["t0"], 5)
+        await at_rest()
+        assert app.got == []
+        leaving = [asyncio.ensure_future(stop()) for stop in stops]
+        await at_rest()
+        hung.gate.set()
+        await app.has(5)
+        await asyncio.gather(*leaving)
+    assert len(hung.got) == 4
