@@ -51,6 +51,8 @@ class Outcome(msgspec.Struct, frozen=True):
         http_status: what an HTTP sidecar is answered.
         body: what an invoke handler answers; of events it says the verdict.
         error: what the handler raised, for interceptors to look at; it was logged already.
+        error_id: what the caller is told in its place; the log's line has it too. Empty where
+            the reason itself is told.
     """
 
     status: Status = Status.SUCCESS
@@ -59,6 +61,7 @@ class Outcome(msgspec.Struct, frozen=True):
     content_type: str = JSON
     headers: Headers = ()
     error: BaseException | None = None
+    error_id: str = ""
 
 
 Next = Callable[[Delivery], Awaitable[Outcome]]

@@ -13,6 +13,7 @@ The runtime drops an event on 404 and resiliency rules see 5xx, hence 500 whatev
 """
 
 import logging
+import secrets
 from asyncio import CancelledError, current_task
 from typing import Any
 
@@ -40,10 +41,15 @@ FAULTS = (Exception, SystemExit, CancelledError)
 and so does a CancelledError that comes from something it waited for."""
 
 
-class ErrorBody(msgspec.Struct, frozen=True):
-    """What a failed request is answered: a text, or what an ``HTTPException`` has for detail."""
+class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a failed request is answered: a text, or what an ``HTTPException`` has for detail.
+
+    Attributes:
+        error_id: what the log has a line about, where the text does not say the reason.
+    """
 
     error: Any
+    error_id: str = ""
 
 
 class _Identified(msgspec.Struct, frozen=True):
@@ -64,23 +70,26 @@ def refusal(status: int, detail: Any, error: BaseException | None = None) -> Out
 
 
 def failed(title: str, delivery: Delivery, error: BaseException) -> Outcome:
-    """Log what a handler raised and answer 500.
+    """Log what a handler raised and answer 500, with an id that finds the line and nothing else.
 
     Raises:
         CancelledError: ``error`` is one, and it is the request that was cancelled.
     """
     if isinstance(error, CancelledError) and is_being_cancelled():
         raise error
+    error_id = secrets.token_hex(8)
     logger.error(
-        "%s failed on '%s' (event %s, %d bytes): %s; it is answered with 500",
+        "%s failed on '%s' (event %s, %d bytes): %s; it is answered with 500, error id %s",
         title,
         delivery.name,
         event_id(delivery),
         len(delivery.body),
         type(error).__name__,
+        error_id,
         exc_info=error,
     )
-    return refusal(500, f"handler failed: {type(error).__name__}", error)
+    body = codec.encode(ErrorBody("handler failed", error_id))
+    return Outcome(Status.RETRY, 500, body, JSON, error=error, error_id=error_id)
 
 
 def busy(delivery: Delivery, error: BaseException) -> Outcome:

@@ -27,6 +27,7 @@ _LONGEST = 64 * 1024
 class _ErrorText(msgspec.Struct, frozen=True):
     error: Any = None
     detail: Any = None
+    error_id: str = ""
 
 
 _texts = msgspec.json.Decoder(_ErrorText)
@@ -76,7 +77,7 @@ class ErrorHandling:
                 raise
             shown = self._debug and _is_local(scope)
             text = "".join(traceback.format_exception(error)) if shown else ""
-            await answer.problem(500, "", (), error, text)
+            await answer.problem(500, "", (), error=error, shown=text)
 
 
 class _Answer:
@@ -116,26 +117,29 @@ class _Answer:
             name == b"content-type" and value.startswith(b"application/json")
             for name, value in start.get("headers", ())
         )
-        detail = _detail(body) if is_json else body.decode("utf-8", "replace")
-        if detail is None:  # JSON of the app's own
+        found = _told(body) if is_json else (body.decode("utf-8", "replace"), "")
+        if found is None:  # JSON of the app's own
             self.begun = True
             await self._send(start)
             await self._send({"type": "http.response.body", "body": body})
             return
-        detail = "" if detail == phrase(status) else detail
-        await self.problem(status, detail if status < _SERVER_ERROR else "", kept)
+        detail, error_id = found
+        if status >= _SERVER_ERROR or detail == phrase(status):
+            detail = ""
+        await self.problem(status, detail, kept, error_id=error_id)
 
     async def problem(
         self,
         status: int,
         detail: str,
         headers: Collection[tuple[bytes, bytes]],
+        *,
         error: Exception | None = None,
         shown: str = "",
+        error_id: str = "",
     ) -> None:
-        """Send a problem; from 500 up the log has a line with its id."""
-        error_id = ""
-        if status >= _SERVER_ERROR:
+        """Send a problem; from 500 up the log has a line with its id, if it has none yet."""
+        if status >= _SERVER_ERROR and not error_id:
             error_id = secrets.token_hex(8)
             logger.error(
                 "answered %d to '%s %s', error id %s",
@@ -170,14 +174,14 @@ def _is_rewritten(start: Message) -> bool:
     return kind.startswith(_REWRITTEN) and length.isdigit() and int(length) <= _LONGEST
 
 
-def _detail(body: bytes) -> str | None:
-    """Return the text of an error in JSON; None where it is not one of the known forms."""
+def _told(body: bytes) -> tuple[str, str] | None:
+    """Return an error's text in JSON and its id; None where it is not one of the known forms."""
     try:
         found = _texts.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
     text = found.detail if found.error is None else found.error
-    return text if isinstance(text, str) else None
+    return (text, found.error_id) if isinstance(text, str) else None
 
 
 def _is_local(scope: Scope) -> bool:

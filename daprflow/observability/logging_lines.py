@@ -127,6 +127,8 @@ class JsonLines:
         if line.error is not None:
             told = line.verdict == names.ERROR
             found["error"] = fields_of(line.error, self._redaction, stack=told)
+        if line.outcome is not None and line.outcome.error_id:
+            found["error_id"] = line.outcome.error_id
         if line.outcome is not None and line.outcome.http_status != 200:  # noqa: PLR2004 - HTTP's good
             found["status"] = line.outcome.http_status
 

@@ -141,6 +141,8 @@ class _ConsoleLines:
         """Write the line of a delivery that has ended."""
         handled = self._handled
         fields = {**Bound(handled, delivery).fields, "verdict": line.verdict}
+        if line.outcome is not None and line.outcome.error_id:
+            fields["error_id"] = line.outcome.error_id
         fields["duration_ms"] = round(line.seconds * 1000, 3)
         for name in ("block", "name"):  # the message says them
             del fields[name]

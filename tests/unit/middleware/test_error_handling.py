@@ -89,6 +89,7 @@ async def test_an_answer_that_has_begun_is_not_answered_again() -> None:
         await pages().get("/begun")
 
 
+@pytest.mark.row("S-25")
 async def test_debug_shows_the_traceback_on_this_machine_alone() -> None:
     """Not to who came from elsewhere, nor through a sidecar or a proxy."""
     call = pages(debug=True)
@@ -159,6 +160,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.row("S-25")
 @pytest.mark.parametrize("guarded", [False, True], ids=["bare", "with ErrorHandling"])
 async def test_s25_no_error_answer_has_a_stack_a_payload_or_a_place(guarded: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Every error of every kind of endpoint, by itself and with the middleware."""
@@ -172,12 +174,15 @@ async def test_s25_no_error_answer_has_a_stack_a_payload_or_a_place(guarded: boo
                 assert leak not in text, (path, text)
 
 
-async def test_s25_a_caller_of_a_handler_gets_an_id() -> None:
-    """In the place of the exception's class, too."""
+async def test_s25_a_caller_of_a_handler_gets_an_id(caplog: pytest.LogCaptureFixture) -> None:
+    """In the place of the exception; it is that of the line with the handler's traceback."""
     app = failing(middleware=[Middleware(ErrorHandling)])
     async with running(app) as call:
         answer = await call.post("/quote", b'"x"')
         is_problem(answer, 500, "Internal Server Error", error_id=answer.json["error_id"])
+        (record,) = [r for r in caplog.records if answer.json["error_id"] in r.getMessage()]
+        assert record.exc_info is not None
+        assert isinstance(record.exc_info[1], ValueError)
         answer = await call.post("/number", b'"x"')
         assert (answer.status, "error_id" in answer.json) == (400, False)
         assert "int" in answer.json["detail"]

@@ -143,8 +143,10 @@ async def test_an_exception_is_fields() -> None:
     assert "on_order" in error["stack"][-2]
     assert [each["type"] for each in error["causes"]] == ["KeyError"]
     assert line["status"] == 500
+    assert len(line["error_id"]) == 16
 
 
+@pytest.mark.row("S-03", "S-24")
 @pytest.mark.parametrize("form", list(LogFormat))
 async def test_no_line_has_a_secret_or_a_control_code(form: LogFormat) -> None:
     """Neither fields, texts, extras nor exceptions show one, in either form (S-03, S-24)."""
