@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from daprflow.sidecar.http_api.guard import Guard
 from daprflow.transports.server import HttpServer, Limits
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class MetricsApp:
 
     def __init__(self, registry: "Registry") -> None:
         self._registry = registry
+        self._guard = Guard(None)
 
     async def __call__(
         self,
@@ -76,14 +78,16 @@ class MetricsApp:
         del receive
         if scope["type"] != "http":
             return
-        found = scope["path"] in PATHS and scope["method"] in {"GET", "HEAD"}
+        refused = self._guard.stranger(dict(scope["headers"]), scope["headers"])
+        found = scope["path"] in PATHS and scope["method"] in {"GET", "HEAD"} and refused is None
         body = exposed(self._registry) if found else b"metrics are at /metrics\n"
+        body = body if refused is None else refused.body
         kind = CONTENT_TYPE if found else "text/plain; charset=utf-8"
         headers = [
             (b"content-type", kind.encode("ascii")),
             (b"content-length", b"%d" % len(body)),
         ]
-        status = 200 if found else 404
+        status = refused.status if refused is not None else 200 if found else 404
         await send({"type": "http.response.start", "status": status, "headers": headers})
         sent = b"" if scope["method"] == "HEAD" else body
         await send({"type": "http.response.body", "body": sent})

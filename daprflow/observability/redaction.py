@@ -27,18 +27,20 @@ _HARMLESS: Final = frozenset(
 """Names that only look so."""
 _separators = re.compile(r"[\W_]+")
 
+# Each word is looked through once, from its beginning, and never taken back: what strangers have
+# logged may be long, and made to be slow.
 _NAMED: Final = (
-    r"[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|account[_-]?key"
-    r"|shared[_-]?access[_-]?(?:key|signature)|private[_-]?key|authorization|credential)[\w-]*"
+    r"(?<![\w-])(?=[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|account[_-]?key"
+    r"|shared[_-]?access[_-]?(?:key|signature)|private[_-]?key|authorization|credential))[\w-]++"
 )
 _pairs = re.compile(
-    rf"""(?ix)(["']?\b{_NAMED}["']?\s*[=:]\s*) (?!\*\*\*)
+    rf"""(?ix)(["']?{_NAMED}["']?\s*[=:]\s*) (?!\*\*\*)
     ("(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | (?:bearer|basic)\s+[^\s,;&"']+ | [^\s,;&"'){{}}\]]+)"""
 )
 """A name, then what is given to it, as in a query, a connection string, JSON or a call."""
 _bearers = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _logins = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+@")
-_jwts = re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*")
+_jwts = re.compile(r"(?<![\w-])eyJ[\w-]{5,}+\.[\w-]{5,}+\.[\w-]*+")
 _SUSPICIOUS: Final = re.compile(
     r"(?i)passw|pwd|passphrase|secret|token|key|authoriz|credential|bearer|basic |://|eyj"
 )

@@ -281,6 +281,7 @@ class SqliteWriter:
             if wal and not there:
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA secure_delete=ON")  # not every build has it so
             connection.execute("BEGIN IMMEDIATE")
             if self._prepare is not None:
                 self._prepare(connection)

@@ -139,7 +139,7 @@ async def test_refused_calls(
         assert it.calls == []
 
 
-@pytest.mark.row("I-AR", "R-10")
+@pytest.mark.row("I-AR", "R-10", "S-11")
 @pytest.mark.parametrize("name", ["a b", "a|b||c", "a.b", "ä€", "a@b"])
 async def test_unusual_names(tmp_path: Path, name: str) -> None:
     """Ids, methods and reminder names with bars, spaces, dots or other letters come whole."""
@@ -165,7 +165,7 @@ async def test_bodies_that_are_no_json(tmp_path: Path, path: str) -> None:
             assert error(response) == (400, "ERR_MALFORMED_REQUEST")
 
 
-@pytest.mark.row("I-AC")
+@pytest.mark.row("I-AC", "S-33")
 async def test_what_travels_in_headers(tmp_path: Path) -> None:
     """A caller's headers reach the actor, but for those that end here or say who calls."""
     async with bench(tmp_path) as it:

@@ -164,6 +164,7 @@ async def test_localstorage_stays_inside(files: OutputBinding, tmp_path: Path, n
     assert names_in(tmp_path) == {"files", "x"}
 
 
+@pytest.mark.row("S-09")
 async def test_localstorage_follows_no_link_outside(files: OutputBinding, tmp_path: Path) -> None:
     """A symbolic link inside the root that leads outside is not followed."""
     (tmp_path / "outside").mkdir()

@@ -67,6 +67,7 @@ async def test_every_form_of_a_key_works(
             assert await client.decrypt("vault", document) == text
 
 
+@pytest.mark.row("S-43")
 @pytest.mark.parametrize("document", WRITTEN_BY_A_REAL_RUNTIME)
 async def test_documents_of_a_real_runtime_are_read(tmp_path: Path, document: str) -> None:
     """What it wrote with either cipher is opened with the key it had; a changed byte is told."""

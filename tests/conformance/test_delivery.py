@@ -321,7 +321,7 @@ ATTRIBUTES = (
 JSON_VALUES = [None, True, False, 0, -1, 1.5, 10**30, "", "x", "é", [], [1], {}, {"a": 1}]
 
 
-@pytest.mark.row("FA-15", "I-PS", "R-01")
+@pytest.mark.row("FA-15", "I-PS", "R-01", "S-42")
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 async def test_r_01_any_json_in_any_attribute(tmp_path: Path, attribute: str) -> None:
     """R-01: no JSON value in any CloudEvent attribute harms the sidecar or the event after it."""
@@ -362,6 +362,7 @@ async def test_overrides(in_memory: Subscribed) -> None:
     assert call.header("traceparent") == trace
 
 
+@pytest.mark.row("S-15", "S-42")
 async def test_publisher_metadata_cannot_forge_headers(tmp_path: Path) -> None:
     """Publish metadata becomes headers, but none that has a meaning to the sidecar or to HTTP."""
     options = RuntimeOptions("app1", app_port=1, app_token="t0k3n")

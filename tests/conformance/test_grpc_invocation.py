@@ -42,6 +42,7 @@ async def test_a_message_reaches_the_own_app(tmp_path: Path) -> None:
     assert metadata == {"traceparent": [UNTRACED], "x-mine": ["1"], "x-mine-bin": [b"\x01"]}
 
 
+@pytest.mark.row("S-33")
 async def test_a_message_reaches_another_app(tmp_path: Path) -> None:
     """It is told who calls, whatever the caller says of itself."""
     async with (

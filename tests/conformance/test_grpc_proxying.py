@@ -260,6 +260,7 @@ async def test_an_app_that_speaks_no_grpc_is_unavailable(
     assert text in found.text
 
 
+@pytest.mark.row("S-30")
 async def test_access_control_of_the_callee_is_asked(tmp_path: Path) -> None:
     """By the full name of the method as it is spelt, without a verb, for both ways."""
     control = AccessControl(

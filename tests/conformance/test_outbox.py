@@ -215,6 +215,7 @@ async def test_an_absent_broker_refuses_the_transaction(tmp_path: Path) -> None:
         assert await stored(sidecar, "app1||a") is None
 
 
+@pytest.mark.row("S-31")
 async def test_scopes_hold_for_the_outbox(tmp_path: Path) -> None:
     """S-31: a topic that the app may not publish to is not reached through the outbox."""
     parts = {

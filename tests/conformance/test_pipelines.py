@@ -346,6 +346,7 @@ async def test_the_token_is_asked_for_before_the_pipeline(tmp_path: Path) -> Non
         assert (await found.send("GET", "/v1.0/metadata", b"", headers)).status == 200
 
 
+@pytest.mark.row("S-30")
 async def test_api_lists(tmp_path: Path) -> None:
     """A denied API is as if it did not exist; so is everything that an allow list leaves out."""
     rule = ApiRule("metadata", "v1.0", "http")
@@ -363,7 +364,7 @@ async def test_api_lists(tmp_path: Path) -> None:
             assert (await found.send("GET", "/v1.0/healthz")).status == 204
 
 
-@pytest.mark.row("I-MI")
+@pytest.mark.row("I-MI", "S-31")
 async def test_secret_scopes(tmp_path: Path) -> None:
     """A secret that the configuration keeps from the app is a 403, and not in the bulk answer."""
     (tmp_path / "s.json").write_text('{"a":"1","b":"2"}', encoding="utf-8")
@@ -384,7 +385,7 @@ async def test_secret_scopes(tmp_path: Path) -> None:
         assert msgspec.json.decode(bulk.body) == {"a": {"a": "1"}}
 
 
-@pytest.mark.row("I-IN")
+@pytest.mark.row("I-IN", "S-30")
 async def test_access_control(tmp_path: Path) -> None:
     """Another app of the run is refused by the callee's rules; the app itself never is."""
     configuration = ConfigurationResource(access_control=AccessControl("deny"))

@@ -101,6 +101,7 @@ async def test_c_se_04_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert await plain.get("shop_token", {}) == {"shop_token": ""}
 
 
+@pytest.mark.row("S-40")
 async def test_environment_hides_daprs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dapr's own variables and tokens are neither given nor listed."""
     for name in ("APP_API_TOKEN", "DAPR_API_TOKEN", "dapr_x"):

@@ -319,6 +319,7 @@ async def test_c_st_14_42_advertised_features(store: Store) -> None:
     assert {"ETAG", "TRANSACTIONAL", "TTL"} <= set(await store.capabilities())
 
 
+@pytest.mark.row("S-13")
 async def test_injection_is_data(store: Store) -> None:
     """A key or value that looks like SQL is stored as it is and harms nothing."""
     nasty = "k'; DROP TABLE state; --"

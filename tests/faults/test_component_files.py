@@ -77,7 +77,7 @@ def write(folder: Path, name: str, content: bytes | str) -> Path:
     return folder
 
 
-@pytest.mark.row("FS-27")
+@pytest.mark.row("FS-27", "S-17")
 @pytest.mark.parametrize("case", BAD)
 def test_each_mistake_is_one_line(tmp_path: Path, case: str) -> None:
     """A bad document is one problem that names place and object; the others are read."""
@@ -90,7 +90,7 @@ def test_each_mistake_is_one_line(tmp_path: Path, case: str) -> None:
     assert "\n" not in problem
 
 
-@pytest.mark.row("FS-27")
+@pytest.mark.row("FS-27", "S-17")
 @pytest.mark.parametrize(
     ("content", "word"),
     [

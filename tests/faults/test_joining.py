@@ -114,6 +114,7 @@ def test_two_runs_share_broker_and_store_and_find_each_other(
     assert not (folder / ".daprflow" / "run.json").exists()
 
 
+@pytest.mark.row("S-08")
 def test_the_record_and_what_it_leads_to_is_private(folder: Path) -> None:
     """run.json holds port and token, and every file of the data folder is its owner's alone."""
     with Run(folder, "run", "one.py") as host:

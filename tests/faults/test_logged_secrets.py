@@ -42,6 +42,7 @@ def broken(call: Call) -> Answer:
     raise ValueError(SECRET)
 
 
+@pytest.mark.row("S-03")
 async def test_calls_and_deliveries(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Failing deliveries and refused calls leave neither payloads nor tokens in the log."""
     (tmp_path / "secrets.json").write_text(f'{{"key": "{SECRET}"}}', encoding="utf-8")
@@ -67,6 +68,7 @@ async def test_calls_and_deliveries(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert SECRET not in caplog.text
 
 
+@pytest.mark.row("S-03")
 @pytest.mark.parametrize("kind", ["state.sqlite", "bindings.http", "bindings.cron"])
 async def test_components_that_fail_with_a_secret(
     tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture

@@ -1,4 +1,7 @@
-"""The catalogues' register: each row has a test that is marked with its id, or a reason."""
+"""The catalogues' registers: each row has a test that is marked with its id, or a reason.
+
+Faults are in the page beside this module, threats in the documentation.
+"""
 
 import ast
 import functools
@@ -12,6 +15,7 @@ from tests.faults.harness.registry import GOALS
 
 TESTS = Path(__file__).parents[1]
 PAGE = Path(__file__).with_name("README.md")
+THREATS_PAGE = TESTS.parent / "docs" / "reference" / "threats.md"
 
 BLOCKS = ("ST", "PS", "SU", "OB", "IN", "AC", "AL", "AT", "AR", "JO")
 MORE = ("RE", "SH", "HR", "MI")
@@ -24,6 +28,13 @@ ROWS = frozenset(
         *(f"FC-{number:02}" for number in range(1, 17)),
     ]
 )
+
+
+THREATS = frozenset(f"S-{number:02}" for number in range(1, 45))
+
+
+COLUMNS = 3
+"""What is said of each threat: what it is, what is done about it, what is left to others."""
 
 
 def marks_of(source: str) -> Iterator[str]:
@@ -61,15 +72,20 @@ def table(page: str, heading: str) -> Mapping[str, str]:
     return dict(rows)
 
 
-def problems(held: frozenset[str], rows: Mapping[str, str], reasons: Mapping[str, str]) -> set[str]:
-    """Say what is wrong with the register."""
+def problems(
+    held: frozenset[str],
+    rows: Mapping[str, str],
+    reasons: Mapping[str, str],
+    wanted: frozenset[str] = ROWS,
+) -> set[str]:
+    """Say what is wrong with a register that has the ``wanted`` rows."""
     return {
-        *(f"{row} is no row of a catalogue" for row in held - ROWS),
-        *(f"{row} is not described" for row in ROWS - rows.keys()),
-        *(f"{row} is described and no row" for row in rows.keys() - ROWS),
-        *(f"{row} has neither a test nor a reason" for row in ROWS - held - reasons.keys()),
+        *(f"{row} is no row of a catalogue" for row in held - wanted),
+        *(f"{row} is not described" for row in wanted - rows.keys()),
+        *(f"{row} is described and no row" for row in rows.keys() - wanted),
+        *(f"{row} has neither a test nor a reason" for row in wanted - held - reasons.keys()),
         *(f"{row} has a test, and a reason why not" for row in held & reasons.keys()),
-        *(f"{row} has a reason and is no row" for row in reasons.keys() - ROWS),
+        *(f"{row} has a reason and is no row" for row in reasons.keys() - wanted),
     }
 
 
@@ -79,8 +95,17 @@ def test_each_row_has_a_test_or_a_reason() -> None:
     rows, reasons = table(page, "Rows"), table(page, "Rows without a test")
     goals = table(page, "Rows held by goals")
     assert set(goals.values()) <= {goal.id for goal in GOALS}
-    held = marked() | goals.keys()
+    held = marked() - THREATS | goals.keys()
     assert problems(held, rows, reasons) == set()
+
+
+def test_each_threat_has_a_test_or_a_reason() -> None:
+    """Each threat is held by tests and described for who runs services, or has a reason why not."""
+    page = THREATS_PAGE.read_text(encoding="utf-8")
+    rows, reasons = table(page, "Threats"), table(page, "Threats without a test")
+    assert all(len(re.split(r"(?<!\\) \| ", said)) == COLUMNS for said in rows.values())
+    held = marked() - ROWS
+    assert problems(held, {**rows, **reasons}, reasons, THREATS) == set()
 
 
 def test_what_is_left_out_belongs_to_rows_with_tests() -> None:

@@ -51,6 +51,7 @@ def home(runtime: Path) -> dict[str, str]:
     return {"HOME": str(runtime.parents[2])}
 
 
+@pytest.mark.row("S-04")
 def test_an_installed_runtime_is_taken_and_kept_on_loopback(runtime: Path) -> None:
     """The banner says which and why; listeners, tokens and generated resources are as promised."""
     with Run(work(runtime), "run", ".", env=home(runtime)) as run:
@@ -195,6 +196,7 @@ def test_changed_handlers_start_the_runtime_anew(runtime: Path) -> None:
         assert run.all_gone()
 
 
+@pytest.mark.row("S-38")
 @pytest.mark.parametrize("place", ["working folder", "open to all", "not executable"])
 def test_a_doubtful_runtime_is_not_run(runtime: Path, place: str) -> None:
     """S-38: nothing from the working folder or from places others may write to is executed."""

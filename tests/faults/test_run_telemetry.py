@@ -104,6 +104,7 @@ def test_one_tree_from_publisher_through_handler_to_store(tmp_path: Path) -> Non
         ]
 
 
+@pytest.mark.row("S-29")
 def test_metrics_are_served_on_loopback(tmp_path: Path) -> None:
     """The port is the wanted one, and the app is told of it."""
     port = free_port()

@@ -24,19 +24,27 @@ class Guard:
 
     def refusal(self, call: Call) -> Answer | None:
         """Return the answer that refuses ``call``, None when it may go on."""
-        headers = call.headers
+        refused = self.stranger(call.headers, call.scope["headers"])
+        if refused is None and self._digest is not None:
+            return self._check_token(call, self._digest)
+        return refused
+
+    def stranger(
+        self, headers: dict[bytes, bytes], pairs: list[tuple[bytes, bytes]]
+    ) -> Answer | None:
+        """Return the answer that refuses other names than loopback's, and web pages.
+
+        Args:
+            headers: of the request.
+            pairs: the same as they came.
+        """
         host = headers.get(b"host")
-        pairs = call.scope["headers"]
         if len(pairs) != len(headers) and _repeats(pairs, b"host"):
             return text_answer(403, "refused: the request has several Host headers; send one")
         if host not in self._hosts and not self._admit(host):
             return _foreign_host(host)
         if b"origin" in headers or b"sec-fetch-site" in headers or b"sec-fetch-mode" in headers:
-            refused = _web_page(headers, host or b"")
-            if refused is not None:
-                return refused
-        if self._digest is not None:
-            return self._check_token(call, self._digest)
+            return _web_page(headers, host or b"")
         return None
 
     def _admit(self, host: bytes | None) -> bool:

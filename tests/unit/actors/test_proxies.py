@@ -107,6 +107,7 @@ async def test_types_decide() -> None:
         assert await till.maybe() is None
 
 
+@pytest.mark.row("S-25")
 @pytest.mark.parametrize(("what", "message"), [("key", "sku"), ("object", ""), ("none", "")])
 async def test_errors_carry_no_repr(what: str, message: str) -> None:
     """The caller is told the class and the text of an exception, never a repr or a stack."""
@@ -183,6 +184,7 @@ async def test_paths_are_taken_apart_by_hand(path: str, status: int) -> None:
         assert answer.status == status
 
 
+@pytest.mark.row("S-33")
 async def test_calls_of_other_apps_pass_and_forgeries_do_not() -> None:
     """An actor's call names its caller; service invocations and forged ticks are refused."""
     caller = (("dapr-caller-app-id", "shop"),)

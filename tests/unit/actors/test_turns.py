@@ -237,7 +237,7 @@ async def test_a_failed_tick_is_told() -> None:
         assert await cart(stage).show() == ["boom"]
 
 
-@pytest.mark.row("FA-22")
+@pytest.mark.row("FA-22", "S-21")
 async def test_nothing_is_inflated() -> None:
     """FA-22: a compressed body is taken as it came, so there is no bomb to go off."""
     async with hosting(shop()) as stage:

@@ -339,7 +339,7 @@ def test_what_is_json_is_sent_as_json(text: str, kind: str) -> None:
     assert content_type(text).startswith(kind)
 
 
-@pytest.mark.row("FC-12")
+@pytest.mark.row("FC-12", "S-24")
 def test_control_characters_of_others_are_neutralised() -> None:
     """FC-12: a log line cannot move the cursor."""
     assert printable("a\x1b[2Jb\nc") == "a\N{REPLACEMENT CHARACTER}[2Jb\nc"

@@ -154,7 +154,7 @@ async def test_what_a_sidecar_would_change_does_not_go_into_a_path(value: str) -
         await sent(get_order, number=value)
 
 
-@pytest.mark.row("FA-23")
+@pytest.mark.row("FA-23", "S-15")
 async def test_a_header_cannot_be_broken() -> None:
     """A line break in a value would begin another header."""
     with pytest.raises(ValueError, match="header 'x-tenant' cannot hold a line break"):

@@ -157,6 +157,7 @@ async def test_headers_are_added_and_replaced(sidecar: SmallSidecar) -> None:
     assert sent["baggage"] == "a=b"
 
 
+@pytest.mark.row("S-15")
 async def test_a_header_that_breaks_the_request_is_refused(sidecar: SmallSidecar) -> None:
     """The text names the header and not its value."""
 

@@ -94,6 +94,7 @@ RECORD = struct.pack("<id", 7, 1.5)
 readings = Topic("pubsub", "readings", Reading)
 
 
+@pytest.mark.row("S-19")
 def test_a_type_works_wherever_it_is_nested() -> None:
     """A class with a codec is encoded and decoded in fields, lists and at the top."""
     invoice = Invoice(Money(5), [Money(1)])

@@ -167,6 +167,7 @@ async def test_trap_app_token() -> None:
         assert (await call.deliver({"id": 1})).status == 401
 
 
+@pytest.mark.row("S-33")
 async def test_trap_forged_events() -> None:
     """An app that may invoke this one cannot deliver events to it past publishing scopes."""
     async with running(topic_app()) as call:

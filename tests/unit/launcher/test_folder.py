@@ -18,6 +18,7 @@ def folder(tmp_path: Path) -> DataFolder:
     return data
 
 
+@pytest.mark.row("S-08")
 def test_the_folder_is_private_and_ignored_by_git(folder: DataFolder) -> None:
     """Mode 0700, with a .gitignore of its own; blanks and umlauts in the path are fine."""
     assert folder.path.stat().st_mode & 0o777 == 0o700
@@ -78,6 +79,7 @@ def test_a_run_is_found_by_its_record(folder: DataFolder) -> None:
     assert DataFolder(folder.path).running() is None
 
 
+@pytest.mark.row("S-39")
 def test_a_record_of_a_dead_process_is_nobody(folder: DataFolder) -> None:
     """A process id that was given to somebody else does not count."""
     stale = record(RunningApp("shop", 3500))

@@ -82,6 +82,7 @@ def shop() -> DaprFlow:
     return app
 
 
+@pytest.mark.row("S-01")
 @pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
 async def test_s01_every_dapr_route_requires_the_token(headers: Pairs) -> None:
     """Whatever is sent in its place, on every kind of endpoint; two tokens are none."""
@@ -92,6 +93,7 @@ async def test_s01_every_dapr_route_requires_the_token(headers: Pairs) -> None:
             assert RIGHT.encode() not in answer.body
 
 
+@pytest.mark.row("S-01")
 async def test_s01_the_right_token_passes_and_so_does_the_one_before() -> None:
     """Both hold while tokens are changed."""
     async with running(shop()) as call:
@@ -101,6 +103,7 @@ async def test_s01_the_right_token_passes_and_so_does_the_one_before() -> None:
             assert answer.verdict == "SUCCESS"
 
 
+@pytest.mark.row("S-01")
 async def test_s01_actors_require_the_token_too() -> None:
     """Their methods as well as their end."""
     app = DaprFlow("shop", settings=tokens_of())
@@ -119,6 +122,7 @@ async def test_s01_actors_require_the_token_too() -> None:
             assert (await Caller(app).request(method, path)).status == 401
 
 
+@pytest.mark.row("S-01")
 async def test_s01_health_and_routes_of_the_users_own_are_open_unless_they_opt_in() -> None:
     """A probe has no token; a route may ask for one."""
     async with running(shop()) as call:
@@ -147,6 +151,7 @@ def test_s01_an_empty_token_is_a_mistake(tokens: list[str]) -> None:
         app.freeze()
 
 
+@pytest.mark.row("S-02")
 def test_s02_no_token_is_compared_with_an_equals_sign() -> None:
     """In the whole package, sidecar included; a workflow's turn tokens are numbers, no secrets."""
     secret = r"(\w+\.)*\w*(token|secret|password)\b"
@@ -163,6 +168,7 @@ def test_s02_no_token_is_compared_with_an_equals_sign() -> None:
     assert comparison.search("if settings.app_api_token != given:")
 
 
+@pytest.mark.row("S-02")
 def test_s02_the_time_of_a_comparison_tells_nothing() -> None:
     """A token that begins rightly takes as long as one that does not, at any length."""
     secret = "s" * 64

@@ -134,6 +134,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.row("S-20")
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 async def test_s20_a_json_bomb_is_a_bad_request(bomb: bytes) -> None:
     """Depth, digits and NaN: 400 for a caller, no verdict of success for an event, no crash."""

@@ -324,10 +324,12 @@ def test_what_cannot_be_understood_is_told(environment: dict[str, str]) -> None:
 
 PROCESS = """
 import logging, sys
-from daprflow.launcher.logs import configure_logging
+from daprflow.launcher.logs import configure_logging, name_process
 configure_logging("info")
 logging.getLogger("boot").info("token=%s", "c4n4ry-5ecret-value")
 logging.getLogger("boot").debug("quiet")
+name_process("orders")
+logging.getLogger("daprflow.sidecar").info("it is up")
 """
 
 
@@ -339,8 +341,11 @@ def test_a_process_of_ours_logs_in_the_form_of_its_environment() -> None:
         check=True,
         capture_output=True,
     )
-    (line,) = [msgspec.json.decode(each) for each in done.stderr.splitlines()]
-    assert (line["app_id"], line["scope"], line["msg"]) == ("shop", "boot", "token=***")
+    lines = [msgspec.json.decode(each) for each in done.stderr.splitlines()]
+    assert [(each["app_id"], each["scope"], each["msg"]) for each in lines] == [
+        ("shop", "boot", "token=***"),
+        ("orders", "daprflow.sidecar", "it is up"),  # once it is known whose sidecar it is
+    ]
 
 
 def test_the_extra_is_named_where_it_is_missing() -> None:

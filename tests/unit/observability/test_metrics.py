@@ -251,6 +251,7 @@ def test_a_place_that_is_none_is_an_error(text: str) -> None:
         metrics_from({"DAPRFLOW_METRICS": text})
 
 
+@pytest.mark.row("S-29", "S-44")
 def test_labels_stay_few_and_harmless() -> None:
     """Names are escaped and cut, and calls beyond a number are counted as others (S-29, S-44)."""
     assert label("a\nb\x1b") == "a\\nb\\x1b"
@@ -264,6 +265,7 @@ def test_labels_stay_few_and_harmless() -> None:
     assert len(re.findall(r"^daprflow_client_calls_total", text, re.MULTILINE)) == MOST_CALLS + 1
 
 
+@pytest.mark.row("S-44")
 async def test_a_foreign_workflow_name_makes_no_series() -> None:
     """Only workflows that the app has are labels (S-44)."""
     from daprflow.observability.metrics_watcher import MetricsWatcher

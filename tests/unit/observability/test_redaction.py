@@ -31,6 +31,7 @@ def test_a_secret_shows_itself_on_request_alone() -> None:
         pickle.dumps(secret)
 
 
+@pytest.mark.row("S-03")
 @pytest.mark.parametrize(
     "name",
     [
@@ -54,6 +55,7 @@ def test_harmless_names_keep_their_values() -> None:
         assert redaction.value(name, 12) == 12
 
 
+@pytest.mark.row("S-03")
 @pytest.mark.parametrize(
     "text",
     [
@@ -98,6 +100,7 @@ def test_plain_texts_stay_as_they_are() -> None:
     assert Redaction().text(text) == text
 
 
+@pytest.mark.row("S-24")
 def test_control_codes_become_visible() -> None:
     """Terminal escapes, carriage returns, turned text and half characters cannot act (S-24)."""
     assert escaped("a\x1b[31mb\rc\x9bd\u202ee\ud800f\x00") == (

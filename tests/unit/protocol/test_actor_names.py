@@ -32,6 +32,7 @@ def test_methods(method: str, *, good: bool) -> None:
     assert (method_problem(method) == "") is good
 
 
+@pytest.mark.row("S-11")
 @pytest.mark.parametrize(
     ("method", "plain"),
     [("m", "m"), ("a//b", "a/b"), ("../../x", "x"), ("a/./b/..", "a"), ("..", ""), ("/a/", "/a")],

@@ -142,6 +142,7 @@ def test_an_event_keeps_its_own_parent_only_by_a_trace_id() -> None:
     assert adopted('{"traceid":"","traceparent":"own"}')["traceparent"] == "own"
 
 
+@pytest.mark.row("S-42")
 @pytest.mark.parametrize("value", ["7", "true", "[1]", '{"a":1}'])
 def test_trace_fields_of_any_type_are_survived(value: str) -> None:
     """A number as trace id crashed a real runtime once."""

@@ -15,6 +15,7 @@ CONTROL = AccessControl(
 )
 
 
+@pytest.mark.row("S-30")
 @pytest.mark.parametrize(
     ("verb", "path", "allowed"),
     [

@@ -120,6 +120,7 @@ def test_a_mistake_in_the_first_of_two_files(tmp_path: Path) -> None:
         load(tmp_path, "  api:\n    allowed: {}\n", "  api:\n    denied: []\n")
 
 
+@pytest.mark.row("S-34", "S-35")
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -194,6 +195,7 @@ POLICY = AccessPolicy(
 )
 
 
+@pytest.mark.row("S-30")
 @pytest.mark.parametrize(
     ("caller", "verb", "path", "may"),
     [

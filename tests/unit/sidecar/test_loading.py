@@ -56,6 +56,7 @@ async def test_secret_stores_come_first(engine: Engine) -> None:
     assert [c.resource.name for c in loaded] == ["vault", "store"]
 
 
+@pytest.mark.row("S-31")
 async def test_scopes_hide_components(engine: Engine) -> None:
     """A component scoped to other apps is not loaded."""
     assert await load(engine, store(scopes=("app2",))) == []
@@ -90,6 +91,7 @@ async def test_a_pod_name_that_is_not_there(
     assert await metadata(engine, store(MetadataItem("a", "{podName}"))) == {"a": "pod-1"}
 
 
+@pytest.mark.row("S-40")
 async def test_the_environment_is_read_with_care(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -200,6 +200,7 @@ def test_a_kind_that_is_none(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.row("S-03")
 def test_values_are_not_told(tmp_path: Path) -> None:
     """S-03: a problem names entries and never shows what they hold."""
     text = component("a", "{type: state.x, metadata: [{name: k, value: s3cret}, {name: K}]}")

@@ -169,6 +169,7 @@ async def test_a_closed_writer_says_so(tmp_path: Path) -> None:
         _ = writer.reader
 
 
+@pytest.mark.row("S-08")
 async def test_the_folder_is_private(tmp_path: Path) -> None:
     """A folder that has to be made is readable by its owner alone."""
     writer = SqliteWriter(tmp_path / "a" / "x.db", prepare)

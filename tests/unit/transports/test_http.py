@@ -107,6 +107,7 @@ async def test_no_token_no_header(served: tuple[SmallSidecar, str]) -> None:
     assert "content-type" not in sidecar.headers[1]
 
 
+@pytest.mark.row("S-16")
 async def test_a_redirect_is_an_answer(served: tuple[SmallSidecar, str]) -> None:
     """The client follows no redirect: a sidecar's peer could send it anywhere."""
     sidecar, url = served
@@ -168,6 +169,7 @@ async def test_a_long_answer_is_refused(served: tuple[SmallSidecar, str]) -> Non
     await transport.close()
 
 
+@pytest.mark.row("S-21")
 async def test_a_small_bomb_is_refused(served: tuple[SmallSidecar, str]) -> None:
     """The limit counts what comes out of a compressed answer."""
     sidecar, url = served

@@ -92,7 +92,7 @@ async def test_a_connection_serves_one_request_after_the_other() -> None:
     assert [part[-1:] for part in got.split(b"HTTP/1.1 200 OK")[1:]] == [b"1", b"2"]
 
 
-@pytest.mark.row("FA-23")
+@pytest.mark.row("FA-23", "S-14")
 @pytest.mark.parametrize(
     ("raw", "status"),
     [
@@ -188,14 +188,14 @@ async def test_many_headers_are_answered_431() -> None:
     assert got.startswith(b"HTTP/1.1 431")
 
 
-@pytest.mark.row("FS-18")
+@pytest.mark.row("FS-18", "S-23")
 async def test_a_silent_connection_is_closed() -> None:
     """FS-18: whoever connects and says nothing is asked to leave."""
     async with serving(QUICK) as port:
         assert (await exchange(port)).startswith(b"HTTP/1.1 408")
 
 
-@pytest.mark.row("FS-18")
+@pytest.mark.row("FS-18", "S-23")
 async def test_a_slow_header_is_closed() -> None:
     """FS-18: the time to the end of the headers does not start anew with each byte."""
     async with serving(QUICK) as port:
@@ -287,6 +287,7 @@ async def test_a_200_mb_body_is_not_kept_in_memory() -> None:
             writer.close()
 
 
+@pytest.mark.row("S-23")
 async def test_connections_beyond_the_cap_are_answered_503() -> None:
     """S-23: the cap is on connections, and those that are served stay."""
     async with serving(Limits(connections=2)) as port:
@@ -411,7 +412,7 @@ async def test_a_failing_lifespan_is_an_error_not_an_exit() -> None:
         await HttpServer(failing, lifespan=True).start(listener)
 
 
-@pytest.mark.row("FS-18")
+@pytest.mark.row("FS-18", "S-23")
 async def test_a_reader_that_takes_nothing_is_dropped() -> None:
     """FS-18: an answer nobody reads does not stay in memory for ever."""
     gone = asyncio.Event()

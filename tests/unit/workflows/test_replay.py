@@ -139,6 +139,7 @@ def test_other_inputs_are_told_in_tests() -> None:
         assert "history step 1 gave activity 'charge' another input" in str(play.replay.problem)
 
 
+@pytest.mark.row("S-19")
 def test_results_that_do_not_fit_are_told() -> None:
     """A result that is no instance of the declared type is raised where it is awaited."""
     with Play(app_of(one_call)) as play:

@@ -73,6 +73,7 @@ async def test_the_named_key_is_asked_for() -> None:
     assert asked == [("A256KW", "k1"), ("A256KW", "k9")]
 
 
+@pytest.mark.row("S-43")
 @given(st.integers(0, 3000), st.integers(1, 255))
 async def test_no_changed_document_is_opened(position: int, change: int) -> None:
     """Whatever byte is changed, nothing comes out."""
@@ -92,6 +93,7 @@ async def test_a_document_cut_short_is_refused(kept: int) -> None:
         await open_sealed(document[: start + kept], swapped)
 
 
+@pytest.mark.row("S-43")
 async def test_a_missing_key_looks_like_a_changed_document() -> None:
     """Nobody learns from the error which keys there are."""
     document = await seal(b"x", PLAIN, swapped)

@@ -24,6 +24,7 @@ def test_trace_fields_of_any_type_are_survived(head: Head, trace: str | None) ->
     assert trace_of(head) == trace
 
 
+@pytest.mark.row("S-42")
 @pytest.mark.parametrize(
     ("expiration", "expired"),
     [

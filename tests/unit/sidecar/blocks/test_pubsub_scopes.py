@@ -8,7 +8,7 @@ SCOPED = {"publishingscopes": "app1=a, b;app2=;app4", "subscriptionscopes": "app
 PROTECTED = {"protectedtopics": "secret", "publishingscopes": "app1=secret"}
 
 
-@pytest.mark.row("I-PS")
+@pytest.mark.row("I-PS", "S-31")
 @pytest.mark.parametrize(
     ("metadata", "app", "topic", "allowed"),
     [

@@ -29,6 +29,7 @@ async def two_apps(root: Path, strategy: str) -> tuple[Runtime, Runtime]:
     return runtimes[0], runtimes[1]
 
 
+@pytest.mark.row("S-12")
 @pytest.mark.parametrize("strategy", ["", "appid", "APPID", "namespace"])
 async def test_apps_keep_to_themselves(tmp_path: Path, strategy: str) -> None:
     """With a prefix by app the same key is another value for each."""
@@ -49,7 +50,7 @@ async def test_apps_that_share(tmp_path: Path, strategy: str) -> None:
     await one.engine.close()
 
 
-@pytest.mark.row("I-ST")
+@pytest.mark.row("I-ST", "S-12")
 @pytest.mark.parametrize("strategy", ["", "none", "name"])
 @pytest.mark.parametrize("key", ["a||k", "||", "b||a||k", "|||"])
 async def test_no_key_holds_the_separator(tmp_path: Path, strategy: str, key: str) -> None:
@@ -69,6 +70,7 @@ async def test_no_key_holds_the_separator(tmp_path: Path, strategy: str, key: st
     await one.engine.close()
 
 
+@pytest.mark.row("S-12")
 @pytest.mark.parametrize(
     ("strategy", "prefix"),
     [

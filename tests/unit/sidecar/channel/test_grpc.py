@@ -250,6 +250,7 @@ async def test_messages_have_a_limit_both_ways() -> None:
             assert (await ask(channel)).content_type == large.content_type
 
 
+@pytest.mark.row("S-34")
 async def test_a_certificate_is_not_verified() -> None:
     """An app with TLS is reached whoever signed it, also when it was started anew."""
     app = GrpcTestApp({INVOKE: always(DONE)})
@@ -264,6 +265,7 @@ async def test_a_certificate_is_not_verified() -> None:
         assert (await ask(channel)).content_type == "x/y"
 
 
+@pytest.mark.row("S-08")
 def test_the_way_to_tls_is_for_this_user_alone() -> None:
     """The socket in between lies in a folder that nobody else can enter, and goes with it."""
 

@@ -218,6 +218,7 @@ async def test_probe_sees_an_app_that_listens() -> None:
         assert await channel.probe()
 
 
+@pytest.mark.row("S-15")
 async def test_a_line_break_cannot_be_smuggled_into_a_head() -> None:
     """A header or path with a line break is refused before anything is sent."""
     peer = Peer(OK)

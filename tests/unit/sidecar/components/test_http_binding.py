@@ -63,6 +63,7 @@ async def test_a_trace_goes_on(tmp_path: Path) -> None:
     assert [without.header(name) for name in names] == ["x", None, None]
 
 
+@pytest.mark.row("S-16")
 async def test_redirects(tmp_path: Path) -> None:
     """Redirects are followed; another host never sees the security token."""
     app, other = RecordingApp(), RecordingApp()

@@ -12,6 +12,7 @@ PREFIX = r"a*?[b-c]%_\||"
 SUFFIX = r"||m%_*\d"
 
 
+@pytest.mark.row("S-13")
 @pytest.mark.parametrize("kind", [home for home in HOMES if home != ENGINE])
 async def test_keys_by_prefix_and_suffix(kind: str, tmp_path: Path) -> None:
     """Characters that patterns are made of stand for themselves, and capitals are others."""

@@ -48,6 +48,7 @@ async def store_and_read(files: LocalStorageBinding, name: str) -> bytes | None:
         return None
 
 
+@pytest.mark.row("S-09")
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
 )
@@ -59,6 +60,7 @@ async def test_no_name_leads_outside(files: LocalStorageBinding, tmp_path: Path,
     assert await asyncio.to_thread((tmp_path / "secret").read_bytes) == b"outside"
 
 
+@pytest.mark.row("S-09")
 @pytest.mark.parametrize("target", ["{root}/secret", "../secret", "../../../../{root}/secret"])
 async def test_links_are_resolved_inside(
     files: LocalStorageBinding, tmp_path: Path, target: str
@@ -96,6 +98,7 @@ async def test_only_files_are_read(files: LocalStorageBinding, tmp_path: Path) -
             await get(files, name)
 
 
+@pytest.mark.row("S-09")
 async def test_files_are_not_executable(files: LocalStorageBinding, tmp_path: Path) -> None:
     """What is created has no execute bits."""
     await files.invoke("create", b'"x y"', {"fileName": "f"})

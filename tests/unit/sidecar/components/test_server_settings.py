@@ -56,6 +56,7 @@ def test_redis_settings() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.row("S-35")
 @pytest.mark.parametrize(
     ("metadata", "named"),
     [
@@ -140,6 +141,7 @@ def test_postgres_settings(metadata: dict[str, str], expected: tuple[Any, ...]) 
     assert (found.table, found.metadata_table, found.timeout, found.cleanup_interval) == expected
 
 
+@pytest.mark.row("S-35")
 @pytest.mark.parametrize(
     ("metadata", "named"),
     [

@@ -46,6 +46,7 @@ async def sqlite(
         await store.close()
 
 
+@pytest.mark.row("S-13")
 @pytest.mark.parametrize("key", NASTY)
 async def test_keys_and_values_are_never_sql(tmp_path: Path, key: str) -> None:
     """S-13: whatever a key, a value or an ETag holds is data."""

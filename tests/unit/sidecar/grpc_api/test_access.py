@@ -24,6 +24,7 @@ def rules(*names: str, protocol: str = "grpc") -> tuple[ApiRule, ...]:
     return tuple(ApiRule(name, version, protocol) for name, version in parts)
 
 
+@pytest.mark.row("S-30")
 @pytest.mark.parametrize(
     ("allowed", "denied", "served"),
     [

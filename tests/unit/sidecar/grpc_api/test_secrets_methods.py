@@ -34,6 +34,7 @@ async def test_a_secret_is_a_map(sidecar: GrpcSidecar) -> None:
     assert await sidecar.stub.GetSecret(request) == m.GetSecretResponse(data={"token": "t0"})
 
 
+@pytest.mark.row("S-31")
 async def test_all_secrets_but_those_kept_back(sidecar: GrpcSidecar) -> None:
     """A bulk call leaves out what a scope denies."""
     answer = await sidecar.stub.GetBulkSecret(m.GetBulkSecretRequest(store_name="vault"))

@@ -14,11 +14,20 @@ STORE: Components = {"store": ("state.in-memory", {})}
 ASKED = m.GetStateRequest(store_name="store", key="a")
 
 
+@pytest.mark.row("S-02")
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [
         ((), "missing api token in request metadata"),
         ((("dapr-api-token", "wrong"),), "authentication error: api token mismatch"),
+        (
+            (("dapr-api-token", "wrong"), ("dapr-api-token", "secret")),
+            "authentication error: api token mismatch",
+        ),
+        (
+            (("dapr-api-token", "secret"), ("dapr-api-token", "wrong")),
+            "authentication error: api token mismatch",
+        ),
     ],
 )
 async def test_calls_without_the_token_are_refused(

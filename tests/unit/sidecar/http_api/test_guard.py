@@ -79,6 +79,7 @@ async def test_loopback_names_are_served(runtime: Runtime, host: str) -> None:
     assert (await call(runtime, "/v1.0/metadata", host=host)).status == 200
 
 
+@pytest.mark.row("S-05")
 @pytest.mark.parametrize("host", FOREIGN)
 async def test_foreign_hosts_are_refused(runtime: Runtime, host: str) -> None:
     """S-05: any other Host is refused with one line, so that a rebound name reaches nothing."""
@@ -89,6 +90,7 @@ async def test_foreign_hosts_are_refused(runtime: Runtime, host: str) -> None:
     assert answer.header("content-type") == "text/plain; charset=utf-8"
 
 
+@pytest.mark.row("S-05")
 async def test_a_host_is_asked_for_once(runtime: Runtime) -> None:
     """S-05: no Host and two Hosts are refused, even when both are good."""
     assert (await call(runtime, "/v1.0/healthz", host="")).status == 403
@@ -98,6 +100,7 @@ async def test_a_host_is_asked_for_once(runtime: Runtime) -> None:
     assert repeated.status == 200
 
 
+@pytest.mark.row("S-24")
 async def test_a_foreign_host_is_quoted_safely(runtime: Runtime) -> None:
     """S-24: what a refused Host holds cannot forge a line or a terminal escape."""
     answer = await call(runtime, "/v1.0/healthz", host="a\x1b[31m\r\nx" + "y" * 500)
@@ -113,7 +116,7 @@ async def test_hosts_that_are_taken_are_not_remembered_for_ever(runtime: Runtime
         assert (await call_asgi(api, "GET", "/v1.0/metadata", headers)).status == 200
 
 
-@pytest.mark.row("I-MI")
+@pytest.mark.row("I-MI", "S-06")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -166,7 +169,7 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Runtime]:
     await engine.close()
 
 
-@pytest.mark.row("I-MI")
+@pytest.mark.row("I-MI", "S-02")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -200,3 +203,18 @@ async def test_health_needs_no_token(guarded: Runtime) -> None:
     assert (await call(guarded, "/v1.0/healthz/outbound")).status == 204
     posted = await call_asgi(HttpApi(guarded), "POST", "/v1.0/healthz", (("host", "localhost"),))
     assert posted.status == 401
+
+
+@pytest.mark.row("S-07")
+@pytest.mark.parametrize("wanted", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:8080"])
+@pytest.mark.parametrize("private", [(), (("access-control-request-private-network", "true"),)])
+async def test_preflights_are_refused(
+    runtime: Runtime, wanted: str, origin: str, private: tuple[tuple[str, str], ...]
+) -> None:
+    """No answer to a preflight allows anything, also none for a private network."""
+    asked = (("origin", origin), ("access-control-request-method", wanted), *private)
+    headers = (("host", "localhost"), ("access-control-request-headers", "content-type"), *asked)
+    answer = await call_asgi(HttpApi(runtime), "OPTIONS", "/v1.0/state/store", headers)
+    assert answer.status == 403
+    assert [name for name, _ in answer.headers if name.startswith("access-control")] == []

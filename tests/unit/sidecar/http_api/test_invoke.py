@@ -217,7 +217,7 @@ async def test_an_answer_without_a_type_gets_one(apps: Pair, body: bytes, kind: 
     assert (answer.body, answer.header("content-type")) == (body, kind)
 
 
-@pytest.mark.row("I-IN")
+@pytest.mark.row("I-IN", "S-16")
 async def test_redirects_are_not_followed(apps: Pair) -> None:
     """An app's redirect goes back to the caller."""
     apps.apps["one"].answers["/r"] = Answer(302, b"", "", {"location": "/x"})
@@ -258,7 +258,7 @@ async def test_an_app_with_its_namespace(apps: Pair) -> None:
     assert apps.apps["one"].calls[-1].header("dapr-caller-app-id") == "one"
 
 
-@pytest.mark.row("I-IN", "R-22")
+@pytest.mark.row("I-IN", "R-22", "S-11")
 @pytest.mark.parametrize("method", ["a%23b", "a%3Fb", "a%00b", "a%0d%0ab", "a%7fb"])
 async def test_methods_that_would_change_their_meaning(apps: Pair, method: str) -> None:
     """A method with ``#``, ``?`` or a control character is refused and reaches no app."""
@@ -269,7 +269,7 @@ async def test_methods_that_would_change_their_meaning(apps: Pair, method: str) 
     assert apps.apps["one"].calls == []
 
 
-@pytest.mark.row("I-IN", "R-22")
+@pytest.mark.row("I-IN", "R-22", "S-11")
 @pytest.mark.parametrize(
     ("path", "reached"),
     [
@@ -303,7 +303,7 @@ async def test_plain_hosts(apps: Pair, tmp_path: Path) -> None:
     assert code_of(answer)[:2] == (500, "ERR_DIRECT_INVOKE")
 
 
-@pytest.mark.row("I-IN")
+@pytest.mark.row("I-IN", "S-03")
 async def test_tokens_stay_where_they_belong(tmp_path: Path) -> None:
     """The app's token goes to apps alone, the API's token to nobody."""
     other = RecordingApp(echo)

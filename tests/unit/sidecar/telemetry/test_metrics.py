@@ -70,6 +70,7 @@ def test_what_nobody_recorded_is_left_out() -> None:
     assert exposed(found) == b""
 
 
+@pytest.mark.row("S-29")
 def test_values_of_labels_are_escaped() -> None:
     """Quotes, backslashes and ends of lines cannot break the text."""
     found = registry()
@@ -88,6 +89,7 @@ def test_rules_replace_parts_of_values() -> None:
     assert labels["path"] == "/orders/{id}"
 
 
+@pytest.mark.row("S-29")
 def test_values_without_end_count_together() -> None:
     """Whoever makes up label values cannot fill the memory."""
     found = registry()

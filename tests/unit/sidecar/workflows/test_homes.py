@@ -117,6 +117,7 @@ async def test_keys_and_values_are_the_real_ones(bench: Bench) -> None:
     assert (raw.inboxLength, raw.historyLength, raw.generation) == (0, 4, 1)
 
 
+@pytest.mark.row("S-36")
 async def test_what_is_purged_leaves_no_key(bench: Bench) -> None:
     """A purge takes everything away, whatever there was."""
     stage = await bench.open()

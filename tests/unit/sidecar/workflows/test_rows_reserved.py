@@ -40,7 +40,7 @@ async def sidecar(tmp_path: Path) -> AsyncIterator[GrpcSidecar]:
         assert await history(stage) == before
 
 
-@pytest.mark.row("I-WF7")
+@pytest.mark.row("I-WF7", "S-32")
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
