@@ -11,6 +11,7 @@ from daprflow.client.circuit import CircuitState
 from daprflow.client.interception import ClientInterceptor
 from daprflow.client.places import TargetLoad
 from daprflow.client.retry_budget import RetryState
+from daprflow.durations import seconds
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.settings import Settings
 from daprflow.transports.base import Transport
@@ -65,11 +66,11 @@ class BaseClient:
             max_attempts: how often a call that may be repeated is tried while connections fail;
                 1 means once, -1 until the time is up.
         """
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        if seconds is not None and seconds <= 0:
-            raise ValueError(f"a timeout of {seconds:g} s leaves no time for a call")
+        limit = None if timeout is None else seconds(timeout)
+        if limit is not None and limit <= 0:
+            raise ValueError(f"a timeout of {limit:g} s leaves no time for a call")
         other = object.__new__(type(self))
-        other._caller = self._caller.with_options(CallOptions(seconds, max_attempts))
+        other._caller = self._caller.with_options(CallOptions(limit, max_attempts))
         return other
 
     @property

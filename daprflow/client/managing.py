@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from daprflow.client import failures, readiness
 from daprflow.client.base import BaseClient
+from daprflow.durations import seconds
 from daprflow.errors import SidecarUnavailable
 from daprflow.protocol import operations
 from daprflow.protocol.metadata import Metadata
@@ -73,7 +74,7 @@ class Managing(BaseClient):
         from daprflow.health.report import summed  # noqa: PLC0415 - likewise
 
         way = self._caller.way
-        oldest = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+        oldest = seconds(max_age)
         known, wanted = way.health, frozenset(components)
         now = time.monotonic()
         if known is not None and known[1] == wanted and now - known[0] < oldest:
@@ -94,10 +95,8 @@ class Managing(BaseClient):
         """
         way = self._caller.way
         transport = await way.reach()
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        await readiness.wait_until_ready(
-            transport, way.settings.health_timeout if seconds is None else seconds
-        )
+        limit = way.settings.health_timeout if timeout is None else seconds(timeout)
+        await readiness.wait_until_ready(transport, limit)
 
     async def shutdown(self, *, force: bool = False) -> None:
         """Ask the sidecar to end: gracefully, or at once with ``force`` (from runtime 1.18 on).

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from daprflow.client import hints, payload, streaming
 from daprflow.client.caller import Caller
 from daprflow.client.response import Response, StreamingResponse
+from daprflow.durations import seconds
 from daprflow.errors import InvocationError
 from daprflow.handlers.codecs import Codecs
 from daprflow.protocol.fault import decode
@@ -56,8 +57,7 @@ class Options:
     @property
     def seconds(self) -> float | None:
         """The timeout as the caller takes it."""
-        timeout = self.timeout
-        return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        return None if self.timeout is None else seconds(self.timeout)
 
 
 async def request(

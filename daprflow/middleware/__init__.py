@@ -1,7 +1,8 @@
 """Middleware for any Starlette application, pure ASGI, and an interceptor that sends tokens.
 
-``Middleware(RateLimit, limit=100)`` goes where Starlette takes one: around an app, a ``Router`` or
-an invoke handler of daprflow, a Starlette route or mount.
+``Middleware(RateLimit, rule=TokenBucket(100))`` goes where Starlette takes one: around an app, a
+``Router`` or an invoke handler of daprflow, a Starlette route or mount. Durations are seconds or a
+``timedelta``.
 """
 
 from daprflow.middleware.api_token import ApiToken

@@ -12,6 +12,7 @@ from urllib.parse import quote_plus
 
 from daprflow.client import Client
 from daprflow.client.interception import CallNext, ClientCall, ClientResponse
+from daprflow.durations import Duration, seconds
 from daprflow.errors import DaprFlowError
 from daprflow.middleware.jwks import url_problem
 from daprflow.observability.redaction import Secret
@@ -71,8 +72,8 @@ class ClientCredentials:
         scopes: what is asked for.
         audience: sent as ``audience``, which some providers need; empty sends none.
         in_body: sends id and secret in the form instead of as Basic authentication.
-        early: seconds; at most half of a token's time counts.
-        timeout: seconds for an answer of the provider.
+        early: how long before its end; at most half of a token's time counts.
+        timeout: how long an answer of the provider may take.
 
     Raises:
         ValueError: an argument cannot be used.
@@ -88,8 +89,8 @@ class ClientCredentials:
         scopes: Sequence[str] = (),
         audience: str = "",
         in_body: bool = False,
-        early: float = 30.0,
-        timeout: float = 5.0,
+        early: Duration = 30.0,
+        timeout: Duration = 5.0,
     ) -> None:
         if problem := url_problem(token_url):
             raise ValueError(f"the token endpoint is at {problem}")
@@ -105,8 +106,8 @@ class ClientCredentials:
         self._form |= {"scope": " ".join(scopes)} if scopes else {}
         self._form |= {"audience": audience} if audience else {}
         self._in_body = in_body
-        self._early = early
-        self._timeout = timeout
+        self._early = seconds(early)
+        self._timeout = seconds(timeout)
         self._token: _Token | None = None
         self._fetching: asyncio.Task[_Token] | None = None
         self._not_before = 0.0
@@ -173,9 +174,9 @@ class ClientCredentials:
         if str(document.get("token_type", "bearer")).lower() != "bearer":
             raise TokenUnavailable(f"the token endpoint '{self._url}' gave no bearer token")
         lives = document.get("expires_in", _LIFETIME)
-        seconds = float(lives) if isinstance(lives, int | float) and lives > 0 else _LIFETIME
-        early = min(self._early, seconds / 2)
-        return _Token(Secret(value), asked + seconds - early, asked + seconds)
+        lifetime = float(lives) if isinstance(lives, int | float) and lives > 0 else _LIFETIME
+        early = min(self._early, lifetime / 2)
+        return _Token(Secret(value), asked + lifetime - early, asked + lifetime)
 
     async def _ask(self, secret: str) -> tuple[int, dict[str, Any]]:
         import aiohttp  # noqa: PLC0415 - only who sends tokens pays for it

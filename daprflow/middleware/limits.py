@@ -6,6 +6,7 @@ from itertools import chain
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from daprflow.durations import Duration, seconds
 from daprflow.middleware.paths import Paths
 from daprflow.middleware.problem import send_problem
 from daprflow.middleware.time_limit import TimeLimit
@@ -50,10 +51,11 @@ class RequestLimits:
         max_body: int | None = MAX_BODY,
         max_headers: int = MAX_HEADERS,
         max_header_bytes: int = MAX_HEADER_BYTES,
-        timeout: float | None = None,
+        timeout: Duration | None = None,
         compressed: bool = False,
         exclude: Collection[str] = (),
     ) -> None:
+        timeout = None if timeout is None else seconds(timeout)
         for name, value in (
             ("max_body", max_body),
             ("max_headers", max_headers),
@@ -101,20 +103,21 @@ class RequestLimits:
             begun = True
             return send(message)
 
-        timed = time.begin()
+        task = time.begin()
         try:
             await run(scope, receive, noted)
         except asyncio.CancelledError:
-            if not timed.was_it():
+            if not time.end(task):
                 raise
             text = f"the request took longer than {time.seconds:g} s"
             if begun:
                 raise TimeoutError(text) from None
             await send_problem(send, 504, text)
+        except BaseException:
+            time.end(task)
+            raise
         else:
-            timed.was_it()  # who answered in spite of it is not cancelled any more
-        finally:
-            time.end(timed)
+            time.end(task)  # who answered in spite of it is not cancelled any more
 
     def _fits(self, length: bytes) -> bool:
         """Whether a body of that length is short enough; what is no length is not."""

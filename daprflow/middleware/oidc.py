@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from daprflow.durations import Duration, seconds
 from daprflow.errors import MissingExtra
 from daprflow.middleware.jwks import Jwks, KeysUnavailable, url_problem
 from daprflow.middleware.paths import DAPR_PATHS, Paths, passes
@@ -66,11 +67,11 @@ class OidcBearer:
         audience: str | Sequence[str],
         algorithms: Sequence[str] = ("RS256", "ES256"),
         scopes: Sequence[str] = (),
-        leeway: float = 30.0,
+        leeway: Duration = 30.0,
         jwks_uri: str = "",
-        jwks_max_age: float = 3600.0,
-        refetch_after: float = 10.0,
-        timeout: float = 5.0,
+        jwks_max_age: Duration = 3600.0,
+        refetch_after: Duration = 10.0,
+        timeout: Duration = 5.0,
         exclude: Collection[str] = DAPR_PATHS,
     ) -> None:
         try:
@@ -84,10 +85,14 @@ class OidcBearer:
         self._audiences = audiences
         self._algorithms = tuple(algorithms)
         self._scopes = _names(scopes)
-        self._leeway = leeway
+        self._leeway = seconds(leeway)
         self._excluded = Paths(exclude)
         self._keys = Jwks(
-            issuer, jwks_uri, max_age=jwks_max_age, refetch_after=refetch_after, timeout=timeout
+            issuer,
+            jwks_uri,
+            max_age=seconds(jwks_max_age),
+            refetch_after=seconds(refetch_after),
+            timeout=seconds(timeout),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -61,7 +61,7 @@ class RateLimit:
         self._own = Counts(max_keys)
         self._shared = counts if isinstance(counts, SharedCounts) else None
         self._excluded = Paths(exclude) if exclude else None
-        policy = b'"default";q=%d;w=%d' % (rule.limit, ceil(rule.window))
+        policy = b'"default";q=%d;w=%d' % (rule.limit, ceil(rule.seconds))
         self._policy = (b"ratelimit-policy", policy)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

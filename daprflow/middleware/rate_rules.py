@@ -1,9 +1,11 @@
 """How much is too much: a token bucket and a sliding window, as pure arithmetic."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
+
+from daprflow.durations import Duration, seconds
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -48,8 +50,8 @@ class Rule(Protocol):
         ...
 
     @property
-    def window(self) -> float:
-        """Its seconds."""
+    def seconds(self) -> float:
+        """How long a window is."""
         ...
 
     def take(self, state: Counted, now: float) -> Taken:
@@ -63,7 +65,8 @@ class TokenBucket:
 
     Attributes:
         limit: how many requests flow in during a window.
-        window: its seconds.
+        window: how long it is: seconds, or a ``timedelta``.
+        seconds: the same in seconds.
         burst: how many a key that rested may make at once; None is ``limit``.
 
     Raises:
@@ -71,17 +74,18 @@ class TokenBucket:
     """
 
     limit: int
-    window: float = 60.0
+    window: Duration = 60.0
     burst: int | None = None
+    seconds: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check(self.limit, self.window)
+        object.__setattr__(self, "seconds", _seconds(self.limit, self.window))
         if self.burst is not None and self.burst < 1:
             raise ValueError(f"burst={self.burst!r} lets nothing pass; it must be at least 1")
 
     def take(self, state: Counted, now: float) -> Taken:
         """Decide on a request; the bucket is the moment at which it is full again."""
-        each = self.window / self.limit
+        each = self.seconds / self.limit
         room = each * (self.burst or self.limit)
         full = max(min(state.at, now + room), now) + each
         over = full - now - room
@@ -101,21 +105,23 @@ class SlidingWindow:
 
     Attributes:
         limit: how many requests a window may have.
-        window: its seconds.
+        window: how long it is: seconds, or a ``timedelta``.
+        seconds: the same in seconds.
 
     Raises:
         ValueError: a number is not above 0.
     """
 
     limit: int
-    window: float = 60.0
+    window: Duration = 60.0
+    seconds: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check(self.limit, self.window)
+        object.__setattr__(self, "seconds", _seconds(self.limit, self.window))
 
     def take(self, state: Counted, now: float) -> Taken:
         """Decide on a request."""
-        window, at, count, before = self.window, state.at, state.now, state.before
+        window, at, count, before = self.seconds, state.at, state.now, state.before
         passed = (now - at) / window
         if 0.0 <= passed < 1.0:  # nearly always, so without a detour
             room = self.limit - 1 - count - before * (1.0 - passed)
@@ -144,16 +150,18 @@ class SlidingWindow:
         """Return the seconds until the counters leave room for one."""
         free = self.limit - 1 - current.now
         if free >= 0 and current.before:
-            return max(0.0, (1.0 - free / current.before) - passed) * self.window
+            return max(0.0, (1.0 - free / current.before) - passed) * self.seconds
         into = max(0.0, 1.0 - (self.limit - 1) / current.now) if current.now else 0.0
-        return (1.0 - passed + into) * self.window
+        return (1.0 - passed + into) * self.seconds
 
 
 _ROUNDING = 1e-6
 
 
-def _check(limit: int, window: float) -> None:
+def _seconds(limit: int, window: Duration) -> float:
     if limit < 1:
         raise ValueError(f"limit={limit!r} lets nothing pass; it must be at least 1")
-    if not window > 0:
-        raise ValueError(f"window={window!r} is no time; it is in seconds, above 0")
+    found = seconds(window)
+    if not found > 0:
+        raise ValueError(f"window={window!r} is no time; it must be above 0")
+    return found

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from daprflow.client import Client
+from daprflow.durations import Duration, seconds
 from daprflow.errors import EtagMismatch, SidecarError
 from daprflow.middleware.rate_rules import NOTHING, Counted, Rule, Taken
 
@@ -80,8 +81,8 @@ class SharedCounts:
         client: Client | Callable[[], Client],
         *,
         away: Away = "memory",
-        timeout: float = 0.25,
-        pause: float = 2.0,
+        timeout: Duration = 0.25,
+        pause: Duration = 2.0,
         prefix: str = "rate-limit",
     ) -> None:
         if not store:
@@ -91,8 +92,8 @@ class SharedCounts:
         self.away: Away = away
         self._store = store
         self._client = client
-        self._timeout = timeout
-        self._pause = pause
+        self._timeout = seconds(timeout)
+        self._pause = seconds(pause)
         self._prefix = prefix
         self._again_at = 0.0
         self._is_away = False
@@ -135,7 +136,7 @@ class SharedCounts:
     async def _counted(self, key: str, rule: Rule) -> Taken:
         client = self._client if isinstance(self._client, Client) else self._client()
         store = client.state(self._store)
-        ttl = timedelta(seconds=max(2 * rule.window, 1))
+        ttl = timedelta(seconds=max(2 * rule.seconds, 1))
         for _ in range(_ATTEMPTS):
             item = await store.get(key, Counted)
             taken = rule.take(NOTHING if item is None else item.value, time.time())
@@ -148,7 +149,7 @@ class SharedCounts:
                 continue
             return taken
         # So many at once on one key are themselves a sign of too many.
-        return Taken(NOTHING, allowed=False, remaining=0, wait=rule.window / rule.limit)
+        return Taken(NOTHING, allowed=False, remaining=0, wait=rule.seconds / rule.limit)
 
     def _note_away(self, error: Exception) -> None:
         self._again_at = time.monotonic() + self._pause

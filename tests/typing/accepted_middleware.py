@@ -1,6 +1,7 @@
 """Middleware, interceptors and error handlers that mypy accepts in strict mode."""
 
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any, assert_type
 
 from starlette.applications import Starlette
@@ -41,7 +42,7 @@ def upper(body: bytes, headers: MutableHeaders) -> bytes:
     return body.upper()
 
 
-bucket, window = TokenBucket(10, burst=2), SlidingWindow(10, 1.5)
+bucket, window = TokenBucket(10, timedelta(minutes=1), burst=2), SlidingWindow(10, 1.5)
 app = DaprFlow(
     "shop",
     interceptors=[watch],
@@ -49,7 +50,7 @@ app = DaprFlow(
         Middleware(Correlation, header="x-request-id"),
         Middleware(ErrorHandling, debug=True),
         Middleware(Transform, request_headers=shown, response_body=upper),
-        Middleware(RequestLimits, timeout=1.5, max_body=None),
+        Middleware(RequestLimits, timeout=timedelta(seconds=1.5), max_body=None),
         Middleware(RateLimit, rule=bucket, by=by_route),
     ],
 )

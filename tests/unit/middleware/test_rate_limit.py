@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -120,6 +121,16 @@ def shop(**options: Any) -> DaprFlow:
 def caller_of(app: str) -> list[tuple[str, str]]:
     """What a sidecar says of who calls."""
     return [("dapr-caller-app-id", app)]
+
+
+@pytest.mark.parametrize("rule", [TokenBucket, SlidingWindow])
+def test_a_window_is_seconds_or_a_timedelta(rule: type[TokenBucket | SlidingWindow]) -> None:
+    """Both decide alike."""
+    given, plain = rule(1, timedelta(minutes=2)), rule(1, 120.0)
+    assert given.seconds == plain.seconds == 120.0
+    taken = given.take(NOTHING, 1000.0)
+    assert taken == plain.take(NOTHING, 1000.0)
+    assert given.take(taken.state, 1001.0) == plain.take(taken.state, 1001.0)
 
 
 async def test_each_caller_has_its_own_count() -> None:
