@@ -6,6 +6,7 @@ from pathlib import Path
 
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.folder import DataFolder, RunningApp
+from daprflow.launcher.logs import name_process
 from daprflow.launcher.membership import Enter, Membership, enter
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
@@ -56,6 +57,7 @@ class Alone:
         Raises:
             LaunchError: a port, the data folder or a component stands in the way.
         """
+        name_process(self._app.app_id)
         member = await self._enter(self._folder, self._options, self._base, self._voice.say)
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:

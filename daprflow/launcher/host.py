@@ -13,6 +13,7 @@ from daprflow.launcher.doors import Doors, metrics_door, take_doors
 from daprflow.launcher.folder import DataFolder, RunningApp, record
 from daprflow.launcher.guest import Guest
 from daprflow.launcher.joining import LINE_LIMIT, Start
+from daprflow.launcher.logs import name_process
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.sidecar import Sidecar
 
@@ -148,6 +149,7 @@ class EngineHost:
     def arrived(self, guest: Guest, app: RunningApp, /) -> None:
         """List an app that joined."""
         self._apps[guest] = app
+        name_process("")
         self._publish()
         self._tell(f"app '{app.app_id}' joined, Dapr HTTP {app.http_port}")
 

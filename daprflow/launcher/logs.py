@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 
 FORMAT = "DAPRFLOW_LOG_FORMAT"
 LEVELS = {"warn": logging.WARNING, "fatal": logging.CRITICAL}
@@ -39,6 +40,13 @@ def configure_logging(level: str, *, as_json: bool = False) -> None:
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     logging.getLogger(QUOTING).addFilter(_quotes_nothing)
+
+
+def name_process(app_id: str) -> None:
+    """Have lines with fields say whose sidecar runs in this process; empty where several do."""
+    setup = sys.modules.get("daprflow.observability.logging_setup")
+    if setup is not None:
+        setup.name_process(app_id)
 
 
 def _quotes_nothing(record: logging.LogRecord) -> bool:

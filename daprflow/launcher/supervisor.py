@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from daprflow.launcher.app_process import AppProcess, AppStopped, Surroundings
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
+from daprflow.launcher.logs import name_process
 from daprflow.launcher.options import RunOptions
 from daprflow.launcher.report import AppFrozen
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
@@ -279,6 +280,7 @@ class Supervisor:
                 "start it again, or keep the id with --app-id"
             )
         self._app_id = app_id
+        name_process(app_id)
 
     def _spec(self, description: AppFrozen) -> AppSpec:
         app_id = self._options.sidecar.app_id or description.app_id

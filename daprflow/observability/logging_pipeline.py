@@ -134,7 +134,7 @@ class PipelineHandler(logging.Handler):
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
-        self._pipeline = pipeline
+        self.pipeline = pipeline
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless the line of its delivery says the same."""
@@ -144,7 +144,7 @@ class PipelineHandler(logging.Handler):
             extra = {k: v for k, v in vars(record).items() if k not in _KNOWN}
             error = record.exc_info[1] if record.exc_info else None
             message = record.getMessage()
-            self._pipeline.put(Event(record.levelno, record.name, message, extra, error))
+            self.pipeline.put(Event(record.levelno, record.name, message, extra, error))
         except Exception:  # noqa: BLE001 - a log line never fails the app; logging says how
             self.handleError(record)
 

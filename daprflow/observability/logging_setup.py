@@ -1,9 +1,10 @@
 """The log lines of one of our own processes, before its app has started and where it has none."""
 
+import logging
 from collections.abc import Mapping
 
 from daprflow.observability.logging_options import LogFormat, level_number, logs_from
-from daprflow.observability.logging_pipeline import Installed, Pipeline
+from daprflow.observability.logging_pipeline import Installed, Pipeline, PipelineHandler
 from daprflow.observability.logging_sink import Sink
 from daprflow.observability.logging_watcher import origin_of
 from daprflow.observability.redaction import Redaction
@@ -34,3 +35,10 @@ def log_process(environ: Mapping[str, str], level: str, *, as_json: bool = False
     pipeline = Pipeline(form, origin_of(environ.get("APP_ID", "")), Sink(), redaction)
     Installed(pipeline, level_number(level))
     return True
+
+
+def name_process(app_id: str) -> None:
+    """Have the lines of this process from now on say whose they are; empty where of several."""
+    for each in logging.getLogger().handlers:
+        if isinstance(each, PipelineHandler):
+            each.pipeline.origin = origin_of(app_id)
