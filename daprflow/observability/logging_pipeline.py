@@ -29,7 +29,15 @@ _TELL_FAILURES: Final = frozenset(
     {_ACTIVITIES, "daprflow.handlers.verdicts", "daprflow.actors.answering"}
 )
 """Who tells what a handler raised; the line of its delivery has it, with the stack."""
-_DROPPED: Final = "%s dropped event %s"
+_SAID: Final = frozenset(
+    {
+        "%s dropped event %s",
+        "%s cannot decode event %s of '%s' (%d bytes): %s; %s",
+        "%s cannot decode a body of %d bytes: %s; answered %d",
+        "%s was called with a bad parameter: %s; answered 400",
+    }
+)
+"""What handlers say of a delivery whose own line says the same; entries of a batch have none."""
 _OURS: Final = ("/dapr/", "/job/", "/configuration/", "/actors/", "/healthz", "/readyz")
 _KNOWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {
     "message", "asctime", "color_message", "taskName",
@@ -259,7 +267,7 @@ def _told_elsewhere(record: logging.LogRecord) -> bool:
     if record.name == "uvicorn.access" and isinstance(record.args, tuple):
         path = str(record.args[2]) if len(record.args) > 2 else ""  # noqa: PLR2004 - client, verb, path
         return path.startswith(_OURS)
-    if record.msg == _DROPPED:
+    if record.msg in _SAID:
         return CURRENT.get() is not None
     if record.exc_info is None or record.name not in _TELL_FAILURES:
         return False

@@ -52,9 +52,9 @@ class LogsWatcher(Watcher):
         """Write a line for each delivery to a handler, and bind it to all lines meanwhile."""
         put, clock = self._putter(handled), time.perf_counter
         succeeded = put.succeeded
-        lowest = max(self._level, logging.INFO if self._logs.deliveries else logging.ERROR)
+        lowest = self._level
         written = {verdict: level >= lowest for verdict, level in LEVELS.items()}
-        good = written[GOOD]
+        good = written[GOOD] = written[GOOD] and self._logs.deliveries
 
         async def logged(delivery: Delivery) -> Outcome:
             token = CURRENT.set(Bound(handled, delivery))

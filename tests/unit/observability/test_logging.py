@@ -132,6 +132,32 @@ async def test_what_becomes_of_a_delivery_decides_its_level() -> None:
     ]
 
 
+async def test_what_cannot_be_decoded_has_one_line() -> None:
+    """Of a request, and of an event with and without a dead letter topic; it says what is wrong."""
+    stream = io.BytesIO()
+    app = DaprFlow("shop", observability=Observability(logs=Logs(stream=stream, deliveries=False)))
+
+    @app.topic("pubsub", "orders", dead_letter="dead")
+    async def on_order(order: Order) -> None: ...
+
+    @app.topic("pubsub", "numbers")
+    async def on_number(data: int) -> None: ...
+
+    @app.invoke
+    async def buy(order: Order) -> None: ...
+
+    async with app.lifespan():
+        for path in ("/dapr/topics/pubsub/orders", "/dapr/topics/pubsub/numbers", "/buy"):
+            await call_asgi(app, "POST", path, HEADERS[:1], b'{"id":"1","data":{"id":"no"}}')
+    lines = lines_of(stream)[1:]  # the first one asks for dead letter topics
+    assert [(each["handler"], each["verdict"], each["level"]) for each in lines] == [
+        ("on_order", "drop", "warning"),
+        ("on_number", "error", "error"),
+        ("buy", "refused", "info"),
+    ]
+    assert all("`" in each["error"]["message"] for each in lines)
+
+
 async def test_an_exception_is_fields() -> None:
     """Type, text, stack and causes stand apart, and nothing secret is in the texts."""
     stream = io.BytesIO()
@@ -240,7 +266,7 @@ async def test_levels_and_quiet_deliveries() -> None:
     stream = io.BytesIO()
     await logged(Logs(stream=stream, deliveries=False), 1, 2, 4)
     lines = [each for each in lines_of(stream) if each["scope"] == "daprflow.delivery"]
-    assert [each["verdict"] for each in lines] == ["error"]
+    assert [each["verdict"] for each in lines] == ["drop", "error"]
 
 
 async def test_the_console_form_is_one_line_for_people() -> None:
