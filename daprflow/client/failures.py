@@ -55,7 +55,8 @@ def of_fault(status: int, fault: FaultText) -> SidecarError:
         code=fault.code,
         status=status,
         details=fault.details,
-        hint=hints.of(status, fault.code, fault.message),
+        hint=hints.of(status, fault.code, fault.message)
+        or (hints.LATE if kind is EtagMismatch else ""),
     )
 
 

@@ -6,6 +6,7 @@ GARBAGE = (
     "see whether a proxy stands between, and that DAPR_HTTP_ENDPOINT or DAPR_HTTP_PORT name "
     "the sidecar's HTTP port"
 )
+LATE = "read the value again and write with its new ETag, or have 'update' do both"
 _COMPONENT = (
     "declare a component of that name in the resources folder of this sidecar, look at its "
     "'scopes', or see what is loaded with 'client.metadata()'"

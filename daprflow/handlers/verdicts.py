@@ -84,12 +84,20 @@ def failed(title: str, delivery: Delivery, error: BaseException) -> Outcome:
         delivery.name,
         event_id(delivery),
         len(delivery.body),
-        type(error).__name__,
+        _told(error),
         error_id,
         exc_info=error,
     )
     body = codec.encode(ErrorBody("handler failed", error_id))
     return Outcome(Status.RETRY, 500, body, JSON, error=error, error_id=error_id)
+
+
+def _told(error: BaseException) -> str:
+    """Return an error's name, and what to do where it asked for more than a handler can have."""
+    name = type(error).__name__
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return f"{name}, which ends the handler alone (send the app SIGTERM to end it)"
+    return name
 
 
 def busy(delivery: Delivery, error: BaseException) -> Outcome:

@@ -48,13 +48,14 @@ def fault(name: str) -> Callable[[Scenario], Scenario]:
 def plain(line: str, folder: Path) -> str:
     """Take out what differs from one time to the next."""
     line = line.replace(str(folder), "FOLDER").replace(str(Path(__file__).parent), "HERE")
-    line = re.sub(r"\b(pid|process) \d+ \([^)]*\)", r"\1 PID (COMMAND)", line)
+    line = re.sub(r"\b(pid|process) \d+ \(.*?\)(?=[;:,. ]|$)", r"\1 PID (COMMAND)", line)
     line = re.sub(r"\b(pid|process) \d+\b", r"\1 PID", line)
     line = re.sub(r"(?<=127\.0\.0\.1:)\d+", "PORT", line)
     line = re.sub(r"\bport \d{4,5}\b", "port PORT", line)
     line = re.sub(r"\([0-9a-f]{32}\)", "(ID)", line)
     line = re.sub(r"current=[-0-9a-f]{36}", "current=ETAG", line)
     line = re.sub(r"(?<=late:)\d+", "LINE", line)
+    line = re.sub(r"(?<=error id )[0-9a-f]{16}", "ID", line)
     return re.sub(r"(\w+_error_lines)(\.py)?:\d+", r"\1:LINE", line)
 
 

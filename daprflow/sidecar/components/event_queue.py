@@ -345,7 +345,8 @@ class EventQueue:
         if not subscriber.stopped and not self._away:
             if self._turns.news(str(reason)):
                 logger.warning(
-                    "events on '%s/%s' for '%s' are kept until they can be delivered: %s",
+                    "events on '%s/%s' for '%s' are kept until they can be delivered: %s; where "
+                    "this does not pass by itself, the app's log tells why",
                     self._pubsub,
                     self.group.topic,
                     self.group.consumer,
