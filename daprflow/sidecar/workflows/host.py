@@ -235,6 +235,8 @@ class Host:
             self._give_up(item)
             if not item.done:
                 self._queue(item)
+        if self._turns or self._tasks:  # it may have been told of them, and left before it looked
+            self._tell_one()
 
     def end(self) -> None:
         """End every stream."""
