@@ -25,8 +25,11 @@ def by_caller(scope: Scope) -> str:
 
     Requests without one, which came through no sidecar, count as one caller.
     """
-    found = dict(scope["headers"]).get(_CALLER)
-    return "" if found is None else str(found[:_LONGEST], "latin-1")
+    found = b""
+    for name, value in scope["headers"]:
+        if name == _CALLER:  # the last one, where a stranger sent several
+            found = value
+    return str(found[:_LONGEST], "latin-1") if found else ""
 
 
 def by_header(name: str) -> RateKey:
