@@ -187,6 +187,20 @@ class DaprFlow(Router):
         self._blueprint = blueprint
         self._fill(blueprint)
 
+    def check(self) -> None:
+        """Freeze, and look at what a start would read of the environment; nothing begins.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+            SettingsError: a variable holds something that cannot be used.
+            MissingExtra: something is asked for whose packages are not installed.
+        """
+        self.freeze()
+        self._watching()
+        self.health.configure(os.environ)
+        if self.settings is None:
+            Settings.from_env(os.environ)
+
     @property
     def handler_loads(self) -> "tuple[HandlerLoad, ...]":
         """The deliveries under way and waiting of each handler that has a ``max_concurrency``."""
@@ -336,9 +350,7 @@ class DaprFlow(Router):
     async def _freeze_for_server(self, receive: Receive, send: Send) -> None:
         """Freeze; tell a server of mistakes by their text, where Starlette gives a traceback."""
         try:
-            self.freeze()
-            self._watching()
-            self.health.configure(os.environ)
+            self.check()
         except (AppDefinitionError, MissingExtra, SettingsError) as error:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -8,10 +8,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from daprflow.cli.voice import complain, counted, printable
-from daprflow.errors import AppDefinitionError
+from daprflow.errors import AppDefinitionError, MissingExtra
 from daprflow.launcher.child import freeze
 from daprflow.launcher.exits import Exit
 from daprflow.launcher.target import load, resolve
+from daprflow.settings import SettingsError
 
 SOME_TOKEN = "token-of-daprflow-check"  # noqa: S105 - any value will do
 
@@ -25,8 +26,11 @@ def check(
     loaded = load(resolve(target, Path.cwd()))
     try:
         frozen = freeze(loaded)
+        loaded.app.check()
     except AppDefinitionError as error:
         _report(error.problems)
+    except (MissingExtra, SettingsError) as error:
+        _report((str(error),))
     token = os.environ.get("APP_API_TOKEN") or SOME_TOKEN
     problems = asyncio.run(blocked(loaded, frozen, token))
     if problems:

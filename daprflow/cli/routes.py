@@ -22,11 +22,12 @@ def routes(
 
     frozen = freeze(load(resolve(target, Path.cwd())))
     table = Table(box=None, pad_edge=False)
-    for head in ("kind", "name", "verb", "path", "handler", "payload", "source"):
+    for head in ("kind", "name", "verb", "path", "handler", "payload", "source", "options"):
         table.add_column(head, overflow="fold")
     for row in frozen.handlers:
         path = (row.method or "-", row.path or "-")
-        cells = (row.kind, row.name, *path, row.handler, row.payload, row.source)
+        options = " ".join(f"{name}={value}" for name, value in row.options.items())
+        cells = (row.kind, row.name, *path, row.handler, row.payload, row.source, options)
         table.add_row(*map(printable, cells))
     # Where nobody watches, a line is as long as it needs to be.
     width = None if sys.stdout.isatty() else WIDE

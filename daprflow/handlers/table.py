@@ -13,7 +13,9 @@ from daprflow.handlers.registration import (
     CronOptions,
     JobOptions,
     Options,
+    Registration,
     TopicOptions,
+    name_of,
 )
 
 Handle = OwnWorkflow[Any, Any] | OwnActivityHandle[Any, Any]
@@ -64,7 +66,7 @@ def describe(routes: Iterable[Route]) -> tuple[RouteInfo, ...]:
             handler=route.handler.registration.name,
             source=str(route.handler.registration.source),
             payload=route.payload,
-            options=_options(route.handler.registration.options),
+            options=_said(route.handler.registration),
         )
         for route in routes
     )
@@ -81,7 +83,7 @@ def describe_work(handles: Iterable[Handle]) -> tuple[RouteInfo, ...]:
             handler=handle.registration.name,
             source=str(handle.registration.source),
             payload="" if handle.takes is type(None) else type_name(handle.takes),
-            options={},
+            options=_said(handle.registration),
         )
         for handle in handles
     )
@@ -103,6 +105,20 @@ def crons_of(routes: Iterable[Route]) -> tuple[CronInfo, ...]:
         for each in found
         if isinstance(each, CronOptions)
     )
+
+
+def _said(registration: Registration) -> dict[str, str]:
+    """Return what a decorator was given, as text; what is left to a default is not there."""
+    own = registration.own
+    limit, once = own.limit, own.once
+    given = {
+        "max_concurrency": getattr(limit, "most", limit),
+        "once": getattr(once, "store", once),
+        "interceptors": ", ".join(map(name_of, own.interceptors)) or None,
+        "middleware": ", ".join(name_of(each.cls) for each in own.middleware) or None,
+    }
+    around = {name: str(value) for name, value in given.items() if value is not None}
+    return _options(registration.options) | around
 
 
 def _options(options: Options) -> dict[str, str]:

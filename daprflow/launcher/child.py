@@ -68,7 +68,14 @@ def freeze(loaded: Loaded) -> AppFrozen:
         folder=str(loaded.folder),
         handlers=tuple(
             HandlerRow(
-                row.kind, row.name, row.path, row.handler, row.source, row.payload, row.method
+                row.kind,
+                row.name,
+                row.path,
+                row.handler,
+                row.source,
+                row.payload,
+                row.method,
+                row.options,
             )
             for row in app.table()
         ),

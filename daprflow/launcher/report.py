@@ -1,6 +1,7 @@
 """What an app's process tells its supervisor, one JSON line each."""
 
 import os
+from collections.abc import Mapping
 
 import msgspec
 
@@ -15,6 +16,7 @@ class HandlerRow(msgspec.Struct, frozen=True):
     source: str
     payload: str = ""
     method: str = "POST"
+    options: Mapping[str, str] = {}
 
 
 class Cron(msgspec.Struct, frozen=True):

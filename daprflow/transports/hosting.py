@@ -12,8 +12,9 @@ from starlette.routing import BaseRoute
 from starlette.routing import Router as StarletteRouter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from daprflow.errors import AppDefinitionError
+from daprflow.errors import AppDefinitionError, MissingExtra
 from daprflow.observability.watching import Watcher
+from daprflow.settings import SettingsError
 from daprflow.transports.route import DaprRoute
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class HostFailed(RuntimeError):  # noqa: N818 - named for what happened
     """A wrapped app said that its start-up or shutdown failed."""
 
 
-_TOLD = (AppDefinitionError, HostFailed)
+_TOLD = (AppDefinitionError, HostFailed, MissingExtra, SettingsError)
 """Errors whose text says it all."""
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]

@@ -243,6 +243,43 @@ def test_check_lists_every_problem_of_a_definition(
     assert any("two" in line for line in lines)
 
 
+def test_check_looks_at_what_a_start_would_read(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that cannot be used, and a path that metrics and a handler both want."""
+    metrics = '\n@app.invoke("GET", "/metrics")\nasync def metrics() -> str: ...\n'
+    write(here, {"sound7.py": APP, "taken8.py": APP + metrics})
+    monkeypatch.setenv("DAPRFLOW_METRICS", "on")
+    assert code_of("check", "taken8.py") == 1
+    assert "'GET /metrics' is to answer for MetricsWatcher" in capfd.readouterr().err
+    monkeypatch.setenv("DAPRFLOW_METRICS", "often")
+    assert code_of("check", "sound7.py") == 1
+    assert "environment variable 'DAPRFLOW_METRICS' is 'often'" in capfd.readouterr().err
+
+
+def test_routes_tells_what_stands_around_a_handler(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Schedules and rules, limits, events that are handled once, interceptors and middleware."""
+    more = """
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+
+async def timing(delivery, call): return await call(delivery)
+
+@app.topic("pubsub", "paid", dead_letter="dead", once="store", max_concurrency=3)
+async def paid(order: dict[str, int]) -> None: ...
+
+@app.invoke(interceptors=[timing], middleware=[Middleware(GZipMiddleware)])
+async def quote(order: int) -> int: ...
+"""
+    write(here, {"around9.py": APP + more})
+    assert code_of("routes", "around9.py") == 0
+    text = capfd.readouterr().out
+    assert "dead_letter=dead max_concurrency=3 once=store" in text
+    assert "interceptors=timing middleware=GZipMiddleware" in text
+
+
 def test_routes_prints_the_table(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Kind, name, verb, path, handler, payload and source line."""
     get = '\n@app.invoke("GET", "/a/{b}")\nasync def get(*, b: str) -> None: ...\n'

@@ -349,6 +349,19 @@ async def test_a_wrong_definition_is_told_without_a_traceback(*, wrapped: bool) 
     assert message["message"].startswith("1 problem in the app's definition:\n- binding handler")
 
 
+@pytest.mark.parametrize("variable", ["DAPRFLOW_CALLS_WAIT", "DAPRFLOW_DRAIN", "DAPRFLOW_METRICS"])
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_setting_that_cannot_be_used_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, variable: str, *, wrapped: bool
+) -> None:
+    """The line names the variable, whatever it is for."""
+    monkeypatch.setenv(variable, "soon")
+    app = DaprFlow("shop")
+    message = await startup_of(app.wrap(returns_on_lifespan) if wrapped else app)
+    assert message["type"] == "lifespan.startup.failed"
+    assert message["message"].startswith(f"environment variable '{variable}' is 'soon'; it must be")
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 async def test_a_provider_that_fails_is_told_with_its_traceback(*, wrapped: bool) -> None:
     """What the user's own code raised, where, and for which provider."""
