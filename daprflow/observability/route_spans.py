@@ -1,15 +1,21 @@
 """Spans of the user's own routes, by OpenTelemetry's instrumentation; Dapr's paths skip it."""
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from opentelemetry.context import attach
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-from opentelemetry.trace import Span, TracerProvider
+from opentelemetry.trace import Span, TracerProvider, get_current_span, set_span_in_context
 from starlette.routing import BaseRoute, Match, Mount
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from daprflow.observability.span_errors import SpanErrors
+
+_SERVER_ERROR: Final = 500
 _QUERIED: Final = ("http.url", "http.target", "url.full")
 _QUERY: Final = "url.query"
+_SPAN: Final = "daprflow.route_span"
 
 
 class RouteSpans:
@@ -19,15 +25,21 @@ class RouteSpans:
         app: answers.
         is_ours: whether a scope's request goes to one of Dapr's endpoints.
         provider: makes the spans.
+        errors: tells what a route raised.
     """
 
     def __init__(
-        self, app: ASGIApp, is_ours: Callable[[Any], bool], provider: TracerProvider
+        self,
+        app: ASGIApp,
+        is_ours: Callable[[Any], bool],
+        provider: TracerProvider,
+        errors: SpanErrors,
     ) -> None:
         self.app = app
         self._is_ours = is_ours
+        self._errors = errors
         self._traced: ASGIApp = OpenTelemetryMiddleware(
-            app,
+            self._told,
             default_span_details=self._details,
             server_request_hook=_without_query,
             tracer_provider=provider,
@@ -40,7 +52,28 @@ class RouteSpans:
         if is_plain or (scope["type"] == "http" and self._is_ours(scope)):
             await self.app(scope, receive, send)
         else:
-            await self._traced(scope, receive, send)
+            kept: list[Span] = []
+            scope[_SPAN] = kept
+            try:
+                await self._traced(scope, receive, send)
+            except Exception:
+                for span in kept:  # the server logs it in this task: its line is of this trace
+                    attach(set_span_in_context(span))
+                raise
+
+    async def _told(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; what a route raised is told before its span ends, which is with the answer."""
+        span = get_current_span()
+        scope[_SPAN].append(span)
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= _SERVER_ERROR:
+                error = sys.exception()  # whoever answers so has caught it
+                if error is not None and span.is_recording():
+                    self._errors.tell(span, error)
+            await send(message)
+
+        await self.app(scope, receive, sending)
 
     def _details(self, scope: Scope) -> tuple[str, dict[str, Any]]:
         """Return what a span is called: by its route, of which there are few, never by the path."""

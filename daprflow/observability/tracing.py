@@ -290,7 +290,8 @@ class TracingWatcher(Watcher):
 
         if route_spans.is_instrumented(app):
             return app
-        return route_spans.RouteSpans(app, is_ours, self.tracing.spans.provider)
+        tracing = self.tracing
+        return route_spans.RouteSpans(app, is_ours, tracing.spans.provider, tracing.errors)
 
     def attach(self, parts: Parts) -> None:
         """Put spans around the calls of the app's client, and what it takes from streams."""

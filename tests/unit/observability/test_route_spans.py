@@ -8,13 +8,16 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from daprflow import DaprFlow, Topic
+from daprflow.middleware import ErrorHandling
 from daprflow.observability import Observability
+from daprflow.observability.logging_context import span_ids
 from daprflow.testing import CollectedSpans, TestSidecar
 
 
@@ -52,6 +55,33 @@ async def test_own_routes_have_spans_and_daprs_have_their_own() -> None:
         await client.post("/quote", content=b'{"id": "1"}')
     assert dapr.spans.names == ["GET /items/{id}", "GET /v2/x/{y}", "GET", "shop/quote"]
     assert all("canary" not in each.to_json() for each in dapr.spans)
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["bare", "with ErrorHandling"])
+async def test_what_a_route_raises_is_in_its_span(guarded: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """With its cause and without secrets; who logs it afterwards does so in the same trace."""
+
+    async def broken(_: Request) -> PlainTextResponse:
+        try:
+            dict[str, str]()["inner"]
+        except KeyError as error:
+            raise ValueError("password=canary") from error
+
+    guards = [Middleware(ErrorHandling)] if guarded else []
+    app = DaprFlow("shop", routes=[Route("/broken", broken)], middleware=guards)
+    ids = span_ids()
+    async with TestSidecar(app, spans=True) as dapr, caller(app) as client:
+        if guarded:
+            assert (await client.get("/broken")).status_code == 500
+        else:
+            with pytest.raises(ValueError, match="canary"):
+                await client.get("/broken")
+            span = dapr.spans.named("GET /broken")
+            assert ids() == (f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}")
+        span = dapr.spans.named("GET /broken")
+    told = [dict(each.attributes or {}) for each in span.events]
+    assert [each["exception.type"] for each in told] == ["ValueError", "KeyError"]
+    assert "canary" not in span.to_json()
 
 
 async def test_calls_from_a_route_belong_to_it() -> None:
