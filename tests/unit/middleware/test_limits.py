@@ -206,3 +206,22 @@ async def test_s21_a_handler_gets_a_compressed_body_as_it_came() -> None:
     async with running(app) as call:
         answer = await call.post("/length", bomb, [("content-encoding", "gzip")])
     assert answer.body == str(len(bomb)).encode()
+
+
+async def test_a_request_inside_another_one_of_the_same_limit_has_its_time() -> None:
+    """An app that calls itself through its middleware is ended once, and left in order."""
+    depth = 0
+
+    async def nested(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal depth
+        depth += 1
+        if depth < 3:
+            await app(scope, receive, send)
+        await asyncio.Event().wait()
+
+    app = RequestLimits(nested, timeout=0.01)
+    answer = await Caller(app).get("/")
+    assert (answer.status, depth) == (504, 3)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0

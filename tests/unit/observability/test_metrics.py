@@ -25,11 +25,24 @@ from daprflow import (
     Workflow,
     WorkflowContext,
 )
+from daprflow.handlers.handler import Delivery, Outcome
+from daprflow.handlers.verdicts import SUCCESS
 from daprflow.observability import Logs, Metrics, Observability
 from daprflow.observability.dashboard import dashboard, dashboard_text, page
 from daprflow.observability.metric_list import METRICS, MetricKind
-from daprflow.observability.metrics import LONGEST_LABEL, MOST_CALLS, CallMeter, Registry, label
+from daprflow.observability.metrics import (
+    LONGEST_LABEL,
+    MOST_CALLS,
+    TOGETHER,
+    CallMeter,
+    DeliveryMeter,
+    Registry,
+    label,
+)
 from daprflow.observability.metrics_options import metrics_from
+from daprflow.observability.metrics_watcher import MetricsWatcher
+from daprflow.observability.verdict_names import VERDICTS
+from daprflow.observability.watching import Handled
 from daprflow.settings import SettingsError
 from daprflow.testing import TestSidecar
 from tests.helpers.asgi import call_asgi
@@ -354,3 +367,39 @@ async def test_a_client_of_the_authors_is_left_as_it_was() -> None:
         assert len(client.interceptors) == 2
     assert not client.interceptors
     assert app._pool.meter is None
+
+
+def counts(registry: Registry) -> tuple[float, float]:
+    """How many deliveries and how many durations are counted."""
+    text = registry.page()[0].decode()
+    seconds = value(text, "daprflow_delivery_duration_seconds_count", block="topic")
+    return value(text, "daprflow_deliveries_total", block="topic", verdict="success"), seconds
+
+
+def test_deliveries_that_are_collected_are_counted_for_who_asks() -> None:
+    """Some wait until somebody looks, and never more than a few."""
+    registry = Registry({})
+    meter = DeliveryMeter(registry, ("topic", "pubsub/orders", "on_order"), VERDICTS)
+    for _ in range(TOGETHER + 2):
+        meter.in_flight += 1
+        meter.succeeded(0.01)
+    assert counts(registry) == (TOGETHER, TOGETHER)
+    meter.sample()
+    assert counts(registry) == (TOGETHER + 2, TOGETHER + 2)
+    assert meter.in_flight == 0
+
+
+async def test_what_is_collected_is_counted_when_the_app_ends() -> None:
+    """Nothing is lost between the last look and the end."""
+    registry = Registry({})
+    watcher = MetricsWatcher("shop", "1", Metrics(), registry)
+    handled = Handled("topic", "pubsub/orders", "on_order", "on_order")
+
+    async def handle(delivery: Delivery) -> Outcome:
+        del delivery
+        return SUCCESS
+
+    async with watcher.live():
+        await watcher.delivery(handled, handle)(Delivery("topic", "pubsub/orders", b"{}"))
+        registry.sample = lambda: None
+    assert counts(registry) == (1, 1)

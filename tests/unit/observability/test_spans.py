@@ -15,7 +15,13 @@ from daprflow.observability.redaction import Redaction
 from daprflow.observability.span_errors import SpanErrors
 from daprflow.observability.span_names import turn
 from daprflow.observability.spans import Description, Ids, Spans, derived
-from daprflow.observability.trace_context import context_of, is_usual, span_context, span_of
+from daprflow.observability.trace_context import (
+    context_of,
+    is_usual,
+    names_a_parent,
+    span_context,
+    span_of,
+)
 from daprflow.observability.tracing_options import Sampling, TracingSettings
 from daprflow.observability.tracing_setup import OwnProvider
 from daprflow.observability.workflow_spans import WorkflowSpans
@@ -214,3 +220,34 @@ def test_a_kept_root_is_one_that_the_sampler_takes() -> None:
     """However small the ratio, a root that was drawn is recorded."""
     description = Description("a", SpanKind.CONSUMER, {})
     assert all(own(0.001).root(Context(), description).is_recording() for _ in range(100))
+
+
+def test_the_ids_of_a_span_that_is_not_sampled_are_those_of_its_context() -> None:
+    """In hex, whoever asks first; of a parent that is passed on, the parent's."""
+    span = LeanSpan()
+    context = span.get_span_context()
+    assert context.is_valid
+    assert span.ids() == (f"{context.trace_id:032x}", f"{context.span_id:016x}")
+    parent = PARENT[:-2] + b"00"
+    passed = lean(0.0, is_event=True)(
+        Delivery("topic", "pubsub/orders", b"{}", [(b"traceparent", parent)])
+    )
+    assert isinstance(passed, LeanSpan)
+    assert passed.ids() == tuple(parent.decode().split("-")[1:3])
+    assert span_of(span.alone) is context
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b'{"traceparent":"00-4bf9"}', True),
+        (b'{"traceparent" : "00-4bf9","data":{"traceparent":""}}', True),
+        (b'{"data":{"traceparent":"00-4bf9"},"traceparent":""}', True),
+        (b'{"traceparent":""}', False),
+        (b'{"traceparent":null,"data":"\\"traceparent\\":"}', False),
+        (b"{}", False),
+    ],
+)
+def test_an_envelope_may_name_a_parent_anywhere(body: bytes, named: bool) -> None:  # noqa: FBT001 - a case
+    """Whoever wrote it, and whatever its data holds."""
+    assert names_a_parent(body) is named
