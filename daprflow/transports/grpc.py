@@ -22,6 +22,7 @@ __all__ = [
     "AioRpcError",
     "Channel",
     "is_closed",
+    "is_connected",
     "open_channel",
     "passes",
     "reach",
@@ -71,6 +72,11 @@ def open_channel(
 def is_closed(channel: Channel) -> bool:
     """Tell whether somebody closed ``channel``."""
     return channel.get_state() is grpc.ChannelConnectivity.SHUTDOWN
+
+
+def is_connected(channel: Channel) -> bool:
+    """Tell whether ``channel`` has a connection, as far as it knows by now."""
+    return channel.get_state() is grpc.ChannelConnectivity.READY
 
 
 def passes(error: AioRpcError) -> bool:

@@ -13,7 +13,7 @@ from daprflow.protocol import history_pages
 from daprflow.protocol import workflow_messages as pb
 from daprflow.protocol.http import Headers
 from daprflow.transports.events import CallRefused, StreamLost
-from daprflow.transports.grpc import EOF, AioRpcError, Channel
+from daprflow.transports.grpc import EOF, AioRpcError, Channel, is_connected
 from daprflow.transports.grpc_errors import refused
 
 M = TypeVar("M")
@@ -69,6 +69,11 @@ class TaskHub:
         except AioRpcError as error:
             raise refused(error) from None
         return answered
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection to the sidecar is there."""
+        return is_connected(self.channel)
 
     @property
     def _metadata(self) -> list[tuple[str, str]]:

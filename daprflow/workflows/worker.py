@@ -20,6 +20,8 @@ LASTING = 1.0
 """Seconds after which a stream counts as one that worked: its end is told, and is no repetition."""
 LATER = 5.0
 """The longest pause where a sidecar opens streams and ends them: it runs no workflows as yet."""
+LOOK = 0.1
+"""Seconds between two looks at whether the connection to such a sidecar is there."""
 
 
 class Channels(Protocol):
@@ -77,6 +79,7 @@ class Worker:
         self._stopping = False
         self._lasted = False
         self._vain = False
+        self._hub: TaskHub | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -114,7 +117,9 @@ class Worker:
                     logger.debug("no work for workflows comes yet: %s", error)
             except Exception:
                 logger.exception("the worker of workflows failed; it begins again")
-            await asyncio.sleep(next(later if self._vain else soon))
+            if self._vain:
+                await self._rest(next(later))
+            await asyncio.sleep(next(soon))
 
     async def _work_once(self) -> None:
         """Take work until the stream ends.
@@ -127,7 +132,7 @@ class Worker:
         channel = await self._channels.to_work()
         from daprflow.transports.grpc_work import TaskHub, WorkItems  # noqa: PLC0415 - needs gRPC
 
-        hub = TaskHub(channel, self._channels.token)
+        hub = self._hub = TaskHub(channel, self._channels.token)
         before, self._vain = self._vain, False  # one that is away is no longer the one before
         await hub.hello()
         items = WorkItems(hub, stateful=not self._settings.replay)
@@ -147,6 +152,12 @@ class Worker:
             self.connected.clear()
             with contextlib.suppress(Exception):
                 items.cancel()
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, but no longer than the connection lasts: the next sidecar may do better."""
+        while seconds > 0 and self._hub is not None and self._hub.connected:
+            await asyncio.sleep(min(seconds, LOOK))
+            seconds -= LOOK
 
     def _comes(self) -> None:
         self.connected.set()

@@ -39,6 +39,10 @@ class ScriptedHub:
         self.items: asyncio.Queue[wf.WorkItem] = asyncio.Queue()
         self._ends = list(ends)
 
+    def was_opened(self, times: int) -> bool:
+        """Tell whether there were so many streams."""
+        return self.opened >= times
+
     async def _hello(self, _request: wf.Empty, _context: Any) -> wf.Empty:
         return wf.Empty()
 

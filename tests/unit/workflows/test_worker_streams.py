@@ -5,13 +5,15 @@ import contextlib
 import gc
 import itertools
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from daprflow.client.backoff import SOON
 from daprflow.protocol import workflow_messages as wf
 from daprflow.settings import Settings
 from daprflow.transports import grpc as transport
@@ -35,6 +37,7 @@ ENDS = (
     grpc.StatusCode.UNIMPLEMENTED,
     None,
 )
+AGAIN = 6
 CYCLES = 1000
 SLACK = 20
 """Tasks and files of streams that are just beginning or ending."""
@@ -84,9 +87,11 @@ def at_once(_: float) -> Iterator[float]:
 
 
 @contextlib.asynccontextmanager
-async def working(ways: Ways, taken: Taken) -> AsyncIterator[Worker]:
+async def working(
+    ways: Ways, taken: Taken, pauses: Callable[[float], Iterator[float]] = at_once
+) -> AsyncIterator[Worker]:
     """Run a worker."""
-    worker = Worker(ways, taken, WorkflowSettings(), at_once)
+    worker = Worker(ways, taken, WorkflowSettings(), pauses)
     worker.start()
     try:
         yield worker
@@ -144,6 +149,26 @@ async def test_work_comes_again_after_the_connection_broke() -> None:
         await gate.open()
         await asyncio.wait_for(worker.connected.wait(), WITHIN)
         await eventually(lambda: hub.opened == 2)
+
+
+async def test_a_sidecar_that_went_away_again_and_again_is_looked_for_as_soon() -> None:
+    """Streams that end with their connection, however young they are, make no pause longer: it
+    may be back for good the next time, and within a second work is to come.
+    """
+
+    def pauses(longest: float) -> Iterator[float]:
+        return itertools.repeat(0.0 if longest == SOON else 2 * WITHIN)
+
+    async with (
+        scripted_hub() as (hub, port),
+        gate_to("127.0.0.1", port) as gate,
+        working(Ways(gate.port), Taken(), pauses),
+    ):
+        for number in range(1, AGAIN):
+            await eventually(partial(hub.was_opened, number), WITHIN)
+            await gate.cut()
+            await gate.open()
+        await eventually(partial(hub.was_opened, AGAIN), WITHIN)
 
 
 @pytest.mark.row("FA-04")
