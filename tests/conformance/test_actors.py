@@ -109,7 +109,7 @@ def error(response: HttpResponse) -> tuple[int, str]:
 # ---- names and routes ---------------------------------------------------------------------------
 
 
-@pytest.mark.row("I-AC")
+@pytest.mark.row("I-AC", "I-AR")
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
@@ -283,6 +283,7 @@ async def test_an_app_that_is_not_healthy_has_no_actors(tmp_path: Path) -> None:
         assert (await it.ask("POST", "T/1/method/m")).status == 200
 
 
+@pytest.mark.row("I-AC")
 async def test_actors_of_another_app(tmp_path: Path) -> None:
     """A call finds them, says who calls, and they are gone with their app."""
     async with bench(tmp_path) as it:
@@ -440,6 +441,7 @@ async def test_a_failure_policy_over_http_does_not_count(
         assert it.calls == ["PUT /actors/T/1/method/remind/r"] * 4
 
 
+@pytest.mark.row("I-AR")
 async def test_a_reminder_that_is_there(tmp_path: Path) -> None:
     """It is refused where it is not to be replaced; deleting it twice is fine."""
     async with bench(tmp_path) as it:

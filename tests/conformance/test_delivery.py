@@ -212,6 +212,7 @@ async def test_routing(in_memory: Subscribed, query: str, value: Any, path: str)
     assert [call.path for call in in_memory.app.calls if call.method == "POST"] == [path]
 
 
+@pytest.mark.row("I-SU")
 async def test_event_that_no_rule_takes(in_memory: Subscribed) -> None:
     """An event without a matching rule goes to the dead letter topic and not to the app."""
     await in_memory.publish("strict", {})
@@ -362,7 +363,7 @@ async def test_overrides(in_memory: Subscribed) -> None:
     assert call.header("traceparent") == trace
 
 
-@pytest.mark.row("S-15", "S-42")
+@pytest.mark.row("I-PS", "S-15", "S-42")
 async def test_publisher_metadata_cannot_forge_headers(tmp_path: Path) -> None:
     """Publish metadata becomes headers, but none that has a meaning to the sidecar or to HTTP."""
     options = RuntimeOptions("app1", app_port=1, app_token="t0k3n")

@@ -218,7 +218,7 @@ async def test_plain_errors(sidecar: InProcessSidecar, case: str) -> None:
     assert found == (status, {"errorCode": code, "message": message})
 
 
-@pytest.mark.row("I-ST")
+@pytest.mark.row("I-PS", "I-ST")
 @pytest.mark.parametrize("case", RICH)
 async def test_rich_errors(sidecar: InProcessSidecar, case: str) -> None:
     """A rich error has details too, each with its type, and a reason of its own."""

@@ -458,6 +458,7 @@ async def test_a_subscription_of_a_file(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.row("I-SH")
 async def test_deliveries_in_flight_end_with_the_sidecar(tmp_path: Path) -> None:
     """A handler that does not end is cut off, and its event is kept."""
     begun = asyncio.Event()

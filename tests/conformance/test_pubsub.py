@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 
+import pytest
+
 from daprflow.sidecar.components.base import Message
 from tests.conformance.brokers import Broker, Subscriber
 
@@ -105,6 +107,7 @@ async def test_c_ps_09_10_stop(broker: Broker) -> None:
     assert second.handled == [1, 2]
 
 
+@pytest.mark.row("I-SH")
 async def test_stop_lets_what_is_in_flight_end(broker: Broker) -> None:
     """Stopping a subscription waits for the message that is being handled."""
     started, go_on = asyncio.Event(), asyncio.Event()

@@ -183,6 +183,7 @@ async def test_an_open_breaker_answers_at_once(tmp_path: Path) -> None:
         assert (await found.call()).status == 200
 
 
+@pytest.mark.row("I-RE")
 async def test_unmatched_statuses_count_for_the_breaker(tmp_path: Path) -> None:
     """The breaker counts an answer that the retries do not match: 404 is a failure to it."""
     async with apps(tmp_path, "    apps: {two: {retry: server, circuitBreaker: cb}}") as found:
@@ -232,6 +233,7 @@ async def test_calls_on_itself(tmp_path: Path) -> None:
     assert attempts.times == [0.0, 1.0]
 
 
+@pytest.mark.row("I-RE")
 async def test_default_policy_of_apps(tmp_path: Path) -> None:
     """A policy called DefaultAppRetryPolicy applies to every app without a target."""
     text = "  policies:\n    retries: {DefaultAppRetryPolicy: {duration: 1s, maxRetries: 1}}\n"

@@ -74,6 +74,7 @@ def open_streams(sidecar: GrpcSidecar) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.row("I-SU")
 async def test_events_come_in_order(sidecar: GrpcSidecar) -> None:
     """Each event comes once, in the order of publishing, while it is acknowledged."""
     client = await stream(sidecar)
@@ -95,6 +96,7 @@ async def test_an_event_has_its_attributes(sidecar: GrpcSidecar) -> None:
     await client.judge(event)
 
 
+@pytest.mark.row("I-SU")
 async def test_a_dropped_event_goes_to_the_dead_letter_topic(sidecar: GrpcSidecar) -> None:
     """DROP ends an event, and its bytes go on to the topic that the stream named."""
     dead = await stream(sidecar, "dead")
@@ -109,6 +111,7 @@ async def test_a_dropped_event_goes_to_the_dead_letter_topic(sidecar: GrpcSideca
     await dead.judge(buried)
 
 
+@pytest.mark.row("I-SU")
 async def test_a_failed_event_is_the_brokers_matter(sidecar: GrpcSidecar) -> None:
     """RETRY brings an event back where the broker delivers again; elsewhere it is lost."""
     client = await stream(sidecar)
@@ -155,6 +158,7 @@ async def test_verdicts_are_told_apart_by_the_events_id(durable: GrpcSidecar) ->
     await within(durable, durable.inner.engine.work.idle())
 
 
+@pytest.mark.row("I-SU")
 async def test_of_events_with_one_id_the_oldest_is_judged_first(durable: GrpcSidecar) -> None:
     """Two events with the same id that are with the client at one time both get a verdict."""
     client = await stream(durable, dead_letter="dead")
@@ -177,6 +181,7 @@ async def test_a_verdict_on_nothing(durable: GrpcSidecar, caplog: pytest.LogCapt
     assert "verdict on event 'strange'" in caplog.text
 
 
+@pytest.mark.row("I-SU")
 async def test_what_a_leaving_client_had_goes_back(sidecar: GrpcSidecar) -> None:
     """Events without a verdict come to another stream, or are lost where nothing is kept."""
     client = await stream(sidecar)

@@ -144,7 +144,7 @@ def done_with(call: Call) -> Answer:
     return Answer.of({"statuses": entries})
 
 
-@pytest.mark.row("R-24")
+@pytest.mark.row("I-PS", "R-24")
 async def test_a_full_batch_begins_the_wait_anew(tmp_path: Path) -> None:
     """What comes after a batch that was full early waits its whole time, not the old batch's."""
     async with subscribed(tmp_path, [BULK], DURABLE) as found:

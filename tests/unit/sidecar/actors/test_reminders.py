@@ -153,6 +153,7 @@ async def test_failed_ticks_are_tried_again(
     assert bench.reminders.find("T", "1", "r") is None
 
 
+@pytest.mark.row("I-AR")
 @pytest.mark.parametrize("error", [NoHost("T", "1"), HostAway("gone"), TurnCut(leaving=True)])
 async def test_a_tick_that_was_not_taken_is_no_attempt(bench: Bench, error: Exception) -> None:
     """What did not reach an actor, or was cut since its host left, is offered again and again."""

@@ -13,7 +13,7 @@ def test_defaults() -> None:
     assert settings_of(AppConfig(entities=("T",)), "a") == {"T": TypeSettings(3600.0, 2.0, None)}
 
 
-@pytest.mark.row("I-AL")
+@pytest.mark.row("I-AC", "I-AL")
 def test_settings_for_all_types() -> None:
     """What the document itself says is for every type."""
     config = AppConfig(

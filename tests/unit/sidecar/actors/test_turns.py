@@ -90,6 +90,7 @@ async def test_a_call_comes_back_to_its_own_turn() -> None:
     assert actor.log[-2:] == ["other begins", "other ends"]
 
 
+@pytest.mark.row("I-AC")
 async def test_without_reentrancy_ids_mean_nothing() -> None:
     """A call with the id of the turn under way waits like any other."""
     actor = Actor()
@@ -100,6 +101,7 @@ async def test_without_reentrancy_ids_mean_nothing() -> None:
     await asyncio.gather(outer, inner)
 
 
+@pytest.mark.row("I-AC")
 async def test_a_turn_has_a_depth() -> None:
     """One call more than allowed is refused, and the actor goes on all the same."""
     actor = Actor(limit=2)

@@ -139,7 +139,7 @@ async def test_every_form_of_body_is_read(answer: bytes, expected: bytes) -> Non
     assert (await answer_to(answer)).body == expected
 
 
-@pytest.mark.row("FS-16", "I-PS", "R-21")
+@pytest.mark.row("FS-16", "I-AC", "I-PS", "R-21")
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

@@ -75,6 +75,7 @@ def test_nothing_applies_without_documents() -> None:
     assert not empty.guards_calls
 
 
+@pytest.mark.row("I-RE")
 def test_defaults_by_name(tmp_path: Path) -> None:
     """The most specific default wins: type and direction, direction, component, all."""
     found = resiliency(read(tmp_path, DEFAULTS))
@@ -151,6 +152,7 @@ def test_everything_can_be_taken_away(tmp_path: Path) -> None:
     assert found.inbound("store", "state") is None
 
 
+@pytest.mark.row("I-RE")
 def test_built_in_retries(tmp_path: Path) -> None:
     """Calls between apps pause three times for a second, unless a document says otherwise."""
     backoff = resiliency(()).service_retries()
