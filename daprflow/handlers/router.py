@@ -147,8 +147,8 @@ class Router(JobDecorators, WorkflowDecorators):
 
         Args:
             address: a `Topic` handle, or the names of a pub/sub component and a topic.
-            match: a CEL rule over ``event``; rules are tried in order, the handler without one
-                takes the rest.
+            match: a CEL rule over ``event``, at most 4,096 bytes; rules are tried in order, the
+                handler without one takes the rest.
             dead_letter: the topic where the runtime puts what is dropped or given up.
             max_messages: how many events a batch may have; the runtime's default is 100.
             max_wait: how long a batch may wait to fill; the runtime's default is one second.
