@@ -166,6 +166,11 @@ class Opening:
             self._made = self._given or await _over_http(self.settings)
         return self._made
 
+    def seen(self) -> None:
+        """Take it that the sidecar is ready, as somebody saw: no call waits for its start."""
+        if self.transport is None and self._made is not None:
+            self.transport, self.version = self._made, None
+
     async def ready(self) -> Transport:
         """Return the transport once the sidecar is ready; callers that come together wait once."""
         if self._closed:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from daprflow.addresses import type_name
-from daprflow.client.component_health import sidecar_health
+from daprflow.client.component_health import SIDECAR, sidecar_health
 from daprflow.health.names import is_async, takes_nothing
 from daprflow.health.report import HealthStatus, PartHealth
 
@@ -25,8 +25,11 @@ def sidecar_check(client: "Client", seconds: float, wanted: Collection[str]) -> 
     """Return the check of an app's sidecar."""
 
     async def check() -> tuple[PartHealth, ...]:
-        transport = await client._caller.way.reach()  # noqa: SLF001 - a part of the client
-        return await sidecar_health(transport, seconds, wanted)
+        way = client._caller.way  # noqa: SLF001 - a part of the client
+        parts = await sidecar_health(await way.reach(), seconds, wanted)
+        if any(each.part == SIDECAR and each.status is HealthStatus.READY for each in parts):
+            way.seen()
+        return parts
 
     return check
 

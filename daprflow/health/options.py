@@ -19,7 +19,7 @@ class HealthSettings:
     Attributes:
         blocked_after: after how long a handler that blocks the event loop is named in the log;
             0 does not watch the loop.
-        check_every: how old a check may be that ``/readyz``` and alerts go by.
+        check_every: how old a check may be that ``/readyz`` and alerts go by.
         check_timeout: how long one check may take, such as a provider's ``ping``.
         drain: how long an app that was told to stop goes on listening, for load balancers that
             learn of it late: ``/readyz`` says so, and deliveries are refused, to be made again.

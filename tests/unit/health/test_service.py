@@ -101,6 +101,19 @@ async def test_nobody_is_asked_before_somebody_wants_to_know() -> None:
         assert sidecar.asked[0] == "GET /v1.0/healthz/outbound"
 
 
+async def test_no_call_waits_for_the_start_of_a_sidecar_that_was_seen() -> None:
+    """Probes have found it ready: when it is gone by the first call, that one fails at once."""
+    sidecar = Sidecar()
+    app = shop(sidecar, HealthSettings(check_every=3600))
+    async with running(app) as call:
+        await call.get("/readyz")
+        sidecar.answers["/v1.0/healthz/outbound"] = HttpResponse(500)
+        before = sidecar.asked.count("GET /v1.0/healthz/outbound")
+        async with asyncio.timeout(10):  # of the 60 that a start may take
+            assert await app.client.state("store").get("k", int) is None
+        assert sidecar.asked.count("GET /v1.0/healthz/outbound") == before
+
+
 async def test_probes_are_answered_from_what_is_known() -> None:
     """However often somebody asks, the sidecar is asked no more often than the settings say."""
     sidecar = Sidecar()
