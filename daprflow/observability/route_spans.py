@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daprflow.observability.span_errors import SpanErrors
+from daprflow.transports.hosting import Wrapped
 
 _SERVER_ERROR: Final = 500
 _QUERIED: Final = ("http.url", "http.target", "url.full")
@@ -49,7 +50,7 @@ class RouteSpans:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, with a span where none is made elsewhere."""
         is_plain = scope["type"] not in ("http", "websocket")
-        if is_plain or (scope["type"] == "http" and self._is_ours(scope)):
+        if is_plain or _SPAN in scope or (scope["type"] == "http" and self._is_ours(scope)):
             await self.app(scope, receive, send)
         else:
             kept: list[Span] = []
@@ -85,7 +86,7 @@ class RouteSpans:
 def is_instrumented(app: Any) -> bool:
     """Tell whether somebody made spans of an app's requests already."""
     while app is not None:
-        if isinstance(app, OpenTelemetryMiddleware):
+        if isinstance(app, OpenTelemetryMiddleware | RouteSpans):
             return True
         app = getattr(app, "app", None)
     return False
@@ -109,7 +110,7 @@ def _routes(app: Any) -> Iterable[BaseRoute]:
         found: Iterable[BaseRoute] | None = getattr(app, "routes", None)
         if found is not None:
             return found
-        app = getattr(app, "app", None)
+        app = app.other if isinstance(app, Wrapped) else getattr(app, "app", None)
     return ()
 
 

@@ -79,13 +79,14 @@ class Wrapped(Generic[A]):
 
     Attributes:
         daprflow_app: the app whose handlers are served, for tools that look for it.
+        other: the app that everything else goes to.
     """
 
     def __init__(self, own: A, route: DaprRoute, lifespan: Lifespan, other: ASGIApp) -> None:
         self.daprflow_app = own
         self._route = route
         self._lifespan = lifespan
-        self._other = other
+        self.other = other
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer Dapr's paths, pass on the rest."""
@@ -97,13 +98,13 @@ class Wrapped(Generic[A]):
             if endpoint is not None:
                 await self._route.handle({**scope, "endpoint": endpoint}, receive, send)
                 return
-        await self._other(scope, receive, send)
+        await self.other(scope, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
         await receive()
         try:
-            async with self._lifespan(self), _hosted(self._other, scope):
+            async with self._lifespan(self), _hosted(self.other, scope):
                 await send({"type": "lifespan.startup.complete"})
                 started = True
                 await receive()
@@ -134,8 +135,18 @@ async def _hosted(other: ASGIApp, scope: Scope) -> AsyncIterator[None]:
 def watched_host(
     host: Any, watchers: Sequence[Watcher], is_ours: Callable[[Scope], bool]
 ) -> Iterator[None]:
-    """Have the routes of an application watched that an app was installed into, or wraps."""
-    name = "_other" if isinstance(host, Wrapped) else "middleware_stack"
+    """Have the routes of an application watched that an app was installed into, or wraps.
+
+    What other apps of ours answer there is watched by them.
+    """
+    tables = [route.table for route in _dapr_routes(host)]
+
+    def is_anyones(scope: Scope) -> bool:
+        return any(table.find(scope) is not None for table in tables)
+
+    if len(tables) > 1:
+        is_ours = is_anyones
+    name = "other" if isinstance(host, Wrapped) else "middleware_stack"
     before: ASGIApp | None = getattr(host, name, None)
     if before is None:
         yield
@@ -150,13 +161,22 @@ def watched_host(
         setattr(host, name, before)
 
 
+def _dapr_routes(host: Any) -> Iterator[DaprRoute]:
+    """Find the routes of every app of ours that is in an application, or around it."""
+    while isinstance(host, Wrapped):
+        yield host._route  # noqa: SLF001 - of this module
+        host = host.other
+    routes = getattr(getattr(host, "router", None), "routes", ())
+    yield from (each for each in routes if isinstance(each, DaprRoute))
+
+
 class _HostedLifespan:
     """Plays the server towards an app's lifespan, in a task of its own."""
 
     def __init__(self, other: ASGIApp, scope: Scope) -> None:
         self._requests: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
-        self._other = other
+        self.other = other
         self._scope = scope
         self._task = asyncio.create_task(self._run(), name="daprflow hosted lifespan")
 
@@ -181,7 +201,7 @@ class _HostedLifespan:
 
     async def _run(self) -> None:
         try:
-            await self._other(self._scope, self._requests.get, self._answers.put)
+            await self.other(self._scope, self._requests.get, self._answers.put)
         except Exception as error:  # noqa: BLE001 - an app without lifespan may raise anything
             logger.debug("the wrapped app has no lifespan: %s", type(error).__name__)
         finally:

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from daprflow import DaprFlow, Topic
@@ -57,13 +58,43 @@ async def test_own_routes_have_spans_and_daprs_have_their_own() -> None:
     assert all("canary" not in each.to_json() for each in dapr.spans)
 
 
+@pytest.mark.parametrize("wraps", [False, True], ids=["installed", "wrapped"])
+async def test_several_apps_around_one_make_one_span_a_request(*, wraps: bool) -> None:
+    """Whichever app answers makes the span, and another application's routes have one, too."""
+    spans = CollectedSpans()
+    seen = Observability(tracer_provider=spans.provider)
+    first, second = DaprFlow("first", observability=seen), DaprFlow("second", observability=seen)
+
+    @first.invoke
+    async def price(order: Order) -> int:
+        return 1
+
+    @second.invoke
+    async def quote(order: Order) -> int:
+        return 2
+
+    host = FastAPI(routes=[Route("/items/{id}", item)])
+    served: ASGIApp = host
+    if wraps:
+        served = second.wrap(first.wrap(host))
+    else:
+        first.install(host)
+        second.install(host)
+    with TestClient(served) as client:
+        for path in ("/price", "/quote"):
+            client.post(path, content=b'{"id": "1"}')
+        client.get("/items/7")
+        client.get("/healthz")
+    assert spans.names == ["first/price", "second/quote", "GET /items/{id}"]
+
+
 @pytest.mark.parametrize("guarded", [False, True], ids=["bare", "with ErrorHandling"])
 async def test_what_a_route_raises_is_in_its_span(guarded: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """With its cause and without secrets; who logs it afterwards does so in the same trace."""
 
     async def broken(_: Request) -> PlainTextResponse:
         try:
-            dict[str, str]()["inner"]
+            return PlainTextResponse(dict[str, str]()["inner"])
         except KeyError as error:
             raise ValueError("password=canary") from error
 
