@@ -8,6 +8,9 @@ import threading
 import time
 from typing import BinaryIO, Protocol
 
+TOGETHER = 64
+"""Lines that wait at most: what they hold is in the garbage collector's way."""
+
 
 class Later(Protocol):
     """A line that is made when it is written: many at once cost far less than one by one."""
@@ -53,6 +56,8 @@ class Sink:
         waiting.append(line)
         if len(waiting) == 1:
             asyncio.get_running_loop().call_soon(self.flush)
+        elif len(waiting) >= TOGETHER:
+            self.flush()
 
     def flush(self) -> None:
         """Write what waits."""
