@@ -17,6 +17,9 @@ from tests.faults.harness.victims import Pair, Victim, sidecar_and_app
 
 WORKERS = 16
 RESULT = timedelta(seconds=30)
+WARM = 120.0
+"""Seconds until nothing fills any more. The last that does is SQLite's cache of pages, 2 MB for
+each connection: it is full after some 3,500 workflows, and grows like a leak until then."""
 LATE = 0.9
 """The part of what is asked for that must have been done, for the measurement to count."""
 
@@ -163,8 +166,8 @@ GOAL = Goal(
     "what works for a long time uses no more memory, files, threads or tasks than at first",
     {
         Size.QUICK: Plan(3.0, 2.0, 200.0, 10.0, 0.1, Bounds(1_000.0, 2_000.0)),
-        Size.FULL: Plan(120.0, 60.0, 500.0, 50.0, 1.0, Bounds(20.0, 50.0)),
-        Size.SOAK: Plan(1_200.0, 120.0, 500.0, 50.0, 1.0, Bounds(1.0, 2.0)),
+        Size.FULL: Plan(120.0, WARM, 500.0, 50.0, 1.0, Bounds(1.0, 2.0)),
+        Size.SOAK: Plan(1_200.0, WARM, 500.0, 50.0, 1.0, Bounds(1.0, 2.0)),
     },
     run,
     alone=True,
