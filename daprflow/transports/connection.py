@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 _LOG = logging.getLogger(__name__)
+_VERSIONS = frozenset({"1.0", "1.1"})
 _TURNED_AWAY = 32
 """How many may be open beyond the limit, to be told that it is reached; more are just closed."""
 
@@ -96,6 +97,8 @@ class Connection(HttpToolsProtocol):
         self._config = config
         self._phase = _IDLE
         self._hosts = 0
+        self._wishes = False
+        self._unwished = b""
         self._chunk = 0
         self._late_head = 0
         self._thrown = 0
@@ -156,13 +159,20 @@ class Connection(HttpToolsProtocol):
             self._unfinished()
 
     def _on_upgrade(self, rest: bytes) -> None:
-        """Hand a WebSocket over; another wish, such as a Java client's h2c, is not granted."""
-        if self._should_upgrade():
+        """Hand a WebSocket over; another wish, such as a Java client's h2c, is not granted.
+
+        The parser has left out the body then: what follows is not read as a request of its own, but
+        after the same head without the wish.
+        """
+        head, self._unwished = self._unwished, b""
+        if head:
+            self.parser = httptools.HttpRequestParser(self)
+            self._late_head = 0
+            self.data_received(head + rest)
+        elif self._should_upgrade():
             self.handle_websocket_upgrade()
-            return
-        self.parser = httptools.HttpRequestParser(self)  # the old one waits for another protocol
-        if rest:
-            self.data_received(rest)
+        else:
+            self._refuse(400, "CONNECT is for proxies")
 
     def _throw_away(self, size: int) -> None:
         self._thrown += size
@@ -187,6 +197,7 @@ class Connection(HttpToolsProtocol):
         """Begin to count."""
         self._phase = _HEAD
         self._hosts = 0
+        self._wishes = False
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -194,6 +205,8 @@ class Connection(HttpToolsProtocol):
         name = name.lower()
         if name == b"host":
             self._hosts += 1
+        elif name == b"upgrade":
+            self._wishes = True
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
@@ -205,14 +218,27 @@ class Connection(HttpToolsProtocol):
             self._check_length()
         if len(self.headers) > limits.header_count:
             raise Refusal(431, f"more than {limits.header_count} headers")
-        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() != "1.0"):
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS:
+            raise Refusal(400, "HTTP/1.1 and HTTP/1.0 are spoken here")
+        if self._hosts != 1 and (self._hosts or version != "1.0"):
             raise Refusal(400, f"a request has one Host header, this one {self._hosts}")
+        if self._wishes and self.parser.should_upgrade() and not self._should_upgrade():
+            self._unwished = self._head_without_wish(version)
+            return
         self._late_head = 0
         self._phase = _BODY
         super().on_headers_complete()
 
+    def _head_without_wish(self, version: str) -> bytes:
+        first = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version.encode())
+        others = [b"%s: %s" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        return b"\r\n".join([first, *others, b"", b""])
+
     def on_message_complete(self) -> None:
         """Leave the request; after a lingering body the connection is idle again."""
+        if self._unwished:
+            return
         lingering = self._phase is _LINGER
         self._phase = _IDLE
         if lingering and not self.transport.is_closing():

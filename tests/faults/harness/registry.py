@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from tests.faults.harness import (
     blocking,
+    browsers,
+    canary,
     corruption,
+    dependencies,
     disks,
     etags,
     events,
@@ -16,7 +19,9 @@ from tests.faults.harness import (
     picks,
     poison,
     released,
+    smuggling,
     timers,
+    tokens,
     transactions,
     turns,
     workflows,
@@ -30,6 +35,9 @@ GOALS: Sequence[Goal] = (
     turns.GOAL,
     events.STOPPED,
     healing.GOAL,
+    browsers.GOAL,
+    tokens.GOAL,
+    canary.GOAL,
     timers.GOAL,
     etags.GOAL,
     poison.GOAL,
@@ -42,4 +50,6 @@ GOALS: Sequence[Goal] = (
     corruption.GOAL,
     released.GOAL,
     fuzzing.GOAL,
+    smuggling.GOAL,
+    dependencies.GOAL,
 )

@@ -71,6 +71,7 @@ def request(*headers: bytes, target: bytes = b"/", body: bytes = b"") -> bytes:
 
 
 CLOSE = b"connection: close"
+CHUNKED = b"transfer-encoding: chunked"
 
 
 async def test_a_request_is_served() -> None:
@@ -349,7 +350,41 @@ async def test_an_upgrade_nobody_offers_is_an_ordinary_request() -> None:
             request(b"connection: upgrade", b"upgrade: h2c", b"content-length: 2", body=b"ab"),
             request(CLOSE),
         )
-    assert got.startswith(b"HTTP/1.1 200")
+    assert [part[-1:] for part in got.split(b"HTTP/1.1 200 OK")[1:]] == [b"2", b"0"]
+
+
+@pytest.mark.row("S-14")
+@pytest.mark.parametrize("pieces", [1, 7])
+async def test_a_body_after_a_wish_is_no_request(pieces: int) -> None:
+    """What follows a wish for another protocol belongs to its request, however it comes."""
+    inner = b"POST /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
+    length = b"content-length: %d" % len(inner)
+    wish = request(b"connection: upgrade", b"upgrade: h2c", length, body=inner)
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(inner), inner)
+    chunked = request(b"upgrade: h2c", b"connection: upgrade, close", CHUNKED, body=chunks)
+    sent = wish + chunked
+    size = len(sent) // pieces + 1
+    async with serving() as port:
+        got = await exchange(port, *(sent[at : at + size] for at in range(0, len(sent), size)))
+    wanted = str(len(inner)).encode()
+    assert [part[-2:] for part in got.split(b"HTTP/1.1 200 OK")[1:]] == [wanted, wanted]
+
+
+@pytest.mark.row("S-14")
+async def test_nothing_follows_connect() -> None:
+    """A proxy is asked so; what comes after it is for nobody."""
+    async with serving() as port:
+        got = await exchange(port, b"CONNECT a:1 HTTP/1.1\r\n" + HOST + b"\r\n" + request())
+    assert got.startswith(b"HTTP/1.1 400")
+    assert got.count(b"connection: close") == 1
+
+
+@pytest.mark.row("S-14")
+async def test_other_versions_are_refused() -> None:
+    """A request line without a version is one of HTTP/0.9, which has no headers."""
+    async with serving() as port:
+        got = await exchange(port, b"GET /\r\n" + HOST + b"\r\n")
+    assert got.startswith(b"HTTP/1.1 400")
 
 
 @pytest.mark.row("FA-07")
