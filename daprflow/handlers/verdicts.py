@@ -13,7 +13,7 @@ The runtime drops an event on 404 and resiliency rules see 5xx, hence 500 whatev
 """
 
 import logging
-import secrets
+import os
 from asyncio import CancelledError, current_task
 from typing import Any
 
@@ -77,7 +77,7 @@ def failed(title: str, delivery: Delivery, error: BaseException) -> Outcome:
     """
     if isinstance(error, CancelledError) and is_being_cancelled():
         raise error
-    error_id = secrets.token_hex(8)
+    error_id = os.urandom(8).hex()
     logger.error(
         "%s failed on '%s' (event %s, %d bytes): %s; it is answered with 500, error id %s",
         title,
