@@ -1,6 +1,7 @@
 """What holds for every test: an environment without Dapr's variables, examples that repeat."""
 
 import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -21,6 +22,24 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 PLUGIN = "pytest_daprflow"
 OURS = ("APP_", "DAPR_", "DAPRFLOW_")
 KEPT = "DAPRFLOW_TEST_"
+
+
+CANARY = "canary-"
+"""What secrets of tests begin with: one that is told is found, whatever its test is about."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test in which a secret was printed or logged (goal G11)."""
+    del item, call
+    report = yield
+    where = [name for name, text in report.sections if CANARY in text]
+    if report.passed and where:
+        report.outcome = "failed"
+        report.longrepr = f"a secret ('{CANARY}…') is in: {', '.join(where)}"
+    return report
 
 
 @pytest.fixture(autouse=True)

@@ -398,5 +398,6 @@ async def test_access_control(tmp_path: Path) -> None:
         refused = await exchange.send(HttpRequest("GET", "/v1.0/invoke/app1/method/echo"))
         assert refused.status == 403
         assert b"access control policy has denied access" in refused.body
+        assert [call.path for call in found.app.calls if "echo" in call.path] == []
         assert (await invoke(found, "echo")).status == 200
         await other.close(0)

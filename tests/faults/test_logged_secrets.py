@@ -18,7 +18,7 @@ from tests.helpers.recording import Answer, Call
 from tests.helpers.sidecar import Components
 from tests.helpers.subscribers import CLOUDEVENT, DURABLE, JSON, subscribed
 
-SECRET = "s3cr3t-p4yl04d"
+SECRET = "canary-s3cr3t-p4yl04d"
 
 COMPONENTS: Components = {
     **DURABLE,

@@ -20,8 +20,8 @@ from daprflow.testing import TestSidecar
 from tests.helpers.app_calls import Caller, event, running
 
 PACKAGE = Path(__file__).parents[3] / "daprflow"
-RIGHT = "right-token"
-FORMER = "former-token"
+RIGHT = "canary-right-token"
+FORMER = "canary-former-token"
 Pairs = Sequence[tuple[str, str]]
 REFUSED: dict[str, Pairs] = {
     "none": [],
