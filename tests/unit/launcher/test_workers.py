@@ -141,6 +141,6 @@ def is_alive(pid: int) -> bool:
     """Whether there is such a process, and not only what is left of it."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
