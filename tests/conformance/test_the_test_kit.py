@@ -3,33 +3,12 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import msgspec
 import pytest
 
-from daprflow import Client, DaprFlow, Drop, Endpoint, Status, Topic, WorkflowContext
-from daprflow.actors import Actor
+from daprflow import Client, DaprFlow, Drop, Status, WorkflowContext
 from daprflow.settings import Settings
 from daprflow.testing import TestSidecar
-
-
-class Order(msgspec.Struct):
-    id: str
-
-
-class Sum(msgspec.Struct):
-    value: int = 0
-
-
-class Counter(Actor[Sum]):
-    async def add(self, by: int) -> int:
-        self.state.value += by
-        return self.state.value
-
-
-orders = Topic("pubsub", "orders", Order)
-receipts = Topic("pubsub", "receipts", Order)
-price = Endpoint("pricing", "price", Order, int)
-
+from tests.helpers.small_shop import Counter, Order, orders, price, receipts
 
 app = DaprFlow("shop", settings=Settings())
 app.actor(Counter)

@@ -6,30 +6,11 @@ import random
 import threading
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from daprflow.actors import Actor
-from daprflow.addresses import Topic
 from daprflow.app import DaprFlow
 from daprflow.testing import TestSidecar
-
-
-class Order(msgspec.Struct):
-    id: str
-
-
-class Sum(msgspec.Struct):
-    value: int = 0
-
-
-class Counter(Actor[Sum]):
-    async def add(self, by: int) -> int:
-        self.state.value += by
-        return self.state.value
-
-
-orders = Topic("pubsub", "orders", Order)
+from tests.helpers.small_shop import Counter, Order, orders
 
 
 def held() -> tuple[int, int, int]:

@@ -5,11 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from daprflow.actors import Actor
-from daprflow.addresses import Endpoint, Topic
+from daprflow.addresses import Endpoint
 from daprflow.app import DaprFlow
 from daprflow.client import Client
 from daprflow.errors import (
@@ -29,25 +27,8 @@ from daprflow.testing import (
     StateStore,
     TestSidecar,
 )
+from tests.helpers.small_shop import Counter, Order, orders, price, receipts
 
-
-class Order(msgspec.Struct):
-    id: str
-
-
-class Sum(msgspec.Struct):
-    value: int = 0
-
-
-class Counter(Actor[Sum]):
-    async def add(self, by: int) -> int:
-        self.state.value += by
-        return self.state.value
-
-
-orders = Topic("pubsub", "orders", Order)
-receipts = Topic("pubsub", "receipts", Order)
-price = Endpoint("pricing", "price", Order, int)
 item = Endpoint("pricing", "GET /items/{id}", None, int)
 
 

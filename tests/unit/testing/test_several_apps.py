@@ -1,34 +1,14 @@
 """Several apps in one engine, on one clock."""
 
-import msgspec
 import pytest
 
-from daprflow.actors import Actor
-from daprflow.addresses import Endpoint, Topic
 from daprflow.app import DaprFlow
 from daprflow.client import Client
 from daprflow.errors import Drop
 from daprflow.protocol.deliveries import Status
 from daprflow.settings import Settings
 from daprflow.testing import TestSidecar
-
-
-class Order(msgspec.Struct):
-    id: str
-
-
-class Sum(msgspec.Struct):
-    value: int = 0
-
-
-class Counter(Actor[Sum]):
-    async def add(self, by: int) -> int:
-        self.state.value += by
-        return self.state.value
-
-
-orders = Topic("pubsub", "orders", Order)
-price = Endpoint("pricing", "price", Order, int)
+from tests.helpers.small_shop import Counter, Order, orders, price
 
 
 def pricing_app() -> DaprFlow:
