@@ -14,6 +14,8 @@ from tests.helpers.own_ports import free_port
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
+TOLD = 10
+"""Lines that are shown of what a process printed."""
 STORE = """
 apiVersion: dapr.io/v1alpha1
 kind: Component
@@ -62,17 +64,28 @@ class KilledProcess:
         self._env = env
         self._folder = folder
         self._name = name
-        self._log = folder / f"{name}.log"
         self._process: asyncio.subprocess.Process | None = None
 
-    async def begin(self) -> None:
-        """Begin it; that it works takes longer."""
+    @property
+    def log(self) -> Path:
+        """What it prints."""
+        return self._folder / f"{self._name}.log"
+
+    @property
+    def last_words(self) -> str:
+        """What it printed last, to say why it ended by itself."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join([f"'{self._name}' ended by itself:", *lines[-TOLD:]])
+
+    async def begin(self, extra: Mapping[str, str] | None = None) -> None:
+        """Begin it, with some more in its environment; that it works takes longer."""
         self.begun += 1
-        with self._log.open("ab") as log:
+        env = {**self._env, **(extra or {}), kill_app.PROCESS: f"{self._name}.{self.begun}"}
+        with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._words,
                 cwd=self._folder,
-                env={**self._env, kill_app.PROCESS: f"{self._name}.{self.begun}"},
+                env=env,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
@@ -83,7 +96,7 @@ class KilledProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.returncode is None, f"it ended by itself: see {self._log}"
+        assert process.returncode is None, self.last_words
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()

@@ -1,10 +1,10 @@
 """What was acknowledged and what was done, in files that outlive the processes that wrote them."""
 
-import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.helpers.process_lines import ProcessLines, read_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,42 +21,18 @@ class Note:
     process: str
 
 
-class Ledger:
-    """Notes what one process does; a line is handed to the system at once, so that a kill keeps it.
-
-    Args:
-        folder: has a file for each process.
-        process: the name of this one, which no other has or had.
-    """
-
-    def __init__(self, folder: Path, process: str) -> None:
-        self._path = folder / process
-        self._file: int | None = None
-
-    def open(self) -> None:
-        """Begin the file."""
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-
-    def close(self) -> None:
-        """End the file."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+class Ledger(ProcessLines):
+    """Notes what one process does."""
 
     def note(self, what: str, number: int) -> None:
         """Add a line."""
-        if self._file is None:
-            raise RuntimeError("the ledger is not open")
-        os.write(self._file, f"{what} {number} {time.monotonic_ns()}\n".encode())
+        self.write(what, str(number))
 
 
 def read_notes(folder: Path) -> Iterator[Note]:
     """Return every whole line of every process."""
-    for path in folder.iterdir():
-        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-        for line in whole.splitlines():
-            what, number, at = line.split(" ")
-            yield Note(what, int(number), int(at) / 1e9, path.name)
+    for process, (what, number, at) in read_lines(folder):
+        yield Note(what, int(number), int(at) / 1e9, process)
 
 
 def numbers(folder: Path, what: str) -> list[int]:

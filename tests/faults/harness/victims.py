@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,77 +14,21 @@ from daprflow import Client, DaprFlowError
 from daprflow.settings import Settings
 from tests.faults.harness import failing, proof_app
 from tests.faults.harness.steps import PLAN, SEEN, Plan
-from tests.helpers.kill_app import PROCESS
-from tests.helpers.killed_process import HOST, Ports, plain_environment
+from tests.helpers.killed_process import HOST, KilledProcess, Ports, plain_environment
 from tests.helpers.own_ports import free_port
 
 GRACE = 5.0
 WITHIN = 30.0
-TOLD = 10
 
 
-class Victim:
-    """A process that is ended and begun again.
-
-    Args:
-        words: what is run.
-        env: its environment.
-        folder: where it works; what it prints goes to a file there.
-        name: of that file, and in the ledger.
-
-    Attributes:
-        begun: how often it was.
-    """
-
-    def __init__(
-        self, words: tuple[str, ...], env: Mapping[str, str], folder: Path, name: str
-    ) -> None:
-        self.begun = 0
-        self._words = words
-        self._env = env
-        self._folder = folder
-        self._name = name
-        self._process: asyncio.subprocess.Process | None = None
+class Victim(KilledProcess):
+    """A process that is ended in more ways than by a kill from outside."""
 
     @property
     def pid(self) -> int:
         """Its number, while it runs."""
         assert self._process is not None
         return self._process.pid
-
-    @property
-    def log(self) -> Path:
-        """What it prints."""
-        return self._folder / f"{self._name}.log"
-
-    @property
-    def last_words(self) -> str:
-        """What it printed last, to say why it ended by itself."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join([f"'{self._name}' ended by itself:", *lines[-TOLD:]])
-
-    async def begin(self, extra: Mapping[str, str] | None = None) -> None:
-        """Begin it, with some more in its environment; that it works takes longer."""
-        self.begun += 1
-        env = {**self._env, **(extra or {}), PROCESS: f"{self._name}.{self.begun}"}
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._words,
-                cwd=self._folder,
-                env=env,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=asyncio.subprocess.STDOUT,
-            )
-
-    async def kill(self) -> None:
-        """Kill it as the system does when memory is short."""
-        process, self._process = self._process, None
-        if process is not None:
-            assert process.returncode is None, self.last_words
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
 
     async def died(self, within: float) -> bool:
         """Wait for its end at a fail-point, and say whether it came; kill it if not."""
