@@ -74,13 +74,6 @@ def listen_from(
     raise LaunchError(f"no free port below {end}", Exit.PORT_TAKEN)
 
 
-def free_port(first: int) -> int:
-    """Return ``first`` or the next free port, for something that takes it later, if at all."""
-    with listen_from(first) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
 @contextlib.contextmanager
 def promised_port(avoid: Collection[int] = ()) -> Iterator[int]:
     """Choose a free port that hardly anybody names, and promise it to a program of ours."""

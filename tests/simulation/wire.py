@@ -47,6 +47,10 @@ class Carrier(Protocol):
         """Carry that a stream is cancelled."""
         ...
 
+    def reaches(self) -> bool:
+        """Tell whether there is a sidecar to carry anything to."""
+        ...
+
 
 class Answer(asyncio.Future[Any]):
     """What a single call gives, as gRPC has it: to be awaited, and without metadata here."""
@@ -142,6 +146,11 @@ class Channel:
     def __init__(self, carrier: Carrier, app: str) -> None:
         self._carrier = carrier
         self._app = app
+
+    def get_state(self) -> grpc.ChannelConnectivity:
+        """Return how the connection is, as gRPC has it."""
+        states = grpc.ChannelConnectivity
+        return states.READY if self._carrier.reaches() else states.TRANSIENT_FAILURE
 
     def unary_unary(
         self, path: str, request_serializer: Any, response_deserializer: Any

@@ -440,6 +440,10 @@ class _Carrier:
         """Carry that a stream is over."""
         self._world.hang_up(stream)
 
+    def reaches(self) -> bool:
+        """Tell whether a sidecar runs."""
+        return self._world.sidecar.alive
+
 
 class _Nobody:
     """Who asked for what came a second time by itself."""

@@ -20,12 +20,11 @@ from daprflow.launcher.launch import Launch, runtime_home
 from daprflow.launcher.logs import configure_logging, wants_json
 from daprflow.launcher.loop import run as run_loop
 from daprflow.launcher.options import (
-    DEFAULT_METRICS_PORT,
     RunOptions,
     SidecarChoice,
     SidecarOptions,
 )
-from daprflow.launcher.ports import free_port, promised_port
+from daprflow.launcher.ports import promised_port
 from daprflow.launcher.supervisor import Ears
 
 PATIENCE = 24 * 3600.0
@@ -197,7 +196,7 @@ def _sidecar_options(given: Given, data_dir: Path) -> SidecarOptions:
         app_max_concurrency=given.number("app-max-concurrency") or default.app_max_concurrency,
         dapr_http_port=given.number("dapr-http-port"),
         dapr_grpc_port=given.number("dapr-grpc-port"),
-        metrics_port=given.number("metrics-port") or free_port(DEFAULT_METRICS_PORT),
+        metrics_port=given.number("metrics-port"),
         resources_path=tuple(map(Path, folders)),
         config=(Path(given.text("config")),) if given.text("config") else (),
         log_level=level,
