@@ -14,6 +14,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+PLUGIN = "pytest_daprflow.py"
+"""Outside the package, so that pytest loads nothing of it where it is not used."""
+
 
 def main(dist: Path) -> None:
     """Check the single wheel in ``dist``; the first failure ends the run with its reason."""
@@ -27,12 +30,14 @@ def main(dist: Path) -> None:
 
 
 def check_content(wheel: Path) -> None:
-    """The wheel holds the package and its typing marker, and nothing beside them."""
+    """The wheel holds the package, its typing marker and the pytest plugin, nothing beside them."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     if "daprflow/py.typed" not in names:
         sys.exit(f"'{wheel.name}' lacks daprflow/py.typed; type checkers would ignore the package")
-    ours = ("daprflow/", "daprflow-")
+    if PLUGIN not in names:
+        sys.exit(f"'{wheel.name}' lacks {PLUGIN}, which its entry point names")
+    ours = ("daprflow/", "daprflow-", PLUGIN)
     strangers = [name for name in names if not name.startswith(ours) or "/tests/" in name]
     if strangers:
         sys.exit(f"'{wheel.name}' holds files that are not the package's: {', '.join(strangers)}")
