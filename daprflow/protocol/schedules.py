@@ -21,6 +21,8 @@ _UNITS = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
 }  # fmt: skip
 _DIGITS = 18
+_ZONE_SLASHES = 2
+_SHOWN = 100  # characters of what is no zone
 _SHORTEST = timedelta(milliseconds=1)
 """Between two ticks of a job; what asks for less gets this, which is as often as timers go."""
 _duration_part = re.compile(r"(\d++(?:\.\d*+)?|\.\d++)(ns|us|µs|μs|ms|s|m|h)")
@@ -175,10 +177,14 @@ def _split_zone(text: str) -> tuple[str, str]:
 def _zone(name: str) -> str:
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - few schedules name a zone
 
+    # A zone's name becomes the path of a file, and where there is none, of a module: thousands of
+    # parts are more than the import system bears. No zone has more than three, or a dot.
+    if "." in name or name.count("/") > _ZONE_SLASHES:
+        raise ScheduleError(f"time zone '{name[:_SHOWN]}' is not known")
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:
-        raise ScheduleError(f"time zone '{name}' is not known") from error
+        raise ScheduleError(f"time zone '{name[:_SHOWN]}' is not known") from error
     return name
 
 

@@ -71,6 +71,8 @@ def test_named_schedules(name: str) -> None:
         ("@every 5", "not a duration"),
         ("@sometimes", "not known"),
         ("TZ=Nowhere/None * * * * *", "time zone 'Nowhere/None' is not known"),
+        (f"TZ=Europe{'.' * 3000} * * * * *", "time zone 'Europe"),
+        (f"TZ=Europe{'/a' * 3000} * * * * *", "time zone 'Europe"),
         ("TZ=UTC", "0 fields"),
         ("CRON_TZ=", "time zone"),
         ("٣ * * * *", "minute"),
