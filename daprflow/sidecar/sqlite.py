@@ -34,6 +34,8 @@ _REMEDIES = {
 }
 """What to do about a database that cannot be used; else the file itself is at fault."""
 _DAMAGED = "restore the file from a copy, or move it away to start anew"
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite refuses; of a damaged schema it says names that Python cannot read as text."""
 _DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 T = TypeVar("T")
@@ -113,10 +115,10 @@ class SqliteWriter:
         """Lend `reader`; what SQLite refuses is a `ComponentError` that names the file."""
         try:
             yield self.reader
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise self.unusable(error) from error
 
-    def unusable(self, error: sqlite3.Error) -> ComponentError:
+    def unusable(self, error: sqlite3.Error | UnicodeDecodeError) -> ComponentError:
         """Return what SQLite refused as an error that names the file and says what to do."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         remedy = _REMEDIES.get(code, _DAMAGED)
@@ -263,7 +265,7 @@ class SqliteWriter:
         _make_private(file)
         try:
             refuse_damaged(file, self._busy_timeout)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise self.unusable(error) from error
         self._writer = self._connect()
         self._opened = _identity(self.path)
@@ -288,7 +290,7 @@ class SqliteWriter:
             connection.execute("COMMIT")
             if wal and there:  # not before: a file that is refused stays as it is
                 connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             if connection is not None:
                 connection.close()
             raise self.unusable(error) from error
@@ -371,8 +373,10 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _said(error: sqlite3.Error) -> str:
+def _said(error: sqlite3.Error | UnicodeDecodeError) -> str:
     """Return what SQLite says, without the stored text that it could not decode."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it names bytes that are no text"
     return str(error).partition(" with text ")[0]
 
 

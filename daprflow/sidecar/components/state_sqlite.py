@@ -18,7 +18,7 @@ from daprflow.sidecar.components.base import (
 from daprflow.sidecar.components.durations import read_seconds
 from daprflow.sidecar.components.state_tables import StateTables
 from daprflow.sidecar.components.ttl import parse_sql_ttl
-from daprflow.sidecar.sqlite import MEMORY, SqliteWriter
+from daprflow.sidecar.sqlite import MEMORY, SQLITE_ERRORS, SqliteWriter
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class SqliteState:
         writer = self._opened()
         try:
             return self._tables.read(writer.reader, tuple(keys), self._clock.now())
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise writer.unusable(error) from error
 
     def _opened(self) -> SqliteWriter:

@@ -191,6 +191,17 @@ async def test_a_damaged_file_names_two_ways_out(tmp_path: Path, content: bytes)
     assert path.read_bytes() == content
 
 
+async def test_a_damaged_schema_that_is_no_text(tmp_path: Path) -> None:
+    """A name of bytes that are no text, which SQLite tells, is refused like other damage."""
+    file = tmp_path / "a.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE orders (id TEXT)")
+    content = file.read_bytes().replace(b"ordersorders", b"or\xccersor\xccers")
+    file.write_bytes(content.replace(b"CREATE TABLE", b"CREATE FABLE"))
+    with pytest.raises(ComponentError, match="move it away"):
+        await SqliteWriter(file, prepare).open()
+
+
 @pytest.mark.row("FS-08")
 async def test_a_directory_is_refused(tmp_path: Path) -> None:
     """A folder in place of the file is one clear error."""
