@@ -25,7 +25,7 @@ from daprflow.testing.faulty import FaultyChannel, faulty, faulty_activities
 from daprflow.testing.grpc_side import GrpcSide
 from daprflow.testing.lifespan import RunningApp
 from daprflow.testing.provisions import ProvidingTransport
-from daprflow.testing.stage import Hosted, Plan, World
+from daprflow.testing.stage import Hosted, Plan, World, works
 from daprflow.testing.transport import SidecarTransport
 from daprflow.workflows.options import watching
 
@@ -76,7 +76,7 @@ async def host_app(world: World, app: "DaprFlow", stack: AsyncExitStack) -> Host
         await world.doors.serve(running, ports.app)
     stack.push_async_callback(_pause, runtime)
     await world.settling.run(runtime.connect())
-    await app.works()
+    await works(app, runtime)
     await app.jobs_scheduled()
     return Hosted(
         app, runtime, channel, client, line, grpc, _number(ports.app), _number(ports.sidecar)

@@ -106,8 +106,12 @@ class Hosted:
         self.line.cut = True
         await self.runtime.pause()
         await self.grpc.cut()
-        while self.app.at_work:  # noqa: ASYNC110 - its stream has ended, which it is about to learn
+        while self._works:  # noqa: ASYNC110 - the stream has ended, which both are about to learn
             await asyncio.sleep(NOTICING)
+
+    @property
+    def _works(self) -> bool:
+        return self.app.at_work or self.runtime.workflows.connected_workers > 0
 
     async def reconnect(self) -> None:
         """Let the app find its sidecar again, which reads its subscriptions anew."""
@@ -115,7 +119,17 @@ class Hosted:
             return
         self.line.cut = False
         await self.runtime.reconnect()
-        await self.app.works()
+        await works(self.app, self.runtime)
+
+
+async def works(app: "DaprFlow", runtime: Runtime) -> None:
+    """Wait until work for an app's workflows comes: the app asks for it before its sidecar knows.
+
+    Until that knows, nothing that is to be done counts as under way.
+    """
+    await app.works()
+    if app.at_work:
+        await runtime.workflows.served()
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,9 @@ class WorkService:
         """Return when work comes."""
         if self._starting is not None:
             await asyncio.wait({self._starting})
-        if self._worker is not None:
-            await self._worker.connected.wait()
+        worker = self._worker
+        while worker is not None and not worker.connected.is_set():  # it may come and go at once
+            await worker.connected.wait()
 
     def problem(self, instance: str) -> "NonDeterminismError | None":
         """Return why an instance could not go on here, the last time; None where it could."""

@@ -50,6 +50,14 @@ class WorkflowsBlock:
         """How many workers there are."""
         return 0 if self._host is None else len(self._host.streams)
 
+    async def served(self) -> None:
+        """Wait until a worker takes what there is to do; only then does that count as work.
+
+        Raises:
+            WorkflowProblem: what they are kept in cannot be used.
+        """
+        await (await self.api()).host.appears()
+
     async def api(self, app_id: str = "") -> "Workflows":
         """Return the workflows of this app, or of another one of the run.
 
@@ -109,7 +117,7 @@ class WorkflowsBlock:
         engine = self._runtime.engine
         hub = await engine.workflows()
         if self._joined is None:
-            for other in list(engine.runtimes.values()):
+            for other in engine.runtimes:
                 if other is not self._runtime:
                     await other.workflows.join()
             await self._join(hub)
