@@ -58,25 +58,29 @@ class SharedEngine:
     def __init__(self, data_dir: Path | None, base_dir: Path) -> None:
         self.data_dir = data_dir
         self.engine = Engine(SystemClock(), data_dir, base_dir)
-        self._taken: set[str] = set()
+        self._taken: set[tuple[str, int]] = set()
 
-    def take(self, app_id: str) -> None:
-        """Reserve an app id.
+    def take(self, app_id: str, replica: int = 1) -> None:
+        """Reserve an app id, or one more place under it.
+
+        Args:
+            app_id: the app.
+            replica: which one of its replicas; runs of their own are all the first.
 
         Raises:
             LaunchError: an app with this id runs already.
         """
-        if app_id in self._taken:
+        if (app_id, replica) in self._taken:
             raise LaunchError(
                 f"app '{app_id}' runs already with this data folder; end it, or give this one "
                 "another id with --app-id or another folder with --data-dir",
                 Exit.DATA_FOLDER,
             )
-        self._taken.add(app_id)
+        self._taken.add((app_id, replica))
 
-    def give_back(self, app_id: str) -> None:
+    def give_back(self, app_id: str, replica: int = 1) -> None:
         """Let another app have this id."""
-        self._taken.discard(app_id)
+        self._taken.discard((app_id, replica))
 
     async def close(self) -> None:
         """Close what is still open."""
@@ -91,6 +95,7 @@ class Embedded:
         doors: the listening sockets of both APIs.
         reason: why this kind of sidecar, for the banner.
         base: the app's working folder, where it is not the engine's.
+        replica: which one it is, from 1, of those of the same app on this engine.
     """
 
     def __init__(
@@ -102,8 +107,10 @@ class Embedded:
         *,
         reason: str,
         base: Path | None = None,
+        replica: int = 1,
     ) -> None:
         self._base = base
+        self._replica = replica
         self._options = options
         self._shared = shared
         self._doors = doors
@@ -128,7 +135,7 @@ class Embedded:
             LaunchError: a component cannot be loaded, or an app of this id runs already.
         """
         self._configuration = await asyncio.to_thread(read_configuration, self._options.config)
-        self._shared.take(app.app_id)
+        self._shared.take(app.app_id, self._replica)
         self._app_id = app.app_id
         self._app = app
         self._runtime = await self._open(app)
@@ -194,7 +201,7 @@ class Embedded:
             await asyncio.gather(*ends)
         self._doors.close()
         if self._app_id is not None:
-            self._shared.give_back(self._app_id)
+            self._shared.give_back(self._app_id, self._replica)
             self._app_id = None
 
     # ---- resource files
@@ -232,7 +239,7 @@ class Embedded:
             logger.error("%s (that document is left out)", line)
         options = runtime_options(self._options, app, self.http_port, self._tokens)
         measured = self._doors.metrics is not None
-        options = replace(options, base_dir=self._base, metrics=measured)
+        options = replace(options, base_dir=self._base, metrics=measured, replica=self._replica)
         try:
             called = await asyncio.to_thread(_called, options)
         except ProtocolNotOffered as error:

@@ -16,10 +16,10 @@ from daprflow.sidecar.components.registry import COMPONENTS
 from daprflow.sidecar.engine_file import FILE, EngineDatabase, EngineFile
 from daprflow.sidecar.job_scheduler import JobScheduler
 from daprflow.sidecar.job_store import JobStore, MemoryJobStore, SqliteJobStore
+from daprflow.sidecar.runtimes import Runtimes
 from daprflow.sidecar.workflows.opening import open_hub
 
 if TYPE_CHECKING:
-    from daprflow.sidecar.runtime import Runtime
     from daprflow.sidecar.workflows.hub import WorkflowHub
 
 SHARED_KINDS = frozenset({"state", "pubsub", "lock", "configuration", "crypto"})
@@ -106,7 +106,7 @@ class Engine:
         base_dir: the folder relative paths in components are resolved against.
 
     Attributes:
-        runtimes: the sidecars of this run by app id; invocation between apps looks here.
+        runtimes: the sidecars of this run; invocation between apps looks here.
         work: deliveries, binding events and ticks of jobs in flight.
         jobs: the jobs of all apps.
         reminders: those of all actors.
@@ -118,7 +118,7 @@ class Engine:
         self.clock = clock
         self.data_dir = data_dir
         self.base_dir = base_dir
-        self.runtimes: dict[str, Runtime] = {}
+        self.runtimes = Runtimes()
         self.work = Work()
         self.database = None if data_dir is None else EngineDatabase(data_dir / FILE)
         store: JobStore = MemoryJobStore()
@@ -240,7 +240,7 @@ class Engine:
 
     async def close(self) -> None:
         """Close every runtime that is still open, then every component."""
-        for runtime in list(self.runtimes.values()):
+        for runtime in self.runtimes:
             await runtime.close(0.0)
         if self._workflows is not None:
             await asyncio.wait({self._workflows})

@@ -20,6 +20,7 @@ class RuntimeOptions:
         app_health_probe_interval: seconds.
         app_health_probe_timeout: seconds, at most the interval.
         base_dir: what relative paths in component files are resolved against; None: the engine's.
+        replica: which one of those of the same app it is, from 1; each has a number of its own.
         metrics: whether calls are counted and measured, unless the configuration says otherwise.
         app_health_threshold: failed probes, since the app became healthy, that make it unhealthy.
     """
@@ -43,3 +44,4 @@ class RuntimeOptions:
     log_level: str = "info"
     namespace: str = "default"
     metrics: bool = False
+    replica: int = 1

@@ -114,6 +114,8 @@ class Runtime:
         self.resources = resources
         self.app = app
         self.app_id = options.app_id
+        self.replica = options.replica
+        self._present = True
         self.health = Health()
         self.components: list[LoadedComponent] = []
         self.config = AppConfig()
@@ -156,6 +158,11 @@ class Runtime:
         """Whether calls on the app are allowed: always, unless its health is checked."""
         return self._app_health is None or self._app_health.healthy
 
+    @property
+    def takes_calls(self) -> bool:
+        """Whether its app is here for calls: healthy, not starting anew, not about to leave."""
+        return self._present and self.app is not None and self.app_healthy
+
     def loaded(self, kind: str) -> dict[str, Component]:
         """Return the opened components of one kind ("state", "pubsub", …) by name."""
         return {c.resource.name: c.instance for c in self.components if c.kind == kind}
@@ -193,7 +200,7 @@ class Runtime:
         self.metadata = MetadataBlock(self)
         self.workflows = WorkflowsBlock(self)
         await self.outbox.start()
-        self.engine.runtimes[self.app_id] = self
+        self.engine.runtimes.add(self)
         await self.workflows.join()
         self.health.outbound_ready = True
 
@@ -228,11 +235,13 @@ class Runtime:
         """
         if self.app is not None:
             await wait_for_app(self.app, self.engine.clock, self.options)
+            self._present = self._closing is None
             await self._begin(self.app)
         self.health.ready = True
 
     async def pause(self) -> None:
         """Stop deliveries; what is queued stays, and no event counts as failed by this."""
+        self._present = False
         if self._app_health is not None:
             await self._app_health.stop()
             self._app_health = None
@@ -378,11 +387,10 @@ class Runtime:
         await asyncio.shield(self._closing)
 
     async def _close(self, grace: float) -> None:
-        self.health.ready = False
+        self.health.ready = self._present = False
         self.resiliency.close()
         await self._end_deliveries(grace)
-        if self.engine.runtimes.get(self.app_id) is self:
-            del self.engine.runtimes[self.app_id]
+        self.engine.runtimes.remove(self)
         if self.health.outbound_ready:
             await self.workflows.close()
             await self.outbox.stop()

@@ -39,4 +39,4 @@ class Peers:
             await app.close()
 
     def _join(self, options: RuntimeOptions, app: App) -> None:
-        self._engine.runtimes[options.app_id] = Runtime(self._engine, options, Resources(), app)
+        self._engine.runtimes.add(Runtime(self._engine, options, Resources(), app))

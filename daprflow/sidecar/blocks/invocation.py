@@ -162,7 +162,7 @@ class InvocationBlock:
         name, _, namespace = app_id.partition(".")
         if "." in namespace:
             raise UnknownApp(f"invalid app id {app_id}")
-        found = self._runtime.engine.runtimes.get(name)
+        found = self._runtime.engine.runtimes.pick(name)
         if found is None:
             raise UnknownApp(f"couldn't find service: {name}")
         return found

@@ -47,7 +47,7 @@ async def _change(call: Call) -> Answer:
 
 def _runtimes(call: Call) -> list[Runtime]:
     """Return the sidecars of this run, the called one first."""
-    others = call.runtime.engine.runtimes.values()
+    others = call.runtime.engine.runtimes
     found = [call.runtime, *(each for each in others if each is not call.runtime)]
     return [each for each in found if each.health.outbound_ready]
 
