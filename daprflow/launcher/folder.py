@@ -8,19 +8,30 @@ from pathlib import Path
 
 import msgspec
 
+from daprflow.launcher import runs
 from daprflow.launcher.exits import Exit, LaunchError
 
 NAME = ".daprflow"
 
 
 class RunningApp(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One app of a run; ``api_token`` is what its sidecar asks callers for."""
+    """One app of a run; ``api_token`` is what its sidecar asks callers for.
+
+    Attributes:
+        pid: the process of the run that the app belongs to: a signal ends the app with it. Apps of
+            one run file have the same; 0 where nobody said.
+        sidecar: its kind, ``embedded`` or ``daprd``.
+        logs: files that the run writes the app's output to; none where it has the terminal.
+    """
 
     app_id: str
     http_port: int
     app_port: int | None = None
     api_token: str | None = None
     grpc_port: int | None = None
+    pid: int = 0
+    sidecar: str = "embedded"
+    logs: tuple[str, ...] = ()
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -91,6 +102,7 @@ class DataFolder:
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.encode(record))
         draft.replace(self.path / "run.json")
+        runs.note(self.path)
 
     def running(self) -> RunRecord | None:
         """Return the record of the run in this folder, None when there is none alive."""
@@ -100,10 +112,16 @@ class DataFolder:
             return None
         return record if start_time(record.pid) == record.started else None
 
+    def clean(self) -> None:
+        """Take away what a run left here that could not end by itself; leave a live one alone."""
+        if self.running() is None and self.path.is_dir() and self.lock():
+            self.release()
+
     def release(self) -> None:
         """Take ``run.json`` away and give the lock back."""
         if self._lock < 0:
             return
+        runs.forget(self.path)
         with contextlib.suppress(OSError):
             (self.path / "run.json").unlink(missing_ok=True)
         os.close(self._lock)

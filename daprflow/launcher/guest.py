@@ -167,6 +167,7 @@ class Guest:
             request.app.app_port,
             request.tokens.api,
             doors.grpc_port,
+            pid=request.pid,
         )
         self._host.arrived(self, app)
         return info

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -154,7 +155,9 @@ class Joined:
         """
         self._listening = asyncio.create_task(self._listen())
         base = str(self._place.base)
-        await self._ask(lambda n: Start(n, _sent(app), self._options, self._tokens, base))
+        await self._ask(
+            lambda n: Start(n, _sent(app), self._options, self._tokens, base, os.getpid())
+        )
 
     async def connect(self) -> None:
         """Have the host wait for the app and begin to deliver.

@@ -36,6 +36,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     options: SidecarOptions
     tokens: Tokens
     base: str = ""
+    pid: int = 0
 
 
 class Connect(msgspec.Struct, frozen=True, tag="connect"):
