@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from daprflow.actors.hosting import TypeHost
+    from daprflow.components.declarations import Declarations
     from daprflow.errors import NonDeterminismError
     from daprflow.handlers.compile import Blueprint
     from daprflow.handlers.limits import HandlerLoad
@@ -173,6 +174,7 @@ class DaprFlow(Router):
         registrations, problems = self.collect()
         if not isinstance(self.app_id, str) or not self.app_id:
             problems.append(f"the app ({self.source}) has no app id; give it a string")
+        problems += self.declaration_problems(self.app_id)
         endpoints = self.endpoints()
         problems += [text for each in endpoints if (text := each.conflict(self.app_id))]
         blueprint = compile_app(
@@ -200,6 +202,11 @@ class DaprFlow(Router):
         self.health.configure(os.environ)
         if self.settings is None:
             Settings.from_env(os.environ)
+
+    @property
+    def max_body_size(self) -> int:
+        """How many bytes a request may have."""
+        return self._gate.max_body
 
     @property
     def handler_loads(self) -> "tuple[HandlerLoad, ...]":
@@ -268,6 +275,17 @@ class DaprFlow(Router):
         from daprflow.handlers.table import crons_of  # noqa: PLC0415 - see above
 
         return crons_of(self._frozen().routes)
+
+    def declared(self, env: str | None = None) -> "Declarations":
+        """Return the resources that the code declares for an environment; None: for every one.
+
+        Raises:
+            AppDefinitionError: with every problem of the definition.
+        """
+        from daprflow.components.wanted import wanted_by  # noqa: PLC0415 - few apps have any
+
+        self.freeze()
+        return self.compiled_declarations(self.app_id).of(env or "", wanted_by(self.collect()[0]))
 
     def topics(self) -> "tuple[TopicPlan, ...]":
         """Return the topics the app subscribes to, with what their handlers agree on.

@@ -17,6 +17,7 @@ from daprflow.handlers.decorators import (
     UntypedTopicDecorator,
     as_written,
 )
+from daprflow.handlers.declaring import Declaration, ResourceDeclarations
 from daprflow.handlers.endpoint import OwnEndpoint
 from daprflow.handlers.error_decorators import ErrorDecorator, ErrorRegistration
 from daprflow.handlers.handler import Interceptor
@@ -66,7 +67,7 @@ Ack = Awaitable[Status | None] | Status | None
 R = TypeVar("R", bound=Ack)
 
 
-class Router(JobDecorators, WorkflowDecorators):
+class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
     """Handlers and providers declared apart from the app that includes them.
 
     Args:
@@ -92,6 +93,7 @@ class Router(JobDecorators, WorkflowDecorators):
         self._workflows = WorkflowHandles()
         self._waiting: list[PendingDecorator] = []
         self._misused: list[str] = []
+        self._declarations: list[Declaration] = []
         self._sealed = False
 
     @overload

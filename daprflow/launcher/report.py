@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from daprflow.components.declarations import NOTHING, Declarations
+
 
 class HandlerRow(msgspec.Struct, frozen=True):
     """One line of the table of handlers; see `daprflow.handlers.table.RouteInfo`."""
@@ -32,6 +34,7 @@ class AppFrozen(msgspec.Struct, frozen=True, tag="frozen"):
     Attributes:
         folder: where the app's file lies; resources are looked for beside it.
         features: those of the runtime that the app needs switched on.
+        declared: the resources in its code, for the environment it runs in.
     """
 
     app_id: str
@@ -39,6 +42,7 @@ class AppFrozen(msgspec.Struct, frozen=True, tag="frozen"):
     handlers: tuple[HandlerRow, ...] = ()
     crons: tuple[Cron, ...] = ()
     features: tuple[str, ...] = ()
+    declared: Declarations = NOTHING
 
 
 class AppServing(msgspec.Struct, frozen=True, tag="serving"):

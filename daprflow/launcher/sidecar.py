@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from daprflow.components.declarations import NOTHING, Declarations
 from daprflow.launcher.existing import Existing
 from daprflow.launcher.exits import LaunchError
 from daprflow.launcher.report import Cron, HandlerRow
@@ -19,6 +20,7 @@ class AppSpec:
         crons: schedules the app declares; each becomes a ``bindings.cron`` component.
         handlers: what it answers, for a target of ours.
         features: what a Configuration must switch on for it.
+        declared: the resources that its code declares.
     """
 
     app_id: str
@@ -27,6 +29,7 @@ class AppSpec:
     crons: tuple[Cron, ...] = ()
     handlers: tuple[HandlerRow, ...] = ()
     features: tuple[str, ...] = ()
+    declared: Declarations = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
