@@ -1,6 +1,7 @@
 """A sidecar without an app of ours: for an app in any language, started by somebody else."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from daprflow.launcher.logs import name_process
 from daprflow.launcher.membership import Enter, Membership, enter
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
-from daprflow.launcher.supervisor import STOP_SIGNALS, Voice
+from daprflow.launcher.stopping import STOP_SIGNALS
+from daprflow.launcher.supervisor import Voice
 
 
 class Alone:
@@ -82,7 +84,10 @@ class Alone:
             await sidecar.start(self._app)
             app = self._app
             ports, token = (member.http_port, member.grpc_port), self._tokens.api
-            member.announce(RunningApp(app.app_id, ports[0], app.app_port, token, ports[1]))
+            pid = os.getpid()
+            member.announce(
+                RunningApp(app.app_id, ports[0], app.app_port, token, ports[1], pid=pid)
+            )
             self._sidecar_up(app, sidecar.info())
             seconds = asyncio.get_running_loop().time() - started
             self._voice.ready(self._app, sidecar.info(), seconds)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from daprflow.launcher.app_output import AppOutput
+from daprflow.launcher.debugging import FROM_FILES
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.options import RunOptions, Tokens
 from daprflow.launcher.process import GuardedProcess
@@ -95,18 +96,24 @@ class AppProcess:
             keep.append(listener.fileno())
             # Compiled files are told apart by size and second only: two saves may look like one.
             uncompiled = ("-B",) if options.reload else ()
+            debugged = options.debug_port is not None
+            unfrozen = FROM_FILES if debugged else ()
             command = [
-                *(sys.executable, *uncompiled, "-c", START, options.target.text),
+                *(sys.executable, *uncompiled, *unfrozen, "-c", START, options.target.text),
                 *("--fd", str(listener.fileno()), "--report", str(writing)),
                 *("--grace", str(options.sidecar.grace), "--log-level", options.sidecar.log_level),
+                *(("--debug", str(options.debug_port)) if debugged else ()),
             ]
         try:
             self._process = GuardedProcess(
                 command,
-                environment=environment(os.environ, around),
+                environment=environment(os.environ, around)
+                | dict(options.variables)
+                | {"DAPRFLOW_ENV": options.env},
                 grace=options.sidecar.grace,
                 keep=keep if options.target is not None else (),
                 output=self._output.writing if self._output is not None else None,
+                folder=options.base,
             )
         finally:
             os.close(writing)

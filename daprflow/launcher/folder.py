@@ -21,6 +21,7 @@ class RunningApp(msgspec.Struct, frozen=True, omit_defaults=True):
         pid: the process of the run that the app belongs to: a signal ends the app with it. Apps of
             one run file have the same; 0 where nobody said.
         sidecar: its kind, ``embedded`` or ``daprd``.
+        app_pid: the app's own process, once it serves; 0 before, and where nobody said.
         logs: files that the run writes the app's output to; none where it has the terminal.
     """
 
@@ -32,6 +33,7 @@ class RunningApp(msgspec.Struct, frozen=True, omit_defaults=True):
     pid: int = 0
     sidecar: str = "embedded"
     logs: tuple[str, ...] = ()
+    app_pid: int = 0
 
 
 class RunRecord(msgspec.Struct, frozen=True):

@@ -1,10 +1,12 @@
 """From options to a run: chooses the sidecar, takes the ports, locks the data folder."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,28 @@ from daprflow.launcher.options import (
 )
 from daprflow.launcher.process import adopt_orphans, end_orphans
 from daprflow.launcher.sidecar import AppSpec, Attached, Sidecar
+from daprflow.launcher.stopping import Stop
 from daprflow.launcher.supervisor import Ears, Plan, Supervisor, Voice
+
+Publish = Callable[[RunningApp], None]
+"""Tells others that an app has its sidecar."""
+Hold = Callable[[DataFolder], AbstractContextManager[Publish]]
+"""How a run with a real runtime comes to its data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """What the apps of one process share, besides its data folder.
+
+    Attributes:
+        stop: when they end; somebody else owns the signals, and ends what is left over.
+        hold: how one with a real runtime comes to the data folder.
+        parting: what becomes of the rest once one of them has ended.
+    """
+
+    stop: Stop
+    hold: Hold
+    parting: str = "the others go on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +123,33 @@ def _unusable(program: Path, base: Path) -> str:
     return ""
 
 
+@contextlib.contextmanager
+def held_alone(folder: DataFolder) -> Iterator[Publish]:
+    """Hold a data folder for a run of which no other run can be a part.
+
+    Raises:
+        LaunchError: another run holds it.
+    """
+    folder.prepare()
+    if not folder.lock():
+        raise in_use(folder.path)
+    try:
+        yield lambda app: folder.publish(record(app))
+    finally:
+        folder.release()
+
+
 class Launch:
-    """One run from its options to its exit code."""
+    """One run from its options to its exit code.
+
+    Args:
+        options: what is asked for.
+        env: of this process.
+        voice: speaks to the user.
+        enter: how it comes to its part in the data folder.
+        ears: who hears more of it.
+        among: what is shared with other apps of this process; None where there is this one alone.
+    """
 
     def __init__(
         self,
@@ -111,12 +159,14 @@ class Launch:
         *,
         enter: Enter = enter,
         ears: Ears = Ears(),  # noqa: B008 - frozen
+        among: Among | None = None,
     ) -> None:
         self._options = options
         self._env = env
         self._voice = voice
         self._enter = enter
         self._ears = ears
+        self._among = among
         self._folder = DataFolder(options.sidecar.data_dir)
         self._held: list[socket.socket] = []
 
@@ -133,7 +183,8 @@ class Launch:
                 return await self._supervise(self._attached(found), started)
             return await self._run(chosen, started)
         finally:
-            await asyncio.to_thread(end_orphans)
+            if self._among is None:
+                await asyncio.to_thread(end_orphans)
             for listener in self._held:
                 listener.close()
 
@@ -159,13 +210,9 @@ class Launch:
             await member.close()
 
     async def _run_real(self, reason: str, program: Path, started: float) -> int:
-        self._folder.prepare()
-        if not self._folder.lock():
-            raise in_use(self._folder.path)
-        try:
-            return await self._supervise(self._real(reason, program), started)
-        finally:
-            self._folder.release()
+        hold = self._among.hold if self._among is not None else held_alone
+        with hold(self._folder) as publish:
+            return await self._supervise(self._real(reason, program, publish), started)
 
     async def _supervise(self, pieces: "_Pieces", started: float) -> int:
         plan = Plan(
@@ -175,12 +222,19 @@ class Launch:
             make_sidecar=pieces.make_sidecar,
             started=started,
             announce=pieces.announce,
-            linger=pieces.linger,
+            alone=self._among is None,
+            parting=self._among.parting if self._among else "the sidecar is stopped",
             sidecar_first=bool(self._options.command) and pieces.around.app_port is None,
             ears=self._ears,
         )
         adopt_orphans()  # not before: who enters may start a process that outlives this one
-        return await Supervisor(plan, self._voice).run()
+        if self._among is not None:
+            return await Supervisor(plan, self._voice, self._among.stop).run()
+        stop = Stop(self._ears.stopping)
+        with stop.signals():
+            status = await Supervisor(plan, self._voice, stop).run()
+            await stop.linger(pieces.linger())
+        return status
 
     def _attached(self, found: Existing | None = None) -> "_Pieces":
         """Leave the sidecar to others: one that was found, or whatever ``--sidecar none`` means."""
@@ -201,7 +255,7 @@ class Launch:
             around,
             listener,
             lambda: Attached(shown, options.dapr_grpc_port, endpoint, found),
-            lambda _: None,
+            lambda _app, _pid: None,
         )
 
     def _shared(self, member: Membership, reason: str) -> "_Pieces":
@@ -220,11 +274,11 @@ class Launch:
             around,
             listener,
             lambda: member.sidecar(tokens, reason),
-            lambda app: member.announce(_running(app, member.http_port, around)),
+            lambda app, pid: member.announce(self._running(app, around, pid)),
             member.linger,
         )
 
-    def _real(self, reason: str, program: Path) -> "_Pieces":
+    def _real(self, reason: str, program: Path, publish: Publish) -> "_Pieces":
         options = self._options.sidecar
         app = options.app_port
         http = self._hold(ports.http_listener(options.dapr_http_port, options.dapr_grpc_port, app))
@@ -250,7 +304,7 @@ class Launch:
             around,
             listener,
             make,
-            lambda app: self._folder.publish(record(_running(app, taken[0], around))),
+            lambda app, pid: publish(self._running(app, around, pid, "daprd")),
         )
 
     def _app_listener(self, avoid: set[int], found: Existing | None = None) -> socket.socket | None:
@@ -295,6 +349,21 @@ class Launch:
             foreign=foreign,
         )
 
+    def _running(
+        self, app: AppSpec, around: Surroundings, pid: int, kind: str = "embedded"
+    ) -> RunningApp:
+        return RunningApp(
+            app.app_id,
+            around.http_port or 0,
+            around.app_port,
+            around.tokens.api,
+            around.grpc_port,
+            pid=os.getpid(),
+            sidecar=kind,
+            logs=self._ears.logs,
+            app_pid=pid,
+        )
+
 
 async def nobody() -> None:
     """Wait for nobody: a run that shares nothing ends with its app."""
@@ -307,10 +376,5 @@ class _Pieces:
     around: Surroundings
     listener: socket.socket | None
     make_sidecar: Callable[[], Sidecar]
-    announce: Callable[[AppSpec], None]
+    announce: Callable[[AppSpec, int], None]
     linger: Callable[[], Coroutine[Any, Any, None]] = nobody
-
-
-def _running(app: AppSpec, http_port: int, around: Surroundings) -> RunningApp:
-    tokens = around.tokens
-    return RunningApp(app.app_id, http_port, around.app_port, tokens.api, around.grpc_port)

@@ -1,9 +1,11 @@
 """What a run is asked for, after flags, environment and ``daprflow.toml`` were put together."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from daprflow.components.declarations import RUN_ENV
 from daprflow.launcher.target import Target
 
 DEFAULT_HTTP_PORT = 3500
@@ -39,6 +41,7 @@ class SidecarOptions:
         data_dir: where ``.daprflow`` lies or is made.
         ephemeral: keep everything in memory.
         strict_components: refuse component types that would be stood in for.
+        debugged: the app stands at breakpoints: no timeout of a Resiliency file ends a call.
     """
 
     app_id: str | None = None
@@ -67,6 +70,7 @@ class SidecarOptions:
     data_dir: Path = Path(".daprflow")
     ephemeral: bool = False
     strict_components: bool = False
+    debugged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +78,14 @@ class RunOptions:
     """One ``daprflow run``: a target of ours, or a command in any language.
 
     Attributes:
-        base: the working folder.
+        base: the working folder, the app's as well.
         start_timeout: seconds the app has to open its port.
         runtime_path: where a real runtime is installed; None looks at ``DAPR_RUNTIME_PATH``, then
             at ``~``.
         resources_beside: see `resource_home`; None is the working folder.
+        env: the environment whose declared components count.
+        variables: further ones of the app's environment; they go before all others.
+        debug_port: where a debugger's client attaches to the app; None: there is none.
     """
 
     base: Path
@@ -90,6 +97,9 @@ class RunOptions:
     start_timeout: float = 60.0
     runtime_path: Path | None = None
     resources_beside: Path | None = None
+    env: str = RUN_ENV
+    variables: Mapping[str, str] = field(default_factory=dict)
+    debug_port: int | None = None
 
     @property
     def resource_home(self) -> Path:

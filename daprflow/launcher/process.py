@@ -28,6 +28,7 @@ class GuardedProcess:
         keep: descriptors the command inherits, besides the standard three.
         quiet: take nothing from the terminal.
         output: a descriptor for standard output and standard error; None shares ours.
+        folder: where it runs; None is ours.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class GuardedProcess:
         keep: Sequence[int] = (),
         quiet: bool = False,
         output: int | None = None,
+        folder: Path | None = None,
     ) -> None:
         reading, self._control = os.pipe()
         arguments = [
@@ -56,6 +58,7 @@ class GuardedProcess:
                 stdin=subprocess.DEVNULL if quiet else None,
                 stdout=output,
                 stderr=output,
+                cwd=folder,
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, previous)

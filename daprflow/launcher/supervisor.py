@@ -1,11 +1,11 @@
-"""The supervisor of one run: owns the signals, the app's process and the order things end in."""
+"""The supervisor of one app: owns its process and the order things end in."""
 
 import asyncio
 import contextlib
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -16,8 +16,8 @@ from daprflow.launcher.logs import name_process
 from daprflow.launcher.options import RunOptions
 from daprflow.launcher.report import AppFrozen
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
+from daprflow.launcher.stopping import Stop
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HEAD_START = 0.5
 """Seconds at most that the sidecar gets to end calls of the app before that is told to end."""
 KILL_GRACE = 1.0
@@ -57,12 +57,14 @@ class Ears:
         sidecar_up: told once the sidecar answers calls; the app may not yet.
         app_up: told the app's process id, before the banner.
         stopping: told that a signal ends the run.
+        logs: the files that the lines which `output` takes come to.
     """
 
     output: Callable[[str], None] | None = None
     sidecar_up: Callable[[AppSpec, SidecarInfo], None] = lambda _app, _info: None
     app_up: Callable[[int], None] = lambda _pid: None
     stopping: Callable[[], None] = lambda: None
+    logs: tuple[str, ...] = ()
 
 
 class _Next(Enum):
@@ -79,9 +81,10 @@ class Plan:
             process and are not refused; None for a command, which opens its own port.
         make_sidecar: called once the app's process was started, so that both start in parallel.
         started: when the user pressed return, on `time.monotonic`.
-        announce: told what the app is, once its sidecar answers.
-        linger: returns when nobody else needs this process any more.
+        announce: told what the app is, once its sidecar answers; its process is 0 until it serves.
         sidecar_first: the app listens nowhere, so that it may find its sidecar up from the start.
+        alone: nobody else's sidecar is in this process.
+        parting: what becomes of the rest once the app has ended.
     """
 
     options: RunOptions
@@ -89,9 +92,10 @@ class Plan:
     listener: socket.socket | None
     make_sidecar: Callable[[], Sidecar]
     started: float
-    announce: Callable[[AppSpec], None]
-    linger: Callable[[], Coroutine[Any, Any, None]]
+    announce: Callable[[AppSpec, int], None]
     sidecar_first: bool = False
+    alone: bool = True
+    parting: str = "the sidecar is stopped"
     ears: Ears = Ears()
 
 
@@ -117,13 +121,11 @@ class _Generation:
 class Supervisor:
     """Carries out one plan."""
 
-    def __init__(self, plan: Plan, voice: Voice) -> None:
+    def __init__(self, plan: Plan, voice: Voice, stop: Stop) -> None:
         self._plan = plan
         self._options = plan.options
         self._voice = voice
-        self._stopping = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._signal = signal.SIGTERM
+        self._stop = stop
         self._made: Sidecar | None = None
         self._sidecar_up = False
         self._introduced = False
@@ -137,13 +139,6 @@ class Supervisor:
 
     async def run(self) -> int:
         """Run until the user, the app or the sidecar ends it; return the exit code."""
-        with self._signals():
-            status = await self._run_all()
-            await self._linger()
-            return status
-
-    async def _run_all(self) -> int:
-        """Run one process of the app after the other; return the status of the last."""
         if self._plan.sidecar_first and (code := await self._raise_sidecar()) is not None:
             return code
         async with self._changes() as changed:
@@ -152,20 +147,6 @@ class Supervisor:
                 outcome = await self._run_once(changed)
                 if outcome is not _Next.RELOAD:
                     return outcome
-
-    async def _linger(self) -> None:
-        """Stay for other runs that use what is in this process, until the next signal."""
-        if self._hurry.is_set():
-            return
-        self._stopping.set()  # from here on, any signal is the second one
-        waiting = {
-            asyncio.create_task(self._plan.linger()),
-            asyncio.create_task(self._hurry.wait()),
-        }
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
 
     # ---- one process of the app
 
@@ -178,7 +159,7 @@ class Supervisor:
             exited=run(app.follow()),
             up=run(self._bring_up(app)),
             ended=run(self._sidecar.ended()),
-            stopping=run(self._stopping.wait()),
+            stopping=run(self._stop.asked.wait()),
             change=run(changed.wait()),
         )
         try:
@@ -220,27 +201,34 @@ class Supervisor:
             await self._within(self._sidecar.connect(), spec)
             if self._options.target is not None:
                 await app.serving()
-            self._plan.ears.app_up(await app.app_pid())
+            self._plan.ears.app_up(await self._announced(spec, app))
             info = self._sidecar.info()
             seconds = time.monotonic() - self._plan.started
             self._voice.ready(spec, info, seconds)
         else:
             await self._within(self._sidecar.reconnect(spec), spec)
+            await self._announced(spec, app)
             self._voice.say(f"reloaded in {time.monotonic() - started:.1f} s")
+
+    async def _announced(self, spec: AppSpec, app: AppProcess) -> int:
+        """Tell which process serves now; return its id."""
+        pid = await app.app_pid()
+        self._plan.announce(spec, pid)
+        return pid
 
     async def _start_sidecar(self, spec: AppSpec) -> None:
         if self._sidecar_up:
             return
         await self._sidecar.start(spec)
         self._sidecar_up = True
-        self._plan.announce(spec)
+        self._plan.announce(spec, 0)
         self._plan.ears.sidecar_up(spec, self._sidecar.info())
 
     async def _raise_sidecar(self) -> int | None:
         """Start the sidecar before the app's first process; return an exit code if that fails."""
         spec = self._spec(AppFrozen(app_id="", folder=str(self._options.resource_home)))
         starting = asyncio.create_task(self._start_sidecar(spec))
-        stopping = asyncio.create_task(self._stopping.wait())
+        stopping = asyncio.create_task(self._stop.asked.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in (starting, stopping):
             task.cancel()
@@ -249,14 +237,14 @@ class Supervisor:
             return None
         await self._sidecar.close(0.0)
         if isinstance(result, asyncio.CancelledError):
-            return SIGNALLED + self._signal
+            return SIGNALLED + self._stop.number
         if isinstance(result, LaunchError):
             self._voice.warn(str(result))
             return result.code
         raise result
 
     async def _within(self, connecting: Coroutine[Any, Any, None], spec: AppSpec) -> None:
-        seconds = self._options.start_timeout
+        seconds = self._options.start_timeout if self._options.debug_port is None else None
         try:
             async with asyncio.timeout(seconds):
                 await connecting
@@ -280,7 +268,8 @@ class Supervisor:
                 "start it again, or keep the id with --app-id"
             )
         self._app_id = app_id
-        name_process(app_id)
+        if self._plan.alone:
+            name_process(app_id)
 
     def _spec(self, description: AppFrozen) -> AppSpec:
         app_id = self._options.sidecar.app_id or description.app_id
@@ -291,6 +280,7 @@ class Supervisor:
             description.crons,
             description.handlers,
             description.features,
+            description.declared,
         )
 
     # ---- endings
@@ -301,7 +291,7 @@ class Supervisor:
         explained = self._explained(run.up)
         run.up.cancel()
         if not explained:
-            self._voice.warn(f"{_ended(status)}; the sidecar is stopped")
+            self._voice.warn(f"{_ended(status)}; {self._plan.parting}")
         await self._sidecar.close(KILL_GRACE)
         return status
 
@@ -312,10 +302,10 @@ class Supervisor:
             self._plan.listener.close()
         deadline = time.monotonic() + self._options.sidecar.grace
         draining = asyncio.create_task(self._drain(run))
-        hurry = asyncio.create_task(self._hurry.wait())
+        hurry = asyncio.create_task(self._stop.hurry.wait())
         limit = 0.0 if at_once else None
         await asyncio.wait({draining, hurry}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        at_once = at_once or self._hurry.is_set()
+        at_once = at_once or self._stop.hurry.is_set()
         if at_once:
             run.app.kill()
         hurry.cancel()
@@ -337,18 +327,18 @@ class Supervisor:
         first = {pausing, run.exited}
         await asyncio.wait(first, timeout=HEAD_START, return_when=asyncio.FIRST_COMPLETED)
         if not run.exited.done():
-            await self._stop(run.app)
-        if not self._hurry.is_set():
+            await self._stop_app(run.app)
+        if not self._stop.hurry.is_set():
             await asyncio.wait({pausing}, timeout=KILL_GRACE)
         pausing.cancel()
         await asyncio.gather(pausing, return_exceptions=True)
 
-    async def _stop(self, app: AppProcess) -> None:
+    async def _stop_app(self, app: AppProcess) -> None:
         allowed = self._options.sidecar.grace + KILL_GRACE
         began = time.monotonic()
-        status = await app.stop(self._signal, allowed)
+        status = await app.stop(self._stop.number, allowed)
         too_long = time.monotonic() - began >= allowed and status == SIGNALLED + signal.SIGKILL
-        if too_long and not self._hurry.is_set():
+        if too_long and not self._stop.hurry.is_set():
             self._voice.warn(
                 f"the app was killed: it did not end within {allowed:g} s; "
                 "give it longer with --dapr-graceful-shutdown-seconds"
@@ -374,26 +364,7 @@ class Supervisor:
         error = up.exception()
         return isinstance(error, AppStopped) and "exit code" not in str(error)
 
-    # ---- signals, changes, surroundings
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, self._on_signal, number)
-        try:
-            yield
-        finally:
-            for number in STOP_SIGNALS:
-                loop.remove_signal_handler(number)
-
-    def _on_signal(self, number: signal.Signals) -> None:
-        if self._stopping.is_set():
-            self._hurry.set()
-        else:
-            self._plan.ears.stopping()
-        self._signal = number
-        self._stopping.set()
+    # ---- changes
 
     @contextlib.asynccontextmanager
     async def _changes(self) -> AsyncIterator[asyncio.Event]:
