@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from daprflow.cli.context import invocation
+from daprflow.cli.debug import DebugApp, DebugPort, DebugSidecar, prepare
 from daprflow.cli.flags import flag, sidecar_flags
 from daprflow.cli.voice import ConsoleVoice
 from daprflow.launcher.exits import Exit, LaunchError
@@ -42,6 +43,9 @@ def run(
     runtime_path: Annotated[
         Path | None, flag("runtime_path", "Where a real runtime is installed.")
     ] = None,
+    debug: DebugApp = False,
+    debug_sidecar: DebugSidecar = False,
+    debug_port: DebugPort = None,
 ) -> None:
     """Run an app with a sidecar: daprflow run TARGET, or daprflow run … -- COMMAND."""
     command = invocation(context).command
@@ -66,6 +70,7 @@ def run(
         runtime_path=runtime_path,
     )
     configure_logging(sidecar.log_level)
+    options = prepare(options, app=debug, sidecar=debug_sidecar, port=debug_port)
     launch = Launch(options, dict(os.environ), ConsoleVoice())
     raise typer.Exit(run_loop(launch.run(invocation(context).started)))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context
+from dataclasses import replace
 from types import CodeType
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,7 @@ class AppHealth:
         self._telling: set[asyncio.Task[None]] = set()
         self._status: HealthStatus | None = None
         self._patience = 0.0
+        self._watches_loop = True
         self._on_stop = on_stop
 
     @property
@@ -93,6 +95,12 @@ class AppHealth:
         """
         if self.given is None:
             self.settings = HealthSettings.from_env(env)
+        if not self._watches_loop:
+            self.settings = replace(self.settings, blocked_after=0.0)
+
+    def watch_no_loop(self) -> None:
+        """Watch no event loop, whatever the settings say: a debugger stops it at will."""
+        self._watches_loop = False
 
     def listen(self, listener: HealthListener) -> None:
         """Have a function called with each change of the status."""

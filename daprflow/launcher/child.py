@@ -1,6 +1,7 @@
 """The process of an app: import it, tell the supervisor what it holds, serve it until told to stop.
 
-Its arguments are ``TARGET --fd N --report N --grace S``; `daprflow.launcher.app_process` starts it.
+Its arguments are ``TARGET --fd N --report N --grace S [--debug PORT]``;
+`daprflow.launcher.app_process` starts it.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daprflow.errors import AppDefinitionError
+from daprflow.launcher.debugging import await_client
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.logs import configure_logging
 from daprflow.launcher.loop import run
@@ -25,13 +27,18 @@ from daprflow.workflows.options import watching
 
 @dataclass(frozen=True, slots=True)
 class ChildOptions:
-    """What the supervisor asks of the app's process."""
+    """What the supervisor asks of the app's process.
+
+    Attributes:
+        debug: the port on which it waits for a debugger before anything else; None waits for none.
+    """
 
     target: str
     listener: int
     report: int | None
     grace: float
     log_level: str
+    debug: int | None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.report is not None:
         os.set_inheritable(options.report, False)  # noqa: FBT003 - takes no keyword
     configure_logging(options.log_level)
+    if options.debug is not None:
+        await_client(options.debug, "the app", follow=True)
     try:
         loaded = load(resolve(options.target, Path.cwd()))
         frozen = freeze(loaded)
@@ -50,6 +59,8 @@ def main(arguments: Sequence[str]) -> int:
         return error.code if isinstance(error, LaunchError) else Exit.FAILED
     os.environ.setdefault("APP_ID", frozen.app_id)
     loaded.app.workflow_settings = watching(loaded.app.workflow_settings)
+    if options.debug is not None:
+        loaded.app.health.watch_no_loop()
     reporter.send(frozen)
     listener = socket.socket(fileno=options.listener)
     return run(serve_app(loaded, listener, reporter, options.grace))
@@ -131,5 +142,8 @@ def _parse(arguments: Sequence[str]) -> ChildOptions:
     parser.add_argument("--report", type=int)
     parser.add_argument("--grace", type=float, default=5.0)
     parser.add_argument("--log-level", default="info")
+    parser.add_argument("--debug", type=int)
     known = parser.parse_args(arguments)
-    return ChildOptions(known.target, known.fd, known.report, known.grace, known.log_level)
+    return ChildOptions(
+        known.target, known.fd, known.report, known.grace, known.log_level, known.debug
+    )

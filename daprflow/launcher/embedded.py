@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace as replace_struct
+
 from daprflow.launcher import defaults
 from daprflow.launcher.configuration import (
     read_configuration,
@@ -288,6 +290,15 @@ def runtime_options(
     )
 
 
+def without_timeouts(resources: Resources) -> Resources:
+    """Return resources whose policies end no call: its app may stand at a breakpoint."""
+    endless = tuple(
+        replace_struct(each, timeouts=dict.fromkeys(each.timeouts, 0.0))
+        for each in resources.resiliencies
+    )
+    return replace(resources, resiliencies=endless)
+
+
 def read_resources(options: SidecarOptions, data_dir: Path | None, app: AppSpec) -> Resources:
     """Return what the run's files say, the defaults where it has none, and the app's crons."""
     folders = defaults.folders(options.resources_path, app.folder)
@@ -298,5 +309,7 @@ def read_resources(options: SidecarOptions, data_dir: Path | None, app: AppSpec)
         durable = defaults.durable(state_file)
         followed = defaults.configuration_stores(app.handlers, durable)
         loaded = Resources(components=(*durable, *followed))
+    if options.debugged:
+        loaded = without_timeouts(loaded)
     made = defaults.crons(app.crons, loaded.components)
     return replace(loaded, components=(*loaded.components, *made))
