@@ -97,6 +97,7 @@ class HostedType:
         clock: the engine's.
         work: the engine's; the ends of actors count in it.
         timeout: tells how many seconds a call may take; None is no limit.
+        replica: which of the app's sidecars it is.
     """
 
     def __init__(
@@ -109,9 +110,11 @@ class HostedType:
         clock: Clock,
         work: "Work",
         timeout: Callable[[], float | None],
+        replica: int = 1,
     ) -> None:
         self.kind = kind
         self.app_id = app_id
+        self.place = f"{app_id}\n{replica}"
         self._host = host
         self._settings = settings
         self._clock = clock

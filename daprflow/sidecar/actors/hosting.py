@@ -210,6 +210,7 @@ class Hostings:
                 clock=runtime.engine.clock,
                 work=runtime.engine.work,
                 timeout=partial(resiliency.actor_timeout, kind),
+                replica=runtime.replica,
             )
             if meters is not None:
                 hosted.waiting = meters.actors.waiting(kind)

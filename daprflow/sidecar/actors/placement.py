@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 from zlib import crc32
 
+from daprflow.sidecar.actors.host import HostAway
 from daprflow.sidecar.actors.hosted import HostedType, Leave
 from daprflow.sidecar.actors.turns import Halted
 from daprflow.sidecar.clock import Clock
@@ -15,6 +16,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 PATIENCE = 5.0
 """Seconds of the real runtime's five retries."""
+SPREAD, MASK = 0x9E3779B97F4A7C15, (1 << 64) - 1
+"""What mixes a checksum: those of equally long texts differ by the same bits for every id."""
 
 
 class NoHost(Exception):  # noqa: N818 - named for what happened
@@ -39,7 +42,8 @@ class Placement:
         gone: called with a type when its last host begins to leave; ends when its ticks have.
 
     Attributes:
-        patience: seconds that a call waits for somebody to host its type.
+        patience: seconds that a call waits for somebody to host its type, or to take over an actor
+            whose host is away.
     """
 
     def __init__(
@@ -81,17 +85,21 @@ class Placement:
             kind: its type.
             actor_id: its id.
             operation: is given the host; done again with another where the actor left meanwhile.
-            patience: seconds to wait where there is no host.
+            patience: seconds to wait where there is no host, or where it cannot be reached and
+                others are there to take over when it leaves.
 
         Raises:
             NoHost: there was none in that time.
+            HostAway: there was one, and it could not be reached.
             Exception: what ``operation`` raises.
         """
         limit: float | None = None
         while True:
             host = self.find(kind, actor_id)
             if host is not None:
-                leaving = self._leaving(kind, actor_id, host) if self._emptying else None
+                leaving = host.leaving(actor_id)  # it may have another place when it has left
+                if leaving is None and self._emptying:
+                    leaving = self._leaving(kind, actor_id, host)
                 if leaving is not None:
                     await asyncio.shield(leaving)
                     continue
@@ -99,8 +107,16 @@ class Placement:
                     return await operation(host)
                 except Halted:
                     continue
+                except HostAway:
+                    if self.find(kind, actor_id) is not host:
+                        continue
+                    limit = self._clock.now() + patience if limit is None else limit
+                    alone = len(self._types[kind]) == 1
+                    if alone or not await self._changes(kind, limit):
+                        raise
+                    continue
             limit = self._clock.now() + patience if limit is None else limit
-            if not await self._appears(kind, limit):
+            if not await self._changes(kind, limit) and kind not in self._types:
                 self._tell(kind, actor_id)
                 raise NoHost(kind, actor_id)
 
@@ -112,9 +128,7 @@ class Placement:
         hosts.append(host)
         if len(hosts) == 1:
             self._came(host.kind)
-        for waiter in self._waiting.pop(host.kind, ()):
-            if not waiter.done():
-                waiter.set_result(None)
+        self._announce(host.kind)
         others = hosts[:-1]
         for other in others:
             other.dismiss(
@@ -136,10 +150,15 @@ class Placement:
             hosts.remove(host)
         host.dismiss(how=how)
         if hosts:
+            self._announce(host.kind)
             await self._emptied([host])
             return
         self._types.pop(host.kind, None)
-        await asyncio.gather(self._emptied([host]), self._left(host.kind))
+        self._emptying.append(host)  # at once: the next host may come before the waiting begins
+        try:
+            await asyncio.gather(host.emptied(), self._left(host.kind))
+        finally:
+            self._emptying.remove(host)
 
     async def _emptied(self, hosts: Sequence[HostedType]) -> None:
         """Wait until the actors have left that are leaving hosts."""
@@ -160,8 +179,14 @@ class Placement:
                     return leaving
         return None
 
-    async def _appears(self, kind: str, limit: float) -> bool:
-        """Wait for a host of a type until ``limit``."""
+    def _announce(self, kind: str) -> None:
+        """Let those look again who wait for a host of a type to come, or to leave."""
+        for waiter in self._waiting.pop(kind, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _changes(self, kind: str, limit: float) -> bool:
+        """Wait until ``limit`` for a host of a type to come or to leave; tell whether one did."""
         if self._clock.now() >= limit:
             return False
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -180,7 +205,7 @@ class Placement:
             waiters.discard(waiter)
             if not waiters and self._waiting.get(kind) is waiters:
                 del self._waiting[kind]
-        return kind in self._types
+        return not waiter.cancelled()
 
     def _tell(self, kind: str, actor_id: str) -> None:
         known = [f"'{name}' ({', '.join(apps)})" for name, apps in sorted(self.types.items())]
@@ -195,4 +220,5 @@ class Placement:
 
 def _weight(host: HostedType, actor_id: str) -> int:
     """Return how much a host is wanted for an actor: few ids move when hosts come and go."""
-    return crc32(f"{host.app_id}\n{actor_id}".encode())
+    mixed = (crc32(f"{host.place}\n{actor_id}".encode()) + 1) * SPREAD & MASK
+    return (mixed ^ mixed >> 32) * SPREAD & MASK
