@@ -20,6 +20,7 @@ COMMANDS = (
     "serve",
     "check",
     "routes",
+    "manifests",
     "publish",
     "invoke",
     "workflow",

@@ -10,6 +10,8 @@ from daprflow.launcher.exits import Exit, LaunchError
 
 FILE = "daprflow.toml"
 Settings = dict[str, dict[str, Any]]
+TYPED = frozenset({"manifests"})
+"""Tables that are no options: their commands read them by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ def defaults(folder: Path, commands: Collection[str]) -> Settings:
             f"there are {', '.join(commands)}",
             Exit.USAGE,
         )
-    return {name: _named(everywhere | tables.get(name, {})) for name in commands}
+    own = {name: table for name, table in tables.items() if name not in TYPED}
+    return {name: _named(everywhere | own.get(name, {})) for name in commands}
 
 
 def by_parameter(

@@ -115,7 +115,12 @@ class _Found:
 
 
 def load_resources(
-    paths: Sequence[Path], app_id: str = "", *, namespace: str = "", strict: bool = False
+    paths: Sequence[Path],
+    app_id: str = "",
+    *,
+    namespace: str = "",
+    strict: bool = False,
+    elsewhere: bool = False,
 ) -> Resources:
     """Read the ``*.yaml`` and ``*.yml`` files directly in each folder, in order of their names.
 
@@ -124,6 +129,7 @@ def load_resources(
         app_id: leaves out what is scoped to other apps; empty keeps everything.
         namespace: leaves out resources of another namespace; empty keeps everything.
         strict: takes a component type that would be stood in for as a problem.
+        elsewhere: takes component types as they are, because another runtime will open them.
 
     Returns:
         what could be read, with a problem for everything that could not.
@@ -145,7 +151,9 @@ def load_resources(
             if resource is not None and _visible(resource, app_id, namespace):
                 found.resources.append(resource)
     components = found.of(ComponentResource)
-    found.problems.extend(_checks(components, strict=strict))
+    if not elsewhere:
+        found.problems.extend(_checks(components, strict=strict))
+    found.problems.extend(_duplicates("component", components))
     subscriptions = found.of(SubscriptionResource)
     found.problems.extend(_duplicates("subscription", subscriptions))
     endpoints = found.of(HttpEndpointResource)
@@ -241,7 +249,7 @@ def _visible(resource: Resource, app_id: str, namespace: str) -> bool:
 
 
 def _checks(components: Sequence[ComponentResource], *, strict: bool) -> Iterator[str]:
-    """Find what no single component shows: unknown types, and names that are taken."""
+    """Find the components that cannot be opened here."""
     for component in components:
         stood_in = stand_in_for(component.type, component.version) is not None
         if not component.ignore_errors and (strict or not stood_in):
@@ -252,7 +260,6 @@ def _checks(components: Sequence[ComponentResource], *, strict: bool) -> Iterato
                 f"{component.source}: component '{component.name}' refers to secrets of a cluster; "
                 f"name a store in 'auth.secretStore', or {_LOOSELY}"
             )
-    yield from _duplicates("component", components)
 
 
 def _duplicates(kind: str, resources: Sequence[Resource]) -> Iterator[str]:

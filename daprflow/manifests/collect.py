@@ -1,0 +1,180 @@
+"""From targets to a model: what apps say by code, what files say, and what the settings add."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from daprflow.launcher import defaults
+from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.manifests.configuration import configuration_of
+from daprflow.manifests.facts import Source, facts_of
+from daprflow.manifests.model import AppFacts, AppModel, Model
+from daprflow.manifests.notes import notes
+from daprflow.manifests.secrets import for_cluster, plain_secrets
+from daprflow.manifests.settings import ManifestSettings
+from daprflow.protocol.http_endpoint import HttpEndpointResource
+from daprflow.protocol.resiliency import ResiliencyResource
+from daprflow.protocol.resources import ComponentResource
+from daprflow.protocol.subscription_resource import SubscriptionResource
+from daprflow.sidecar.resources import Resources, load_resources
+
+R = TypeVar("R", ComponentResource, SubscriptionResource, ResiliencyResource, HttpEndpointResource)
+_APP_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What manifests are asked for.
+
+    Attributes:
+        apps: where each app is, and the folders of its resources; none are those beside it.
+        env: the environment; empty for none.
+        config: Configuration files of every app.
+        output: the folder that the files go into.
+    """
+
+    apps: tuple[tuple[Source, tuple[Path, ...]], ...]
+    env: str = ""
+    config: tuple[Path, ...] = ()
+    output: Path = Path()
+
+
+@dataclass(frozen=True, slots=True)
+class _App:
+    """An app with what its folders hold."""
+
+    facts: AppFacts
+    found: Resources
+
+
+def collect(wanted: Wanted, settings: ManifestSettings) -> Model:
+    """Import the apps, read their files, and put everything together.
+
+    Raises:
+        LaunchError: a target is missing; two apps have one id; files are wrong, contradict each
+            other, or hold a secret in plain text. Every problem at once.
+        AppDefinitionError: an app is wrong.
+    """
+    facts = facts_of([source for source, _ in wanted.apps], wanted.env)
+    _refuse_ids(facts)
+    apps = sorted(
+        (
+            _App(each, load_resources(defaults.folders(named, each.folder), elsewhere=True))
+            for each, (_, named) in zip(facts, wanted.apps, strict=True)
+        ),
+        key=lambda app: app.facts.app_id,
+    )
+    models = tuple(_model(app, wanted, settings) for app in apps)
+    problems = list(dict.fromkeys(text for app in apps for text in _problems(app)))
+    components = _merged(apps, _components, "component", problems)
+    resiliencies = _merged(apps, _resiliencies, "resiliency", problems)
+    subscriptions = _merged(apps, lambda app: app.found.subscriptions, "subscription", problems)
+    endpoints = _merged(apps, lambda app: app.found.http_endpoints, "endpoint", problems)
+    problems += plain_secrets(components, endpoints, models)
+    if problems:
+        raise LaunchError("\n".join(problems), Exit.FAILED)
+    said = [text for app in apps for text in app.facts.declarations.warnings]
+    said += [text for app in apps for text in app.found.left_out]
+    store = models[0].settings.secret_store
+    model = Model(
+        apps=models,
+        components=for_cluster(components, store),
+        subscriptions=subscriptions,
+        resiliencies=resiliencies,
+        http_endpoints=endpoints,
+        env=wanted.env,
+        declared=components,
+        output=wanted.output,
+    )
+    return replace(model, notes=tuple(dict.fromkeys([*said, *notes(model, components)])))
+
+
+def _refuse_ids(facts: Sequence[AppFacts]) -> None:
+    first: dict[str, str] = {}
+    for each in facts:
+        if not _APP_ID.fullmatch(each.app_id):
+            raise LaunchError(
+                f"app id {each.app_id!r} cannot be deployed: it may have letters, digits, '-', '_' "
+                "and '.' alone, 63 at most",
+                Exit.FAILED,
+            )
+        if each.app_id in first:
+            raise LaunchError(
+                f"'{each.target}' and '{first[each.app_id]}' are both app '{each.app_id}'; "
+                "give one of them another id",
+                Exit.FAILED,
+            )
+        first[each.app_id] = each.target
+
+
+def _model(app: _App, wanted: Wanted, settings: ManifestSettings) -> AppModel:
+    facts = app.facts
+    own = settings.of(facts.app_id, wanted.env)
+    if facts.actors and own.workers > 1:
+        raise LaunchError(
+            f"app '{facts.app_id}' has actors, which live in one process; set 'workers' to 1, and "
+            "'replicas' to what you need",
+            Exit.FAILED,
+        )
+    files = wanted.config or tuple(Path(settings.file).parent / name for name in own.config)
+    return AppModel(facts, own, configuration_of(facts, files))
+
+
+def _problems(app: _App) -> Iterator[str]:
+    yield from app.found.problems
+
+
+def _components(app: _App) -> tuple[ComponentResource, ...]:
+    """Return an app's components: those of files, of its code, and its crons."""
+    declared = _without(app.facts.declarations.components, app.found.components)
+    known = (*app.found.components, *declared)
+    crons = defaults.crons(app.facts.crons, known)
+    return (*known, *(msgspec.structs.replace(c, scopes=(app.facts.app_id,)) for c in crons))
+
+
+def _resiliencies(app: _App) -> tuple[ResiliencyResource, ...]:
+    found = app.found.resiliencies
+    return (*found, *_without(app.facts.declarations.resiliencies, found))
+
+
+def _without(declared: Iterable[R], found: Iterable[R]) -> tuple[R, ...]:
+    """Leave out what a file says, too: the file counts, as in a run."""
+    named = {each.name for each in found}
+    return tuple(each for each in declared if each.name not in named)
+
+
+def _merged(
+    apps: Sequence[_App], of: Callable[[_App], Iterable[R]], kind: str, problems: list[str]
+) -> tuple[R, ...]:
+    """Put the resources of all apps together, each with the apps that use it as its scopes."""
+    first: dict[str, R] = {}
+    users: dict[str, list[str]] = {}
+    for app in apps:
+        app_id = app.facts.app_id
+        for each in of(app):
+            if each.scopes and app_id not in each.scopes:
+                continue
+            other = first.setdefault(each.name, each)
+            if not _same(each, other):
+                problems.append(
+                    f"{each.source}: {kind} '{each.name}' of app '{app_id}' differs from the one "
+                    f"at {other.source}, and a namespace holds one of that name; rename one"
+                )
+                continue
+            users.setdefault(each.name, []).append(app_id)
+    return tuple(_scoped(first[name], users[name]) for name in sorted(users))
+
+
+def _scoped(resource: R, users: Iterable[str]) -> R:
+    return msgspec.structs.replace(resource, scopes=tuple(sorted({*users, *resource.scopes})))
+
+
+def _same(one: R, other: R) -> bool:
+    """Whether two documents say the same, wherever they stand and whoever they are for."""
+    return msgspec.structs.replace(one, source="", scopes=()) == msgspec.structs.replace(
+        other, source="", scopes=()
+    )

@@ -1,0 +1,68 @@
+"""What the user of manifests should know: things that work on a machine and not in a cluster."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from daprflow.manifests.model import AppModel, Model
+from daprflow.manifests.secrets import LOCAL_STORES
+from daprflow.protocol.resources import ComponentResource
+
+_NEEDS = {"topic": "pubsub", "binding": "bindings", "configuration": "configuration"}
+_OURS = ".daprflow"
+_IN_POD = ("in-memory", "sqlite", "localstorage", "local.")
+
+
+def notes(model: Model, components: Sequence[ComponentResource]) -> tuple[str, ...]:
+    """Return one sentence each.
+
+    Args:
+        model: all but its notes.
+        components: before those of a developer's machine were left out.
+    """
+    return (*_stores(components), *_machines(model.components), *_missing(model))
+
+
+def _stores(components: Iterable[ComponentResource]) -> Iterator[str]:
+    for each in components:
+        if each.type.startswith(LOCAL_STORES):
+            yield (
+                f"secret store '{each.name}' ({each.type}) is left out: it is one of a developer's "
+                "machine; what refers to it refers to the store that 'secret_store' names"
+            )
+
+
+def _machines(components: Iterable[ComponentResource]) -> Iterator[str]:
+    for each in components:
+        if each.type.endswith(_OURS):
+            yield (
+                f"component '{each.name}' is '{each.type}', which only the embedded sidecar has; "
+                "declare another for this environment"
+            )
+        elif any(part in each.type for part in _IN_POD):
+            yield (
+                f"component '{each.name}' is '{each.type}': each replica has its own, which ends "
+                "with it; declare another for this environment"
+            )
+        for item in each.metadata:
+            if item.env_ref and item.value is None:
+                yield (
+                    f"'{item.name}' of component '{each.name}' is read from the sidecar's variable "
+                    f"'{item.env_ref}'; set it with the annotation 'dapr.io/env-from-secret'"
+                )
+
+
+def _missing(model: Model) -> Iterator[str]:
+    for app in model.apps:
+        have = {each.name: each.kind for each in model.components_of(app.app_id)}
+        for kind, name in _used(app):
+            if have.get(name) != _NEEDS[kind]:
+                yield (
+                    f"app '{app.app_id}' has a {kind} of component '{name}', which neither code "
+                    f"nor files define for it; have a {_NEEDS[kind]} component of that name there"
+                )
+
+
+def _used(app: AppModel) -> list[tuple[str, str]]:
+    found = (
+        (row.kind, row.name.partition("/")[0]) for row in app.facts.handlers if row.kind in _NEEDS
+    )
+    return list(dict.fromkeys(found))
