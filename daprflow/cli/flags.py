@@ -5,7 +5,6 @@ the environment or in ``daprflow.toml``.
 """
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -14,19 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from daprflow.launcher.logs import wants_json
-from daprflow.launcher.options import SidecarOptions
+from daprflow.launcher.options import LEVELS, SidecarOptions
+from daprflow.launcher.sizes import size_of
 
-_QUANTITY = re.compile(r"([0-9]+)(Ki|Mi|Gi|k|M|G)?")
-_FACTORS = {
-    "": 1,
-    "k": 1000,
-    "M": 1000**2,
-    "G": 1000**3,
-    "Ki": 1024,
-    "Mi": 1024**2,
-    "Gi": 1024**3,
-}
-LEVELS = ("debug", "info", "warn", "error", "fatal")
 PORT = {"min": 1, "max": 65535}
 
 
@@ -54,13 +43,11 @@ def quantity(text: str, name: str = "") -> int:
         text: what was given.
         name: the parameter, for the message.
     """
-    if text == "-1":
-        return -1
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
+    size = size_of(text)
+    if size is None:
         flag_name = "--" + name.replace("_", "-")
         raise typer.BadParameter(f"{flag_name} '{text}' is no size; write for example 4Mi or 65536")
-    return int(match[1]) * _FACTORS[match[2] or ""]
+    return size
 
 
 def _truth(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from daprflow.cli.flags import LEVELS, PORT, flag
+from daprflow.cli.flags import PORT, flag
 from daprflow.cli.voice import complain
 from daprflow.errors import DaprFlowError
 from daprflow.handlers.pool import THREADS
@@ -22,7 +22,7 @@ from daprflow.launcher.child import freeze, serve_app
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.logs import configure_logging
 from daprflow.launcher.loop import run as run_loop
-from daprflow.launcher.options import DEFAULT_APP_PORT
+from daprflow.launcher.options import DEFAULT_APP_PORT, LEVELS
 from daprflow.launcher.report import Reporter
 from daprflow.launcher.target import Loaded, Target, load, resolve
 from daprflow.launcher.workers import Workers

@@ -12,6 +12,11 @@ DEFAULT_HTTP_PORT = 3500
 DEFAULT_GRPC_PORT = 50_001
 DEFAULT_METRICS_PORT = 9090
 DEFAULT_APP_PORT = 8000
+LEVELS = ("debug", "info", "warn", "error", "fatal")
+"""The levels of log lines, the most talkative first."""
+PROTOCOLS = ("http", "https", "h2c", "grpc", "grpcs")
+SECURE = {"http": "https", "grpc": "grpcs"}
+"""What a protocol is over TLS."""
 
 
 class SidecarChoice(StrEnum):

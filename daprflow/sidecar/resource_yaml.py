@@ -28,6 +28,7 @@ class YamlMapping(dict[str, Any]):
         line: its first line in the file.
         lines: the line of each key.
         files: the file of a key, where mappings of several files were put together.
+        texts: each plain value as it is written, such as ``1.10``.
     """
 
     def __init__(self, file: Path, line: int) -> None:
@@ -36,6 +37,16 @@ class YamlMapping(dict[str, Any]):
         self.line = line
         self.lines: dict[str, int] = {}
         self.files: dict[str, Path] = {}
+        self.texts: dict[str, str] = {}
+
+    def take_missing(self, other: "YamlMapping") -> None:
+        """Take what is not here yet from a mapping that is merged into this one."""
+        for name, value in other.items():
+            if name not in self:
+                self[name] = value
+                self.lines[name] = other.lines.get(name, other.line)
+                if name in other.texts:
+                    self.texts[name] = other.texts[name]
 
     def place(self, key: str = "") -> str:
         """Return ``file:line`` of a key, of the mapping itself without one."""
@@ -150,10 +161,12 @@ class _Builder:
                 raise self._error(key_node, f"key '{name}' stands here twice")
             mapping[name] = self.build(value_node, depth + 1)
             mapping.lines[name] = self._line(key_node)
+            if isinstance(value_node, self._yaml.ScalarNode):
+                mapping.texts[name] = value_node.value
         for other in merged:
             for source in other if isinstance(other, list) else [other]:
-                for name, value in source.items() if isinstance(source, YamlMapping) else ():
-                    mapping.setdefault(name, value)
+                if isinstance(source, YamlMapping):
+                    mapping.take_missing(source)
         return mapping
 
     def _line(self, node: "yaml.Node") -> int:

@@ -12,7 +12,7 @@ import typer
 
 from daprflow.cli.dapr.flags import Flag, FlagError, Given, Kind, parse
 from daprflow.cli.dapr.speech import DaprVoice, app_line, tell
-from daprflow.cli.flags import LEVELS, quantity
+from daprflow.cli.flags import quantity
 from daprflow.cli.run import check_command, id_from
 from daprflow.launcher.folder import DataFolder
 from daprflow.launcher.hub import enter_hub
@@ -20,6 +20,8 @@ from daprflow.launcher.launch import Launch, runtime_home
 from daprflow.launcher.logs import configure_logging, wants_json
 from daprflow.launcher.loop import run as run_loop
 from daprflow.launcher.options import (
+    LEVELS,
+    SECURE,
     RunOptions,
     SidecarChoice,
     SidecarOptions,
@@ -29,7 +31,6 @@ from daprflow.launcher.supervisor import Ears
 
 PATIENCE = 24 * 3600.0
 """Seconds that an app has to open its port: ``dapr run`` waits for ever."""
-SECURE = {"http": "https", "grpc": "grpcs"}
 LOOPBACK = frozenset({"127.0.0.1", "::1", "[::1]", "localhost"})
 
 FLAGS = (
