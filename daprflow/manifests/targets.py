@@ -13,6 +13,8 @@ TARGETS: Mapping[str, str] = {
     "helm": "daprflow.manifests.helm",
     "compose": "daprflow.manifests.compose",
     "dapr-run": "daprflow.manifests.dapr_run",
+    "docker": "daprflow.manifests.docker",
+    "dev": "daprflow.manifests.dev",
 }
 """The module of each target, whose ``files`` makes them."""
 
