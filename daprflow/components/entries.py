@@ -1,9 +1,10 @@
 """From a model's fields to metadata entries, each checked against its annotation."""
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING
 from datetime import timedelta
-from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -52,16 +53,14 @@ class Field(msgspec.Struct, frozen=True):
         return Plain in _parts(self.annotation)
 
 
-@cache
 def fields_of(model: type[Model]) -> tuple[Field, ...]:
     """Return the fields of a model that become metadata entries, in their order."""
     hints = get_type_hints(model, include_extras=True)
-    own = {*Options.__struct_fields__, *Component.__struct_fields__}
-    defaults = {each.name: each for each in msgspec.structs.fields(model)}
+    framing = {each.name for each in dataclasses.fields(Component)}
     return tuple(
-        Field(name, *_read(name, hints[name]), defaults[name].required)
-        for name in model.__struct_fields__
-        if name not in own
+        Field(each.name, *_read(each.name, hints[each.name]), each.default is MISSING)
+        for each in dataclasses.fields(model)
+        if each.name not in framing
     )
 
 
@@ -182,7 +181,7 @@ def _text(value: object, unit: str) -> str:
         case list() | tuple():
             return ",".join(str(each) for each in value)
         case Mapping():
-            return msgspec.json.encode(dict(value)).decode()
+            return ";".join(f"{app}={_text(topics, unit)}" for app, topics in value.items())
     return str(value)
 
 

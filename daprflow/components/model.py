@@ -1,6 +1,7 @@
 """The base of every component's model: its fields become metadata entries."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar
 
@@ -23,7 +24,8 @@ class Key(msgspec.Struct, frozen=True):
     unit: str = "go"
 
 
-class Model(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Model:
     """One component, declared in code.
 
     Attributes:
@@ -45,7 +47,8 @@ class Model(msgspec.Struct, frozen=True):
             yield f"{reason} needs {' and '.join(unset)}"
 
 
-class Options(Model, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Options(Model):
     """What every component may say beside the fields of its type.
 
     Attributes:
@@ -56,14 +59,15 @@ class Options(Model, frozen=True, kw_only=True):
         init_timeout: how long it may take to open.
     """
 
-    metadata: Mapping[str, Value] = {}
+    metadata: Mapping[str, Value] = field(default_factory=dict)
     scopes: tuple[str, ...] = ()
     version: str = "v1"
     ignore_errors: bool = False
     init_timeout: timedelta = INIT_TIMEOUT
 
 
-class Component(Options, frozen=True):
+@dataclass(frozen=True)
+class Component(Options):
     """A component of a type that has no model here: ``Component("x", "state.etcd", metadata=…)``.
 
     Its metadata are not checked, but for this: an entry whose name says that it is a secret

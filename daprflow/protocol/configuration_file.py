@@ -155,6 +155,14 @@ class ApiLogging(msgspec.Struct, frozen=True):
     omit_health_checks: bool = False
 
 
+class MtlsSpec(msgspec.Struct, frozen=True):
+    """Whether sidecars speak mTLS; times in seconds. The embedded sidecar cannot."""
+
+    enabled: bool = True
+    workload_cert_ttl: float = 86_400.0
+    allowed_clock_skew: float = 900.0
+
+
 class ConfigurationResource(msgspec.Struct, frozen=True):
     """All Configuration files of a sidecar, put together.
 
@@ -163,6 +171,7 @@ class ConfigurationResource(msgspec.Struct, frozen=True):
         app_http_pipeline: middleware around calls on the app.
         features: by name, whether they are on.
         denied_components: ``type`` or ``type/version`` of components that may not be loaded.
+        mtls: None where nothing is said of it, and of files, which cannot ask for it here.
     """
 
     http_pipeline: tuple[PipelineHandler, ...] = ()
@@ -177,6 +186,7 @@ class ConfigurationResource(msgspec.Struct, frozen=True):
     tracing: TracingSpec = TracingSpec()
     metrics: MetricsSpec = MetricsSpec()
     api_logging: ApiLogging = ApiLogging()
+    mtls: MtlsSpec | None = None
 
     @property
     def hot_reload(self) -> bool:

@@ -11,6 +11,7 @@ from daprflow.protocol.configuration_file import (
     ApiRule,
     ConfigurationResource,
     MetricsSpec,
+    MtlsSpec,
     NamedLimit,
     OtelSpec,
     PipelineHandler,
@@ -42,6 +43,7 @@ def configuration_spec(configuration: ConfigurationResource) -> Tree:
         features=[{"name": name, "enabled": on} for name, on in configuration.features],
         workflow=_workflow(workflow),
         logging=_logging(configuration.api_logging),
+        mtls=_mtls(configuration.mtls),
     )
 
 
@@ -164,6 +166,16 @@ def _logging(calls: ApiLogging) -> Tree:
             obfuscateURLs=calls.obfuscate_urls or None,
             omitHealthChecks=calls.omit_health_checks or None,
         )
+    )
+
+
+def _mtls(mtls: MtlsSpec | None) -> Tree:
+    if mtls is None:
+        return {}
+    return some(
+        enabled=mtls.enabled,
+        workloadCertTTL=_seconds(mtls.workload_cert_ttl),
+        allowedClockSkew=_seconds(mtls.allowed_clock_skew),
     )
 
 
