@@ -163,6 +163,12 @@ class Runtime:
         """Whether its app is here for calls: healthy, not starting anew, not about to leave."""
         return self._present and self.app is not None and self.app_healthy
 
+    def others_take_calls(self) -> bool:
+        """Tell whether another replica of the app is here for what cannot get to this one."""
+        return any(
+            each.takes_calls for each in self.engine.runtimes.of(self.app_id) if each is not self
+        )
+
     def loaded(self, kind: str) -> dict[str, Component]:
         """Return the opened components of one kind ("state", "pubsub", …) by name."""
         return {c.resource.name: c.instance for c in self.components if c.kind == kind}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _KEPT = 1024 * 1024
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
 _NOT_FORWARDED = frozenset(
     {
         "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade",
@@ -87,7 +88,12 @@ class InvocationBlock:
         except AppUnreachable as error:
             raise faults.direct_invoke(app_id, str(error)) from error
 
+    async def await_arrival(self, app_id: str) -> None:
+        """Wait for another app that is on its way up."""
+        await self._runtime.engine.arrivals.wait_for(app_id.partition(".")[0], self._runtime.app_id)
+
     async def _call_other(self, app_id: str, request: StreamedRequest) -> StreamedResponse:
+        await self.await_arrival(app_id)
         try:
             callee = self.find(app_id)
         except UnknownApp as error:
@@ -97,6 +103,8 @@ class InvocationBlock:
             raise faults.invocation_denied(
                 callee.app_id, self._runtime.app_id, request.method, path.removeprefix("/")
             )
+        if callee.app is not None and callee.app.grpc is not None:
+            callee = await self.reachable(callee)
         request = replace(request, headers=(*request.headers, *self.caller(callee.app_id)))
         own = self._runtime.telemetry
         if not own.watching and not callee.telemetry.watching:
@@ -114,23 +122,52 @@ class InvocationBlock:
     async def _carry(
         self, app_id: str, callee: "Runtime", request: StreamedRequest
     ) -> StreamedResponse:
-        resiliency = self._runtime.resiliency
-        if request.length is None or resiliency.targets_app(app_id):
+        """Make a call; one that did not get to the app is tried with other replicas, then again."""
+        resiliency, runtimes = self._runtime.resiliency, self._runtime.engine.runtimes
+        once = request.length is None or resiliency.targets_app(app_id)
+        if once and len(runtimes.of(callee.app_id)) == 1:
             return await called_app(callee, app_id, remote=True).invoke(request)
         body = ReplayedBody(request.chunks, _KEPT)
         backoff: Backoff | None = None
+        tried: list[Runtime] = []
         while True:
             try:
                 called = called_app(callee, app_id, remote=True)
                 return await called.invoke(replace(request, chunks=body.again()))
-            except AppAway as error:
+            except AppUnreachable as error:
+                away = isinstance(error, AppAway)
+                if not body.complete or not (away or request.method in _IDEMPOTENT):
+                    raise
+                tried.append(callee)
+                other = runtimes.pick(callee.app_id, tried)
+                if other is not None:
+                    callee = other
+                    continue
                 backoff = backoff or resiliency.service_retries()
-                pause = backoff.next() if body.complete else None
+                pause = backoff.next() if away and not once else None
                 if pause is None:
                     raise
                 logger.info("app '%s' could not be reached, trying again: %s", app_id, error)
                 if not await resiliency.pause(pause):
                     raise
+                tried.clear()
+
+    async def reachable(self, callee: "Runtime") -> "Runtime":
+        """Return a replica that can be called over gRPC: that one, or another where it is away."""
+        runtimes, first = self._runtime.engine.runtimes, callee
+        tried: list[Runtime] = []
+        while len(runtimes.of(callee.app_id)) > 1 and callee.app is not None and callee.app.grpc:
+            try:
+                await callee.app.grpc.reach()
+            except AppUnreachable:
+                tried.append(callee)
+                other = runtimes.pick(callee.app_id, tried)
+                if other is None:
+                    return first
+                callee = other
+            else:
+                break
+        return callee
 
     def is_own(self, app_id: str) -> bool:
         """Tell whether ``app_id`` is this app."""
@@ -152,7 +189,9 @@ class InvocationBlock:
         return may_invoke(control, own.app_id, own.options.namespace, named, path)
 
     def find(self, app_id: str) -> "Runtime":
-        """Return an app of this run; as outside clusters no name resolver heeds its namespace.
+        """Return an app of this run: one replica after the other, of those that take calls.
+
+        As outside clusters no name resolver heeds its namespace.
 
         Raises:
             UnknownApp: there is none of that name.

@@ -211,6 +211,7 @@ class _Line:
             {},
             self._receive,
             concurrency=CONCURRENCY,
+            member=self._pubsub.member,
         )
         return True
 

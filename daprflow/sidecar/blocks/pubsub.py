@@ -68,10 +68,14 @@ class PubSubBlock:
     Attributes:
         observer: sees every accepted message and every delivery; set it before `start`.
         streams: the subscriptions whose events go out on streams.
+        member: which replica of the app this is.
+        elsewhere: tells whether another one takes calls.
     """
 
     def __init__(self, runtime: "Runtime") -> None:
         self.observer: Observer | None = None
+        self.member = runtime.replica
+        self.elsewhere = runtime.others_take_calls
         self._app_id = runtime.app_id
         self._namespace = runtime.options.namespace
         self._clock = runtime.engine.clock
@@ -352,6 +356,7 @@ class PubSubBlock:
             raw=raw,
             problem=problem,
             observer=self.observer,
+            elsewhere=self.elsewhere,
         )
         policy = self._resiliency.inbound(place.pubsub, "pubsub")
         deliveries, concurrency = _deliveries(document, place, policy)
@@ -363,6 +368,7 @@ class PubSubBlock:
                 deliveries.receive,
                 concurrency=concurrency,
                 held_up=deliveries.hurry if isinstance(deliveries, BulkSubscription) else None,
+                member=self.member,
             )
         except ComponentError as error:
             logger.error("subscription '%s/%s' failed: %s", place.pubsub, place.topic, error)  # noqa: TRY400 - the text says all

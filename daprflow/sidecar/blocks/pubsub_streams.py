@@ -146,6 +146,7 @@ class StreamSubscriptions:
                 document.metadata,
                 deliveries.receive,
                 concurrency=CONCURRENCY,
+                member=self._block.member,
             )
         except ComponentError as error:
             reason = f"failed to subscribe to topic {document.topic}: {error}"
@@ -171,6 +172,7 @@ class StreamSubscriptions:
             raw=raw,
             problem=problem,
             observer=self._block.observer,
+            elsewhere=self._block.elsewhere,
         )
         policy = self._resiliency.inbound(place.pubsub, "pubsub")
         return TopicSubscription(place) if policy is None else GuardedSubscription(place, policy)

@@ -51,6 +51,7 @@ class Place:
         dead_letter: the topic on the same component for what cannot be delivered; may be empty.
         raw: whether messages are taken as plain bytes, not as CloudEvents.
         problem: why no message can be taken; empty where they can.
+        elsewhere: tells whether another replica of the app can take what this one cannot.
     """
 
     pubsub: str
@@ -65,6 +66,7 @@ class Place:
     raw: bool = False
     problem: str = ""
     observer: Observer | None = None
+    elsewhere: Callable[[], bool] = lambda: False
 
 
 class Unreadable(Exception):  # noqa: N818 - named for the state of the message
@@ -129,9 +131,12 @@ class TopicSubscription:
         """Return the verdict of a call that brought no answer.
 
         Raises:
-            Undelivered: it did not reach the app, and the broker can wait for it.
+            Undelivered: it did not reach the app, and the broker can wait for it; or another
+                replica can take what a broker that delivers once would lose.
         """
-        if isinstance(error, AppAway) and not self.place.component.serial:
+        component = self.place.component
+        kept = isinstance(error, AppAway) and not component.serial
+        if kept or (component.dead_letter_after == 1 and self.place.elsewhere()):
             raise Undelivered(str(error)) from error
         return Verdict(Status.RETRY, str(error))
 

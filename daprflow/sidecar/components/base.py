@@ -262,6 +262,7 @@ class PubSub(Component, Protocol):
         *,
         concurrency: int = 32,
         held_up: Callable[[], None] | None = None,
+        member: int = 1,
     ) -> Callable[[], Awaitable[None]]:
         """Start delivering ``topic`` to the group ``consumer``.
 
@@ -275,6 +276,9 @@ class PubSub(Component, Protocol):
             held_up: called when nothing further can come before something that was handed over
                 is settled, so that nobody waits for more; a broker without such messages does
                 not use it.
+            member: which replica of the app subscribes. A broker that hands a message to every
+                subscription hands it to those of one replica; one that cannot be delivered to a
+                replica (`Undelivered`) goes to another.
 
         Returns:
             a function that stops it and lets what is in flight end.

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from daprflow.sidecar.clock import Clock, Timer
 from daprflow.sidecar.components.base import (
@@ -17,7 +18,7 @@ from daprflow.sidecar.components.base import (
 )
 from daprflow.sidecar.components.event_lanes import Lanes
 from daprflow.sidecar.components.event_log import SEQUENCE_BITS, EventLog, Group, StoredEvent
-from daprflow.sidecar.components.event_sharing import Sharing
+from daprflow.sidecar.components.event_sharing import AWAY_PAUSE, Sharing
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +39,19 @@ so that each of them is less of a burden."""
 
 @dataclass(slots=True)
 class Subscriber:
-    """One who takes events of the group; ``held_up`` is told when others wait for those it has."""
+    """One who takes events of the group; ``held_up`` is told when others wait for those it has.
+
+    Attributes:
+        room: how many it may have now: its limit; none while it is away, and others take them.
+        back: when it is tried again then, with one event first.
+    """
 
     receive: Receive
     limit: int
     held_up: Callable[[], None] | None = None
     running: int = 0
+    room: int = field(init=False)
+    back: Timer | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     stopped: bool = False
     weight: float = field(init=False)
@@ -51,6 +59,14 @@ class Subscriber:
     def __post_init__(self) -> None:
         many = max(1, self.limit // NORMAL)
         self.weight = 1 / (1 << many.bit_length() - 1)  # a power of two: its sums are exact
+        self.room = self.limit
+
+    def come_back(self, room: int) -> None:
+        """Have it take events again, so many at one time."""
+        self.room = room
+        if self.back is not None:
+            self.back.cancel()
+            self.back = None
 
 
 class EventQueue:
@@ -150,6 +166,7 @@ class EventQueue:
         subscriber.stopped = True
         if subscriber in self._subscribers:
             self._subscribers.remove(subscriber)
+        subscriber.come_back(0)
         if not self._subscribers:
             self._forget_memory()
         if subscriber.tasks:
@@ -205,7 +222,7 @@ class EventQueue:
         count = len(self._subscribers)
         for step in range(count):
             subscriber = self._subscribers[(self._next_subscriber + step) % count]
-            if subscriber.running < subscriber.limit:
+            if subscriber.running < subscriber.room:
                 return subscriber
         return None
 
@@ -298,7 +315,13 @@ class EventQueue:
             await self._settle(subscriber, event, handling)
             if self._unbegun:
                 await asyncio.sleep(0)  # events taken up before begin before the next one
-            ends = subscriber.stopped or self._away or self._probing or self._turns.crowded(self)
+            ends = (
+                subscriber.running > subscriber.room
+                or subscriber.stopped
+                or self._away
+                or self._probing
+                or self._turns.crowded(self)
+            )
             following = None if ends else self._take()
             if following is None:
                 subscriber.running -= 1
@@ -318,13 +341,13 @@ class EventQueue:
         except Undelivered as reason:
             self._hold(subscriber, event, reason)
         except Nack as nack:
-            self._arrived()
+            self._arrived(subscriber)
             self._postpone(event, str(nack))
         except Exception as error:
             logger.exception("handling an event on '%s/%s' failed", self._pubsub, self.group.topic)
             self._postpone(event, str(error))
         else:
-            self._arrived()
+            self._arrived(subscriber)
             self._done(event.key)
 
     def _done(self, key: int) -> None:
@@ -342,7 +365,11 @@ class EventQueue:
         if not self._subscribers:
             return
         heapq.heappush(self._again, (event.key, event.attempt))
-        if not subscriber.stopped and not self._away:
+        if subscriber.stopped or self._away:
+            return
+        if self._subscribers != [subscriber]:
+            self._pass_by(subscriber, reason)
+        else:
             if self._turns.news(str(reason)):
                 logger.warning(
                     "events on '%s/%s' for '%s' are kept until they can be delivered: %s; where "
@@ -354,6 +381,27 @@ class EventQueue:
                 )
             self._try_later()
 
+    def _pass_by(self, subscriber: Subscriber, reason: Undelivered) -> None:
+        """Hand nothing to a subscriber for a while; while all are away, try none."""
+        if subscriber.back is None:
+            if self._turns.news(str(reason)):
+                logger.info(
+                    "events on '%s/%s' for '%s' go to its other replicas: %s",
+                    self._pubsub,
+                    self.group.topic,
+                    self.group.consumer,
+                    reason,
+                )
+            due = self._clock.now() + AWAY_PAUSE
+            subscriber.back = self._clock.call_at(due, partial(self._try_again, subscriber))
+        subscriber.room = 0
+        if not any(each.room for each in self._subscribers):
+            self._try_later()
+
+    def _try_again(self, subscriber: Subscriber) -> None:
+        subscriber.come_back(1)
+        self.pump()
+
     def _try_later(self) -> None:
         if not self._away:
             self._away = True
@@ -362,13 +410,19 @@ class EventQueue:
     def look_again(self) -> None:
         """Try with one event whether it gets to the app."""
         self._away, self._probing = False, True
+        for subscriber in self._subscribers:
+            subscriber.come_back(subscriber.room or 1)
         self.pump()
         self._tell_held_up()  # nothing joins what is tried
         if not self._under_way:
             self._probing = False  # nothing is left to try with
 
-    def _arrived(self) -> None:
+    def _arrived(self, subscriber: Subscriber) -> None:
         """Note that an event got to the app; those that waited for this go on."""
+        if subscriber.room != subscriber.limit and not subscriber.stopped:
+            subscriber.come_back(subscriber.limit)
+            if not self._probing:
+                self.pump()
         if self._probing:
             self._probing = False
             self._turns.present()

@@ -105,6 +105,7 @@ class DurablePubSub:
         *,
         concurrency: int = 32,
         held_up: Callable[[], None] | None = None,
+        member: int = 1,  # noqa: ARG002 - whoever subscribes takes part of the group's events
     ) -> Callable[[], Awaitable[None]]:
         """Start delivering ``topic`` to ``consumer``, beginning with what waits for it."""
         queue = await self._queue(topic, consumer)

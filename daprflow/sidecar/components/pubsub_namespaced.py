@@ -65,6 +65,7 @@ class NamespacedPubSub:
         *,
         concurrency: int = 32,
         held_up: Callable[[], None] | None = None,
+        member: int = 1,
     ) -> Callable[[], Awaitable[None]]:
         """Deliver what comes on the topic of this namespace, under the name the app knows."""
 
@@ -79,6 +80,7 @@ class NamespacedPubSub:
             unprefixed,
             concurrency=concurrency,
             held_up=held_up,
+            member=member,
         )
 
     def subscribed(self, consumer: str, topics: Collection[str], /) -> None:

@@ -45,7 +45,7 @@ class RedisPubSub:
         )
         self._max_length = whole_number(metadata, "maxLenApprox", 0)
         self._stream_ttl = redis_seconds(metadata, "streamTTL", 0.0)
-        self._slots: dict[str, Slots] = {}
+        self._slots: dict[tuple[str, int], Slots] = {}
         self._readers: set[StreamReader] = set()
 
     async def open(self) -> None:
@@ -83,9 +83,10 @@ class RedisPubSub:
         *,
         concurrency: int = 32,  # noqa: ARG002 - the component's own setting says it, for all topics
         held_up: Callable[[], None] | None = None,  # noqa: ARG002 - nothing is
+        member: int = 1,
     ) -> Callable[[], Awaitable[None]]:
         """Start delivering ``topic`` to the group ``consumer``, beginning with the backlog."""
-        slots = self._slots.setdefault(consumer, Slots(self._settings.concurrency))
+        slots = self._slots.setdefault((consumer, member), Slots(self._settings.concurrency))
         reader = StreamReader(
             pubsub=self._name,
             topic=topic,
@@ -95,6 +96,7 @@ class RedisPubSub:
             settings=self._settings,
             slots=slots,
             clock=self._clock,
+            others=self._others,
         )
         self._readers.add(reader)
         await reader.start()
@@ -106,6 +108,14 @@ class RedisPubSub:
 
     def subscribed(self, consumer: str, topics: Collection[str], /) -> None:
         """Do nothing: what a stream keeps is the server's matter."""
+
+    def _others(self, reader: StreamReader) -> list[Receive]:
+        """Return who else takes what one reader gets: those of other replicas."""
+        return [
+            each.receive
+            for each in self._readers
+            if each is not reader and each.place == reader.place
+        ]
 
     async def _stop(self, reader: StreamReader) -> None:
         self._readers.discard(reader)

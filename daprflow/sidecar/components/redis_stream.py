@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,7 @@ class StreamReader:
 
     New entries are read only as far as they can be handled now. Entries that were read and never
     acknowledged, by this process or another one of the group, are taken up again once they have
-    been idle for the processing timeout.
+    been idle for the processing timeout. One that does not get to its app goes to another replica.
     """
 
     def __init__(
@@ -91,11 +91,14 @@ class StreamReader:
         settings: StreamSettings,
         slots: Slots,
         clock: Clock,
+        others: "Callable[[StreamReader], Sequence[Receive]]",
     ) -> None:
         self._place = f"{pubsub}/{topic}"
         self._topic = topic
         self._group = group
-        self._receive = receive
+        self.receive = receive
+        self.place = (topic, group)
+        self._others = others
         self._link = link
         self._settings = settings
         self._slots = slots
@@ -245,9 +248,26 @@ class StreamReader:
         )
         self._slots.take()
         task = asyncio.get_running_loop().create_task(
-            self._handle(entry_id, self._receive(message))
+            self._handle(entry_id, self._delivered(message, self.receive(message)))
         )
         self._held[entry_id] = task
+
+    async def _delivered(self, message: Message, handling: Awaitable[None]) -> None:
+        """Wait for a delivery; where it did not get to the app have another replica's made.
+
+        Raises:
+            Undelivered: it got to none.
+        """
+        try:
+            await handling
+        except Undelivered:
+            for receive in self._others(self):
+                try:
+                    await receive(message)
+                except Undelivered:
+                    continue
+                return
+            raise
 
     async def _handle(self, entry_id: bytes, handling: Awaitable[None]) -> None:
         try:

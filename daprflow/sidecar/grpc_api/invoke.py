@@ -108,8 +108,11 @@ async def _attempt(call: GrpcCall, app_id: str, message: messages.InvokeRequest)
     pairs: Metadata = tuple(call.context.invocation_metadata() or ())
     if app_id.startswith(("http://", "https://")) or app_id in block.endpoints:
         return await _over_http(call, app_id, message, pairs)
+    own = block.is_own(app_id)
+    if not own:
+        await block.await_arrival(app_id)
     try:
-        callee = call.runtime if block.is_own(app_id) else block.find(app_id)
+        callee = call.runtime if own else block.find(app_id)
     except UnknownApp as error:
         raise faults.direct_invoke(app_id, str(error)) from error
     channel = None if callee.app is None else callee.app.grpc
@@ -118,6 +121,8 @@ async def _attempt(call: GrpcCall, app_id: str, message: messages.InvokeRequest)
     remote = callee is not call.runtime
     if remote:
         _check_access(call.runtime, callee, message)
+        callee = await block.reachable(callee)
+        channel = callee.app.grpc if callee.app is not None and callee.app.grpc else channel
     called_app(callee, app_id, remote=remote)
     sent = _sent(call.runtime, pairs)
     if remote:

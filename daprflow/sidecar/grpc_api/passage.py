@@ -52,7 +52,7 @@ class Passage:
     remote: bool
 
 
-def find_passage(caller: "Runtime", method: str, metadata: Metadata) -> Passage:
+async def find_passage(caller: "Runtime", method: str, metadata: Metadata) -> Passage:
     """Return the way of a call.
 
     Args:
@@ -64,8 +64,11 @@ def find_passage(caller: "Runtime", method: str, metadata: Metadata) -> Passage:
         Impassable: it names no app, or one that is unknown, speaks no gRPC or does not let it in.
     """
     app_id = _named(method, metadata)
+    own = caller.invocation.is_own(app_id)
+    if not own:
+        await caller.invocation.await_arrival(app_id)
     try:
-        callee = caller.invocation.find(app_id)
+        callee = caller if own else caller.invocation.find(app_id)
     except UnknownApp as error:
         raise Impassable(Code.UNKNOWN, str(error)) from error
     if problem := problem_of(method):
@@ -77,6 +80,8 @@ def find_passage(caller: "Runtime", method: str, metadata: Metadata) -> Passage:
             f"access control policy has denied access to id: {caller.app_id} "
             f"operation: {method} verb: NONE",
         )
+    if callee is not caller:
+        callee = await caller.invocation.reachable(callee)
     channel = None if callee.app is None else callee.app.grpc
     if channel is None:
         raise Impassable(Code.UNAVAILABLE, f"connection error: {_without_grpc(callee)}")

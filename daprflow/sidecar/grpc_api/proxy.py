@@ -1,6 +1,8 @@
 """Calls of methods that are not Dapr's: they are for the app that the metadata name."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -44,8 +46,9 @@ class Proxy:
             calls = self._runtime.calls  # a reload waits for those that were under way before it
             calls.begin()
             try:
-                passage = find_passage(self._runtime, method, pairs)
-                await _Proxied(passage, requests, context).run(self._policy(passage))
+                find = partial(find_passage, self._runtime, method, pairs)
+                passage = await find()
+                await _Proxied(passage, find, requests, context).run(self._policy(passage))
             except Impassable as refused:
                 await abort(context, refused.failure)
             except grpc.aio.InternalError:
@@ -73,8 +76,16 @@ class _Broken(StatusFailure):
 class _Proxied:
     """One call on its way, with the attempts that a policy allows."""
 
-    def __init__(self, passage: Passage, requests: Any, context: Any) -> None:
+    def __init__(
+        self,
+        passage: Passage,
+        find: Callable[[], Awaitable[Passage]],
+        requests: Any,
+        context: Any,
+    ) -> None:
         self._passage = passage
+        self._find = find
+        self._attempts = 0
         self._context = context
         self._messages = ProxiedMessages(requests)
         self._answered = False
@@ -103,13 +114,21 @@ class _Proxied:
         given = next((value for name, value in self._passage.metadata if name == _STREAM), "")
         return isinstance(given, str) and given.lower() in _TRUE
 
+    async def _next(self) -> None:
+        """Begin an attempt; one after the first goes to whoever takes calls of the app then."""
+        self._attempts += 1
+        if self._attempts > 1:
+            self._passage = await self._find()
+
     async def _reach(self) -> None:
+        await self._next()
         try:
             await self._passage.channel.reach()
         except AppUnreachable as error:
             raise _Broken(_unreached(error)) from error
 
     async def _attempt(self) -> None:
+        await self._next()
         try:
             await self._carry()
         except _Broken as broken:
