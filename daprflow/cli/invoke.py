@@ -4,27 +4,76 @@ import sys
 from typing import Annotated
 from urllib.parse import quote
 
+import msgspec
 import typer
 
-from daprflow.cli.calls import DEFAULT_DATA_DIR, DataDir, HttpPort, call, content_type, find
+from daprflow.cli.calls import content_type
+from daprflow.cli.poke import Poke, poke
+from daprflow.cli.typed import DATA, UNSET, carried, data_of, named
+from daprflow.protocol.http import Headers, HttpRequest
 
 
+class Invoked(msgspec.Struct, frozen=True, rename="camel"):
+    """What ``--json`` prints: the answer, as JSON, text or base64."""
+
+    status: int
+    content_type: str
+    data: msgspec.Raw | msgspec.UnsetType = UNSET
+    text: str | msgspec.UnsetType = UNSET
+    base64: str | msgspec.UnsetType = UNSET
+
+
+@poke
 def invoke(
-    app_id: Annotated[str, typer.Argument(help="Id of the app.")],
-    method: Annotated[str, typer.Argument(help="Method, such as total.")],
-    data: Annotated[str | None, typer.Argument(help="The argument; JSON, else text.")] = None,
+    app: Annotated[str, typer.Argument(help="Id of the app.")],
+    method: Annotated[str, typer.Argument(help="Method, such as total, or a path with a query.")],
+    data: Annotated[str | None, typer.Argument(help=f"The argument: {DATA}")] = None,
     *,
     verb: Annotated[str, typer.Option(help="HTTP verb.")] = "POST",
-    dapr_http_port: HttpPort = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    kind: Annotated[
+        str | None, typer.Option("--content-type", help="Content type of the argument.")
+    ] = None,
+    headers: Annotated[
+        list[str] | None, typer.Option("--header", help="name: value, for the app; may repeat.")
+    ] = None,
+    to: Poke,
 ) -> None:
-    """Invoke a method through the sidecar of the service that runs here; print the answer."""
-    place = find(dapr_http_port, data_dir, app_id)
-    path = f"/v1.0/invoke/{quote(app_id, safe='')}/method/{quote(method, safe='/?=&%')}"
-    body = None if data is None else data.encode()
-    answer = call(place, verb.upper(), path, body, content_type(data or ""))
+    """Invoke a method through the sidecar of the service that runs here; print the answer.
+
+    \b
+    daprflow invoke shop total
+    daprflow invoke shop 'orders?least=100' --verb GET --json
+    daprflow invoke shop quote @order.json --timeout 5
+    """  # noqa: D301 - the backspace is for the help's layout
+    owner = quote(named(app, "APP"), safe="")
+    target = f"/v1.0/invoke/{owner}/method/{quote(method, safe='/?=&%')}"
+    body = b"" if data is None else data_of(data)
+    sent = _headers(headers)
+    if data is not None:
+        sent = (("content-type", kind or content_type(body)), *sent)
+    request = HttpRequest(verb.upper(), target, sent, body)
+    answer = to.ask(to.place(prefer=app), request)
+    if to.as_json:
+        to.show(Invoked(answer.status, answer.header("content-type"), *carried(answer.body)))
+        return
+    write(answer.body)
+
+
+def write(body: bytes) -> None:
+    """Print an answer byte by byte, and end the line."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(answer)
-    if answer and not answer.endswith(b"\n"):
+    sys.stdout.buffer.write(body)
+    if body and not body.endswith(b"\n"):
         sys.stdout.buffer.write(b"\n")
     sys.stdout.buffer.flush()
+
+
+def _headers(items: list[str] | None) -> Headers:
+    found = []
+    for item in items or ():
+        name, colon, value = item.partition(":")
+        text = f"{name}{value}"
+        if not colon or not name.strip() or not text.isprintable() or not text.isascii():
+            raise typer.BadParameter(f"--header '{item}' is not 'name: value'")
+        found.append((name.strip().lower(), value.strip()))
+    return tuple(found)

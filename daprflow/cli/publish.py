@@ -1,40 +1,52 @@
 """``daprflow publish``: an event for the running service."""
 
 from typing import Annotated
-from urllib.parse import quote, urlencode
 
+import msgspec
 import typer
 
-from daprflow.cli.calls import DEFAULT_DATA_DIR, DataDir, HttpPort, call, content_type, find
+from daprflow.cli.calls import content_type
+from daprflow.cli.poke import Poke, poke
+from daprflow.cli.typed import DATA, Metadata, data_of, named, pairs
+from daprflow.protocol import operations
 
 
+class Published(msgspec.Struct, frozen=True, rename="camel"):
+    """What ``--json`` prints."""
+
+    pubsub: str
+    topic: str
+    content_type: str
+    bytes: int
+
+
+@poke
 def publish(
     pubsub: Annotated[str, typer.Argument(help="Name of the pub/sub component.")],
     topic: Annotated[str, typer.Argument(help="Topic.")],
-    data: Annotated[str, typer.Argument(help="The event's data; JSON, else sent as text.")],
+    data: Annotated[str, typer.Argument(help=f"The event's data: {DATA}")],
     *,
     kind: Annotated[
         str | None, typer.Option("--content-type", help="Content type of the data.")
     ] = None,
-    metadata: Annotated[
-        list[str] | None, typer.Option(help="name=value, such as ttlInSeconds=10; may repeat.")
+    metadata: Metadata = None,
+    ttl: Annotated[
+        str | None, typer.Option(help="How long the event is worth delivering, such as 90s or 2h.")
     ] = None,
-    app_id: Annotated[
-        str | None, typer.Option(help="The app that publishes, where several run; else the first.")
-    ] = None,
-    dapr_http_port: HttpPort = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    to: Poke,
 ) -> None:
-    """Publish one event through the sidecar of the service that runs here."""
-    pairs = []
-    for item in metadata or ():
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"--metadata '{item}' is not name=value")
-        pairs.append((f"metadata.{name}", value))
-    path = f"/v1.0/publish/{quote(pubsub, safe='')}/{quote(topic, safe='')}"
-    if pairs:
-        path += f"?{urlencode(pairs)}"
-    place = find(dapr_http_port, data_dir, app_id, only=True)
-    call(place, "POST", path, data.encode(), kind or content_type(data))
-    typer.echo(f"published to {pubsub}/{topic}")
+    """Publish one event through the sidecar of the service that runs here.
+
+    \b
+    daprflow publish pubsub orders '{"id": "7"}'
+    daprflow publish pubsub orders @order.json --ttl 1h --json
+    echo hello | daprflow publish pubsub notes -
+    """  # noqa: D301 - the backspace is for the help's layout
+    asked = pairs(metadata, ttl)
+    named(pubsub, "PUBSUB")
+    named(topic, "TOPIC")
+    body = data_of(data)
+    chosen = kind or content_type(body)
+    to.ask(to.place(), operations.publish(pubsub, topic, body, chosen, asked))
+    told = Published(pubsub, topic, chosen, len(body))
+    to.tell(f"published to {pubsub}/{topic}", told)

@@ -12,6 +12,8 @@ class Exit(IntEnum):
     FAILED = 1
     USAGE = 2
     MISSING = 3
+    AWAY = 4
+    CONFLICT = 5
     PORT_TAKEN = 10
     SIDECAR_FAILED = 11
     APP_SILENT = 12

@@ -114,6 +114,12 @@ def state_query_unsupported(store: str) -> Fault:
     )
 
 
+def state_keys_unsupported(store: str) -> Fault:
+    """Return the fault of a list of a store that cannot tell its keys."""
+    text = f"state store '{store}' cannot tell its keys"
+    return Fault(501, "ERR_STATE_STORE_NOT_SUPPORTED", text)
+
+
 def state_query(store: str, error: str) -> Fault:
     """Return the fault of a query that cannot be read or that the store refused."""
     text = f"state store {store} query failed: {error}"

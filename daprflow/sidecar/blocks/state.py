@@ -18,6 +18,7 @@ from daprflow.sidecar.components.base import (
     EtagConflict,
     EtagInvalid,
     FoundState,
+    ListingStore,
     QueryingStore,
     StateStore,
     StateWrite,
@@ -176,6 +177,22 @@ class StateBlock:
                 raise faults.state_query(store, str(error)) from error
             items = tuple((original_key(key), value) for key, value in found.items)
             return FoundState(items, found.token)
+
+    async def keys(self, store: str, prefix: str) -> list[str]:
+        """Return the app's own keys that begin with ``prefix``, sorted; actors' are not among them.
+
+        Dapr has no such call: it is for our own commands.
+        """
+        with self._timed(store, "keys"):
+            found = self._store(store)
+            if not isinstance(found.component, ListingStore):
+                raise faults.state_keys_unsupported(store)
+            try:
+                full = await found.component.keys(found.prefix + prefix, "")
+            except ComponentError as error:
+                raise faults.state_get(store, prefix, str(error)) from error
+            keys = (key.removeprefix(found.prefix) for key in full)
+            return sorted(key for key in keys if SEPARATOR not in key)
 
     def _store(self, name: str) -> _Store:
         store = self._stores.get(name)

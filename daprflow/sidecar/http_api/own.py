@@ -8,16 +8,19 @@ import msgspec
 from daprflow.protocol import faults
 from daprflow.protocol.configuration import ConfigurationItem
 from daprflow.protocol.fault import Fault
+from daprflow.protocol.own import KeysPage
 from daprflow.sidecar.components.base import ComponentError, EditableConfiguration
 from daprflow.sidecar.http_api.call import DONE, Answer, Call, json_answer
 from daprflow.sidecar.runtime import Runtime
 
-_STORES, _ITEM = 2, 4
+_STORES, _STORE, _ITEM = 2, 3, 4
 _item = msgspec.json.Decoder(ConfigurationItem)
 
 
 async def handle(call: Call) -> Answer | None:
     """Serve one call, None where no route fits."""
+    if call.segments[1:2] == [b"state"] and len(call.segments) == _STORE and call.method == "GET":
+        return await _keys(call)
     if call.segments[1:2] != [b"configuration"]:
         return None
     if call.method == "GET" and len(call.segments) == _STORES:
@@ -25,6 +28,16 @@ async def handle(call: Call) -> Answer | None:
     if len(call.segments) >= _ITEM and call.method in {"PUT", "DELETE"}:
         return await _change(call)
     return None
+
+
+async def _keys(call: Call) -> Answer:
+    """List the keys of a state store; ``prefix`` and ``limit`` are in the query."""
+    query = call.query()
+    limit = query.get("limit", "")
+    keys = await call.runtime.state.keys(call.segment(2), query.get("prefix", ""))
+    most = int(limit) if limit.isdecimal() else len(keys)
+    page = KeysPage(tuple(keys[:most]), len(keys) > most)
+    return json_answer(msgspec.json.encode(page))
 
 
 async def _change(call: Call) -> Answer:

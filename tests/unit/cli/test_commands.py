@@ -349,7 +349,7 @@ def test_without_a_run_a_poke_says_what_to_do(
     here: Path, words: tuple[str, ...], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """One line: nothing runs here, and two ways on."""
-    assert code_of(*words) == 1
+    assert code_of(*words) == 4
     text = capfd.readouterr().err
     assert "nothing runs in '.daprflow'" in text
     assert "--dapr-http-port" in text
@@ -357,7 +357,7 @@ def test_without_a_run_a_poke_says_what_to_do(
 
 def test_a_port_without_sidecar_is_named(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The port and the reason."""
-    assert code_of("publish", "pubsub", "a", "1", "--dapr-http-port", "1") == 1
+    assert code_of("publish", "pubsub", "a", "1", "--dapr-http-port", "1") == 4
     assert "no sidecar answers on port 1: Connection refused" in capfd.readouterr().err
 
 
