@@ -132,13 +132,13 @@ class SecretScope:
 
 def compiled(declaration: Declaration) -> tuple[ConfigurationResource | None, list[str]]:
     """Turn one declaration into a Configuration; None with what is wrong."""
-    values, source = declaration.values, str(declaration.source)
+    values, source = declaration.values, declaration.source
     if problems := list(_mistakes(values)):
         return None, [f"sidecar configuration ({source}): {each}" for each in problems]
     return (
         ConfigurationResource(
-            http_pipeline=_pipeline(values["http_pipeline"], source),
-            app_http_pipeline=_pipeline(values["app_http_pipeline"], source),
+            http_pipeline=_pipeline(values["http_pipeline"], source.module),
+            app_http_pipeline=_pipeline(values["app_http_pipeline"], source.module),
             api_allowed=_rules(values["api_allowed"]),
             api_denied=_rules(values["api_denied"]),
             features=tuple(values["features"].items()),

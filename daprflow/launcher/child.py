@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from daprflow.components.declarations import RUN_ENV
 from daprflow.errors import AppDefinitionError
 from daprflow.launcher.debugging import await_client
 from daprflow.launcher.exits import Exit, LaunchError
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         await_client(options.debug, "the app", follow=True)
     try:
         loaded = load(resolve(options.target, Path.cwd()))
-        frozen = freeze(loaded)
+        frozen = freeze(loaded, os.environ.get("DAPRFLOW_ENV") or RUN_ENV)
     except (LaunchError, AppDefinitionError) as error:
         reporter.send(AppFailed(str(error)))
         sys.stderr.write(f"{error}\n")
@@ -66,8 +67,8 @@ def main(arguments: Sequence[str]) -> int:
     return run(serve_app(loaded, listener, reporter, options.grace))
 
 
-def freeze(loaded: Loaded) -> AppFrozen:
-    """Freeze the app and describe it.
+def freeze(loaded: Loaded, env: str = RUN_ENV) -> AppFrozen:
+    """Freeze the app and describe it, with what it declares for an environment.
 
     Raises:
         AppDefinitionError: the app is wrong; every problem at once.
@@ -92,6 +93,7 @@ def freeze(loaded: Loaded) -> AppFrozen:
         ),
         crons=tuple(Cron(cron.name, cron.schedule) for cron in app.crons()),
         features=app.features(),
+        declared=app.declared(env),
     )
 
 

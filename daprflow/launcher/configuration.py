@@ -12,6 +12,7 @@ import msgspec
 from daprflow.errors import MissingExtra
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.protocol.configuration_file import ConfigurationResource
+from daprflow.protocol.configuration_tree import configuration_spec
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.configuration_document import load_configuration
 from daprflow.sidecar.resource_fields import DocumentError
@@ -21,14 +22,17 @@ from daprflow.sidecar.telemetry.regime import with_environment
 logger = logging.getLogger(__name__)
 
 
-def read_configuration(files: Sequence[Path]) -> ConfigurationResource:
-    """Return what the files say together.
+def read_configuration(
+    files: Sequence[Path], declared: ConfigurationResource | None = None
+) -> ConfigurationResource:
+    """Return what the code and the files say together; a file goes before the code.
 
     Raises:
         LaunchError: one cannot be read, or asks for protection that the embedded sidecar lacks.
     """
     try:
-        configuration = load_configuration(files, os.environ)
+        spec = None if declared is None else configuration_spec(declared)
+        configuration = load_configuration(files, os.environ, spec)
         tracing = with_environment(configuration.tracing, os.environ)
     except (DocumentError, ComponentError) as error:
         raise LaunchError(str(error), Exit.USAGE) from None
@@ -53,6 +57,13 @@ def switched_on(
     """Return a configuration with further features of the runtime switched on."""
     added = tuple((name, True) for name in features)
     return msgspec.structs.replace(configuration, features=(*configuration.features, *added))
+
+
+def with_access(
+    configuration: ConfigurationResource, other: ConfigurationResource
+) -> ConfigurationResource:
+    """Return a configuration with the access policy of another one."""
+    return msgspec.structs.replace(configuration, access_control=other.access_control)
 
 
 def with_configuration(resources: Resources, configuration: ConfigurationResource) -> Resources:

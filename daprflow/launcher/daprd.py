@@ -14,7 +14,9 @@ from pathlib import Path
 import msgspec
 
 from daprflow.launcher import daprd_flags, defaults
+from daprflow.launcher.configuration import switched_on
 from daprflow.launcher.daprd_reload import FOLLOWS, DaprdReload
+from daprflow.launcher.declared import Shadows, beside, for_daprd, left, shadowed
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.http_probe import probe
 from daprflow.launcher.logfmt import retagged
@@ -24,6 +26,8 @@ from daprflow.launcher.process import GuardedProcess
 from daprflow.launcher.reservations import reserve
 from daprflow.launcher.services import PLACEMENT, SCHEDULER, address_of
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
+from daprflow.protocol.configuration_file import ConfigurationResource
+from daprflow.protocol.resource_trees import component_tree, configuration_tree, resiliency_tree
 from daprflow.protocol.resources import ComponentResource
 from daprflow.sidecar.resources import load_resources
 
@@ -90,6 +94,7 @@ class Daprd:
         self._turn = asyncio.Lock()
         self._dead: asyncio.Event = asyncio.Event()
         self._reload: DaprdReload | None = None
+        self._shadows = Shadows()
         self._reviving: asyncio.Task[None] | None = None
 
     async def start(self, app: AppSpec, /) -> None:
@@ -126,7 +131,7 @@ class Daprd:
         """Start the runtime anew where the app's handlers changed: it reads them once."""
         if app == self._app:
             return
-        self._say("the app's handlers changed: starting daprd anew")
+        self._say("what the app declares changed: starting daprd anew")
         self._app = app
         await self._start_anew()
 
@@ -254,7 +259,7 @@ class Daprd:
     def _command(self, app: AppSpec, generated: Path) -> list[str]:
         options, (http, grpc, metrics) = self._options, self._ports
         folders = [*defaults.folders(options.resources_path, app.folder), generated]
-        configurations = options.config or self._write_configuration(app)
+        configurations = (*self._write_configuration(app), *options.config)
         flags: list[daprd_flags.Flag] = [
             ("app-id", app.app_id),
             ("app-port", app.app_port),
@@ -304,20 +309,34 @@ class Daprd:
         folder.mkdir(exist_ok=True)
         named = defaults.folders(self._options.resources_path, app.folder)
         self._generated = not named
+        loaded = load_resources(named)
+        own, lines = for_daprd(left(app.declared.components, loaded.components))
         made = defaults.for_daprd(self._place.data_dir / "state.db") if self._generated else ()
-        declared = defaults.crons(app.crons, load_resources(named).components)
+        made = beside(made, own)
+        crons = defaults.crons(app.crons, (*loaded.components, *own))
+        self._shadows.tell((*shadowed(app.declared, loaded), *lines))
+        trees = [component_tree(each) for each in (*made, *own, *crons)]
+        policies = left(app.declared.resiliencies, loaded.resiliencies)
+        trees += [resiliency_tree(each) for each in policies]
         for old in folder.iterdir():
             old.unlink()
-        for component in (*made, *declared):
-            (folder / f"{component.name}.yaml").write_bytes(document(component))
+        for tree in trees:
+            file = f"{tree['kind']}-{tree['metadata']['name']}.yaml".lower()
+            (folder / file).write_bytes(msgspec.json.encode(tree))  # JSON is YAML
         return folder
 
     def _write_configuration(self, app: AppSpec) -> tuple[Path, ...]:
-        """Write what the app needs switched on, where no file of the user's says what is."""
-        if not app.features:
+        """Write what the code declares, and what the app needs switched on.
+
+        A file of the user's goes before it, and says itself what is switched on.
+        """
+        own = app.declared.configuration or ConfigurationResource()
+        if not self._options.config:
+            own = switched_on(own, app.features)
+        if own == ConfigurationResource():
             return ()
         file = self._own_folder() / "configuration.yaml"
-        file.write_bytes(configuration_document(app.features))
+        file.write_bytes(msgspec.json.encode(configuration_tree("daprflow", own)))
         return (file,)
 
     def _own_folder(self) -> Path:
@@ -328,29 +347,10 @@ class Daprd:
 
 def configuration_document(features: Sequence[str]) -> bytes:
     """Return a Configuration document that switches features on; JSON is YAML."""
-    return msgspec.json.encode(
-        {
-            "apiVersion": "dapr.io/v1alpha1",
-            "kind": "Configuration",
-            "metadata": {"name": "daprflow"},
-            "spec": {"features": [{"name": name, "enabled": True} for name in features]},
-        }
-    )
+    own = switched_on(ConfigurationResource(), features)
+    return msgspec.json.encode(configuration_tree("daprflow", own))
 
 
 def document(component: ComponentResource) -> bytes:
     """Return a Component document; JSON is YAML."""
-    return msgspec.json.encode(
-        {
-            "apiVersion": "dapr.io/v1alpha1",
-            "kind": "Component",
-            "metadata": {"name": component.name},
-            "spec": {
-                "type": component.type,
-                "version": component.version,
-                "metadata": [
-                    {"name": item.name, "value": item.value} for item in component.metadata
-                ],
-            },
-        }
-    )
+    return msgspec.json.encode(component_tree(component))

@@ -13,8 +13,10 @@ from daprflow.launcher import defaults
 from daprflow.launcher.configuration import (
     read_configuration,
     switched_on,
+    with_access,
     with_configuration,
 )
+from daprflow.launcher.declared import Shadows, beside, shadowed, with_declared
 from daprflow.launcher.doors import Doors
 from daprflow.launcher.exits import Exit, ForcedEnd, LaunchError
 from daprflow.launcher.grpc_door import GrpcDoor
@@ -124,6 +126,7 @@ class Embedded:
         self._server: HttpServer | None = None
         self._app: AppSpec | None = None
         self._configuration = ConfigurationResource()
+        self._shadows = Shadows()
         self._watching: asyncio.Task[None] | None = None
         self._metrics = MetricsDoorway(doors.metrics)
         self._up = asyncio.Event()
@@ -136,7 +139,7 @@ class Embedded:
         Raises:
             LaunchError: a component cannot be loaded, or an app of this id runs already.
         """
-        self._configuration = await asyncio.to_thread(read_configuration, self._options.config)
+        self._configuration = await asyncio.to_thread(self._configured, app)
         self._shared.take(app.app_id, self._replica)
         self._app_id = app.app_id
         self._app = app
@@ -160,7 +163,9 @@ class Embedded:
 
     async def reconnect(self, app: AppSpec, /) -> None:
         """Connect to the app's next process; changed schedules become changed components."""
-        runtime, self._app = self._running(), app
+        runtime, before, self._app = self._running(), self._app, app
+        if before is None or before.declared.configuration != app.declared.configuration:
+            self._follow_access(await asyncio.to_thread(self._configured, app))
         resources = await asyncio.to_thread(self._read)
         lines = (*resources.problems, *resources.left_out) or await self._apply(resources)
         for line in lines:
@@ -211,11 +216,23 @@ class Embedded:
     def _read(self) -> Resources:
         if self._app is None:
             raise LaunchError("the sidecar was not started", Exit.SIDECAR_FAILED)
-        resources = read_resources(self._options, self._shared.data_dir, self._app)
+        resources = read_resources(self._options, self._shared.data_dir, self._app, self._shadows)
         configuration = self._configuration
         if not self._options.config:  # a file of the user's says what there is
             configuration = switched_on(configuration, self._app.features)
         return with_configuration(resources, configuration)
+
+    def _configured(self, app: AppSpec) -> ConfigurationResource:
+        return read_configuration(self._options.config, app.declared.configuration)
+
+    def _follow_access(self, new: ConfigurationResource) -> None:
+        """Take over who may invoke; nothing else of it changes in a running sidecar."""
+        if with_access(self._configuration, new) != new:
+            logger.warning(
+                "the app's configuration changed, too, beyond its access policy: that takes effect "
+                "when the run is started again"
+            )
+        self._configuration = with_access(self._configuration, new)
 
     def _watch(self) -> None:
         """Follow the resource files, where the run has any."""
@@ -299,16 +316,22 @@ def without_timeouts(resources: Resources) -> Resources:
     return replace(resources, resiliencies=endless)
 
 
-def read_resources(options: SidecarOptions, data_dir: Path | None, app: AppSpec) -> Resources:
-    """Return what the run's files say, the defaults where it has none, and the app's crons."""
+def read_resources(
+    options: SidecarOptions, data_dir: Path | None, app: AppSpec, shadows: Shadows
+) -> Resources:
+    """Return what the run's files say, the defaults where it has none, and what its code says."""
     folders = defaults.folders(options.resources_path, app.folder)
+    strict, declared = options.strict_components, app.declared
     if folders:
-        loaded = load_resources(folders, app.app_id, strict=options.strict_components)
+        loaded = load_resources(folders, app.app_id, strict=strict)
+        shadows.tell(shadowed(declared, loaded))
     else:
         state_file = data_dir / "state.db" if data_dir else None
-        durable = defaults.durable(state_file)
-        followed = defaults.configuration_stores(app.handlers, durable)
+        durable = beside(defaults.durable(state_file), declared.components)
+        named = (*durable, *declared.components)
+        followed = defaults.configuration_stores(app.handlers, named)
         loaded = Resources(components=(*durable, *followed))
+    loaded = with_declared(loaded, declared, strict=strict)
     if options.debugged:
         loaded = without_timeouts(loaded)
     made = defaults.crons(app.crons, loaded.components)

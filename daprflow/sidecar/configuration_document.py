@@ -2,8 +2,11 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from daprflow.protocol.configuration_file import (
     AccessControl,
@@ -75,7 +78,9 @@ _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_
 _ACTIONS = frozenset({"allow", "deny"})
 
 
-def load_configuration(files: Sequence[Path], env: Mapping[str, str]) -> ConfigurationResource:
+def load_configuration(
+    files: Sequence[Path], env: Mapping[str, str], before: Mapping[str, Any] | None = None
+) -> ConfigurationResource:
     """Read every file; where two say something about one thing, the later one counts.
 
     Mappings are put together entry by entry, and a later list replaces an earlier one, as in the
@@ -84,13 +89,13 @@ def load_configuration(files: Sequence[Path], env: Mapping[str, str]) -> Configu
     Args:
         files: what ``--config`` names.
         env: stands in for ``$NAME`` and ``${NAME}`` anywhere in a file, as in the real runtime.
+        before: the ``spec`` of one whose place every file takes.
 
     Raises:
         DocumentError: a file cannot be read, or asks for a protection that does not exist here.
     """
     whole = YamlMapping(Path(), 1)
-    for file in files:
-        spec = _spec(file, env)
+    for spec in (*_given(before), *(_spec(file, env) for file in files)):
         _tell_unused(spec, _FIELDS)
         _add(whole, spec)
     _check_mtls(whole)
@@ -111,6 +116,15 @@ def load_configuration(files: Sequence[Path], env: Mapping[str, str]) -> Configu
         metrics=read_metrics(whole),
         api_logging=read_api_logging(whole),
     )
+
+
+def _given(before: Mapping[str, Any] | None) -> Iterator[YamlMapping]:
+    """Yield what does not come from a file, in the form of one."""
+    if before:
+        text = msgspec.json.encode({"spec": before}).decode()  # which is YAML, too
+        document = read_document(text, Path("the configuration in code"), 1)
+        if document is not None and (spec := read_section(document, "spec")) is not None:
+            yield spec
 
 
 def _spec(file: Path, env: Mapping[str, str]) -> YamlMapping:

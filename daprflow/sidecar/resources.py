@@ -170,6 +170,17 @@ def load_resources(
     )
 
 
+def problems_of(resources: Resources, *, strict: bool = False) -> tuple[str, ...]:
+    """Return what is wrong with resources that are sound one by one.
+
+    Args:
+        resources: wherever they come from.
+        strict: takes a component type that would be stood in for as a problem.
+    """
+    checked = _checks(resources.components, strict=strict)
+    return (*checked, *unknown_policies(resources.resiliencies))
+
+
 def check_syntax(paths: Sequence[Path]) -> tuple[str, ...]:
     """Return what is wrong with the files as YAML, whatever they define."""
     problems: list[str] = []
