@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from daprflow.sidecar.workflows.hub import WorkflowHub
 
 SHARED_KINDS = frozenset({"state", "pubsub", "lock", "configuration", "crypto"})
-"""Kinds whose instances hold data that several apps see; the others belong to one app."""
+"""Kinds whose instances hold data that several apps see; the others belong to one sidecar."""
 PATHS = {"state.sqlite": "connectionstring", "crypto.dapr.localstorage": "path"}
 """Where shared components name a path, which means another one in another working folder."""
 
@@ -263,7 +263,7 @@ def _identity(context: ComponentContext) -> _Identity:
             type_, version = built_in, "v1"
         if kind != "pubsub":  # whose metadata `OnePerName` looks at
             metadata = ()
-    owner = "" if kind in SHARED_KINDS else context.app_id
+    owner = "" if kind in SHARED_KINDS else f"{context.app_id}/{context.replica}"
     return _Identity(context.name, type_, version, metadata, owner, _place(context))
 
 

@@ -77,12 +77,13 @@ class _Entry:
     """A job that is not over; ``turn`` tells its entry in the queue from older ones.
 
     The plan of one that was read from the store is made for its first tick: at the start, those of
-    all jobs would take long.
+    all jobs would take long. ``away`` counts the takers in a row that a tick did not reach.
     """
 
     stored: StoredJob
     plan: Plan | None = None
     turn: int = 0
+    away: int = 0
 
 
 @dataclass(slots=True)
@@ -334,11 +335,14 @@ class JobScheduler:
         if not self._is_alive(entry):
             return  # replaced or deleted meanwhile
         if outcome is Outcome.AWAY:
-            if deliver in app.takers:
+            entry.away += 1
+            if deliver in app.takers and entry.away >= len(app.takers):
+                entry.away = 0
                 self._enqueue(entry, self._clock.now() + AWAY_PAUSE)
             else:
                 app.waiting.append(entry)
             return
+        entry.away = 0
         self._go_on(app, entry, self._after(entry.stored, plan, outcome, started))
 
     def _go_on(self, app: _App, entry: _Entry, progress: Progress | None) -> None:

@@ -214,6 +214,7 @@ class Loader:
             version=resource.version,
             metadata=await self.resolve(resource),
             app_id=self._options.app_id,
+            replica=self._options.replica,
             clock=self._engine.clock,
             data_dir=self._engine.data_dir,
             base_dir=self._options.base_dir or self._engine.base_dir,

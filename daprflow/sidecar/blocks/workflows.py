@@ -48,7 +48,7 @@ class WorkflowsBlock:
     @property
     def connected_workers(self) -> int:
         """How many workers there are."""
-        return 0 if self._host is None else len(self._host.streams)
+        return 0 if self._host is None else self._host.count(self._runtime.replica)
 
     async def served(self) -> None:
         """Wait until a worker takes what there is to do; only then does that count as work.
@@ -91,10 +91,19 @@ class WorkflowsBlock:
     async def close(self) -> None:
         """End the streams of this app's workers; what they had waits for those that come."""
         if self._host is not None:
-            self._host.end()
+            self._host.end(self._runtime.replica)
         if self._joined is not None:
             hub, self._joined = self._joined, None
-            await hub.homes.detach(self._runtime.app_id)
+            others = self._runtime.engine.runtimes.of(self._runtime.app_id)
+            if others:
+                await others[0].workflows.take_over(hub)
+            else:
+                await hub.homes.detach(self._runtime.app_id)
+
+    async def take_over(self, hub: "WorkflowHub") -> None:
+        """Bring in what another replica has brought in, and which is about to close."""
+        self._host = self._joined = None
+        await self._try_to_join(hub)
 
     async def join(self) -> None:
         """Bring in what this app has of workflows, where any app of the run uses some.

@@ -38,6 +38,7 @@ class ComponentContext:
         siblings: where a component finds others that it stands on; None outside an engine.
         stands_in: whether it takes the place of ``type``; then its data are in one place for each
             name, whatever the metadata are.
+        replica: which of the app's sidecars it is for.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ComponentContext:
     source: str = ""
     siblings: "Siblings | None" = None
     stands_in: bool = False
+    replica: int = 1
 
 
 class Siblings(Protocol):

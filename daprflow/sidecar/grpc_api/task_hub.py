@@ -56,7 +56,12 @@ async def _work_items(call: GrpcCall, request: wf.GetWorkItemsRequest) -> AsyncI
         raise _problem(problem) from None
     stateful = wf.WORKER_CAPABILITY_STATEFUL_HISTORY in request.capabilities
     paged = history_pages.PAGED in call.metadata
-    stream = WorkStream(stateful=stateful, limit=call.runtime.options.max_body_size, paged=paged)
+    stream = WorkStream(
+        stateful=stateful,
+        limit=call.runtime.options.max_body_size,
+        paged=paged,
+        replica=call.runtime.replica,
+    )
     host, loop, task = workflows.host, asyncio.get_running_loop(), asyncio.current_task()
     host.attach(stream)
     try:

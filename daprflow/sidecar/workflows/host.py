@@ -33,12 +33,16 @@ class WorkStream:
         stateful: whether the worker keeps histories between turns.
         limit: bytes that a message may have; negative means no limit.
         paged: whether the worker asks for histories, page by page, that no message can hold.
+        replica: which of the app's sidecars the stream came to.
     """
 
-    def __init__(self, *, stateful: bool, limit: int, paged: bool = False) -> None:
+    def __init__(
+        self, *, stateful: bool, limit: int, paged: bool = False, replica: int = 1
+    ) -> None:
         self.stateful = stateful
         self.limit = limit
         self.paged = paged
+        self.replica = replica
         self.held: set[Item] = set()
         self.own: deque[TurnItem] = deque()
         self.news: asyncio.Future[None] | None = None
@@ -238,11 +242,16 @@ class Host:
         if self._turns or self._tasks:  # it may have been told of them, and left before it looked
             self._tell_one()
 
-    def end(self) -> None:
-        """End every stream."""
+    def end(self, replica: int | None = None) -> None:
+        """End the streams of one sidecar, or every stream."""
         for stream in self.streams:
-            stream.ended = True
-            stream.tell()
+            if replica in {None, stream.replica}:
+                stream.ended = True
+                stream.tell()
+
+    def count(self, replica: int) -> int:
+        """Return how many streams came to one sidecar."""
+        return sum(stream.replica == replica for stream in self.streams)
 
     async def appears(self) -> None:
         """Wait for a worker."""
