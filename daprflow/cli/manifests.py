@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from daprflow.cli.voice import complain, counted, printable, put
+from daprflow.components.declarations import MANIFESTS_ENV
 from daprflow.launcher.exits import Exit, LaunchError
-from daprflow.manifests.collect import Wanted, collect
+from daprflow.manifests.collect import Place, Wanted, collect
 from daprflow.manifests.facts import Source
 from daprflow.manifests.settings import read_settings
 from daprflow.manifests.targets import TARGETS, maker
@@ -18,20 +19,30 @@ DEFAULT_OUTPUT = Path("deploy")
 
 def manifests(
     targets: Annotated[
-        list[str], typer.Argument(metavar="TARGET...", help="module:app, a file, or a folder.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="TARGET...", help="module:app, a file, or a folder."),
+    ] = None,
     *,
+    file: Annotated[
+        str, typer.Option("--file", "-f", help="A template for several apps, or its folder.")
+    ] = "",
     target: Annotated[str, typer.Option(help=f"One of {', '.join(TARGETS)}.")] = "kubernetes",
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The folder that the files go into.")
     ] = DEFAULT_OUTPUT,
-    env: Annotated[str, typer.Option(help="The environment that components are for.")] = "prod",
+    env: Annotated[
+        str,
+        typer.Option(help="The environment that components are for.", envvar="DAPRFLOW_ENV"),
+    ] = MANIFESTS_ENV,
     resources_path: Annotated[
         list[Path] | None, typer.Option(help="Folder of resource files; may be repeated.")
     ] = None,
     config: Annotated[
         list[Path] | None, typer.Option(help="Configuration file; may be repeated.")
     ] = None,
+    subscriptions: Annotated[
+        str, typer.Option(help="'declarative' writes subscriptions as documents, too.")
+    ] = "",
     diff_only: Annotated[
         bool, typer.Option("--diff", help="Show what would change; exit with 1 if anything does.")
     ] = False,
@@ -44,14 +55,9 @@ def manifests(
     if target not in TARGETS:
         raise LaunchError(f"no target '{target}'; there are {', '.join(TARGETS)}", Exit.USAGE)
     base = Path.cwd()
-    folders = tuple(resources_path or ())
-    wanted = Wanted(
-        tuple((Source(each, base), folders) for each in targets),
-        env,
-        tuple(config or ()),
-        output.resolve(),
-    )
-    model = collect(wanted, read_settings(base))
+    places = _places(targets or [], file, base, resources_path or [], config or [])
+    settings = read_settings(base).given(subscriptions=subscriptions)
+    model = collect(Wanted(places, env, output.resolve()), settings)
     for note in model.notes:
         complain(f"note: {note}")
     steps = plan(output, maker(target)(model), target, prune=prune)
@@ -60,6 +66,23 @@ def manifests(
     refuse_edited(output, steps, keep=keep)
     write(output, steps)
     _tell(output, steps)
+
+
+def _places(
+    targets: list[str], file: str, base: Path, folders: list[Path], config: list[Path]
+) -> tuple[Place, ...]:
+    """Return the apps that are named, or those of a template.
+
+    Raises:
+        LaunchError: neither is given, or both are; exit code `Exit.USAGE`.
+    """
+    if bool(targets) == bool(file):
+        raise LaunchError("name what to deploy: TARGET..., or a template with -f", Exit.USAGE)
+    if file:
+        from daprflow.manifests.template import places_of  # noqa: PLC0415 - few have one
+
+        return places_of(file, base, tuple(config))
+    return tuple(Place(Source(each, base), tuple(folders), tuple(config)) for each in targets)
 
 
 def _show(steps: list[Step]) -> None:

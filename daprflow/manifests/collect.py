@@ -27,19 +27,30 @@ _APP_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an app and what belongs to it is found.
+
+    Attributes:
+        folders: those of its resources; none are those beside it.
+        config: Configuration files; none are those of the settings.
+    """
+
+    source: Source
+    folders: tuple[Path, ...] = ()
+    config: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What manifests are asked for.
 
     Attributes:
-        apps: where each app is, and the folders of its resources; none are those beside it.
         env: the environment; empty for none.
-        config: Configuration files of every app.
         output: the folder that the files go into.
     """
 
-    apps: tuple[tuple[Source, tuple[Path, ...]], ...]
+    apps: tuple[Place, ...]
     env: str = ""
-    config: tuple[Path, ...] = ()
     output: Path = Path()
 
 
@@ -49,6 +60,7 @@ class _App:
 
     facts: AppFacts
     found: Resources
+    place: Place
 
 
 def collect(wanted: Wanted, settings: ManifestSettings) -> Model:
@@ -59,17 +71,20 @@ def collect(wanted: Wanted, settings: ManifestSettings) -> Model:
             other, or hold a secret in plain text. Every problem at once.
         AppDefinitionError: an app is wrong.
     """
-    facts = facts_of([source for source, _ in wanted.apps], wanted.env)
+    facts = facts_of([place.source for place in wanted.apps], wanted.env)
     _refuse_ids(facts)
     apps = sorted(
         (
-            _App(each, load_resources(defaults.folders(named, each.folder), elsewhere=True))
-            for each, (_, named) in zip(facts, wanted.apps, strict=True)
+            _App(
+                each, load_resources(defaults.folders(at.folders, each.folder), elsewhere=True), at
+            )
+            for each, at in zip(facts, wanted.apps, strict=True)
         ),
         key=lambda app: app.facts.app_id,
     )
     models = tuple(_model(app, wanted, settings) for app in apps)
-    problems = list(dict.fromkeys(text for app in apps for text in _problems(app)))
+    problems = list(dict.fromkeys(text for app in apps for text in app.found.problems))
+    problems += _differing(models)
     components = _merged(apps, _components, "component", problems)
     resiliencies = _merged(apps, _resiliencies, "resiliency", problems)
     subscriptions = _merged(apps, lambda app: app.found.subscriptions, "subscription", problems)
@@ -120,12 +135,18 @@ def _model(app: _App, wanted: Wanted, settings: ManifestSettings) -> AppModel:
             "'replicas' to what you need",
             Exit.FAILED,
         )
-    files = wanted.config or tuple(Path(settings.file).parent / name for name in own.config)
+    files = app.place.config or tuple(Path(settings.file).parent / name for name in own.config)
     return AppModel(facts, own, configuration_of(facts, files))
 
 
-def _problems(app: _App) -> Iterator[str]:
-    yield from app.found.problems
+def _differing(apps: Sequence[AppModel]) -> Iterator[str]:
+    """Find settings that apps which share components cannot each have for themselves."""
+    stores = sorted({app.settings.secret_store for app in apps})
+    if len(stores) > 1:
+        yield (
+            f"'secret_store' is {' and '.join(map(repr, stores))}; it is one for all apps that are "
+            "deployed together"
+        )
 
 
 def _components(app: _App) -> tuple[ComponentResource, ...]:

@@ -2,6 +2,7 @@
 
 from daprflow.manifests.model import AppModel, File, Model
 from daprflow.manifests.names import refuse_names
+from daprflow.manifests.subscriptions import declarative
 from daprflow.manifests.yaml_text import document
 from daprflow.protocol.configuration_tree import Tree
 from daprflow.protocol.resource_trees import (
@@ -17,11 +18,12 @@ def files(model: Model) -> tuple[File, ...]:
 
     A runtime takes the folder with ``--resources-path`` and a Configuration with ``--config``.
     """
+    model = declarative(model)
     refuse_names(model)
     return (*resources(model), *(_configuration(app) for app in model.apps if app.configuration))
 
 
-def resources(model: Model, folders: bool = False) -> tuple[File, ...]:  # noqa: FBT001, FBT002
+def resources(model: Model, *, folders: bool = False) -> tuple[File, ...]:
     """Return the files of resources.
 
     Args:

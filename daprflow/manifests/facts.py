@@ -50,7 +50,7 @@ def facts_of(sources: Sequence[Source], environment: str) -> tuple[AppFacts, ...
         AppDefinitionError: an app is wrong.
     """
     if len(sources) == 1 and not sources[0].env:
-        return (_told(sources[0].target, sources[0].base, environment),)
+        return (_called(_told(sources[0].target, sources[0].base, environment), sources[0]),)
     processes = [_start(source, environment) for source in sources]
     return tuple(
         _finish(process, source) for process, source in zip(processes, sources, strict=True)
@@ -108,7 +108,10 @@ def _finish(started: "tuple[subprocess.Popen[bytes], int]", source: Source) -> A
     if process.returncode != 0 or not line:
         problem = said.decode(errors="replace").strip() or "it ended and said nothing"
         raise LaunchError(f"target '{source.target}': {problem}", Exit.FAILED)
-    facts = _decoder.decode(line)
+    return _called(_decoder.decode(line), source)
+
+
+def _called(facts: AppFacts, source: Source) -> AppFacts:
     return msgspec.structs.replace(facts, app_id=source.app_id or facts.app_id)
 
 

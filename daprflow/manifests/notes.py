@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from daprflow.manifests.model import AppModel, Model
+from daprflow.manifests.network_policy import unknown_addresses
 from daprflow.manifests.secrets import LOCAL_STORES
+from daprflow.manifests.triggers import triggers_of
 from daprflow.protocol.resources import ComponentResource
 
 _NEEDS = {"topic": "pubsub", "binding": "bindings", "configuration": "configuration"}
@@ -18,7 +20,18 @@ def notes(model: Model, components: Sequence[ComponentResource]) -> tuple[str, .
         model: all but its notes.
         components: before those of a developer's machine were left out.
     """
-    return (*_stores(components), *_machines(model.components), *_missing(model))
+    return (
+        *_stores(components),
+        *_machines(model.components),
+        *_missing(model),
+        *(text for app in model.apps for text in _of_app(app, model)),
+    )
+
+
+def _of_app(app: AppModel, model: Model) -> Iterator[str]:
+    yield from unknown_addresses(app, model)
+    if app.settings.scaling.by == "lag":
+        yield from triggers_of(app, model).notes
 
 
 def _stores(components: Iterable[ComponentResource]) -> Iterator[str]:

@@ -151,6 +151,7 @@ class Network(_Table, frozen=True):
     Attributes:
         enabled: whether there is one.
         control_plane: the namespace of Dapr's own services.
+        app_from: namespaces that may call the app's own port, such as an ingress controller's.
         metrics_from: the namespace that metrics are collected from; empty lets none in.
         egress: further ``host:port`` or ``:port`` that the app or its sidecar calls; the host is
             an address, a network, or a service with its namespace such as ``redis.data.svc``.
@@ -159,6 +160,7 @@ class Network(_Table, frozen=True):
 
     enabled: bool = True
     control_plane: str = "dapr-system"
+    app_from: tuple[str, ...] = ()
     metrics_from: str = ""
     egress: tuple[str, ...] = ()
     anywhere: bool = False
@@ -180,6 +182,10 @@ class AppSettings(_Table, frozen=True):
         pull_secrets: the names of secrets for the image's registry.
         user: the number of the user, and of the group, that the app runs as.
         disruptions: replicas that may be away at once for maintenance; a number or per cent.
+        command: what the container runs; empty leaves it to the image.
+        secrets: secrets of the cluster that the app itself may read, by the store ``kubernetes``.
+        subscriptions: ``declarative`` writes what the app subscribes to as documents, too; a
+            sidecar takes what the app says over them.
         secret_store: the store that stands in for those of a developer's machine.
         config: Configuration files, relative to the working folder, put together in this order.
     """
@@ -205,6 +211,9 @@ class AppSettings(_Table, frozen=True):
     labels: Mapping[str, str] = {}
     variables: Mapping[str, str | SecretVariable] = {}
     node_selector: Mapping[str, str] = {}
+    command: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    subscriptions: Literal["programmatic", "declarative"] = "programmatic"
     secret_store: str = "kubernetes"  # noqa: S105 - a name
     config: tuple[str, ...] = ()
 
@@ -215,10 +224,17 @@ class ManifestSettings(msgspec.Struct, frozen=True):
     Attributes:
         file: where it stands, for errors.
         table: as it was read, with ``_`` in the keys.
+        flags: what the command line says; it goes before the file.
     """
 
     file: str = FILE
     table: Mapping[str, Any] = {}
+    flags: Mapping[str, Any] = {}
+
+    def given(self, **flags: str) -> "ManifestSettings":
+        """Return the settings with what the command line says on top; empty says nothing."""
+        said = {name: value for name, value in flags.items() if value}
+        return msgspec.structs.replace(self, flags={**self.flags, **said})
 
     def of(self, app_id: str, env: str) -> AppSettings:
         """Return an app's settings; what is more special counts, an environment before an app.
@@ -230,7 +246,8 @@ class ManifestSettings(msgspec.Struct, frozen=True):
         for path, layer in _layers(self.table, app_id, env):
             _checked(layer, self.file, path)
             _lay(whole, layer)
-        return _checked(whole, self.file, f"[{TABLE}]")
+        _checked(self.flags, "the command line", "")
+        return _checked({**whole, **self.flags}, self.file, f"[{TABLE}]")
 
     @property
     def environments(self) -> tuple[str, ...]:
@@ -328,4 +345,5 @@ def _checked(table: Mapping[str, Any], file: str, path: str) -> AppSettings:
         return msgspec.convert(table, AppSettings)
     except msgspec.ValidationError as error:
         what = str(error).replace("Object ", "the table ").replace("$.", "")
-        raise LaunchError(f"'{file}' {path}: {what[:1].lower()}{what[1:]}", Exit.USAGE) from None
+        place = f"'{file}' {path}" if path else file
+        raise LaunchError(f"{place}: {what[:1].lower()}{what[1:]}", Exit.USAGE) from None

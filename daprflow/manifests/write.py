@@ -117,11 +117,12 @@ def plan(folder: Path, files: Sequence[File], target: str, *, prune: bool = Fals
     steps = [_step(folder, path, text) for path, text in sorted(wanted.items())]
     for path, text in _generated(folder):
         origin = origin_of(text)
-        if origin is None or origin.target != target or path in wanted:
+        if origin is None or origin.target != target:
             continue
         if not prune:
             _refuse_strangers(folder, path, origin, apps)
-        steps.append(Step(path, Change.EDITED if origin.edited else Change.REMOVE, text))
+        if path not in wanted:
+            steps.append(Step(path, Change.EDITED if origin.edited else Change.REMOVE, text))
     return sorted(steps, key=lambda step: step.path)
 
 
@@ -226,11 +227,11 @@ def _read(file: Path) -> str | None:
 
 def _refuse_strangers(folder: Path, path: str, origin: Origin, apps: set[str]) -> None:
     strangers = sorted(set(origin.apps) - apps)
-    if apps and strangers and not apps.intersection(origin.apps):
+    if apps and strangers:
         raise LaunchError(
             f"'{folder / path}' is about app '{strangers[0]}', which is not among these; name all "
-            "apps of the folder at once, or another folder with -o, or remove its files with "
-            "--prune",
+            "apps of the folder at once, or another folder with -o, or take out what is there of "
+            "it with --prune",
             Exit.FAILED,
         )
 
