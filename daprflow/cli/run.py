@@ -12,7 +12,8 @@ import typer
 
 from daprflow.cli.context import invocation
 from daprflow.cli.debug import DebugApp, DebugPort, DebugSidecar, prepare
-from daprflow.cli.flags import flag, sidecar_flags
+from daprflow.cli.environment import RUN_ENV, EnvOption
+from daprflow.cli.flags import environment_name, flag, sidecar_flags
 from daprflow.cli.voice import ConsoleVoice
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.launch import Launch
@@ -21,6 +22,16 @@ from daprflow.launcher.loop import run as run_loop
 from daprflow.launcher.options import RunOptions, SidecarChoice, SidecarOptions
 from daprflow.launcher.target import resolve
 
+RunFileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--run-file",
+        "-f",
+        help="Run the apps of a template: a file, a folder with dapr.yaml, or - for stdin.",
+        envvar=environment_name("run_file"),
+        show_envvar=False,
+    ),
+]
 TargetArgument = Annotated[
     str | None,
     typer.Argument(help="module:app, a file, or a folder with app.py or main.py."),
@@ -43,16 +54,19 @@ def run(
     runtime_path: Annotated[
         Path | None, flag("runtime_path", "Where a real runtime is installed.")
     ] = None,
+    env: EnvOption = RUN_ENV,
+    run_file: RunFileOption = None,
     debug: DebugApp = False,
     debug_sidecar: DebugSidecar = False,
     debug_port: DebugPort = None,
 ) -> None:
-    """Run an app with a sidecar: daprflow run TARGET, or daprflow run … -- COMMAND."""
+    """Run an app with a sidecar: daprflow run TARGET, or -- COMMAND; with -f, several."""
     command = invocation(context).command
     base = Path.cwd()
-    if (target is None) == (command is None):
+    if (target, command, run_file).count(None) != 2:  # noqa: PLR2004 - one of the three
         raise LaunchError(
-            "give either a target (a folder, a file, module:app) or a command after '--'",
+            "give either a target (a folder, a file, module:app), or a command after '--', "
+            "or with --run-file the template of several apps",
             Exit.USAGE,
         )
     if command is not None:
@@ -68,11 +82,34 @@ def run(
         reload=reload,
         start_timeout=app_start_timeout,
         runtime_path=runtime_path,
+        env=env,
     )
+    if run_file is not None:
+        from daprflow.cli.run_fleet import run_fleet  # noqa: PLC0415 - only with several apps
+
+        refuse_debugging(debug)
+        options = prepare(options, app=False, sidecar=debug_sidecar, port=debug_port)
+        raise typer.Exit(
+            run_fleet(run_file, options, dict(os.environ), started=invocation(context).started)
+        )
     configure_logging(sidecar.log_level)
     options = prepare(options, app=debug, sidecar=debug_sidecar, port=debug_port)
     launch = Launch(options, dict(os.environ), ConsoleVoice())
     raise typer.Exit(run_loop(launch.run(invocation(context).started)))
+
+
+def refuse_debugging(wanted: bool) -> None:  # noqa: FBT001 - the flag itself
+    """Refuse to debug one of several apps, and say how to do it.
+
+    Raises:
+        LaunchError: it is wanted.
+    """
+    if wanted:
+        raise LaunchError(
+            "--debug is for one app: leave it out of the template, and start it beside the others "
+            "in this folder with 'daprflow run TARGET --debug'; it joins them",
+            Exit.USAGE,
+        )
 
 
 def check_command(command: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from daprflow.launcher.logs import name_process
 from daprflow.launcher.membership import Enter, Membership, enter
 from daprflow.launcher.options import SidecarOptions, Tokens
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
-from daprflow.launcher.stopping import STOP_SIGNALS
+from daprflow.launcher.stopping import Stop
 from daprflow.launcher.supervisor import Voice
 
 
@@ -26,6 +26,7 @@ class Alone:
         enter: how it comes to its data folder.
         resource_home: where resources are looked for that are not named; None: the working folder.
         sidecar_up: told once it answers calls.
+        stop: when it ends; somebody else owns the signals. None: it owns them itself.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Alone:
         enter: Enter = enter,
         resource_home: Path | None = None,
         sidecar_up: Callable[[AppSpec, SidecarInfo], None] = lambda _app, _info: None,
+        stop: Stop | None = None,
     ) -> None:
         if options.app_id is None:
             raise LaunchError("a sidecar needs the app's id: --app-id", Exit.USAGE)
@@ -50,8 +52,8 @@ class Alone:
         self._tokens = Tokens(env.get("DAPR_API_TOKEN") or None, env.get("APP_API_TOKEN") or None)
         self._voice = voice
         self._folder = DataFolder(options.data_dir)
-        self._stopping = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._owns_signals = stop is None
+        self._stop = stop or Stop()
 
     async def run(self, started: float) -> int:
         """Serve until told to stop; return the exit code.
@@ -59,24 +61,17 @@ class Alone:
         Raises:
             LaunchError: a port, the data folder or a component stands in the way.
         """
-        name_process(self._app.app_id)
         member = await self._enter(self._folder, self._options, self._base, self._voice.say)
-        loop = asyncio.get_running_loop()
-        for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, self._on_signal)
         try:
-            code = await self._serve(member, started)
-            self._stopping.set()  # from here on, any signal is the second one
-            await self._unless(self._hurry, asyncio.create_task(member.linger()))
+            if not self._owns_signals:
+                return await self._serve(member, started)
+            name_process(self._app.app_id)
+            with self._stop.signals():
+                code = await self._serve(member, started)
+                await self._stop.linger(member.linger())
+            return code
         finally:
             await member.close()
-        return code
-
-    def _on_signal(self) -> None:
-        """Stop; the second signal ends at once what the first one would wait for."""
-        if self._stopping.is_set():
-            self._hurry.set()
-        self._stopping.set()
 
     async def _serve(self, member: Membership, started: float) -> int:
         sidecar = member.sidecar(self._tokens, "it runs alone")
@@ -94,14 +89,14 @@ class Alone:
             return await self._until_over(sidecar)
         finally:
             closing = asyncio.create_task(sidecar.close(self._grace))
-            if not await self._unless(self._hurry, closing):
+            if not await self._unless(self._stop.hurry, closing):
                 await sidecar.close(0.0)
 
     async def _until_over(self, sidecar: Sidecar) -> int:
         connecting = asyncio.create_task(sidecar.connect())
         ended = asyncio.create_task(sidecar.ended())
         try:
-            if not await self._unless(self._stopping, ended):
+            if not await self._unless(self._stop.asked, ended):
                 return Exit.OK
         finally:
             connecting.cancel()

@@ -15,6 +15,7 @@ from daprflow.launcher.guest import Guest
 from daprflow.launcher.joining import LINE_LIMIT, Start
 from daprflow.launcher.logs import name_process
 from daprflow.launcher.options import SidecarOptions, Tokens
+from daprflow.launcher.resident import Resident
 from daprflow.launcher.sidecar import Sidecar
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class EngineHost:
         self._server: asyncio.Server | None = None
         self._engine: SharedEngine | None = None
         self._own: RunningApp | None = None
+        self._residents: dict[Resident, RunningApp] = {}
+        self._expected: tuple[str, ...] = ()
         self._guests: dict[Guest, asyncio.Task[None]] = {}
         self._apps: dict[Guest, RunningApp] = {}
         self._left = asyncio.Event()
@@ -121,6 +124,46 @@ class EngineHost:
             self._doors.close()
         self._folder.release()
 
+    # ---- several apps of this run
+
+    def expect(self, app_ids: tuple[str, ...]) -> None:
+        """Have calls on apps wait that this run is about to bring up."""
+        self._expected = app_ids
+
+    def lodge(self, options: SidecarOptions, base: Path, replica: int = 1) -> Resident:
+        """Take the ports of one of several apps of this run.
+
+        Raises:
+            LaunchError: one is taken.
+        """
+        wanted = (options.dapr_http_port, options.dapr_grpc_port, options.app_port)
+        doors = take_doors(*wanted, metrics_door(options))
+        return Resident(self, options, base, doors, replica)
+
+    def furnish(self, resident: Resident, tokens: Tokens, reason: str, /) -> Sidecar:
+        """Make the sidecar of such an app."""
+        return self._embedded(
+            resident.options,
+            resident.doors,
+            tokens,
+            reason,
+            resident.base,
+            replica=resident.replica,
+        )
+
+    def settled(self, resident: Resident, app: RunningApp | None, /) -> None:
+        """List such an app in ``run.json``; None takes it off."""
+        if app is not None:
+            self._residents[resident] = app
+        else:
+            self._residents.pop(resident, None)
+        self._publish()
+
+    def absent(self, app_id: str) -> None:
+        """Have calls wait no longer for an app that is not going to come up."""
+        if self._engine is not None:
+            self._engine.engine.arrivals.give_up(app_id)
+
     # ---- those who join
 
     @property
@@ -182,6 +225,8 @@ class EngineHost:
         tokens: Tokens,
         reason: str,
         base: Path | None,
+        *,
+        replica: int = 1,
     ) -> Sidecar:
         # Imported while the app's process imports the app.
         from daprflow.launcher.embedded import Embedded, SharedEngine  # noqa: PLC0415
@@ -189,13 +234,16 @@ class EngineHost:
         if self._engine is None:
             home = None if self.ephemeral else self._folder.path.resolve()
             self._engine = SharedEngine(home, self._base)
-        return Embedded(options, self._engine, doors, tokens, reason=reason, base=base)
+            self._engine.engine.arrivals.expect(self._expected)
+        return Embedded(
+            options, self._engine, doors, tokens, reason=reason, base=base, replica=replica
+        )
 
     def _publish(self) -> None:
         if self._server is None:
             return
         own = (self._own,) if self._own else ()
-        apps = (*own, *self._apps.values())
+        apps = (*own, *self._residents.values(), *self._apps.values())
         made = record(*apps, control_port=_port(self._server), token=self.token)
         try:
             self._folder.publish(made)

@@ -48,7 +48,7 @@ class Among:
 
     stop: Stop
     hold: Hold
-    parting: str = "the others go on"
+    parting: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ class Launch:
             started=started,
             announce=pieces.announce,
             alone=self._among is None,
-            parting=self._among.parting if self._among else "the sidecar is stopped",
+            parting=self._among.parting if self._among else (lambda: "the sidecar is stopped"),
             sidecar_first=bool(self._options.command) and pieces.around.app_port is None,
             ears=self._ears,
         )

@@ -56,6 +56,8 @@ class Ears:
         output: takes each line that the app prints; None leaves the app our own streams.
         sidecar_up: told once the sidecar answers calls; the app may not yet.
         app_up: told the app's process id, before the banner.
+        described: told what the app says of itself, before its sidecar is.
+        app_down: told the app's exit status, where nobody asked it to end.
         stopping: told that a signal ends the run.
         logs: the files that the lines which `output` takes come to.
     """
@@ -63,6 +65,8 @@ class Ears:
     output: Callable[[str], None] | None = None
     sidecar_up: Callable[[AppSpec, SidecarInfo], None] = lambda _app, _info: None
     app_up: Callable[[int], None] = lambda _pid: None
+    described: Callable[[AppFrozen], None] = lambda _description: None
+    app_down: Callable[[int], None] = lambda _status: None
     stopping: Callable[[], None] = lambda: None
     logs: tuple[str, ...] = ()
 
@@ -95,7 +99,7 @@ class Plan:
     announce: Callable[[AppSpec, int], None]
     sidecar_first: bool = False
     alone: bool = True
-    parting: str = "the sidecar is stopped"
+    parting: Callable[[], str] = lambda: "the sidecar is stopped"
     ears: Ears = Ears()
 
 
@@ -153,6 +157,7 @@ class Supervisor:
     async def _run_once(self, changed: asyncio.Event) -> int | _Next:
         plan = self._plan
         app = AppProcess(self._options, plan.around, plan.listener, plan.ears.output)
+        await asyncio.sleep(0)  # those of the other apps start before a sidecar is imported
         run = asyncio.create_task
         generation = _Generation(
             app,
@@ -173,6 +178,8 @@ class Supervisor:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if run.stopping in done:
                 return await self._end(run)
+            if run.exited in done and run.change not in done:
+                self._plan.ears.app_down(run.exited.result())
             if run.exited in done and not self._options.reload:
                 return await self._app_ended(run)
             if run.exited in done and run.change not in done:
@@ -193,6 +200,7 @@ class Supervisor:
     async def _bring_up(self, app: AppProcess) -> None:
         started = time.monotonic()
         description = await self._describe(app)
+        self._plan.ears.described(description)
         spec = self._spec(description)
         self._settle_id(spec.app_id)
         if not self._introduced:
@@ -291,7 +299,7 @@ class Supervisor:
         explained = self._explained(run.up)
         run.up.cancel()
         if not explained:
-            self._voice.warn(f"{_ended(status)}; {self._plan.parting}")
+            self._voice.warn(f"{_ended(status)}; {self._plan.parting()}")
         await self._sidecar.close(KILL_GRACE)
         return status
 

@@ -10,6 +10,7 @@ import msgspec
 
 from daprflow.sidecar.actors.placement import Placement
 from daprflow.sidecar.actors.reminders import REMINDERS, TABLE, Reminders
+from daprflow.sidecar.arrivals import Arrivals
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.components.base import Component, ComponentContext, OnePerName
 from daprflow.sidecar.components.registry import COMPONENTS
@@ -107,6 +108,7 @@ class Engine:
 
     Attributes:
         runtimes: the sidecars of this run; invocation between apps looks here.
+        arrivals: the apps that are on their way up; calls on them wait.
         work: deliveries, binding events and ticks of jobs in flight.
         jobs: the jobs of all apps.
         reminders: those of all actors.
@@ -119,6 +121,7 @@ class Engine:
         self.data_dir = data_dir
         self.base_dir = base_dir
         self.runtimes = Runtimes()
+        self.arrivals = Arrivals(clock)
         self.work = Work()
         self.database = None if data_dir is None else EngineDatabase(data_dir / FILE)
         store: JobStore = MemoryJobStore()

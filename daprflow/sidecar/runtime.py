@@ -243,6 +243,7 @@ class Runtime:
             await wait_for_app(self.app, self.engine.clock, self.options)
             self._present = self._closing is None
             await self._begin(self.app)
+        self.engine.arrivals.arrived(self.app_id)
         self.health.ready = True
 
     async def pause(self) -> None:

@@ -95,7 +95,12 @@ def run(words: Sequence[str], data_dir: Path) -> int:
         options = _with_ports(options, promises)
         if not options.command:
             return voice.ended(run_loop(_alone(options, env, voice, started)))
-        ears = Ears(app_line, voice.sidecar_up, voice.app_up, voice.stopping)
+        ears = Ears(
+            app_line,
+            sidecar_up=voice.sidecar_up,
+            app_up=voice.app_up,
+            stopping=voice.stopping,
+        )
         launch = Launch(options, env, voice, enter=enter_hub, ears=ears)
         return voice.ended(run_loop(launch.run(started)))
 
