@@ -5,6 +5,7 @@ Its arguments are ``TARGET --fd N --report N --grace S [--debug PORT]``;
 """
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -24,6 +25,8 @@ from daprflow.launcher.loop import run
 from daprflow.launcher.report import AppFailed, AppFrozen, AppServing, Cron, HandlerRow, Reporter
 from daprflow.launcher.target import Loaded, load, resolve
 from daprflow.workflows.options import watching
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.debug is not None:
         loaded.app.health.watch_no_loop()
     reporter.send(frozen)
+    for warning in frozen.declared.warnings:
+        logger.warning("%s", warning)
     listener = socket.socket(fileno=options.listener)
     return run(serve_app(loaded, listener, reporter, options.grace))
 
