@@ -29,6 +29,10 @@ COMMANDS = (
     "secret",
     "workflow",
     "config",
+    "list",
+    "stop",
+    "logs",
+    "status",
     "shim",
 )
 
@@ -67,7 +71,7 @@ def build(words: Sequence[str]) -> typer.Typer:
     wanted = next((word for word in words if not word.startswith("-")), "")
     for name in (wanted,) if wanted in COMMANDS else COMMANDS:
         module = __import__(f"daprflow.cli.{name}", fromlist=[name])
-        command = getattr(module, name)
+        command = getattr(module, name, None) or module.command
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
             continue

@@ -1,9 +1,10 @@
 """What every poke has: the options that find a sidecar, its answer as text or JSON, its errors."""
 
+import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,18 +137,25 @@ def poke(command: Callable[..., None]) -> Callable[..., None]:
     def with_options(*arguments: Any, **given: Any) -> None:
         values = {name: given.pop(name, default) for name, _, default in OPTIONS}
         to = Poke(**values)
-        try:
+        with told(as_json=to.as_json):
             command(*arguments, to=to, **given)
-        except DaprFlowError as error:
-            if not to.as_json:
-                raise
-            raise typer.Exit(_complained(error)) from None
 
     parameters = [*(each for name, each in own.items() if name != "to"), *added]
     with_options.__dict__.pop("__wrapped__")
     with_options.__dict__["__signature__"] = inspect.Signature(parameters)
     with_options.__annotations__ = {each.name: each.annotation for each in parameters}
     return with_options
+
+
+@contextlib.contextmanager
+def told(*, as_json: bool) -> Iterator[None]:
+    """Print what goes wrong as JSON, where that was asked for; else leave it to `main`."""
+    try:
+        yield
+    except DaprFlowError as error:
+        if not as_json:
+            raise
+        raise typer.Exit(_complained(error)) from None
 
 
 def _complained(error: DaprFlowError) -> int:

@@ -1,7 +1,6 @@
 """``dapr list`` and ``dapr stop``: the apps that run with the data folder."""
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -15,12 +14,12 @@ from daprflow.cli.calls import Place, call
 from daprflow.cli.dapr.flags import Flag, FlagError, Kind, parse
 from daprflow.cli.dapr.speech import tell
 from daprflow.cli.voice import printable, put
+from daprflow.launcher.alive import end, started_at
 from daprflow.launcher.exits import Exit, LaunchError
-from daprflow.launcher.folder import DataFolder, start_time
+from daprflow.launcher.folder import DataFolder
 from daprflow.protocol.metadata import Metadata
 
 STOP_SECONDS = 10.0
-PAUSE = 0.05
 COMMAND_SHOWN = 20
 
 LIST_FLAGS = (
@@ -117,44 +116,11 @@ def stop(words: Sequence[str], data_dir: Path) -> int:
         if instance is None:
             line = f"failed to stop app id {app_id}: it does not run here"
             put(sys.stderr, f"{printable(line)}\n")
-        elif _end(instance.cli_pid):
+        elif end(instance.cli_pid, STOP_SECONDS):
             tell(f"app stopped successfully: {app_id}")
         else:
             put(sys.stderr, f"failed to stop app id {app_id}: process {instance.cli_pid} stays\n")
     return Exit.OK
-
-
-def _end(pid: int) -> bool:
-    """Ask a process to end, and wait for that."""
-    began = start_time(pid)
-    deadline = time.monotonic() + STOP_SECONDS
-    try:
-        os.kill(pid, signal.SIGTERM)
-    except OSError:
-        return not start_time(pid)
-    while start_time(pid) == began and not _is_zombie(pid):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(PAUSE)
-    return True
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return False
-    return stat.rpartition(b")")[2].split()[0] == b"Z"
-
-
-def started_at(pid: int) -> float:
-    """Return when a process started, in seconds since 1970; 0 where the system does not say."""
-    try:
-        ticks = int(start_time(pid))
-        uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-    except (OSError, ValueError):
-        return 0.0
-    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _age(seconds: float) -> str:
