@@ -1,27 +1,24 @@
-"""``daprflow config``: the items of the built-in configuration stores."""
+"""``daprflow config``: the items of configuration stores, read, watched, and where possible set."""
 
+import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 import typer
 
-from daprflow.cli.calls import (
-    DEFAULT_DATA_DIR,
-    JSON,
-    DataDir,
-    HttpPort,
-    Place,
-    call,
-    find,
-)
-from daprflow.cli.voice import printable
+from daprflow.cli.calls import AWAY, JSON, NOTHING, SILENT, Place, Refused
+from daprflow.cli.poke import Poke, poke
+from daprflow.cli.typed import named
+from daprflow.cli.voice import complain, printable, put
 from daprflow.launcher import kept_configuration as kept
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.folder import DataFolder
-from daprflow.protocol.configuration import ConfigurationItem
+from daprflow.protocol.configuration import ConfigurationItem, get_configuration
+from daprflow.protocol.http import HttpRequest
 
 Items = dict[str, ConfigurationItem]
 _items = msgspec.json.Decoder(Items)
@@ -35,8 +32,28 @@ class Action(StrEnum):
     GET = "get"
     DELETE = "delete"
     LIST = "list"
+    WATCH = "watch"
 
 
+class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An item, as ``--json`` prints it; ``removed`` is one that a watch misses from now on."""
+
+    store: str
+    key: str
+    value: str | None = None
+    version: str = ""
+    removed: bool = False
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The item that was set or deleted; ``running`` tells whether a sidecar was told of it."""
+
+    store: str
+    key: str
+    running: bool
+
+
+@poke
 def config(
     action: Annotated[Action, typer.Argument(help="What to do.")],
     store: Annotated[str | None, typer.Argument(help="Name of the configuration store.")] = None,
@@ -44,36 +61,92 @@ def config(
     value: Annotated[str | None, typer.Argument(help="The item's value, for set.")] = None,
     *,
     version: Annotated[str, typer.Option(help="The item's version, for set.")] = "",
-    dapr_http_port: HttpPort = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    every: Annotated[float, typer.Option(help="Seconds between reads, for watch.", min=0.05)] = 1.0,
+    to: Poke,
 ) -> None:
-    """Set, get, delete or list items of the configuration stores that run here.
+    """Set, get, delete, list or watch items of the configuration stores that run here.
 
-    config set STORE KEY VALUE, config get STORE KEY, config delete STORE KEY, config list [STORE].
     Whoever follows an item is told at once. Where nothing runs, what the next run will find is
-    read and written.
-    """
+    read and written. A missing item is the exit code 3.
+
+    \b
+    daprflow config set settings limits '{"daily": 5}'
+    daprflow config get settings limits
+    daprflow config delete settings limits
+    daprflow config list settings --json
+    daprflow config watch settings limits
+    """  # noqa: D301 - the backspace is for the help's layout
     _check(action, store, key, value)
-    running = dapr_http_port is not None or _runs(data_dir)
-    items: _Stores = _Running(find(dapr_http_port, data_dir)) if running else _Kept(data_dir)
+    items = _stores(to)
     name, item = store or "", key or ""
+    running = isinstance(items, _Running)
     match action:
         case Action.SET:
             items.put(name, item, ConfigurationItem(value or "", version))
-            typer.echo(f"set '{item}' in '{name}'{'' if running else '; nothing runs here now'}")
+            later = "" if running else "; nothing runs here now"
+            to.tell(f"set '{item}' in '{name}'{later}", Written(name, item, running))
         case Action.DELETE:
             items.remove(name, item)
-            typer.echo(f"deleted '{item}' from '{name}'")
+            to.tell(f"deleted '{item}' from '{name}'", Written(name, item, running))
         case Action.GET:
             found = items.read(name, item)
             if item not in found:
-                raise LaunchError(f"there is no item '{item}' in '{name}'", Exit.FAILED)
-            typer.echo(printable(found[item].value))
+                raise LaunchError(f"there is no item '{item}' in '{name}'", Exit.MISSING)
+            to.tell(found[item].value, _shown(name, item, found[item]))
         case Action.LIST:
-            for each in [name] if name else items.names():
-                for found_key, found_item in items.read(each, "").items():
-                    shown = f"{each} {found_key} {found_item.version or '-'} {found_item.value}"
-                    typer.echo(printable(shown))
+            stores = [name] if name else items.names()
+            shown = [_shown(s, k, each) for s in stores for k, each in items.read(s, "").items()]
+            to.tell("\n".join(map(_line, shown)), shown)
+        case Action.WATCH:
+            _watch(to, items, (name, item), every)
+
+
+def _stores(to: Poke) -> "_Stores":
+    """Return the stores of the sidecar, or where nothing runs those of the next run."""
+    try:
+        return _Running(to, to.place())
+    except Refused as error:
+        if error.error_code != NOTHING:
+            raise
+        return _Kept(to.data_dir)
+
+
+def _shown(store: str, key: str, item: ConfigurationItem) -> Shown:
+    return Shown(store, key, item.value, item.version)
+
+
+def _line(shown: Shown) -> str:
+    if shown.removed:
+        return f"{shown.store} {shown.key} is removed"
+    return f"{shown.store} {shown.key} {shown.version or '-'} {shown.value}"
+
+
+def _watch(to: Poke, items: "_Stores", wanted: tuple[str, str], every: float) -> None:
+    """Print each item, then each that changes, a line each, until Ctrl-C.
+
+    The store is read again and again: the push that Dapr has for it goes to apps alone.
+    """
+    store, key = wanted
+    known: Items = {}
+    told = False
+    while True:
+        try:
+            found = items.read(store, key)
+        except Refused as error:
+            if error.error_code not in {AWAY, SILENT} or not (known or told):
+                raise
+            if not told:
+                complain(f"{error}; waiting for it")
+            told = True
+        else:
+            told = False
+            gone = [Shown(store, each, removed=True) for each in known.keys() - found.keys()]
+            changed = [_shown(store, k, each) for k, each in found.items() if known.get(k) != each]
+            for each in (*changed, *gone):
+                text = msgspec.json.encode(each).decode() if to.as_json else printable(_line(each))
+                put(sys.stdout, text + "\n")
+            known = found
+        time.sleep(every)
 
 
 def _check(action: Action, store: str | None, key: str | None, value: str | None) -> None:
@@ -82,16 +155,22 @@ def _check(action: Action, store: str | None, key: str | None, value: str | None
     Raises:
         LaunchError: something is.
     """
-    wanted = {Action.SET: 3, Action.GET: 2, Action.DELETE: 2, Action.LIST: int(bool(store))}
     given = [each for each in (store, key, value) if each is not None]
+    wanted = {
+        Action.SET: 3,
+        Action.GET: 2,
+        Action.DELETE: 2,
+        Action.LIST: int(bool(store)),
+        Action.WATCH: 1 + int(bool(key)),
+    }
     if len(given) != wanted[action] or not all(given):
-        usage = {Action.SET: "STORE KEY VALUE", Action.LIST: "[STORE]"}.get(action, "STORE KEY")
+        usages = {
+            Action.SET: "STORE KEY VALUE",
+            Action.LIST: "[STORE]",
+            Action.WATCH: "STORE [KEY]",
+        }
+        usage = usages.get(action, "STORE KEY")
         raise LaunchError(f"write 'daprflow config {action} {usage}'", Exit.USAGE)
-
-
-def _runs(data_dir: Path) -> bool:
-    running = DataFolder(data_dir).running()
-    return running is not None and bool(running.apps)
 
 
 class _Stores:
@@ -117,7 +196,8 @@ class _Stores:
 class _Running(_Stores):
     """Those of a sidecar that runs."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, to: Poke, place: Place) -> None:
+        self._to = to
         self._place = place
 
     def names(self) -> list[str]:
@@ -126,9 +206,8 @@ class _Running(_Stores):
 
     def read(self, store: str, key: str) -> Items:
         """Read through Dapr's API, so that stores with a server of their own are read, too."""
-        query = f"?{urlencode({'key': key})}" if key else ""
-        path = f"/v1.0/configuration/{quote(store, safe='')}{query}"
-        return _items.decode(call(self._place, "GET", path, None, JSON) or b"{}")
+        request = get_configuration(named(store, "STORE"), [key] if key else [])
+        return _items.decode(self._to.ask(self._place, request).body or b"{}")
 
     def put(self, store: str, key: str, item: ConfigurationItem) -> None:
         """Set one item and have its followers told."""
@@ -139,10 +218,12 @@ class _Running(_Stores):
         self._own("DELETE", _path(store, key), None)
 
     def _own(self, verb: str, path: str, body: bytes | None) -> bytes:
+        headers = (("content-type", JSON),) if body is not None else ()
+        request = HttpRequest(verb, f"/daprflow/configuration{path}", headers, body or b"")
         try:
-            return call(self._place, verb, f"/daprflow/configuration{path}", body, JSON)
-        except LaunchError as error:
-            if "ERR_DIRECT_INVOKE" in str(error):
+            return self._to.ask(self._place, request).body
+        except Refused as error:
+            if error.error_code == "ERR_DIRECT_INVOKE":
                 raise LaunchError(
                     "the sidecar here is a real runtime, which only reads configuration; change "
                     "the store's server instead",
@@ -172,7 +253,7 @@ class _Kept(_Stores):
     def remove(self, store: str, key: str) -> None:
         """Write the file."""
         if not kept.remove(self._folder, store, key):
-            raise LaunchError(f"there is no item '{key}' in '{store}'", Exit.FAILED)
+            raise LaunchError(f"there is no item '{key}' in '{store}'", Exit.MISSING)
 
 
 def _path(store: str, key: str) -> str:
