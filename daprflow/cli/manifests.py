@@ -12,6 +12,7 @@ from daprflow.manifests.collect import Place, Wanted, collect
 from daprflow.manifests.facts import Source
 from daprflow.manifests.settings import read_settings
 from daprflow.manifests.targets import TARGETS, maker
+from daprflow.manifests.variants import with_variants
 from daprflow.manifests.write import Change, Step, diff, plan, refuse_edited, write
 
 DEFAULT_OUTPUT = Path("deploy")
@@ -57,7 +58,8 @@ def manifests(
     base = Path.cwd()
     places = _places(targets or [], file, base, resources_path or [], config or [])
     settings = read_settings(base).given(subscriptions=subscriptions)
-    model = collect(Wanted(places, env, output.resolve()), settings)
+    wanted = Wanted(places, env, output.resolve())
+    model = with_variants(collect(wanted, settings), target, wanted, settings)
     for note in model.notes:
         complain(f"note: {note}")
     steps = plan(output, maker(target)(model), target, prune=prune)

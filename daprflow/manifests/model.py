@@ -88,6 +88,7 @@ class Model:
         declared: the components as code and files have them, before anything is put in the place of
             what is on a developer's machine alone; for the targets of one machine.
         output: the folder that is written to, for targets whose files name folders of the code.
+        variants: the same deployment for each environment that a target tells the differences of.
         notes: what the user should know of, one sentence each.
     """
 
@@ -99,6 +100,7 @@ class Model:
     env: str = ""
     declared: tuple[ComponentResource, ...] = ()
     output: Path = Path()
+    variants: "tuple[Model, ...]" = ()
     notes: tuple[str, ...] = ()
 
     def components_of(self, app_id: str) -> tuple[ComponentResource, ...]:
