@@ -108,8 +108,12 @@ class Fleet:
                 if SidecarChoice.EMBEDDED in choices.values():
                     ids = tuple(app.app_id for app in self._plan.apps)
                     await self._home.open(ids)
-                runs = [self._one(each, choices[each.app.app_id], among) for each in self._members]
-                codes = await asyncio.gather(*runs)
+                async with asyncio.TaskGroup() as group:
+                    runs = [
+                        group.create_task(self._one(each, choices[each.app.app_id], among))
+                        for each in self._members
+                    ]
+                codes = [each.result() for each in runs]
                 await stop.linger(self._home.linger())
         finally:
             await self._home.close()
@@ -201,7 +205,7 @@ class Fleet:
         try:
             for member in self._members:
                 member.open_logs(stamp)
-            puts = {member.app.app_id: member.logs.keep for member in self._members}
+            puts = [(member.app.app_id, member.logs.keep) for member in self._members]
             lines = SidecarLines(puts, form or logging.Formatter())
             shown = any(app.sidecar_logs.console for app in self._plan.apps)
             with _quieter(root, quiet=not shown):
