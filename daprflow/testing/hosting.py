@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from daprflow.client import Client
 from daprflow.handlers.config_values import text_of
+from daprflow.launcher.declared import beside
 from daprflow.settings import Settings
 from daprflow.sidecar.app.http import HttpApp
 from daprflow.sidecar.channel.base import AppChannel
@@ -21,6 +22,7 @@ from daprflow.sidecar.resources import Resources
 from daprflow.sidecar.runtime import Runtime
 from daprflow.testing import provisions
 from daprflow.testing.connection import Carrier, CutTransport, Line
+from daprflow.testing.declared import declared_in
 from daprflow.testing.faulty import FaultyChannel, faulty, faulty_activities
 from daprflow.testing.grpc_side import GrpcSide
 from daprflow.testing.lifespan import RunningApp
@@ -112,13 +114,14 @@ def _resources(world: World, app: "DaprFlow") -> Resources:
     secrets = provisions.secret_stores(plan.secrets, _folder(world, app))
     made = [*secrets, *provisions.crons(app.crons())]
     if path is None:
+        given = declared_in(app, plan.env)
         made += provisions.brokers(each.subscription.pubsubname for each in app.topics())
         if app.actor_hosts():
             made.append(provisions.actor_store())
-            given = replace(given, configuration=provisions.WITH_STATE_TTL)
-    names = {resource.name for resource in given.components}
-    added = (resource for resource in made if resource.name not in names)
-    return replace(given, components=(*given.components, *added))
+            given = replace(given, configuration=provisions.with_state_ttl(given.configuration))
+    names = {each.name for each in secrets}  # what a test gives goes before what the app declares
+    kept = [each for each in given.components if path is not None or each.name not in names]
+    return replace(given, components=(*kept, *beside(made, kept)))
 
 
 def _folder(world: World, app: "DaprFlow") -> Path:

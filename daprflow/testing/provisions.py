@@ -33,8 +33,8 @@ MADE: Mapping[str, str] = {
 }
 """What is made for a call of a block, by the block's name in the path."""
 ACTOR_STORE = "statestore"
-WITH_STATE_TTL = ConfigurationResource(features=(("ActorStateTTL", True),))
-"""The configuration of a runtime that takes parts of actors' states with a time to live."""
+STATE_TTL = ("ActorStateTTL", True)
+"""The feature of a runtime that takes parts of actors' states with a time to live."""
 
 
 def from_files(path: Path, app_id: str) -> Resources:
@@ -74,6 +74,12 @@ def brokers(names: Iterable[str], kind: str = BROKER) -> list[ComponentResource]
 def actor_store() -> ComponentResource:
     """Return the store, in memory, where actors' states are kept."""
     return _component(ACTOR_STORE, STATE_STORE, {"actorStateStore": "true"})
+
+
+def with_state_ttl(configuration: ConfigurationResource) -> ConfigurationResource:
+    """Return a configuration of a runtime that takes parts of actors' states for a time."""
+    features = (*configuration.features, STATE_TTL)
+    return msgspec.structs.replace(configuration, features=features)
 
 
 def configuration_stores(names: Iterable[str]) -> list[ComponentResource]:

@@ -77,6 +77,8 @@ class TestSidecar(Trouble):
         seed: lets calls, deliveries and turns that wait at the same time go on one at a time, in an
             order of the seed's; see `explore`. None leaves it to the event loop.
         spans: whether the apps' spans are collected, as ``dapr.spans``; needs the extra ``otel``.
+        env: whose components count that apps declare in code, servers and all; None is "test", with
+            everything in memory.
     """
 
     __test__ = False  # no test case, whatever its name begins with
@@ -97,6 +99,7 @@ class TestSidecar(Trouble):
         sockets: bool = False,
         seed: Seed | None = None,
         spans: bool = False,
+        env: str | None = None,
     ) -> None:
         self._app = app
         self._clock = VirtualClock(None if start is None else start.timestamp())
@@ -118,6 +121,7 @@ class TestSidecar(Trouble):
             replay,
             sockets,
             seed,
+            env,
         )
         self._publishing = asyncio.Lock()
         self._workers: dict[str, FakeWorker] = {}

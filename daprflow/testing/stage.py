@@ -47,6 +47,7 @@ class Plan:
         replay: whether every turn of a workflow goes through its whole history.
         sockets: whether apps and sidecars listen on ports.
         seed: chooses the order of calls; None leaves it to the event loop.
+        env: whose declared components count; None is that of tests, kept inside this process.
     """
 
     app: "DaprFlow"
@@ -62,6 +63,7 @@ class Plan:
     replay: bool = True
     sockets: bool = False
     seed: Seed | None = None
+    env: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
