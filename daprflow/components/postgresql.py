@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from daprflow.components.kinds import Binding, StateStore
 from daprflow.components.model import Key, Options
-from daprflow.components.values import Secret, Text
+from daprflow.components.values import Number, Secret, Text
 
 QueryExecMode = Literal[
     "cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"
@@ -39,7 +39,7 @@ class _Postgres(Options):
     connection_string: Secret | None = None
     host: Text | None = None
     hostaddr: Text | None = None
-    port: int | None = None
+    port: Number | None = None
     database: Text | None = None
     user: Text | None = None
     password: Secret | None = None

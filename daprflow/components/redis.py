@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from daprflow.components.kinds import PubSub, StateStore
 from daprflow.components.model import Key, Options
-from daprflow.components.values import Secret, Text
+from daprflow.components.values import Number, Secret, Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,11 @@ class _Redis(Options):
     """
 
     redis_host: Text
-    redis_port: int | None = None
+    redis_port: Number | None = None
     redis_username: Text | None = None
     redis_password: Secret | None = None
     redis_type: Literal["node", "cluster"] | None = None
-    redis_db: Annotated[int | None, Key("redisDB")] = None
+    redis_db: Annotated[Number | None, Key("redisDB")] = None
     enable_tls: Annotated[bool | None, Key("enableTLS")] = None
     insecure_skip_tls_verify: Annotated[bool | None, Key("insecureSkipTLSVerify")] = None
     client_cert: Text | None = None

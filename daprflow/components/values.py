@@ -46,6 +46,8 @@ Secret = SecretRef | EnvRef | Plain
 """What a field takes that holds a secret; a plain text is refused."""
 Text = str | SecretRef | EnvRef
 """What a field takes that holds a text."""
+Number = int | EnvRef
+"""What a field takes that holds a number which differs from place to place."""
 Value = str | int | float | bool | SecretRef | EnvRef | Plain
 """What the metadata of a component of any type takes."""
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -118,5 +119,21 @@ async def postgres_server() -> AsyncIterator[PostgresServer]:
     try:
         yield PostgresServer(connection, prefix, metadata)
         await connection.execute(f"DROP TABLE IF EXISTS {prefix}state, {prefix}metadata")
+    finally:
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def postgres_schema() -> AsyncIterator[str]:
+    """Give the URL of a schema that nobody else uses, for tables of any name."""
+    import asyncpg
+
+    url, name = address_of(POSTGRES), f"s{uuid4().hex[:12]}"
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"CREATE SCHEMA {name}")
+        own = urlencode({"search_path": name})
+        yield f"{url}{'&' if '?' in url else '?'}{own}"
+        await connection.execute(f"DROP SCHEMA {name} CASCADE")
     finally:
         await connection.close()
