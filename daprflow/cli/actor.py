@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from daprflow.cli.calls import Refused, content_type
+from daprflow.cli.completion import actor_types
 from daprflow.cli.grpc_lists import GrpcPort, list_reminders
 from daprflow.cli.invoke import write
 from daprflow.cli.poke import Poke, command_of, group
@@ -24,7 +25,9 @@ FAILED = "ACTOR_FAILED"
 
 actor = group("Call actors, read their state, look after their reminders and timers.")
 
-Kind = Annotated[str, typer.Argument(help="Type of the actor.", metavar="TYPE")]
+Kind = Annotated[
+    str, typer.Argument(help="Type of the actor.", metavar="TYPE", autocompletion=actor_types)
+]
 Id = Annotated[str, typer.Argument(help="Id of the actor.", metavar="ID")]
 Due = Annotated[
     str, typer.Option(help="When it ticks first: 15m, PT1H or 2027-01-31T08:00:00Z; else at once.")

@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from daprflow.cli.calls import AWAY, JSON, NOTHING, SILENT, Place, Refused
+from daprflow.cli.completion import components
 from daprflow.cli.poke import Poke, poke
 from daprflow.cli.typed import named
 from daprflow.cli.voice import complain, printable, put
@@ -56,7 +57,12 @@ class Written(msgspec.Struct, frozen=True):
 @poke
 def config(
     action: Annotated[Action, typer.Argument(help="What to do.")],
-    store: Annotated[str | None, typer.Argument(help="Name of the configuration store.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of the configuration store.", autocompletion=components("configuration")
+        ),
+    ] = None,
     key: Annotated[str | None, typer.Argument(help="The item's key.")] = None,
     value: Annotated[str | None, typer.Argument(help="The item's value, for set.")] = None,
     *,

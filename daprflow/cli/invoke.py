@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from daprflow.cli.calls import content_type
+from daprflow.cli.completion import app_ids
 from daprflow.cli.poke import Poke, poke
 from daprflow.cli.typed import DATA, UNSET, carried, data_of, named
 from daprflow.protocol.http import Headers, HttpRequest
@@ -25,7 +26,7 @@ class Invoked(msgspec.Struct, frozen=True, rename="camel"):
 
 @poke
 def invoke(
-    app: Annotated[str, typer.Argument(help="Id of the app.")],
+    app: Annotated[str, typer.Argument(help="Id of the app.", autocompletion=app_ids)],
     method: Annotated[str, typer.Argument(help="Method, such as total, or a path with a query.")],
     data: Annotated[str | None, typer.Argument(help=f"The argument: {DATA}")] = None,
     *,
@@ -38,7 +39,7 @@ def invoke(
     ] = None,
     to: Poke,
 ) -> None:
-    """Invoke a method through the sidecar of the service that runs here; print the answer.
+    """Invoke a method of an app through the sidecar that runs here; print the answer.
 
     \b
     daprflow invoke shop total

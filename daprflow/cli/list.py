@@ -53,7 +53,7 @@ def listing(
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """List the apps that run with this folder's data, or with --all every one of this user.
+    """List the apps that run with this folder's data, or with --all all of yours.
 
     \b
     daprflow list

@@ -12,6 +12,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from daprflow.cli.calls import DEFAULT_DATA_DIR
+from daprflow.cli.completion import all_app_ids
 from daprflow.cli.running import DataDir, Running, named
 from daprflow.cli.voice import complain
 from daprflow.launcher.alive import is_zombie
@@ -23,7 +24,7 @@ CHUNK = 65536
 
 
 def logs(
-    app: Annotated[str, typer.Argument(help="Id of the app.")],
+    app: Annotated[str, typer.Argument(help="Id of the app.", autocompletion=all_app_ids)],
     *,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what is printed, until the app ends.")

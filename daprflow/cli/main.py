@@ -1,5 +1,6 @@
 """The ``daprflow`` command: finds the command, reads its settings, turns errors into one line."""
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -8,33 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from daprflow.cli.commands import COMMANDS, words_of
 from daprflow.cli.context import Invocation
 from daprflow.cli.settings import Option, Settings, by_parameter, defaults
 from daprflow.cli.voice import complain, keep_standard_streams
 from daprflow.errors import DaprFlowError
 from daprflow.launcher.exits import Exit, LaunchError
-
-COMMANDS = (
-    "run",
-    "sidecar",
-    "serve",
-    "check",
-    "routes",
-    "manifests",
-    "publish",
-    "invoke",
-    "state",
-    "actor",
-    "job",
-    "secret",
-    "workflow",
-    "config",
-    "list",
-    "stop",
-    "logs",
-    "status",
-    "shim",
-)
 
 WITH_COMMAND = frozenset({"run", "sidecar"})
 """What takes the command of an app after ``--``."""
@@ -69,15 +49,21 @@ def build(words: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_everything)
     wanted = next((word for word in words if not word.startswith("-")), "")
-    for name in (wanted,) if wanted in COMMANDS else COMMANDS:
-        module = __import__(f"daprflow.cli.{name}", fromlist=[name])
-        command = getattr(module, name, None) or module.command
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
-            continue
-        summary = str(command.__doc__).partition("\n")[0]  # given as it is, or it would be cut
-        app.command(name, short_help=summary)(command)
+    if wanted not in COMMANDS:  # help, or the completion of a name: summaries are enough
+        for name, summary in COMMANDS.items():
+            app.command(name, help=summary, short_help=summary)(_unloaded)
+        return app
+    module = __import__(f"daprflow.cli.{wanted}", fromlist=[wanted])
+    command = getattr(module, wanted, None) or module.command
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=wanted)
+    else:
+        app.command(wanted, short_help=COMMANDS[wanted])(command)
     return app
+
+
+def _unloaded() -> None:
+    """Stand for a command that was not asked for."""
 
 
 def options_of(command: str) -> dict[str, Option]:
@@ -100,14 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words, command = _split(list(sys.argv[1:] if arguments is None else arguments))
     try:
         keep_standard_streams()
-        program = build(words)
+        completed = words_of(os.environ)
+        program = build(words if completed is None else completed)
         program(
             args=words,
             obj=Invocation(command, started),
             prog_name="daprflow",
-            default_map=_below_groups(
-                program, by_parameter(defaults(Path.cwd(), COMMANDS), options_of)
-            ),
+            default_map={} if completed is not None else _defaults(program),
         )
     except LaunchError as error:
         complain(str(error))
@@ -117,6 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(Exit.FAILED)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
+
+
+def _defaults(program: typer.Typer) -> Settings:
+    """Return what the working folder's file sets, by commands and parameters."""
+    return _below_groups(program, by_parameter(defaults(Path.cwd(), COMMANDS), options_of))
 
 
 def _below_groups(program: typer.Typer, settings: Settings) -> Settings:

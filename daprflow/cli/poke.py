@@ -23,6 +23,7 @@ from daprflow.cli.calls import (
     find,
     refusal,
 )
+from daprflow.cli.completion import app_ids
 from daprflow.cli.voice import printable, put
 from daprflow.errors import DaprFlowError
 from daprflow.launcher.exits import Exit, LaunchError
@@ -32,7 +33,11 @@ ERRORS = 400
 
 AppId = Annotated[
     str | None,
-    typer.Option("--app-id", help="The app whose sidecar is called, where several run here."),
+    typer.Option(
+        "--app-id",
+        help="The app whose sidecar is called, where several run here.",
+        autocompletion=app_ids,
+    ),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON, and errors as JSON to standard error.")

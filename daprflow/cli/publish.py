@@ -6,6 +6,7 @@ import msgspec
 import typer
 
 from daprflow.cli.calls import content_type
+from daprflow.cli.completion import components, topics
 from daprflow.cli.poke import Poke, poke
 from daprflow.cli.typed import DATA, Metadata, data_of, named, pairs
 from daprflow.protocol import operations
@@ -22,8 +23,11 @@ class Published(msgspec.Struct, frozen=True, rename="camel"):
 
 @poke
 def publish(
-    pubsub: Annotated[str, typer.Argument(help="Name of the pub/sub component.")],
-    topic: Annotated[str, typer.Argument(help="Topic.")],
+    pubsub: Annotated[
+        str,
+        typer.Argument(help="Name of the pub/sub component.", autocompletion=components("pubsub")),
+    ],
+    topic: Annotated[str, typer.Argument(help="Topic.", autocompletion=topics)],
     data: Annotated[str, typer.Argument(help=f"The event's data: {DATA}")],
     *,
     kind: Annotated[

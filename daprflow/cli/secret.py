@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from daprflow.cli.calls import Refused
+from daprflow.cli.completion import components
 from daprflow.cli.poke import Poke, poke
 from daprflow.cli.typed import Metadata, named, pairs
 from daprflow.cli.voice import put
@@ -36,7 +37,10 @@ class Secret(msgspec.Struct, frozen=True):
 
 @poke
 def secret(
-    store: Annotated[str, typer.Argument(help="Name of the secret store.")],
+    store: Annotated[
+        str,
+        typer.Argument(help="Name of the secret store.", autocompletion=components("secretstores")),
+    ],
     name: Annotated[
         str | None, typer.Argument(help="Name of a secret; else all are listed.")
     ] = None,
@@ -50,7 +54,7 @@ def secret(
     metadata: Metadata = None,
     to: Poke,
 ) -> None:
-    """List the names of a store's secrets, or see whether one is there; print no value unasked.
+    """List the names of a store's secrets; print a value only when asked for one.
 
     A value is printed for one secret and with --value alone: what is printed stays in terminals
     and logs. A missing secret is the exit code 3.

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from daprflow.cli.completion import components, keys
 from daprflow.cli.invoke import write
 from daprflow.cli.poke import Poke, command_of, group
 from daprflow.cli.state_keys import Asked, list_keys
@@ -36,8 +37,10 @@ class Consistency(StrEnum):
     EVENTUAL = "eventual"
 
 
-Store = Annotated[str, typer.Argument(help="Name of the state store.")]
-Key = Annotated[str, typer.Argument(help="The key, without the app's prefix.")]
+Store = Annotated[
+    str, typer.Argument(help="Name of the state store.", autocompletion=components("state"))
+]
+Key = Annotated[str, typer.Argument(help="The key, without the app's prefix.", autocompletion=keys)]
 Etag = Annotated[
     str | None, typer.Option(help="Only if the key still has this ETag, as 'get --json' shows it.")
 ]

@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from daprflow.cli.calls import DEFAULT_DATA_DIR, LOOPBACK, NOTHING, Place, Refused, exchange
+from daprflow.cli.completion import all_app_ids
 from daprflow.cli.poke import pretty, told
 from daprflow.cli.running import AsJson, DataDir, Running, age, everything, named
 from daprflow.cli.voice import printable, put
@@ -46,7 +47,10 @@ class _Ready(msgspec.Struct, frozen=True):
 
 
 def status(
-    app: Annotated[str | None, typer.Argument(help="Id of an app; else all that run here.")] = None,
+    app: Annotated[
+        str | None,
+        typer.Argument(help="Id of an app; else all that run here.", autocompletion=all_app_ids),
+    ] = None,
     *,
     timeout: Annotated[
         float, typer.Option(help="Seconds that one answer may take.", min=0.1)
@@ -54,7 +58,9 @@ def status(
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Ask apps, their sidecars and components how they are; exit with 1 unless all are ready.
+    """Ask apps, their sidecars and components how they are.
+
+    Exits with 1 unless all are ready.
 
     \b
     daprflow status

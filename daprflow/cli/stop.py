@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from daprflow.cli.calls import DEFAULT_DATA_DIR, NOTHING, Refused
+from daprflow.cli.completion import app_ids
 from daprflow.cli.poke import pretty, told
 from daprflow.cli.running import AsJson, DataDir, Running, everything, named
 from daprflow.cli.voice import complain, put
@@ -26,7 +27,10 @@ class Stopped(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def stop(
-    apps: Annotated[list[str] | None, typer.Argument(help="Ids of apps.", metavar="APP...")] = None,
+    apps: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids of apps.", metavar="APP...", autocompletion=app_ids),
+    ] = None,
     *,
     everything_here: Annotated[
         bool, typer.Option("--all", help="Every app that runs with the data folder.")
@@ -37,7 +41,9 @@ def stop(
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Stop apps with their sidecars, as Ctrl-C does; exit with 1 where one did not end in time.
+    """Stop apps with their sidecars, as Ctrl-C does.
+
+    Exits with 1 where one did not end in time.
 
     \b
     daprflow stop shop

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from daprflow.cli.completion import app_ids
 from daprflow.cli.flags import PORT
 from daprflow.client.caller import Caller
 from daprflow.client.workflow_calls import WorkflowCalls
@@ -36,7 +37,10 @@ GrpcPort = Annotated[
     ),
 ]
 AppId = Annotated[
-    str | None, typer.Option(help="The app whose workflows they are, where several run.")
+    str | None,
+    typer.Option(
+        help="The app whose workflows they are, where several run.", autocompletion=app_ids
+    ),
 ]
 
 
@@ -73,7 +77,8 @@ def find_hub(grpc_port: int | None, data_dir: Path, app_id: str | None) -> HubPl
     if not apps:
         raise LaunchError(
             f"nothing runs in '{data_dir}'; start it with 'daprflow run', "
-            "or name a sidecar with --dapr-grpc-port"
+            "or name a sidecar with --dapr-grpc-port",
+            Exit.AWAY,
         )
     known = ", ".join(f"'{app.app_id}'" for app in apps)
     if app_id is None and len(apps) > 1:
@@ -185,4 +190,5 @@ def _knock(port: int) -> None:
         socket.create_connection((HOST, port), KNOCK_SECONDS).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise LaunchError(f"no sidecar answers on port {port}: {reason}") from None
+        text = f"no sidecar answers on port {port}: {reason}"
+        raise LaunchError(text, Exit.AWAY) from None
