@@ -1,7 +1,7 @@
 """The target ``helm``: a chart that renders, with its own values, what ``kubernetes`` writes."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -10,7 +10,15 @@ import msgspec
 
 from daprflow.manifests import helm_texts as texts
 from daprflow.manifests import kubernetes
-from daprflow.manifests.helm_apps import optional, piece, template, values_of
+from daprflow.manifests.helm_apps import (
+    Piece,
+    is_login,
+    logins,
+    optional,
+    piece,
+    template,
+    values_of,
+)
 from daprflow.manifests.helm_resources import KINDS, value_of
 from daprflow.manifests.helm_schema import schema
 from daprflow.manifests.model import AppModel, Comment, File, Model
@@ -48,17 +56,18 @@ def files(model: Model) -> tuple[File, ...]:
     objects = _objects(model)
     values = _values(model, objects)
     name = chart_name(model)
+    templates = tuple(file for app in model.apps for file in _templates(app, objects, model))
     return (
         File("Chart.yaml", document(_chart(name, model))),
         File("values.yaml", _explained(values)),
-        *(_environment(each, values) for each in model.variants),
+        *(_environment(each, values, templates) for each in model.variants),
         File("values.schema.json", _json(schema(values)), comment=Comment.JSON),
         File(".helmignore", texts.IGNORED),
         File("templates/_helpers.tpl", texts.HELPERS, comment=Comment.HELM),
         File("templates/NOTES.txt", texts.NOTES, comment=Comment.HELM),
         File("templates/components.yaml", texts.COMPONENTS, comment=Comment.HELM),
         File("templates/resources.yaml", texts.resources(), comment=Comment.HELM),
-        *(file for app in model.apps for file in _templates(app, objects, model)),
+        *templates,
     )
 
 
@@ -124,16 +133,14 @@ def _templates(app: AppModel, objects: _Objects, model: Model) -> Iterator[File]
         for name, tree in optional(app, model)
         if (tree["kind"], tree["metadata"]["name"]) not in there
     )
-    by_file: dict[str, list[Tree]] = {}
-    for name, tree in chain(own, further):
-        by_file.setdefault(name, []).append(tree)
-    for name, trees in by_file.items():
-        yield File(
-            f"templates/{app.app_id}/{name}.yaml",
-            template(app.app_id, map(piece, trees)),
-            (app.app_id,),
-            Comment.HELM,
-        )
+    by_file: dict[str, list[Piece]] = {}
+    for name, tree in sorted(chain(own, further), key=lambda pair: str(pair[1]["kind"])):
+        if not is_login(tree):
+            by_file.setdefault(name, []).append(piece(tree))
+    by_file["scaling"].append(logins(app))
+    for name, pieces in by_file.items():
+        text = template(app.app_id, pieces)
+        yield File(f"templates/{app.app_id}/{name}.yaml", text, (app.app_id,), Comment.HELM)
 
 
 def _chart(name: str, model: Model) -> Tree:
@@ -156,10 +163,18 @@ def _explained(values: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _environment(variant: Model, values: Mapping[str, Any]) -> File:
-    """Return the values that differ in an environment."""
-    changed = differing(values, values_for(variant))
+def _environment(variant: Model, values: Mapping[str, Any], templates: Sequence[File]) -> File:
+    """Return the values that differ in an environment, and what differs that is no value."""
+    variant = _released(variant)
+    objects = _objects(variant)
+    changed = differing(values, _values(variant, objects))
+    own = {file for app in variant.apps for file in _templates(app, objects, variant)}
     said = f"# What differs in the environment '{variant.env}': helm install --values this file.\n"
+    for path in sorted({file.path for file in own.symmetric_difference(templates)}):
+        said += (
+            f"# Note: '{path}' is another in this environment, and no value makes it so; "
+            f"have a chart of its own: --env {variant.env}.\n"
+        )
     return File(f"values-{variant.env}.yaml", said + (document(changed) if changed else "{}\n"))
 
 

@@ -10,7 +10,7 @@ from daprflow.manifests.annotations import PREFIX
 from daprflow.manifests.carving import Hole, carved, put, taken
 from daprflow.manifests.model import AppModel, Model
 from daprflow.manifests.network_policy import network_policy
-from daprflow.manifests.objects import service
+from daprflow.manifests.objects import head, service
 from daprflow.manifests.scaling import scaling
 from daprflow.manifests.sidecar_annotations import FIXED
 from daprflow.protocol.configuration_tree import Tree
@@ -19,6 +19,8 @@ _POD = ("spec", "template", "spec")
 _CONTAINER = (*_POD, "containers", 0)
 _ANNOTATIONS = ("spec", "template", "metadata", "annotations")
 _PORT = "APP_PORT"
+_LOGIN = "TriggerAuthentication"
+_BY_LAG = 'eq $app.scaling.by "lag"'
 _PROBES = {"startup": "startupProbe", "liveness": "livenessProbe", "readiness": "readinessProbe"}
 _FEWEST, _MOST = "toJson $app.scaling.min", "toJson $app.scaling.max"
 
@@ -40,16 +42,39 @@ def piece(tree: Tree) -> Piece:
     holes, when = _KINDS.get(str(tree["kind"]), (lambda _: {}, ""))
     for path, hole in holes(tree).items():
         tree = put(tree, path, hole)
+    for path, names in _ORDER.get(str(tree["kind"]), {}).items():
+        tree = put(tree, path, _in_order(taken(tree, path), names))
     return Piece(carved(tree), when)
+
+
+def _in_order(tree: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return a mapping whose names stand in one order, whichever of them the object has."""
+    return {**{name: tree[name] for name in names if name in tree}, **tree}
+
+
+def logins(app: AppModel) -> Piece:
+    """Return the template of what KEDA logs in with, as many as the values name."""
+    tree = {
+        **head("keda.sh/v1alpha1", _LOGIN, app),
+        "spec": Hole("$login", "block", when="$login"),
+    }
+    text = carved(put(tree, ("metadata", "name"), Hole("$name | quote")))
+    each = f"{{{{- range $name, $login := $app.scaling.authentications }}}}\n---\n{text}"
+    return Piece(f"{each}{{{{- end }}}}\n", _BY_LAG)
 
 
 def template(app_id: str, pieces: Iterable[Piece]) -> str:
     """Return a file of templates of one app."""
     lines = [f'{{{{- $app := index .Values.apps "{app_id}" }}}}\n', "{{- if $app.enabled }}\n"]
     for each in pieces:
-        text = f"---\n{each.text}"
+        text = each.text if each.text.startswith("{{-") else f"---\n{each.text}"
         lines.append(f"{{{{- if {each.when} }}}}\n{text}{{{{- end }}}}\n" if each.when else text)
     return "".join([*lines, "{{- end }}\n"])
+
+
+def is_login(tree: Tree) -> bool:
+    """Whether a document is one that `logins` stands for."""
+    return str(tree["kind"]) == _LOGIN
 
 
 def optional(app: AppModel, model: Model) -> Iterator[tuple[str, Tree]]:
@@ -73,7 +98,11 @@ def values_of(app: AppModel, trees: Iterable[Tree], model: Model) -> dict[str, A
     """
     settings = app.settings
     by_kind = {str(tree["kind"]): tree for tree in trees}
-    known = {str(tree["kind"]): tree for _, tree in optional(app, model)} | by_kind
+    possible = [tree for _, tree in optional(app, model)]
+    known = {str(tree["kind"]): tree for tree in possible} | by_kind
+    authentications = {
+        tree["metadata"]["name"]: tree["spec"] for tree in possible if is_login(tree)
+    }
     deployment = by_kind["Deployment"]
     return {
         "enabled": True,
@@ -93,7 +122,7 @@ def values_of(app: AppModel, trees: Iterable[Tree], model: Model) -> dict[str, A
         "terminationGracePeriodSeconds": taken(
             deployment, (*_POD, "terminationGracePeriodSeconds")
         ),
-        "scaling": _scaling(app, known),
+        "scaling": _scaling(app, known, authentications),
         "disruptions": {
             "enabled": "PodDisruptionBudget" in by_kind,
             "maxUnavailable": settings.disruptions,
@@ -119,7 +148,9 @@ def _scaled(app: AppModel, by: Literal["cpu", "lag"]) -> AppModel:
     return replace(app, settings=msgspec.structs.replace(app.settings, scaling=own))
 
 
-def _scaling(app: AppModel, known: Mapping[str, Tree]) -> dict[str, Any]:
+def _scaling(
+    app: AppModel, known: Mapping[str, Tree], authentications: Mapping[str, Tree]
+) -> dict[str, Any]:
     settings = app.settings.scaling
     by_cpu, by_lag = known["HorizontalPodAutoscaler"], known["ScaledObject"]
     return {
@@ -130,6 +161,7 @@ def _scaling(app: AppModel, known: Mapping[str, Tree]) -> dict[str, Any]:
         "poll": settings.poll,
         "cooldown": settings.cooldown,
         "triggers": taken(by_lag, ("spec", "triggers")),
+        "authentications": dict(sorted(authentications.items())),
     }
 
 
@@ -230,7 +262,6 @@ def _scaled_object(_: Tree) -> Holes:
     }
 
 
-_BY_LAG = 'eq $app.scaling.by "lag"'
 _KINDS: Mapping[str, tuple[Callable[[Tree], Holes], str]] = {
     "Deployment": (_deployment, ""),
     "Service": (_service, "$app.service.enabled"),
@@ -238,5 +269,15 @@ _KINDS: Mapping[str, tuple[Callable[[Tree], Holes], str]] = {
     "NetworkPolicy": (_policy, "$app.networkPolicy.enabled"),
     "HorizontalPodAutoscaler": (_autoscaler, 'eq $app.scaling.by "cpu"'),
     "ScaledObject": (_scaled_object, _BY_LAG),
-    "TriggerAuthentication": (lambda _: {}, _BY_LAG),
 }
+_ORDER: Mapping[str, Mapping[Path, tuple[str, ...]]] = {
+    "Deployment": {
+        ("spec",): ("replicas", "selector"),
+        _POD: (
+            *("serviceAccountName", "terminationGracePeriodSeconds", "securityContext"),
+            *("imagePullSecrets", "nodeSelector", "tolerations", "affinity"),
+        ),
+        _CONTAINER: ("name", "image", "imagePullPolicy", "command", "ports", "env"),
+    },
+}
+"""In which order the members of an object stand, some of which only some settings give it."""

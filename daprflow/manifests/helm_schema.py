@@ -112,6 +112,7 @@ def _scaling() -> Tree:
         "poll": {"type": "integer", "minimum": 1},
         "cooldown": _COUNT,
         "triggers": _LIST,
+        "authentications": _named(_FREE),
     }
     return _table(parts, required=["by"])
 
