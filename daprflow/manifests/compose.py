@@ -8,6 +8,7 @@ from typing import Any
 
 from daprflow.launcher.options import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
 from daprflow.manifests import components
+from daprflow.manifests.annotations import SPARE, app_seconds, sidecar_seconds
 from daprflow.manifests.docker import dockerfile_name
 from daprflow.manifests.images import dockerfile, dockerignore
 from daprflow.manifests.model import AppModel, File, Model
@@ -18,7 +19,6 @@ from daprflow.manifests.runtime_words import (
     RELEASE,
     SCHEDULER_PORT,
     Around,
-    grace_of,
     runtime_words,
 )
 from daprflow.manifests.settings import SecretVariable
@@ -98,12 +98,8 @@ def _compose(model: Model, names: _Names, network: Adapted, *, host: bool) -> st
         "services": services,
         "volumes": {name: {} for name in sorted(volumes)},
     }
-    said = "".join(f"# Note: {_escaped_note(note)}.\n" for note in network.notes)
+    said = "".join(f"# Note: {' '.join(note.split())}.\n" for note in network.notes)
     return said + document(tree)
-
-
-def _escaped_note(note: str) -> str:
-    return " ".join(note.split())
 
 
 def _project_name(model: Model) -> str:
@@ -140,6 +136,7 @@ def _app(app: AppModel, model: Model, published: int, *, host: bool) -> Tree:
     return {
         "image": app.image,
         "build": _built(app, model),
+        **({"entrypoint": list(map(_literal, settings.command))} if settings.command else {}),
         "environment": dict(sorted(variables.items())),
         "ports": [f"127.0.0.1:{published}:{settings.port}"],
         **hosts,
@@ -147,7 +144,7 @@ def _app(app: AppModel, model: Model, published: int, *, host: bool) -> Tree:
         "read_only": True,
         "tmpfs": ["/tmp"],  # noqa: S108 - of the container
         **_CONTAINED,
-        "stop_grace_period": f"{settings.grace + 5}s",
+        "stop_grace_period": f"{app_seconds(app) + SPARE}s",
         "restart": _RESTART,
     }
 
@@ -196,21 +193,22 @@ def _sidecar(app: AppModel, names: _Names, network: Adapted) -> Tree:
         **({"environment": dict(sorted(variables.items()))} if variables else {}),
         "volumes": volumes,
         "depends_on": needs,
-        "healthcheck": _healthy(["/daprd", "--wait", "--dapr-http-port", str(DEFAULT_HTTP_PORT)]),
+        "healthcheck": _healthy(["/daprd", "--wait", f"--dapr-http-port={DEFAULT_HTTP_PORT}"]),
         "read_only": True,
         **_CONTAINED,
-        "stop_grace_period": f"{grace_of(app) + 5}s",
+        "stop_grace_period": f"{sidecar_seconds(app) + SPARE}s",
         "restart": _RESTART,
     }
 
 
 def _around(names: _Names, *, redis: bool) -> dict[str, Tree]:
-    placement = ["./placement", "--port", str(PLACEMENT_PORT)]
+    placement = ["./placement", f"--port={PLACEMENT_PORT}"]
     scheduler = [
-        *("./scheduler", "--port", str(SCHEDULER_PORT)),
+        "./scheduler",
+        f"--port={SCHEDULER_PORT}",
         # The one folder of the image that its user may write to, and a volume takes its rights.
-        *("--etcd-data-dir", "/var/lock/dapr/scheduler"),
-        *("--override-broadcast-host-port", f"{names.scheduler}:{SCHEDULER_PORT}"),
+        "--etcd-data-dir=/var/lock/dapr/scheduler",
+        f"--override-broadcast-host-port={names.scheduler}:{SCHEDULER_PORT}",
     ]
     common = {**_CONTAINED, "restart": _RESTART}
     services: dict[str, Tree] = {

@@ -10,7 +10,7 @@ import msgspec
 from daprflow.manifests import components
 from daprflow.manifests.model import AppModel, File, Model
 from daprflow.manifests.network import REDIS_PORT, Place, adapted
-from daprflow.manifests.runtime_words import body_size
+from daprflow.manifests.runtime_words import settings_of
 from daprflow.manifests.settings import SecretVariable
 from daprflow.manifests.yaml_text import document
 from daprflow.protocol.run_file import FILE, RunFile, RunFileApp, RunFileCommon
@@ -68,7 +68,7 @@ def _app(app: AppModel, port: int, model: Model) -> RunFileApp:
         config_file_path=_relative(output / path, folder) if path else "",
         log_level=settings.sidecar.log_level,
         app_max_concurrency=settings.sidecar.max_concurrency or 0,
-        max_body_size=body_size(app),
+        max_body_size=settings_of(app).get("max-body-size", ""),
         enable_app_health_check=health.enabled,
         app_health_check_path=health.path if health.enabled else "",
         app_health_probe_interval=health.interval if health.enabled else 0,

@@ -1,17 +1,47 @@
-"""The command of an app's ``daprd``, from the settings that a cluster gets as annotations."""
+"""The command of an app's ``daprd`` outside a cluster: flags of what a pod has as annotations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daprflow.launcher.options import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
+from daprflow.manifests.annotations import PREFIX, annotations_of
 from daprflow.manifests.model import AppModel
 
 RELEASE = "1.18.3"
 """The release of Dapr whose images are named."""
 PLACEMENT_PORT = 50_005
 SCHEDULER_PORT = 50_006
-_MEBIBYTE = 1024 * 1024
-_RUNTIME_BODY = 4 * _MEBIBYTE
+_RENAMED = {
+    "graceful-shutdown-seconds": "dapr-graceful-shutdown-seconds",
+    "block-shutdown-duration": "dapr-block-shutdown-duration",
+    "http-max-request-size": "dapr-http-max-request-size",
+    "http-read-buffer-size": "dapr-http-read-buffer-size",
+}
+_SAME = frozenset(
+    {
+        "actors-disseminate-timeout",
+        "app-binding-options-timeout",
+        "app-health-check-path",
+        "app-health-probe-interval",
+        "app-health-probe-timeout",
+        "app-health-threshold",
+        "app-id",
+        "app-max-concurrency",
+        "app-port",
+        "app-protocol",
+        "disable-init-endpoints",
+        "enable-api-logging",
+        "enable-app-health-check",
+        "enable-metrics",
+        "enable-profiling",
+        "log-as-json",
+        "log-level",
+        "max-body-size",
+        "metrics-port",
+        "read-buffer-size",
+    }
+)
+"""Annotations that are flags of the same name; all others are about a pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,58 +61,28 @@ class Around:
     scheduler: str
 
 
-def grace_of(app: AppModel) -> int:
-    """Return the seconds that a sidecar waits when it is stopped: one more than its app."""
-    given = app.settings.sidecar.graceful_shutdown
-    return app.settings.grace + 1 if given is None else given
-
-
-def body_size(app: AppModel) -> str:
-    """Return the largest body as a quantity; empty where it is what the runtime has anyway."""
-    if app.settings.sidecar.max_body_size:
-        return app.settings.sidecar.max_body_size
-    size = app.facts.max_body_size
-    if size == _RUNTIME_BODY:
-        return ""
-    return f"{size // _MEBIBYTE}Mi" if size % _MEBIBYTE == 0 else str(size)
+def settings_of(app: AppModel) -> dict[str, str]:
+    """Return what an app's sidecar is told, by the names of the flags, as in a cluster."""
+    found = ((name.removeprefix(PREFIX), value) for name, value in annotations_of(app).items())
+    return {
+        _RENAMED.get(name, name): value
+        for name, value in found
+        if name in _SAME or name in _RENAMED
+    }
 
 
 def runtime_words(app: AppModel, around: Around) -> tuple[str, ...]:
     """Return the words of a ``daprd`` that shares its network with the app alone."""
-    return ("./daprd", *_words(app, around), *_optional(app))
+    own = (f"--{name}={value}" for name, value in settings_of(app).items())
+    return ("./daprd", *own, *_place(around))
 
 
-def _words(app: AppModel, around: Around) -> Iterator[str]:
-    settings = app.settings
-    yield from ("--app-id", app.app_id, "--app-port", str(settings.port), "--app-protocol", "http")
-    yield from ("--dapr-http-port", str(DEFAULT_HTTP_PORT))
-    yield from ("--dapr-grpc-port", str(DEFAULT_GRPC_PORT))
-    yield from ("--dapr-listen-addresses", "127.0.0.1")
-    yield from ("--metrics-port", str(settings.sidecar.metrics_port))
-    yield from ("--placement-host-address", around.placement)
-    yield from ("--scheduler-host-address", around.scheduler)
-    yield from ("--resources-path", around.resources)
+def _place(around: Around) -> Iterator[str]:
+    yield f"--dapr-http-port={DEFAULT_HTTP_PORT}"
+    yield f"--dapr-grpc-port={DEFAULT_GRPC_PORT}"
+    yield "--dapr-listen-addresses=127.0.0.1"
+    yield f"--placement-host-address={around.placement}"
+    yield f"--scheduler-host-address={around.scheduler}"
+    yield f"--resources-path={around.resources}"
     if around.configuration:
-        yield from ("--config", around.configuration)
-    yield from ("--log-level", settings.sidecar.log_level)
-    yield from ("--dapr-graceful-shutdown-seconds", str(grace_of(app)))
-
-
-def _optional(app: AppModel) -> Iterator[str]:
-    sidecar = app.settings.sidecar
-    health = sidecar.health
-    if sidecar.log_as_json:
-        yield "--log-as-json"
-    if sidecar.api_logging is not None:
-        yield f"--enable-api-logging={str(sidecar.api_logging).lower()}"
-    if sidecar.block_shutdown:
-        yield from ("--dapr-block-shutdown-duration", sidecar.block_shutdown)
-    if size := body_size(app):
-        yield from ("--max-body-size", size)
-    if sidecar.max_concurrency is not None:
-        yield from ("--app-max-concurrency", str(sidecar.max_concurrency))
-    if health.enabled:
-        yield from ("--enable-app-health-check", "--app-health-check-path", health.path)
-        yield from ("--app-health-probe-interval", str(health.interval))
-        yield from ("--app-health-probe-timeout", str(health.timeout))
-        yield from ("--app-health-threshold", str(health.threshold))
+        yield f"--config={around.configuration}"
