@@ -17,6 +17,9 @@ from daprflow.launcher.report import AppFailed, AppFrozen, AppServing, Report, d
 
 T = TypeVar("T")
 
+LONGEST_REPORT = 16 * 1024 * 1024
+"""Bytes of a line in which an app describes itself."""
+
 START = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
     "from daprflow.launcher.child import main; sys.exit(main(sys.argv[1:]))"
@@ -135,7 +138,7 @@ class AppProcess:
         loop = asyncio.get_running_loop()
         relaying = loop.create_task(self._output.relay()) if self._output is not None else None
         frozen, serving = self._futures()
-        reader = asyncio.StreamReader()
+        reader = asyncio.StreamReader(limit=LONGEST_REPORT)
         transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self._reading, "rb")
         )

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from daprflow.components.declarations import RUN_ENV
 from daprflow.errors import AppDefinitionError
 from daprflow.launcher.debugging import await_client
@@ -23,6 +25,7 @@ from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.logs import configure_logging
 from daprflow.launcher.loop import run
 from daprflow.launcher.report import AppFailed, AppFrozen, AppServing, Cron, HandlerRow, Reporter
+from daprflow.launcher.sources import loaded_below
 from daprflow.launcher.target import Loaded, load, resolve
 from daprflow.workflows.options import watching
 
@@ -55,7 +58,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.debug is not None:
         await_client(options.debug, "the app", follow=True)
     try:
-        loaded = load(resolve(options.target, Path.cwd()))
+        target = resolve(options.target, Path.cwd())
+        loaded = load(target)
         frozen = freeze(loaded, os.environ.get("DAPRFLOW_ENV") or RUN_ENV)
     except (LaunchError, AppDefinitionError) as error:
         reporter.send(AppFailed(str(error)))
@@ -65,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     loaded.app.workflow_settings = watching(loaded.app.workflow_settings)
     if options.debug is not None:
         loaded.app.health.watch_no_loop()
-    reporter.send(frozen)
+    reporter.send(msgspec.structs.replace(frozen, files=tuple(loaded_below(target.root))))
     for warning in frozen.declared.warnings:
         logger.warning("%s", warning)
     listener = socket.socket(fileno=options.listener)

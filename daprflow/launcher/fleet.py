@@ -20,6 +20,7 @@ from daprflow.launcher.process import end_orphans
 from daprflow.launcher.reservations import reserve
 from daprflow.launcher.roll import Entry, Roll
 from daprflow.launcher.sidecar_lines import SidecarLines
+from daprflow.launcher.sources import Sources
 from daprflow.launcher.stopping import Stop
 from daprflow.launcher.supervisor import SIGNALLED
 
@@ -80,8 +81,16 @@ class Fleet:
         self._noted: set[str] = set()
         names = [place.name for _, place in members(plan)]
         self._roll = Roll(names, self._complete)
+        sources = Sources()
         self._members = [
-            Member(app, place, voice.speaker(app, place), self._roll, self._note)
+            Member(
+                app,
+                place,
+                voice.speaker(app, place),
+                self._roll,
+                sources=sources,
+                note=self._note,
+            )
             for app, place in members(plan)
         ]
         self._home = FleetHome(options, self._voice.say, enter)
@@ -124,7 +133,7 @@ class Fleet:
         """Run one app; return what it adds to the exit code."""
         app, stop = member.app, among.stop
         options = replace(app.options, choice=choice)
-        among = replace(among, parting=member.parting)
+        among = replace(among, parting=member.parting, concerns=member.concerns)
         try:
             if app.alone:
                 alone = Alone(

@@ -10,6 +10,7 @@ from daprflow.launcher.fleet_plan import FleetApp
 from daprflow.launcher.report import AppFrozen
 from daprflow.launcher.roll import Roll
 from daprflow.launcher.sidecar import AppSpec, SidecarInfo
+from daprflow.launcher.sources import Sources
 from daprflow.launcher.supervisor import Ears
 
 
@@ -58,6 +59,7 @@ class Member:
         place: which one.
         speaker: prints.
         roll: notes what becomes of it.
+        sources: what each app has imported.
         note: prints a line that several apps may have in common.
     """
 
@@ -67,6 +69,8 @@ class Member:
         place: Place,
         speaker: Speaker,
         roll: Roll,
+        *,
+        sources: Sources,
         note: Callable[[str], None],
     ) -> None:
         self.app = app
@@ -75,6 +79,7 @@ class Member:
         self.logs = AppLogs(speaker.output, speaker.log, app.logs, app.sidecar_logs)
         self._speaker = speaker
         self._roll = roll
+        self._sources = sources
         self._note = note
         self._pid = 0
         self._explained = False
@@ -103,6 +108,10 @@ class Member:
         if not others:
             return "no other app is left"
         return "the other one goes on" if others == 1 else f"the {others} others go on"
+
+    def concerns(self, file: Path) -> bool:
+        """Tell whether a change of a file is one of this app."""
+        return self._sources.concern(self.name, file)
 
     def failed(self, problem: str = "") -> None:
         """Note that it ended without having been asked to; say so where nobody did."""
@@ -148,6 +157,7 @@ class Member:
 
     def _described(self, description: AppFrozen) -> None:
         self._explained = False
+        self._sources.told(self.name, description.files)
         known = {self.app.app_id, ""}
         if not self.app.id_given and description.app_id not in known:
             self._note(

@@ -44,11 +44,13 @@ class Among:
         stop: when they end; somebody else owns the signals, and ends what is left over.
         hold: how one with a real runtime comes to the data folder.
         parting: what becomes of the rest once one of them has ended.
+        concerns: tells whether a change of a file is one of this app.
     """
 
     stop: Stop
     hold: Hold
     parting: Callable[[], str]
+    concerns: Callable[[Path], bool] = lambda _file: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ class Launch:
             started=started,
             announce=pieces.announce,
             alone=self._among is None,
+            concerns=self._among.concerns if self._among else (lambda _file: True),
             parting=self._among.parting if self._among else (lambda: "the sidecar is stopped"),
             sidecar_first=bool(self._options.command) and pieces.around.app_port is None,
             ears=self._ears,

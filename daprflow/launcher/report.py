@@ -35,6 +35,7 @@ class AppFrozen(msgspec.Struct, frozen=True, tag="frozen"):
         folder: where the app's file lies; resources are looked for beside it.
         features: those of the runtime that the app needs switched on.
         declared: the resources in its code, for the environment it runs in.
+        files: what was imported for it from below the folder that a reload watches.
     """
 
     app_id: str
@@ -43,6 +44,7 @@ class AppFrozen(msgspec.Struct, frozen=True, tag="frozen"):
     crons: tuple[Cron, ...] = ()
     features: tuple[str, ...] = ()
     declared: Declarations = NOTHING
+    files: tuple[str, ...] = ()
 
 
 class AppServing(msgspec.Struct, frozen=True, tag="serving"):

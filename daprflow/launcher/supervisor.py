@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any, Protocol
 
 from daprflow.launcher.app_process import AppProcess, AppStopped, Surroundings
@@ -89,6 +90,7 @@ class Plan:
         sidecar_first: the app listens nowhere, so that it may find its sidecar up from the start.
         alone: nobody else's sidecar is in this process.
         parting: what becomes of the rest once the app has ended.
+        concerns: tells whether a change of a file is one of this app.
     """
 
     options: RunOptions
@@ -100,6 +102,7 @@ class Plan:
     sidecar_first: bool = False
     alone: bool = True
     parting: Callable[[], str] = lambda: "the sidecar is stopped"
+    concerns: Callable[[Path], bool] = lambda _file: True
     ears: Ears = Ears()
 
 
@@ -383,7 +386,7 @@ class Supervisor:
         from daprflow.launcher.reload import watch  # noqa: PLC0415 - only with --reload
 
         root = self._options.target.root
-        watching = asyncio.create_task(watch(root, changed))
+        watching = asyncio.create_task(watch(root, changed, self._plan.concerns))
         try:
             yield changed
         finally:

@@ -24,6 +24,7 @@ class Arrivals:
         self._clock = clock
         self._expected: dict[str, asyncio.Event] = {}
         self._waiting: dict[str, Counter[str]] = {}
+        self._told: set[frozenset[str]] = set()
 
     def expect(self, app_ids: Iterable[str]) -> None:
         """Have calls on these apps wait until they are up."""
@@ -57,10 +58,14 @@ class Arrivals:
                 self._waiting.pop(caller, None)
 
     async def _explain(self, callee: str, caller: str) -> None:
-        """Say after a while who waits for whom, once for each pair."""
+        """Say after a while who waits for whom, once for all who wait in a ring."""
         await sleep_until(self._clock, self._clock.now() + PATIENCE)
         ring = self._ring(callee, caller)
+        apps = frozenset(one for one, _ in ring)
+        if apps in self._told:
+            return
         if ring:
+            self._told.add(apps)
             logger.warning(
                 "these apps wait for each other and none can come up: %s; "
                 "call other apps after the start, not in a lifespan or a provider",

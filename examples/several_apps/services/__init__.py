@@ -1,0 +1,1 @@
+"""Three services that run together."""
