@@ -47,11 +47,13 @@ class Wanted:
     Attributes:
         env: the environment; empty for none.
         output: the folder that the files go into.
+        apart: imports each app in a process of its own, whose modules nobody here sees.
     """
 
     apps: tuple[Place, ...]
     env: str = ""
     output: Path = Path()
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ def collect(wanted: Wanted, settings: ManifestSettings) -> Model:
             other, or hold a secret in plain text. Every problem at once.
         AppDefinitionError: an app is wrong.
     """
-    facts = facts_of([place.source for place in wanted.apps], wanted.env)
+    sources = [place.source for place in wanted.apps]
+    facts = facts_of(sources, wanted.env, apart=wanted.apart)
     _refuse_ids(facts)
     apps = sorted(
         (

@@ -1,4 +1,4 @@
-"""The Configuration of an app's sidecar: what files say, and on top what the code declares."""
+"""The Configuration of an app's sidecar: what the code declares, and on top what files say."""
 
 import re
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ def configuration_of(facts: AppFacts, files: Sequence[Path]) -> Tree:
             nowhere.
     """
     spec: dict[str, Any] = {}
-    for file in files:
-        _lay(spec, _spec(file))
     declared = facts.declarations.configuration
     if declared is not None:
         _lay(spec, configuration_spec(declared))
+    for file in files:
+        _lay(spec, _spec(file))
     on = {entry.get("name") for entry in spec.get("features", ())}
     missing = [{"name": name, "enabled": True} for name in facts.features if name not in on]
     if missing:

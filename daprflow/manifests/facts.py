@@ -38,18 +38,21 @@ class Source:
     app_id: str = ""
 
 
-def facts_of(sources: Sequence[Source], environment: str) -> tuple[AppFacts, ...]:
+def facts_of(
+    sources: Sequence[Source], environment: str, *, apart: bool = False
+) -> tuple[AppFacts, ...]:
     """Import and freeze every app.
 
     Args:
         sources: where they are.
         environment: the one that components are declared for; empty for none.
+        apart: imports an app in a process of its own even where it is the only one.
 
     Raises:
         LaunchError: a target is missing, or its module fails.
         AppDefinitionError: an app is wrong.
     """
-    if len(sources) == 1 and not sources[0].env:
+    if len(sources) == 1 and not sources[0].env and not apart:
         return (_called(_told(sources[0].target, sources[0].base, environment), sources[0]),)
     processes = [_start(source, environment) for source in sources]
     return tuple(

@@ -30,8 +30,22 @@ def notes(model: Model, components: Sequence[ComponentResource]) -> tuple[str, .
 
 def _of_app(app: AppModel, model: Model) -> Iterator[str]:
     yield from unknown_addresses(app, model)
+    yield from _callers(app)
     if app.settings.scaling.by == "lag":
         yield from triggers_of(app, model).notes
+
+
+def _callers(app: AppModel) -> Iterator[str]:
+    """Find callers of an access policy in namespaces where this deployment has nobody."""
+    space = app.settings.namespace
+    policies = (app.configuration.get("accessControl") or {}).get("policies") or ()
+    for each in policies if space else ():
+        elsewhere = each.get("namespace", "")
+        if elsewhere and elsewhere != space:
+            yield (
+                f"the access policy of app '{app.app_id}' is about '{each.get('appId')}' in "
+                f"namespace '{elsewhere}', and these apps are in '{space}'"
+            )
 
 
 def _stores(components: Iterable[ComponentResource]) -> Iterator[str]:

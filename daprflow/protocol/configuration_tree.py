@@ -24,6 +24,9 @@ from daprflow.protocol.periods import go_duration
 Tree = Mapping[str, Any]
 """A document as it is written: mappings, lists, texts, numbers, truth values."""
 
+_TRUST_DOMAIN, _SENTRY = "cluster.local", "dapr-sentry.dapr-system.svc.cluster.local:443"
+"""As Dapr is installed where nobody says otherwise; the schema asks for both."""
+
 
 def configuration_spec(configuration: ConfigurationResource) -> Tree:
     """Return the ``spec``, with what differs from what is so anyway."""
@@ -176,6 +179,8 @@ def _mtls(mtls: MtlsSpec | None) -> Tree:
         enabled=mtls.enabled,
         workloadCertTTL=_seconds(mtls.workload_cert_ttl),
         allowedClockSkew=_seconds(mtls.allowed_clock_skew),
+        controlPlaneTrustDomain=_TRUST_DOMAIN,
+        sentryAddress=_SENTRY,
     )
 
 
