@@ -4,14 +4,17 @@
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from daprflow.manifests.collect import Place, Wanted, collect
 from daprflow.manifests.facts import Source
+from daprflow.manifests.model import Model
 from daprflow.manifests.settings import read_settings
 from daprflow.manifests.targets import maker
-from daprflow.manifests.variants import with_variants
+from daprflow.manifests.variants import ENVIRONMENTS
+from daprflow.manifests.variants import TARGETS as DIFFERING
 from daprflow.manifests.write import rendered
 
 FOLDER = Path(__file__).parent
@@ -42,7 +45,7 @@ GOLDEN = (
     Golden("components", "components", ("kubernetes",)),
     Golden("components-several", "components", ("bindings", "declarative", "resiliency")),
     Golden("helm", "helm", ("kubernetes",)),
-    Golden("helm-several", "helm", ("actors", "declarative", "pubsub", "workflows")),
+    Golden("helm-several", "helm", ("actors", "pubsub")),
     Golden("compose", "compose", ("quickstart",)),
     Golden("compose-prod", "compose", ("kubernetes",)),
     Golden("compose-several", "compose", ("actors", "declarative", "pubsub", "workflows")),
@@ -55,12 +58,25 @@ GOLDEN = (
 
 def made(golden: Golden) -> dict[str, str]:
     """Return the files of one folder: path and text."""
-    folder = EXAMPLES / golden.apps[0]
-    places = tuple(Place(Source(".", EXAMPLES / name)) for name in golden.apps)
-    wanted = Wanted(places, golden.env, folder / "deploy", apart=True)
-    settings = read_settings(folder)
-    model = with_variants(collect(wanted, settings), golden.target, wanted, settings)
+    model = replace(
+        model_of(golden.apps, golden.env),
+        output=EXAMPLES / golden.apps[0] / "deploy",
+        variants=_variants(golden),
+    )
     return {file.path: rendered(file, golden.target) for file in maker(golden.target)(model)}
+
+
+@cache
+def model_of(apps: tuple[str, ...], env: str) -> Model:
+    """Return what the files of examples are made of."""
+    places = tuple(Place(Source(".", EXAMPLES / name)) for name in apps)
+    return collect(Wanted(places, env, apart=True), read_settings(EXAMPLES / apps[0]))
+
+
+def _variants(golden: Golden) -> tuple[Model, ...]:
+    if golden.target not in DIFFERING:
+        return ()
+    return tuple(model_of(golden.apps, env) for env in ENVIRONMENTS)
 
 
 def kept(golden: Golden) -> dict[str, str]:
