@@ -12,6 +12,7 @@ from benchmarks import (
     bearing,
     calls,
     delivery,
+    fleet,
     hosting,
     imports,
     limits,
@@ -80,6 +81,10 @@ def _run(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return run.measure(rounds=3 if quick else 7)
 
 
+def _fleet(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    return fleet.measure(rounds=2 if quick else 5)
+
+
 def _imports(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return imports.measure(rounds=5 if quick else 15)
 
@@ -113,6 +118,7 @@ SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "actors": _actors,
     "hosting": _hosting,
     "run": _run,
+    "fleet": _fleet,
     "imports": _imports,
     "grpc": _grpc,
     "streams": _streams,
