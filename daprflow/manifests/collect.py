@@ -1,6 +1,5 @@
 """From targets to a model: what apps say by code, what files say, and what the settings add."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.manifests.configuration import configuration_of
 from daprflow.manifests.facts import Source, facts_of
 from daprflow.manifests.model import AppFacts, AppModel, Model
+from daprflow.manifests.names import APP_ID
 from daprflow.manifests.notes import notes
 from daprflow.manifests.secrets import for_cluster, plain_secrets
 from daprflow.manifests.settings import ManifestSettings
@@ -23,7 +23,6 @@ from daprflow.protocol.subscription_resource import SubscriptionResource
 from daprflow.sidecar.resources import Resources, load_resources
 
 R = TypeVar("R", ComponentResource, SubscriptionResource, ResiliencyResource, HttpEndpointResource)
-_APP_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def collect(wanted: Wanted, settings: ManifestSettings) -> Model:
 def _refuse_ids(facts: Sequence[AppFacts]) -> None:
     first: dict[str, str] = {}
     for each in facts:
-        if not _APP_ID.fullmatch(each.app_id):
+        if not APP_ID.fullmatch(each.app_id):
             raise LaunchError(
                 f"app id {each.app_id!r} cannot be deployed: it may have letters, digits, '-', '_' "
                 "and '.' alone, 63 at most",

@@ -24,6 +24,7 @@ _FOUND = re.compile(
     r"digest (?P<digest>[0-9a-f]{16})\."
 )
 _EVERY = "every app"
+_LINE = re.compile(r"[A-Za-z0-9._, -]+")
 _HEADER_SIZE = 4096
 _LARGEST = 4 * 1024 * 1024
 
@@ -78,6 +79,8 @@ def digest_of(body: str) -> str:
 def rendered(file: File, target: str) -> str:
     """Return a file's whole text, with its header."""
     apps = ", ".join(file.apps) or _EVERY
+    if not _LINE.fullmatch(apps):  # nothing else may get out of the comment
+        raise LaunchError(f"'{file.path}' is for {apps!r}, which are no app ids", Exit.FAILED)
     head = _HEAD.format(target=target, apps=apps, digest=digest_of(file.text))
     template, replaced = _WRAP[file.comment]
     if replaced and not file.text.startswith(replaced):
