@@ -47,12 +47,16 @@ def logs(
     files = [_Tail(path) for each in found for path in _files(each)]
     if not files:
         raise LaunchError(_elsewhere(found[0]), Exit.MISSING)
-    for each in files:
-        if len(files) > 1:
-            complain(f"==> {each.path} <==")
-        _put(each.last(lines))
-    if follow:
-        _follow(files, found)
+    try:
+        for each in files:
+            if len(files) > 1:
+                complain(f"==> {each.path} <==")
+            _put(each.last(lines))
+        if follow:
+            _follow(files, found)
+    finally:
+        for each in files:
+            each.close()
 
 
 @dataclass(slots=True)
@@ -71,11 +75,16 @@ class _Tail:
     def fresh(self) -> Iterator[bytes]:
         """Give what came since."""
         if self._file is not None and self._replaced(self._file):
-            self._file.close()
-            self._file = None
+            self.close()
         file = self._opened()
         while file is not None and (chunk := file.read(CHUNK)):
             yield chunk
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _opened(self) -> BinaryIO | None:
         if self._file is None:

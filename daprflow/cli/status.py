@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from typing import Annotated
 
 import msgspec
@@ -20,8 +21,10 @@ from daprflow.protocol.http import HttpRequest
 from daprflow.settings import Settings
 
 APP = "app"
-OK, ERRORS = 200, 500
+CHECKS = "checks"
+"""What an app names as the cause while it looks at itself for the first time."""
 SECONDS = 5.0
+PAUSE = 0.05
 MARKS = {HealthStatus.READY: "ready", HealthStatus.DEGRADED: "DEGRADED", HealthStatus.DOWN: "DOWN"}
 
 
@@ -108,16 +111,23 @@ def _app_parts(running: Running, seconds: float) -> tuple[PartHealth, ...]:
     app = running.app
     if app.app_port is None:
         return ()
-    try:
-        answer = exchange(Place(app.app_port, None), HttpRequest("GET", READY), seconds)
-    except Refused as error:
-        text = str(error).replace("no sidecar answers", "it does not answer")
-        return (PartHealth(APP, app.app_id, HealthStatus.DOWN, text.replace("the sidecar", "it")),)
-    try:
-        said = msgspec.json.decode(answer.body, type=_Ready)
-    except msgspec.MsgspecError:
-        return (PartHealth(APP, app.app_id, HealthStatus.READY, probed=False),)
-    reason = "; ".join(str(each) for each in said.causes)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            answer = exchange(Place(app.app_port, None), HttpRequest("GET", READY), seconds)
+        except Refused as error:
+            text = str(error).replace("no sidecar answers", "it does not answer")
+            text = text.replace("the sidecar", "it")
+            return (PartHealth(APP, app.app_id, HealthStatus.DOWN, text),)
+        try:
+            said = msgspec.json.decode(answer.body, type=_Ready)
+        except msgspec.MsgspecError:
+            return (PartHealth(APP, app.app_id, HealthStatus.READY, probed=False),)
+        looking = any(each.name == CHECKS for each in said.causes)
+        if not looking or time.monotonic() > deadline:
+            break
+        time.sleep(PAUSE)  # it looks at itself for the first time, since somebody asks
+    reason = "; ".join(f"{each.name}: {each.reason}" for each in said.causes)
     return (PartHealth(APP, app.app_id, said.status, reason),)
 
 
