@@ -16,6 +16,7 @@ from benchmarks import (
     hosting,
     imports,
     limits,
+    manifests,
     observability,
     pending,
     publish,
@@ -89,6 +90,10 @@ def _imports(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return imports.measure(rounds=5 if quick else 15)
 
 
+def _manifests(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
+    return manifests.measure(rounds=3 if quick else 9)
+
+
 def _grpc(quick: bool) -> Section:  # noqa: FBT001 - the command's own flag
     return unary_grpc.measure(rounds=6 if quick else 20, seconds=0.4)
 
@@ -120,6 +125,7 @@ SECTIONS: Mapping[str, Callable[[bool], Section]] = {
     "run": _run,
     "fleet": _fleet,
     "imports": _imports,
+    "manifests": _manifests,
     "grpc": _grpc,
     "streams": _streams,
     "workflows": _workflows,
