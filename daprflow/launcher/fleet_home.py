@@ -29,6 +29,7 @@ class FleetHome:
         self._say = say
         self._other = other
         self._host: EngineHost | None = None
+        self._turn = asyncio.Lock()
         self._locked = False
         self._running: dict[str, RunningApp] = {}
 
@@ -66,8 +67,8 @@ class FleetHome:
         ) -> Membership:
             if self._host is not None:
                 return self._host.lodge(options, base, replica)
-            other = self._other or enter
-            return await other(folder, options, base, say)
+            async with self._turn:  # one of them starts what the others find
+                return await (self._other or enter)(folder, options, base, say)
 
         return come
 

@@ -158,6 +158,32 @@ def test_each_run_may_be_killed_and_the_others_go_on(dapr: Dapr) -> None:
     assert one.all_gone()
 
 
+def test_a_template_runs_its_apps_until_it_is_stopped(dapr: Dapr) -> None:
+    """``run -f`` runs commands as the official program does, ``stop -f`` ends all of them."""
+    entry = f'{{appDirPath: APP, appPort: PORT, command: ["{sys.executable}", app.py]}}'
+    apps = "\n".join(
+        "- " + entry.replace("APP", name).replace("PORT", str(free_port()))
+        for name in ("one", "two")
+    )
+    files = {f"{name}/app.py": APP for name in ("one", "two")}
+    write(dapr.folder, {**files, "dapr.yaml": f"version: 1\nname: both\napps:\n{apps}"})
+    with dapr.start("run", "-f", ".", "-k") as refused:
+        assert refused.ended() == 2
+        assert "daprflow manifests" in refused.text
+    with dapr.start("run", "-f", ".") as run:
+        for _ in range(2):
+            run.until("You're up and running!")
+        listed = json.loads(dapr.call("list", "-o", "json")[1])
+        template = str(dapr.folder / "dapr.yaml")
+        assert {each["runTemplatePath"] for each in listed} == {template}
+        assert dapr.call("invoke", "-a", "two", "-m", "say", "-d", "1")[0] == 0
+        assert run.until("== APP - two == /say") == "== APP - two == /say 1"
+        assert dapr.call("stop", "-f", "dapr.yaml")[0] == 0
+        assert run.ended() == 0
+        assert run.all_gone()
+    assert len(list(dapr.folder.glob("*/.dapr/logs/*_app_*.log"))) == 2
+
+
 def test_a_run_ends_with_its_app_and_its_exit_code(dapr: Dapr) -> None:
     """A script is run to its end, its lines are marked, and nothing is left of it."""
     write(dapr.folder, {"publish.py": PUBLISH})

@@ -18,6 +18,7 @@ from daprflow.launcher.alive import end, started_at
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.folder import DataFolder
 from daprflow.protocol.metadata import Metadata
+from daprflow.protocol.run_file import FILE
 
 STOP_SECONDS = 10.0
 COMMAND_SHOWN = 20
@@ -28,7 +29,7 @@ LIST_FLAGS = (
 )
 STOP_FLAGS = (
     Flag("app-id", short="a", help="the app to stop; several may follow as words"),
-    Flag("run-file", short="f", help="not supported yet"),
+    Flag("run-file", short="f", help="stop all apps of a template; its file or folder"),
 )
 
 
@@ -46,6 +47,7 @@ class Instance(msgspec.Struct, frozen=True, rename="camel"):
     daprd_pid: int
     cli_pid: int
     app_pid: int
+    run_template_path: str = ""
 
 
 def instances(data_dir: Path) -> list[Instance]:
@@ -75,6 +77,7 @@ def instances(data_dir: Path) -> list[Instance]:
                 daprd_pid=host,
                 cli_pid=pid,
                 app_pid=_number(said.get("appPID")),
+                run_template_path=said.get("runTemplatePath", ""),
             )
         )
     return found
@@ -106,7 +109,7 @@ def stop(words: Sequence[str], data_dir: Path) -> int:
     """Stop apps with their sidecars; as with the official program, a missing one is no failure."""
     given = parse(words, STOP_FLAGS, "stop")
     if given.has("run-file"):
-        raise FlagError("'--run-file' is not supported yet; name each app with --app-id")
+        return _stop_template(Path(given.text("run-file")), data_dir)
     wanted = (*given.words, *(given.command or ()), *given.values.get("app-id", ()))
     if not wanted:
         raise FlagError("name the app to stop with --app-id")
@@ -120,6 +123,21 @@ def stop(words: Sequence[str], data_dir: Path) -> int:
             tell(f"app stopped successfully: {app_id}")
         else:
             put(sys.stderr, f"failed to stop app id {app_id}: process {instance.cli_pid} stays\n")
+    return Exit.OK
+
+
+def _stop_template(named: Path, data_dir: Path) -> int:
+    """Stop the run of a template, and all apps with it."""
+    file = (named / FILE if named.is_dir() else named).resolve()
+    found = [each for each in instances(data_dir) if each.run_template_path == str(file)]
+    if not found:
+        put(sys.stderr, f"no apps of {printable(str(named))} run here\n")
+    for pid in {each.cli_pid for each in found}:
+        if not end(pid, STOP_SECONDS):
+            put(sys.stderr, f"failed to stop the apps of {printable(str(named))}: {pid} stays\n")
+            return Exit.FAILED
+    if found:
+        tell("Dapr and app processes stopped successfully")
     return Exit.OK
 
 

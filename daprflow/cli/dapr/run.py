@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from daprflow.cli.dapr.flags import Flag, FlagError, Given, Kind, parse
+from daprflow.cli.dapr.own_ports import PATIENCE, own_ports
 from daprflow.cli.dapr.speech import DaprVoice, app_line, tell
 from daprflow.cli.flags import quantity
 from daprflow.cli.run import check_command, id_from
@@ -26,11 +27,8 @@ from daprflow.launcher.options import (
     SidecarChoice,
     SidecarOptions,
 )
-from daprflow.launcher.ports import promised_port
 from daprflow.launcher.supervisor import Ears
 
-PATIENCE = 24 * 3600.0
-"""Seconds that an app has to open its port: ``dapr run`` waits for ever."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "[::1]", "localhost"})
 
 FLAGS = (
@@ -59,7 +57,7 @@ FLAGS = (
     Flag("app-health-probe-timeout", Kind.NUMBER, help="milliseconds a probe may take; 500"),
     Flag("app-health-threshold", Kind.NUMBER, help="failures that make it unhealthy; 3"),
     Flag("runtime-path", help="where resources are looked for that are not named; ~"),
-    Flag("run-file", short="f", help="several apps from one file: not supported yet"),
+    Flag("run-file", short="f", help="several apps from one file: a template, its folder, or -"),
     Flag("kubernetes", Kind.SWITCH, "k", "with --run-file only"),
     Flag("unix-domain-socket", short="u", help="not supported"),
     Flag("dapr-listen-addresses", help="loopback addresses only"),
@@ -81,6 +79,10 @@ def run(words: Sequence[str], data_dir: Path) -> int:
     """
     started = time.monotonic()
     given = parse(words, FLAGS, "run")
+    if given.has("run-file"):
+        from daprflow.cli.dapr.fleet import run_file  # noqa: PLC0415 - only with several apps
+
+        return run_file(given, data_dir, started)
     refuse_what_is_missing(given)
     env = dict(os.environ)
     options = run_options(given, data_dir, Path.cwd(), env)
@@ -92,7 +94,7 @@ def run(words: Sequence[str], data_dir: Path) -> int:
     else:
         check_command(options.command)
     with contextlib.ExitStack() as promises:
-        options = _with_ports(options, promises)
+        options = own_ports(options, promises)
         if not options.command:
             return voice.ended(run_loop(_alone(options, env, voice, started)))
         ears = Ears(
@@ -103,19 +105,6 @@ def run(words: Sequence[str], data_dir: Path) -> int:
         )
         launch = Launch(options, env, voice, enter=enter_hub, ears=ears)
         return voice.ended(run_loop(launch.run(started)))
-
-
-def _with_ports(options: RunOptions, promises: contextlib.ExitStack) -> RunOptions:
-    """Give the sidecar ports of its own where none are named.
-
-    The usual ones are left to the runs that ask for them, and may come later.
-    """
-    sidecar = options.sidecar
-    given = (sidecar.app_port, sidecar.dapr_http_port, sidecar.dapr_grpc_port)
-    named = {port for port in given if port is not None}
-    http = sidecar.dapr_http_port or promises.enter_context(promised_port(named))
-    grpc = sidecar.dapr_grpc_port or promises.enter_context(promised_port({*named, http}))
-    return replace(options, sidecar=replace(sidecar, dapr_http_port=http, dapr_grpc_port=grpc))
 
 
 async def _alone(
@@ -141,11 +130,8 @@ def refuse_what_is_missing(given: Given) -> None:
     Raises:
         LaunchError: such a flag was given.
     """
-    if given.has("run-file") or given.on("kubernetes"):
-        raise FlagError(
-            "'--run-file' is not supported yet; start each app with a 'dapr run' of its own: "
-            "they find each other"
-        )
+    if given.on("kubernetes"):
+        raise FlagError("'-k' goes with '--run-file' only")
     if given.has("unix-domain-socket"):
         raise FlagError("there are no Unix domain sockets here; leave '--unix-domain-socket' out")
     addresses = {part.strip() for part in given.text("dapr-listen-addresses").split(",")}

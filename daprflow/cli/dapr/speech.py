@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from daprflow.cli.calls import TEXT, Place, call
 from daprflow.cli.voice import printable, put
@@ -21,6 +21,19 @@ def tell(line: str) -> None:
 def app_line(line: str) -> None:
     """Print a line of the app, marked as the app's."""
     put(sys.stdout, f"{APP_MARK}{line}\n")
+
+
+def leave_facts(info: SidecarInfo, token: str | None, facts: Mapping[str, str]) -> None:
+    """Leave with a sidecar what other commands ask it for.
+
+    Raises:
+        LaunchError: it is gone.
+    """
+    if info.http_port is None:
+        return
+    for name, value in facts.items():
+        place = Place(info.http_port, token)
+        call(place, "PUT", f"/v1.0/metadata/{name}", value.encode(), TEXT)
 
 
 class DaprVoice:
@@ -88,11 +101,7 @@ class DaprVoice:
         put(sys.stderr, f"dapr: {printable(line)}\n")
 
     def _note(self, info: SidecarInfo) -> None:
-        if info.http_port is None:
-            return
         facts = {"cliPID": str(os.getpid())}
         if self._command:
             facts |= {"appPID": str(self._pid), "appCommand": " ".join(self._command)}
-        for name, value in facts.items():
-            place = Place(info.http_port, self._token)
-            call(place, "PUT", f"/v1.0/metadata/{name}", value.encode(), TEXT)
+        leave_facts(info, self._token, facts)

@@ -98,8 +98,7 @@ def test_an_app_without_an_id_is_called_like_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("-f", "dapr.yaml"), "'--run-file' is not supported yet"),
-        (("-f", ".", "-k"), "'--run-file' is not supported yet"),
+        (("-k",), "'-k' goes with '--run-file' only"),
         (("-u", "/run"), "no Unix domain sockets"),
         (("--dapr-listen-addresses", "0.0.0.0"), "listens on 127.0.0.1 only"),
     ],
