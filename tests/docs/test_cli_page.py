@@ -20,10 +20,10 @@ def parts() -> Mapping[str, str]:
 
 def sections() -> Mapping[str, str]:
     """What the page says of each command, with the shared options where it refers to them."""
-    shared = parts()["Options of the sidecar"]
+    shared = {f"(#{title.lower().replace(' ', '-')})": text for title, text in parts().items()}
     return {
         title.strip("`").removeprefix("daprflow "): text
-        + (shared if "(#options-of-the-sidecar)" in text else "")
+        + "".join(options for link, options in shared.items() if link in text)
         for title, text in parts().items()
         if title.startswith("`daprflow ")
     }
