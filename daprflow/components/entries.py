@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING
 from datetime import timedelta
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -55,10 +55,9 @@ class Field(msgspec.Struct, frozen=True):
 
 def fields_of(model: type[Model]) -> tuple[Field, ...]:
     """Return the fields of a model that become metadata entries, in their order."""
-    hints = get_type_hints(model, include_extras=True)
     framing = {each.name for each in dataclasses.fields(Component)}
     return tuple(
-        Field(each.name, *_read(each.name, hints[each.name]), each.default is MISSING)
+        Field(each.name, *_read(each.name, each.type), each.default is MISSING)
         for each in dataclasses.fields(model)
         if each.name not in framing
     )
