@@ -12,6 +12,7 @@ from daprflow.manifests.annotations import SPARE, app_seconds, sidecar_seconds
 from daprflow.manifests.docker import dockerfile_name
 from daprflow.manifests.images import dockerfile, dockerignore
 from daprflow.manifests.model import AppModel, File, Model
+from daprflow.manifests.naming import deployment_name
 from daprflow.manifests.network import REDIS_PORT, Adapted, Place, adapted, outside
 from daprflow.manifests.projects import project_of
 from daprflow.manifests.runtime_words import (
@@ -94,19 +95,12 @@ def _compose(model: Model, names: _Names, network: Adapted, *, host: bool) -> st
     services |= _around(names, redis=network.redis)
     volumes = [names.scheduler, *([names.redis] if network.redis else [])]
     tree = {
-        "name": _project_name(model),
+        "name": deployment_name(model),
         "services": services,
         "volumes": {name: {} for name in sorted(volumes)},
     }
     said = "".join(f"# Note: {' '.join(note.split())}.\n" for note in network.notes)
     return said + document(tree)
-
-
-def _project_name(model: Model) -> str:
-    """Return what Compose calls the project: small letters, digits, ``-`` and ``_`` alone."""
-    name = model.apps[0].app_id if len(model.apps) == 1 else model.output.resolve().name
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name.lower())
-    return kept.strip("-_") or "apps"
 
 
 def _ports(apps: Iterable[AppModel]) -> list[int]:

@@ -22,6 +22,7 @@ from daprflow.manifests.helm_apps import (
 from daprflow.manifests.helm_resources import KINDS, value_of
 from daprflow.manifests.helm_schema import schema
 from daprflow.manifests.model import AppModel, Comment, File, Model
+from daprflow.manifests.naming import deployment_name
 from daprflow.manifests.yaml_text import document
 from daprflow.protocol.configuration_tree import Tree
 
@@ -55,7 +56,7 @@ def files(model: Model) -> tuple[File, ...]:
     model = _released(model)
     objects = _objects(model)
     values = _values(model, objects)
-    name = chart_name(model)
+    name = deployment_name(model)
     templates = tuple(file for app in model.apps for file in _templates(app, objects, model))
     return (
         File("Chart.yaml", document(_chart(name, model))),
@@ -75,15 +76,6 @@ def values_for(model: Model) -> dict[str, Any]:
     """Return the values of a chart under which it renders what a cluster gets."""
     model = _released(model)
     return _values(model, _objects(model))
-
-
-def chart_name(model: Model) -> str:
-    """Return the name of the chart: its only app's, else its folder's as far as that is a name."""
-    if len(model.apps) == 1:
-        return model.apps[0].app_id
-    folder = model.output.resolve().name.lower()
-    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in folder).strip("-")
-    return kept if kept[:1].isalpha() else "apps"
 
 
 def _released(model: Model) -> Model:

@@ -1,6 +1,5 @@
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from daprflow.manifests import kubernetes
 from daprflow.manifests.annotations import PREFIX, annotations_of
-from daprflow.manifests.helm import chart_name, differing, files
+from daprflow.manifests.helm import differing, files
 from daprflow.manifests.helm_apps import values_of
 from daprflow.manifests.helm_resources import value_of
 from daprflow.manifests.sidecar_annotations import ANNOTATIONS, FIXED
@@ -203,16 +202,6 @@ def test_nothing_of_a_component_is_left_out_unsaid() -> None:
 def test_what_differs_makes_one_of_the_other(base: Any, other: Any) -> None:
     """Laid over the values that it was found with, it gives the others, whatever they are."""
     assert laid_over(base, differing(base, other)) == other
-
-
-@pytest.mark.parametrize(
-    ("folder", "name"), [("Deploy", "deploy"), ("2nd", "apps"), ("my_apps", "my-apps")]
-)
-def test_the_chart_of_several_apps_is_named_as_its_folder(folder: str, name: str) -> None:
-    """As far as that is a name for a chart; the chart of one app has the app's."""
-    several = replace(model(app("a"), app("b")), output=Path("/out") / folder)
-    assert chart_name(several) == name
-    assert chart_name(replace(several, apps=several.apps[:1])) == "a"
 
 
 def test_no_value_of_a_chart_is_a_secret() -> None:

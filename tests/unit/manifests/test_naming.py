@@ -1,0 +1,33 @@
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from daprflow.manifests.model import AppModel
+from daprflow.manifests.naming import deployment_name
+from tests.helpers.manifest_models import app, model
+
+
+def at(root: str, app_id: str) -> AppModel:
+    """Return an app that lies in a folder."""
+    found = app(app_id)
+    return replace(found, facts=msgspec.structs.replace(found.facts, root=root))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        ("/work/My_Shop/a", "/work/My_Shop/b", "my-shop"),
+        ("/work/shop", "/work/shop", "shop"),
+        ("/a", "/b", "apps"),
+        ("/2nd/a", "/2nd/b", "apps"),
+    ],
+)
+def test_several_apps_are_called_as_the_folder_of_all(first: str, second: str, name: str) -> None:
+    """As far as that can be the name of a chart and of a project."""
+    assert deployment_name(model(at(first, "a"), at(second, "b"))) == name
+
+
+def test_one_app_gives_its_own_name() -> None:
+    """Whatever folder it is in."""
+    assert deployment_name(model(at("/work/other", "Order.Api"))) == "order-api"
