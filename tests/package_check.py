@@ -16,6 +16,8 @@ from pathlib import Path
 
 PLUGIN = "pytest_daprflow.py"
 """Outside the package, so that pytest loads nothing of it where it is not used."""
+TEMPLATE = "daprflow/templates/common/pyproject.txt"
+"""One of the files that are no Python."""
 
 
 def main(dist: Path) -> None:
@@ -35,6 +37,8 @@ def check_content(wheel: Path) -> None:
         names = archive.namelist()
     if "daprflow/py.typed" not in names:
         sys.exit(f"'{wheel.name}' lacks daprflow/py.typed; type checkers would ignore the package")
+    if TEMPLATE not in names:
+        sys.exit(f"'{wheel.name}' lacks {TEMPLATE}, which 'daprflow new' makes projects of")
     if PLUGIN not in names:
         sys.exit(f"'{wheel.name}' lacks {PLUGIN}, which its entry point names")
     ours = ("daprflow/", "daprflow-", PLUGIN)
@@ -57,6 +61,8 @@ def check_installed(wheel: Path, folder: Path) -> None:
     run([python, "-c", "import daprflow.testing"], folder)
     expect("run", run([str(binaries / "daprflow"), "--help"], folder))
     expect(version, run([python, "-m", "daprflow", "--version"], folder))
+    run([str(binaries / "daprflow"), "new", "shop"], folder)
+    expect("is sound", run([str(binaries / "daprflow"), "check", "shop"], folder / "shop"))
 
 
 def run(command: Sequence[str], folder: Path) -> str:

@@ -11,6 +11,7 @@ LINES = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
 """Variables in which the shells hand over the command line: zsh and fish, bash."""
 
 COMMANDS: Mapping[str, str] = {
+    "new": "Make a project that runs and passes its tests: an app, tests, settings for tools.",
     "run": "Run an app with a sidecar: daprflow run TARGET, or -- COMMAND; with -f, several.",
     "sidecar": "Run the embedded sidecar alone, for an app in any language that runs already or "
     "later.",

@@ -1,0 +1,1 @@
+"""A project of this kind, as it is written for its user."""
