@@ -107,24 +107,29 @@ def _files(running: Running) -> list[Path]:
     """Return where an app's lines are written."""
     if running.app.logs:
         return [running.folder.parent / each for each in running.app.logs]
-    found = (_stream(running, number) for number in (1, 2))
-    return list(dict.fromkeys(path for path in found if path is not None and path.is_file()))
+    for pid in filter(None, (running.app.app_pid, running.pid)):  # the run passes lines of it on
+        found = [_stream(pid, number) for number in (1, 2)]
+        files = [path for path in found if path is not None and path.is_file()]
+        if files:
+            return list(dict.fromkeys(files))
+    return []
 
 
-def _stream(running: Running, number: int) -> Path | None:
-    """Return what a standard stream of the app is, None where the system does not say."""
+def _stream(pid: int, number: int) -> Path | None:
+    """Return what a standard stream of a process is, None where the system does not say."""
     try:
-        return Path(f"/proc/{running.app.app_pid or running.pid}/fd/{number}").readlink()
+        return Path(f"/proc/{pid}/fd/{number}").readlink()
     except OSError:
         return None
 
 
 def _elsewhere(running: Running) -> str:
-    where = _stream(running, 1)
+    where = _stream(running.pid, 1)
     place = f" ({where})" if where is not None else ""
     return (
         f"app '{running.app.app_id}' has no log file: it prints to where process {running.pid} was "
-        f"started{place}; start it with 'daprflow run … > FILE 2>&1', or by a run file"
+        f"started{place}; start that with '> FILE 2>&1', or let a run file have its lines in files "
+        "(appLogDestination)"
     )
 
 

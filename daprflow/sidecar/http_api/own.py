@@ -30,8 +30,11 @@ async def handle(call: Call) -> Answer | None:
     return None
 
 
-async def _keys(call: Call) -> Answer:
+async def _keys(call: Call) -> Answer | None:
     """List the keys of a state store; ``prefix`` and ``limit`` are in the query."""
+    access = call.runtime.api_access
+    if access is not None and not access.permits("v1.0", "state"):
+        return None
     query = call.query()
     limit = query.get("limit", "")
     keys = await call.runtime.state.keys(call.segment(2), query.get("prefix", ""))

@@ -325,8 +325,8 @@ def test_a_recorded_history_becomes_a_test(shell: Shell, folder: Path, tmp_path:
             1,
             "app 'other' does not run in '.daprflow'; there is 'sho",
         ),
-        (("list", "--dapr-grpc-port", "1"), 1, "no sidecar answers on port 1: Connection refused"),
-        (("list", "--data-dir", "nowhere"), 1, "nothing runs in 'nowhere'"),
+        (("list", "--dapr-grpc-port", "1"), 4, "no sidecar answers on port 1: Connection refused"),
+        (("list", "--data-dir", "nowhere"), 4, "nothing runs in 'nowhere'"),
         (("show", "nope"), 3, "there is no workflow instance 'nope' of app 'shop'"),
         (("history", "nope"), 3, "there is no workflow instance 'nope' of app 'shop'"),
         (("raise", "nope", "x"), 3, "there is no workflow instance 'nope'"),
@@ -370,7 +370,7 @@ def test_settings_of_the_group_reach_its_commands(
     monkeypatch.chdir(tmp_path)
     write(tmp_path, {"daprflow.toml": 'data-dir = "there"\n[workflow]\nstate = "failed"\n'})
     shell = Shell(capfd)
-    assert shell("list") == 1
+    assert shell("list") == 4
     assert "nothing runs in 'there'" in shell.err
     write(tmp_path, {"daprflow.toml": '[workflow]\nstate = "wrong"\n'})
     assert shell("list") == 2
@@ -397,7 +397,7 @@ def test_of_several_apps_one_is_named(
     shell = Shell(capfd)
     assert shell("list") == 2
     assert "several apps run in '.daprflow'; name one with --app-id: 'shop', 'other'" in shell.err
-    assert shell("list", "--app-id", "shop") == 1
+    assert shell("list", "--app-id", "shop") == 4
     assert "no sidecar answers on port 1" in shell.err
     assert shell("list", "--app-id", "other") == 1
     assert "the sidecar of app 'other' has no gRPC API" in shell.err

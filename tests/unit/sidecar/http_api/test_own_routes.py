@@ -1,15 +1,18 @@
 """The sidecar's own routes, through which commands change configuration."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from daprflow.protocol.configuration_file import ApiRule, ConfigurationResource
 from daprflow.protocol.http import HttpRequest, HttpResponse
+from daprflow.sidecar.components.base import StateWrite
 from daprflow.sidecar.options import RuntimeOptions
 from tests.helpers.recording import RecordingApp
-from tests.helpers.sidecar import Components, InProcessSidecar, in_process_sidecar
+from tests.helpers.sidecar import Components, InProcessSidecar, in_process_sidecar, resources
 
 STORES: Components = {"settings": ("configuration.daprflow", {})}
 
@@ -79,3 +82,39 @@ async def test_the_token_is_asked_for(tmp_path: Path) -> None:
     async with in_process_sidecar(tmp_path, STORES, options=options) as sidecar:
         assert (await call(sidecar, "GET", "")).status == 401
         assert (await call(sidecar, "GET", "", b"", ("dapr-api-token", "t"))).status == 200
+
+
+KEYED: Components = {
+    "own": ("state.in-memory", {}),
+    "shared": ("state.sqlite", {"connectionString": "state.db", "keyPrefix": "none"}),
+}
+
+
+async def keys(sidecar: InProcessSidecar, query: str) -> HttpResponse:
+    """List keys of a state store."""
+    return await sidecar.exchange.send(HttpRequest("GET", f"/daprflow/state/{query}"))
+
+
+@pytest.mark.parametrize("store", KEYED)
+async def test_keys_of_a_store(tmp_path: Path, store: str) -> None:
+    """The app's own keys are listed, sorted, up to a limit; not those of actors and other apps."""
+    async with in_process_sidecar(tmp_path, KEYED) as sidecar:
+        items = msgspec.json.encode([{"key": key, "value": 1} for key in ("b:2", "b:1", "a%")])
+        saved = await sidecar.exchange.send(HttpRequest("POST", f"/v1.0/state/{store}", (), items))
+        assert saved.status == 204
+        component = sidecar.runtime.state._stores[store].component
+        for key in ("other||b:3", "app1||Cart||ann||state"):
+            await component.write(StateWrite(key, b"1"))
+        found = msgspec.json.decode((await keys(sidecar, store)).body)
+        assert found == {"keys": ["a%", "b:1", "b:2"], "more": False}
+        found = msgspec.json.decode((await keys(sidecar, f"{store}?prefix=b%3A&limit=1")).body)
+        assert found == {"keys": ["b:1"], "more": True}
+        assert (await keys(sidecar, "nowhere")).status == 400
+
+
+async def test_keys_are_state(tmp_path: Path) -> None:
+    """Where the state API is denied, its keys are not told either."""
+    denied = ConfigurationResource(api_denied=(ApiRule("state", "v1.0", "http"),))
+    files = replace(resources(KEYED), configuration=denied)
+    async with in_process_sidecar(tmp_path, {}, files=files) as sidecar:
+        assert (await keys(sidecar, "own")).status == 404
