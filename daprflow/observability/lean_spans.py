@@ -106,12 +106,10 @@ def lean(ratio: float | None, *, is_event: bool) -> Lean:
     draw = random.random
 
     def find(delivery: Delivery) -> LeanSpan | Kept | None:
-        parent = b""
-        for name, value in delivery.raw_headers:
-            if name == b"traceparent":
-                parent = value
-            elif name == b"baggage":
-                return None
+        headers = dict(delivery.raw_headers)
+        if b"baggage" in headers:
+            return None
+        parent = headers.get(b"traceparent")
         if parent and parent[3:35] != _NO_TRACE:
             is_passed_on = (
                 len(parent) == _LENGTH and parent[:3] == b"00-" and parent[_FLAGS:] in _NOT_SAMPLED

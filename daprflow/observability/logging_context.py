@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -22,7 +23,9 @@ _parent = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _PARENT: Final = b"traceparent"
 _NO_PARENT: Final = b"00-00000000000000000000000000000000-"
 """What a runtime without tracing sends."""
-_WANTED: Final = frozenset({_PARENT, ATTEMPT, *CORRELATION})
+_MORE: Final = frozenset({ATTEMPT, *CORRELATION})
+_WANTED: Final = _MORE | {_PARENT}
+_name = itemgetter(0)
 
 
 class _Identified(msgspec.Struct, frozen=True):
@@ -91,14 +94,24 @@ def ids_of(delivery: Delivery, own: tuple[str, str] | None, correlation: str) ->
         found["trace_id"], found["span_id"] = own
     if correlation:
         found["correlation_id"] = shown(correlation)
-    if delivery.kind == "topic":
-        try:
-            event = _identify(delivery.body).id
-        except (ValueError, RecursionError):
-            return found
-        if event:
-            found["event_id"] = shown(event)
+    if event := event_of(delivery):
+        found["event_id"] = event
     return found
+
+
+def event_of(delivery: Delivery) -> str:
+    """Return the id of an event as it may stand in a line; empty where there is none."""
+    if delivery.kind != "topic":
+        return ""
+    try:
+        return shown(_identify(delivery.body).id)
+    except (ValueError, RecursionError):
+        return ""
+
+
+def brings_more(delivery: Delivery) -> bool:
+    """Tell whether the headers of a delivery have ids besides those of a trace."""
+    return not _MORE.isdisjoint(map(_name, delivery.raw_headers))
 
 
 def _of_headers(pairs: Sequence[tuple[bytes, bytes]], *, own: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from daprflow.handlers.trace import DELIVERED, Source
 from daprflow.handlers.verdicts import SUCCESS
 from daprflow.observability import verdict_names as names
 from daprflow.observability.correlation import CORRELATION_ID
-from daprflow.observability.logging_context import Ids, ids_of
+from daprflow.observability.logging_context import Ids, brings_more, event_of, ids_of
 from daprflow.observability.logging_errors import fields_of
 from daprflow.observability.logging_sink import Sink, Stamp
 from daprflow.observability.redaction import Redaction
@@ -79,8 +79,16 @@ class Success(msgspec.Struct):
     def line(self) -> bytes:
         """Return it."""
         own = self.own.ids() if isinstance(self.own, Source) else self.own
-        found = ids_of(self.delivery, own, self.correlation)
-        return self.lines.line(names.SUCCESS, self.seconds, self.moment, found)
+        delivery = self.delivery
+        if own is None or self.correlation or brings_more(delivery):
+            found = ids_of(delivery, own, self.correlation)
+            return self.lines.line(names.SUCCESS, self.seconds, self.moment, found)
+        trace, span = own  # nearly always, so without a detour
+        event = event_of(delivery)
+        ids = f',"trace_id":"{trace}","span_id":"{span}"'
+        if event:
+            ids = f'{ids},"event_id":{_encode(event).decode()}'
+        return self.lines.text(names.SUCCESS, self.seconds, self.moment, ids)
 
 
 class JsonLines:
@@ -118,9 +126,13 @@ class JsonLines:
 
     def line(self, verdict: str, seconds: float, moment: float, found: dict[str, Any]) -> bytes:
         """Return a line, with its end."""
+        more = f",{_encode(found)[1:-1].decode()}" if found else ""
+        return self.text(verdict, seconds, moment, more)
+
+    def text(self, verdict: str, seconds: float, moment: float, more: str) -> bytes:
+        """As `line`, with further fields that are JSON already, each with a comma before."""
         before, after = self._heads[verdict]
-        start = f"{before}{self._at(moment)}{after}{seconds * 1000:.3f}".encode()
-        return b"%b,%b\n" % (start, _encode(found)[1:]) if found else start + b"}\n"
+        return f"{before}{self._at(moment)}{after}{seconds * 1000:.3f}{more}}}\n".encode()
 
     def _add(self, found: dict[str, Any], line: Line) -> None:
         """Say what nearly no line has to."""

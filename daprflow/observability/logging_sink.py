@@ -82,7 +82,7 @@ class Sink:
 
 
 class Stamp:
-    """The time as Dapr's logs have it: UTC, to the microsecond."""
+    """The time as Dapr's logs have it: UTC; to the millisecond, which many lines share."""
 
     __slots__ = ("_known",)
 
@@ -94,10 +94,12 @@ class Stamp:
         return self.at(time.time())
 
     def at(self, moment: float) -> str:
-        """Return a time in seconds since 1970; its first part is made once a second."""
-        second = int(moment)
+        """Return a time in seconds since 1970; it is made once a millisecond."""
+        millisecond = int(moment * 1000)
         known, text = self._known
-        if second != known:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-            self._known = (second, text)
-        return f"{text}{int((moment - second) * 1e6):06}Z"
+        if millisecond != known:
+            second, rest = divmod(millisecond, 1000)
+            start = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            text = f"{start}.{rest:03}Z"
+            self._known = (millisecond, text)
+        return text

@@ -2,15 +2,15 @@
 
 import logging
 import socket
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import Token
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from daprflow.handlers.handler import Delivery, Next, Outcome
+from daprflow.handlers.handler import Delivery, Outcome
 from daprflow.handlers.verdicts import SUCCESS
 from daprflow.observability.logging_context import CURRENT, Bound, span_ids
 from daprflow.observability.logging_lines import LEVELS, SCOPE, JsonLines, Line, Origin
@@ -20,6 +20,7 @@ from daprflow.observability.logging_sink import Sink
 from daprflow.observability.redaction import Redaction
 from daprflow.observability.verdict_names import CANCELLED, RETRY, verdict_of
 from daprflow.observability.verdict_names import SUCCESS as GOOD
+from daprflow.observability.watches import Watch
 from daprflow.observability.watching import Handled, Watcher
 
 if TYPE_CHECKING:
@@ -48,36 +49,12 @@ class LogsWatcher(Watcher):
         self._client: Client | None = None
         self._seen = 0
 
-    def delivery(self, handled: Handled, call: Next) -> Next:
+    def watch(self, handled: Handled) -> Watch:
         """Write a line for each delivery to a handler, and bind it to all lines meanwhile."""
-        put, clock = self._putter(handled), time.perf_counter
-        succeeded = put.succeeded
         lowest = self._level
         written = {verdict: level >= lowest for verdict, level in LEVELS.items()}
-        good = written[GOOD] = written[GOOD] and self._logs.deliveries
-
-        async def logged(delivery: Delivery) -> Outcome:
-            token = CURRENT.set(Bound(handled, delivery))
-            began = clock()
-            try:
-                outcome = await call(delivery)
-            except BaseException as error:
-                verdict = RETRY if isinstance(error, Exception) else CANCELLED
-                if written[verdict]:
-                    put.ended(delivery, Line(verdict, clock() - began, None, error))
-                raise
-            finally:
-                CURRENT.reset(token)
-            if outcome is SUCCESS:  # nearly always, so without a detour
-                if good:
-                    succeeded(delivery, clock() - began)
-                return outcome
-            verdict = verdict_of(outcome)
-            if written[verdict]:
-                put.ended(delivery, Line(verdict, clock() - began, outcome, outcome.error))
-            return outcome
-
-        return logged
+        written[GOOD] = written[GOOD] and self._logs.deliveries
+        return _DeliveryLines(handled, self._putter(handled), written)
 
     def live(self) -> AbstractAsyncContextManager[Any]:
         """Have everything logged this way while the app runs."""
@@ -125,6 +102,49 @@ class LogsWatcher(Watcher):
         return _ConsoleLines(handled, self._sink, self._pipeline)
 
 
+class _DeliveryLines(Watch):
+    """Binds the deliveries to one handler to lines, and has a line of each.
+
+    Args:
+        handled: the handler.
+        put: writes the line.
+        written: the verdicts that have one.
+    """
+
+    def __init__(
+        self, handled: Handled, put: "JsonLines | _ConsoleLines", written: Mapping[str, bool]
+    ) -> None:
+        self._handled = handled
+        self._put = put
+        self._succeeded = put.succeeded if written[GOOD] else _nothing
+        self._written = written
+
+    def begin(self, delivery: Delivery) -> Token[Bound | None]:
+        """Bind a delivery to the lines that are written meanwhile."""
+        return CURRENT.set(Bound(self._handled, delivery))
+
+    def end(
+        self, held: Token[Bound | None], delivery: Delivery, outcome: Outcome, seconds: float
+    ) -> None:
+        """Write what became of a delivery."""
+        CURRENT.reset(held)
+        if outcome is SUCCESS:  # nearly always, so without a detour
+            self._succeeded(delivery, seconds)
+            return
+        verdict = verdict_of(outcome)
+        if self._written[verdict]:
+            self._put.ended(delivery, Line(verdict, seconds, outcome, outcome.error))
+
+    def failed(
+        self, held: Token[Bound | None], delivery: Delivery, error: BaseException, seconds: float
+    ) -> None:
+        """Write that something was let through."""
+        verdict = RETRY if isinstance(error, Exception) else CANCELLED
+        if self._written[verdict]:
+            self._put.ended(delivery, Line(verdict, seconds, None, error))
+        CURRENT.reset(held)
+
+
 class _ConsoleLines:
     """Writes the deliveries to one handler for people."""
 
@@ -154,6 +174,10 @@ class _ConsoleLines:
 def origin_of(app_id: str) -> Origin:
     """Return what lines of this process say of it."""
     return Origin(app_id, socket.gethostname(), version("daprflow"))
+
+
+def _nothing(_: Delivery, __: float) -> None:
+    """Write no line of a delivery that ended well."""
 
 
 def _texts(body: bytes) -> Iterator[str]:

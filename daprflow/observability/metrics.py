@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,6 +11,8 @@ from http import HTTPStatus
 from typing import Any
 
 from daprflow.errors import MissingExtra
+from daprflow.handlers.handler import Delivery, Outcome
+from daprflow.handlers.verdicts import SUCCESS as GOOD
 from daprflow.observability.metric_list import (
     CLIENT_CALLS,
     CLIENT_QUEUE,
@@ -23,7 +26,8 @@ from daprflow.observability.metric_list import (
     MetricKind,
 )
 from daprflow.observability.metrics_options import MULTIPROCESS_VARIABLE
-from daprflow.observability.verdict_names import SUCCESS
+from daprflow.observability.verdict_names import CANCELLED, RETRY, SUCCESS, VERDICTS, verdict_of
+from daprflow.observability.watches import Watch
 
 try:
     import prometheus_client
@@ -84,7 +88,38 @@ class Registry:
         return encode(found), content_type
 
 
-class DeliveryMeter:
+class Durations:
+    """Counts many durations at once, in a histogram of prometheus-client.
+
+    That counts one by one, which takes as long as all else that is counted of a delivery.
+    """
+
+    __slots__ = ("_bounds", "_buckets", "_series", "_sum")
+
+    def __init__(self, series: Any) -> None:
+        self._series = series
+        # Not promised by the library: where it keeps counts otherwise, it counts one by one.
+        self._bounds = getattr(series, "_upper_bounds", None)
+        self._buckets = getattr(series, "_buckets", ())
+        self._sum = getattr(series, "_sum", None)
+
+    def observe(self, seconds: Sequence[float]) -> None:
+        """Count each of them."""
+        bounds = self._bounds
+        if not bounds or self._sum is None or len(self._buckets) != len(bounds):
+            for each in seconds:
+                self._series.observe(each)
+            return
+        counts = [0] * len(bounds)
+        for each in seconds:
+            counts[bisect_left(bounds, each)] += 1
+        for bucket, count in zip(self._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)
+        self._sum.inc(sum(seconds))
+
+
+class DeliveryMeter(Watch):
     """Counts what comes to one handler; its series are found once.
 
     Those that end well are collected and counted together, at the latest by `sample`.
@@ -93,31 +128,46 @@ class DeliveryMeter:
         in_flight: how many deliveries are being handled; told by `sample`.
     """
 
-    __slots__ = ("_collect", "_gauge", "_good", "_observe", "_seconds", "_verdicts", "in_flight")
+    __slots__ = (
+        "_collect", "_gauge", "_good", "_observe", "_observe_all", "_seconds", "_verdicts",
+        "in_flight",
+    )  # fmt: skip
 
-    def __init__(self, registry: Registry, labels: Sequence[str], verdicts: Sequence[str]) -> None:
+    def __init__(self, registry: Registry, labels: Sequence[str]) -> None:
         self.in_flight = 0
-        self._observe: Callable[[float], None] = registry.series(DELIVERY_SECONDS, *labels).observe
+        durations = registry.series(DELIVERY_SECONDS, *labels)
+        self._observe: Callable[[float], None] = durations.observe
+        self._observe_all = Durations(durations).observe
         self._verdicts: Mapping[str, Callable[[float], None]] = {
-            each: registry.series(DELIVERIES, *labels, each).inc for each in verdicts
+            each: registry.series(DELIVERIES, *labels, each).inc for each in VERDICTS
         }
         self._good = self._verdicts[SUCCESS]
         self._seconds: deque[float] = deque()
         self._collect = self._seconds.append
         self._gauge = registry.series(IN_FLIGHT, *labels)
 
-    def end(self, verdict: str, seconds: float) -> None:
-        """Count what became of a delivery."""
-        self.in_flight -= 1
-        self._observe(seconds)
-        self._verdicts[verdict](1)
+    def begin(self, delivery: Delivery) -> None:  # noqa: ARG002 - what it is makes no difference
+        """Note that a delivery begins."""
+        self.in_flight += 1
 
-    def succeeded(self, seconds: float) -> None:
-        """Count a delivery that ended well."""
-        self.in_flight -= 1
+    def end(self, held: None, delivery: Delivery, outcome: Outcome, seconds: float) -> None:  # noqa: ARG002 - likewise
+        """Count a delivery that has ended."""
+        if outcome is not GOOD:
+            self._ended(verdict_of(outcome), seconds)
+            return
+        self.in_flight -= 1  # nearly always, so without a detour
         self._collect(seconds)
         if len(self._seconds) >= TOGETHER:
             self._count()
+
+    def failed(self, held: None, delivery: Delivery, error: BaseException, seconds: float) -> None:  # noqa: ARG002 - likewise
+        """Count one that was let through: the app ends, or no thread is free."""
+        self._ended(RETRY if isinstance(error, Exception) else CANCELLED, seconds)
+
+    def _ended(self, verdict: str, seconds: float) -> None:
+        self.in_flight -= 1
+        self._observe(seconds)
+        self._verdicts[verdict](1)
 
     def sample(self) -> None:
         """Count what is collected, and tell how many are being handled; from any thread."""
@@ -125,13 +175,13 @@ class DeliveryMeter:
         self._gauge.set(self.in_flight)
 
     def _count(self) -> None:
-        collected, observe, count = self._seconds, self._observe, 0
+        collected, found = self._seconds, list[float]()
         with suppress(IndexError):  # another thread may count, too
             while True:
-                observe(collected.popleft())
-                count += 1
-        if count:
-            self._good(count)
+                found.append(collected.popleft())
+        if found:
+            self._observe_all(found)
+            self._good(len(found))
 
 
 class CallMeter:

@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from daprflow.errors import DaprFlowError, SidecarUnavailable
-from daprflow.handlers.handler import Delivery, Next, Outcome
-from daprflow.handlers.verdicts import SUCCESS
+from daprflow.handlers.handler import Delivery, Outcome
 from daprflow.observability.metric_list import (
     ACTIVITIES,
     ACTORS_ACTIVE,
@@ -35,7 +34,8 @@ from daprflow.observability.metrics import (
     code_of,
 )
 from daprflow.observability.metrics_options import Metrics
-from daprflow.observability.verdict_names import CANCELLED, ERROR, RETRY, VERDICTS, verdict_of
+from daprflow.observability.verdict_names import CANCELLED, ERROR
+from daprflow.observability.watches import Watch
 from daprflow.observability.watching import Handled, Watcher
 from daprflow.protocol.workflow_actions import CompleteWorkflow, Turn, WorkflowState
 
@@ -85,29 +85,13 @@ class MetricsWatcher(Watcher):
 
     # ---- what is watched ------------------------------------------------------------------------
 
-    def delivery(self, handled: Handled, call: Next) -> Next:
+    def watch(self, handled: Handled) -> Watch:
         """Count the deliveries to a handler."""
-        meter = DeliveryMeter(
-            self.registry, (handled.kind, handled.name, handled.handler), VERDICTS
-        )
+        labels = handled.kind, handled.name, handled.handler
+        kind = _ActivityMeter if handled.kind == "activity" else DeliveryMeter
+        meter = kind(self.registry, labels)
         self._meters.append(meter)
-        end, succeeded, clock = meter.end, meter.succeeded, time.perf_counter
-
-        async def counted(delivery: Delivery) -> Outcome:
-            meter.in_flight += 1
-            began = clock()
-            try:
-                outcome = await call(delivery)
-            except BaseException as error:
-                end(_raised(error), clock() - began)
-                raise
-            if outcome is SUCCESS:  # nearly always, so without a detour
-                succeeded(clock() - began)
-            else:
-                end(verdict_of(outcome), clock() - began)
-            return outcome
-
-        return counted if handled.kind != "activity" else self._activity(handled, counted)
+        return meter
 
     def turn(self, call: "TurnNext") -> "TurnNext":
         """Count the turns of workflows."""
@@ -252,18 +236,6 @@ class MetricsWatcher(Watcher):
 
     # ---- what is counted once it is known -------------------------------------------------------
 
-    def _activity(self, handled: Handled, call: Next) -> Next:
-        """Count activities as what they are, too."""
-        done = self.registry.series(ACTIVITIES, handled.name, "completed").inc
-        failed = self.registry.series(ACTIVITIES, handled.name, "failed").inc
-
-        async def counted(delivery: Delivery) -> Outcome:
-            outcome = await call(delivery)
-            (done if outcome.error is None and outcome.http_status < 400 else failed)()  # noqa: PLR2004 - HTTP's errors
-            return outcome
-
-        return counted
-
     def _workflow(self, name: str) -> "_WorkflowMeter":
         """Return what counts a workflow; a name that the app does not know is another's."""
         parts = self._parts
@@ -295,6 +267,23 @@ class PoolMeter:
         return run
 
 
+class _ActivityMeter(DeliveryMeter):
+    """Counts an activity as what it is, too."""
+
+    __slots__ = ("_done", "_failed")
+
+    def __init__(self, registry: Registry, labels: Sequence[str]) -> None:
+        super().__init__(registry, labels)
+        self._done = registry.series(ACTIVITIES, labels[1], "completed").inc
+        self._failed = registry.series(ACTIVITIES, labels[1], "failed").inc
+
+    def end(self, held: None, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
+        """Count one that has ended."""
+        super().end(held, delivery, outcome, seconds)
+        good = outcome.error is None and outcome.http_status < 400  # noqa: PLR2004 - HTTP's errors
+        (self._done if good else self._failed)()
+
+
 class _WorkflowMeter:
     """Counts the turns of one workflow."""
 
@@ -308,11 +297,6 @@ class _WorkflowMeter:
         """Count a turn."""
         self._seconds.observe(seconds)
         self._outcomes[outcome].inc()
-
-
-def _raised(error: BaseException) -> str:
-    """Return the word for what a handler let through: the app ends, or no thread is free."""
-    return CANCELLED if not isinstance(error, Exception) else RETRY
 
 
 def _outcome_of(turn: Turn) -> str:

@@ -30,6 +30,8 @@ LINKS = 128
 """Events of a batch whose traces are linked to."""
 _parent = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NAME = b'"traceparent"'
+_UNNAMED = _NAME + b':""'
+"""What the runtime writes where no span is known."""
 _named = re.compile(rb'"traceparent"\s*:\s*"[0-9a-f]').match
 _baggage = W3CBaggagePropagator()
 
@@ -145,7 +147,7 @@ def names_a_parent(body: bytes) -> bool:
     """Tell whether an event, or one of a batch, may name the span it was published in."""
     at = body.rfind(_NAME)  # the runtime writes it near the end; a search by the pattern is slower
     while at >= 0:
-        if _named(body, at) is not None:
+        if not body.startswith(_UNNAMED, at) and _named(body, at) is not None:
             return True
         at = body.rfind(_NAME, 0, at)
     return False

@@ -4,11 +4,10 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, get_current_span
+from opentelemetry.trace import Span, get_current_span
 from opentelemetry.trace.propagation import set_span_in_context
 from starlette.types import ASGIApp
 
@@ -16,21 +15,20 @@ from daprflow.client import Client
 from daprflow.client.event_message import MessageEnd
 from daprflow.client.interception import CallNext, ClientCall, ClientResponse
 from daprflow.errors import Drop, Retry
-from daprflow.handlers.handler import Delivery, Next, Outcome
 from daprflow.handlers.trace import DELIVERED, Source
 from daprflow.observability import span_names
-from daprflow.observability.lean_spans import KEPT, Lean, LeanSpan, lean, undecided
+from daprflow.observability.delivery_spans import DeliverySpans, continued
+from daprflow.observability.lean_spans import LeanSpan
 from daprflow.observability.span_errors import SpanErrors, refuse
 from daprflow.observability.spans import Description, Spans
 from daprflow.observability.trace_context import (
     context_of,
-    enveloped,
     enveloped_in,
-    extracted,
     span_of,
 )
+from daprflow.observability.watches import Watch
 from daprflow.observability.watching import Handled, Parts, Watcher
-from daprflow.observability.workflow_spans import WorkflowSpans, derived_context
+from daprflow.observability.workflow_spans import WorkflowSpans
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
 from daprflow.workflows.turns import TurnNext
@@ -38,10 +36,7 @@ from daprflow.workflows.turns import TurnNext
 logger = logging.getLogger(__name__)
 
 _BAD: Final = 400
-_FAILED: Final = 500
-INSTANCE: Final = b"dapr-workflow-id"
 _EMPTY: Final = Context()
-_VERDICTS: Final = frozenset({"topic", "binding", "cron", "job"})
 
 
 class Tracing:
@@ -67,115 +62,38 @@ class Tracing:
 
     # ---- deliveries
 
-    def delivery(self, handled: Handled, call: Next) -> Next:
-        """Return ``call`` with a span for each delivery."""
-        begin, find, source = self._beginning(handled), self._lean(handled), self.source
+    def watch(self, handled: Handled) -> Watch:
+        """Return what makes a span for each delivery to a handler."""
+        return DeliverySpans(self, handled)
 
-        async def traced(delivery: Delivery) -> Outcome:
-            found = find(delivery)
-            if found is not None and found is not KEPT:  # nearly always, so without a detour
-                token, held = attach(found.alone), DELIVERED.set(found)
-                try:
-                    return await call(delivery)
-                finally:
-                    DELIVERED.reset(held)
-                    detach(token)
-            try:
-                span, context = begin(delivery, is_kept=found is not None)
-            except Exception as error:  # noqa: BLE001 - a sampler or an id generator of anybody's
-                self._failed(error)
-                return await call(delivery)
-            token = attach(set_span_in_context(span, context))
-            held = DELIVERED.set(source)
-            try:
-                outcome = await call(delivery)
-            except BaseException as error:
-                self._end(span, partial(self.errors.tell, span, error))
-                raise
-            finally:
-                DELIVERED.reset(held)
-                detach(token)
-            if span.is_recording():
-                self._end(span, partial(self._answered, span, handled, outcome))
-            return outcome
-
-        return traced
-
-    def _lean(self, handled: Handled) -> Lean:
-        """Return what finds unsampled deliveries; none where the provider decides each time."""
-        if not self.usual or not self.spans.follows_parents or handled.kind == "activity":
-            return undecided
-        return lean(self.spans.ratio, is_event=handled.kind == "topic" and not handled.batch)
-
-    def _beginning(self, handled: Handled) -> "Begin":
-        """Return what starts the span of a delivery that may be sampled."""
-        describe = span_names.describer(self.app_id, handled)
-        is_event = handled.kind == "topic" and not handled.batch
-        is_activity = handled.kind == "activity"
-        read = context_of if self.usual else extracted
-
-        def begin(delivery: Delivery, *, is_kept: bool) -> tuple[Span, Context]:
-            context = read(delivery.raw_headers)
-            parent = span_of(context)
-            if is_event and not parent.is_valid:
-                published = enveloped(delivery)
-                if published is not None:
-                    context, parent = _continued(published, context), published
-            elif is_activity and not parent.is_valid:
-                context = derived_context(self.spans, _instance(delivery))
-                parent = span_of(context)
-            if is_kept and not parent.is_valid:
-                return self.spans.root(context, describe(delivery)), context
-            return self.spans.begin(context, parent, describe, delivery), context
-
-        return begin
-
-    def _end(self, span: Span, tell: Callable[[], None]) -> None:
+    def end(self, span: Span, tell: Callable[[], None]) -> None:
         """End a span with what there is to tell; a mistake here is nobody's who made the call."""
         if not span.is_recording():
             return
         try:
             tell()
         except Exception as error:  # noqa: BLE001 - whatever an exporter or a user's class raises
-            self._failed(error)
+            self.cannot(error)
         finally:
             span.end()
 
-    def _failed(self, error: Exception) -> None:
+    def cannot(self, error: Exception) -> None:
         """Say once that spans cannot be made."""
         if not self._told:
             self._told = True
             text = "a span could not be made; further ones that cannot are not told"
             logger.error(text, exc_info=error)
 
-    def _answered(self, span: Span, handled: Handled, outcome: object) -> None:
-        if not isinstance(outcome, Outcome):
-            return
-        kind, error = handled.kind, outcome.error
-        if kind in _VERDICTS:
-            status = outcome.status if outcome.http_status == HTTPStatus.OK else Status.RETRY
-            span.set_attribute("dapr.verdict", status.value)
-            if isinstance(error, Drop | Retry):
-                return
-        elif kind == "invoke":
-            span.set_attribute("http.response.status_code", outcome.http_status)
-            if outcome.http_status < _FAILED:
-                return
-        if error is not None:
-            self.errors.tell(span, error)
-        elif outcome.http_status >= _FAILED:
-            refuse(span, str(outcome.http_status))
-
     # ---- messages of streaming subscriptions
 
     def message(self, event: CloudEvent[Any]) -> MessageEnd:
         """Start the span of a message's block; return what ends it."""
         parent = enveloped_in(event)
-        context = _EMPTY if parent is None else _continued(parent, _EMPTY)
+        context = _EMPTY if parent is None else continued(parent, _EMPTY)
         try:
             span = self.spans.begin(context, span_of(context), self._describe_message, event)
         except Exception as error:  # noqa: BLE001 - as above
-            self._failed(error)
+            self.cannot(error)
             return _nothing
         token = attach(set_span_in_context(span, context))
         held = DELIVERED.set(self.source)
@@ -183,7 +101,7 @@ class Tracing:
         def end(status: Status, error: BaseException | None) -> None:
             DELIVERED.reset(held)
             detach(token)
-            self._end(span, partial(self._decided, span, status, error))
+            self.end(span, partial(self._decided, span, status, error))
 
         return end
 
@@ -210,7 +128,7 @@ class Tracing:
             parent = span_of(context)
             span = self.spans.begin(context, parent, span_names.call, call)
         except Exception as error:  # noqa: BLE001 - as above
-            self._failed(error)
+            self.cannot(error)
             return await call_next(call)
         if not span.is_recording() and parent.is_valid and given is not None:
             return await call_next(call)  # what goes along is the same
@@ -219,13 +137,13 @@ class Tracing:
         try:
             response = await call_next(call)
         except BaseException as error:
-            self._end(span, partial(self.errors.tell, span, error))
+            self.end(span, partial(self.errors.tell, span, error))
             raise
         finally:
             DELIVERED.reset(held)
             detach(token)
         if span.is_recording():
-            self._end(span, partial(_told, span, call, response))
+            self.end(span, partial(_told, span, call, response))
         return response
 
 
@@ -238,14 +156,6 @@ def _told(span: Span, call: ClientCall, response: ClientResponse) -> None:
         span.set_attribute("http.request.resend_count", sent - 1)
     if response.status >= _BAD:
         refuse(span, response.code or str(response.status))
-
-
-class Begin(Protocol):
-    """Starts the span of a delivery."""
-
-    def __call__(self, delivery: Delivery, *, is_kept: bool) -> tuple[Span, Context]:
-        """Return the span and where it belongs; ``is_kept`` where a root was drawn already."""
-        ...
 
 
 class TracingWatcher(Watcher):
@@ -275,9 +185,9 @@ class TracingWatcher(Watcher):
             raise RuntimeError("the app is not running")
         return self._tracing
 
-    def delivery(self, handled: Handled, call: Next) -> Next:
+    def watch(self, handled: Handled) -> Watch:
         """Put a span around each delivery."""
-        return self.tracing.delivery(handled, call)
+        return self.tracing.watch(handled)
 
     def turn(self, call: TurnNext) -> TurnNext:
         """Put a span around each turn of a workflow."""
@@ -324,12 +234,3 @@ class TracingWatcher(Watcher):
 
 def _nothing(_: Status, __: BaseException | None) -> None:
     """End nothing."""
-
-
-def _continued(parent: SpanContext, context: Context) -> Context:
-    return set_span_in_context(NonRecordingSpan(parent), context)
-
-
-def _instance(delivery: Delivery) -> str:
-    """Return the workflow that an activity is for."""
-    return next((value.decode() for name, value in delivery.raw_headers if name == INSTANCE), "")

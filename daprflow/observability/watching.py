@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from daprflow.handlers.handler import Next
 from daprflow.handlers.registration import ActivityOptions, Registration
+from daprflow.observability.watches import Watch, told
 from daprflow.workflows.turns import TurnNext
 
 if TYPE_CHECKING:
@@ -71,12 +72,20 @@ class Watcher:
     One object may serve several runs of the app, one after the other.
     """
 
-    def delivery(self, handled: Handled, call: Next) -> Next:  # noqa: ARG002 - for subclasses
+    def delivery(self, handled: Handled, call: Next) -> Next:
         """Return what is called in the place of ``call``, for every delivery to a handler.
 
         `Outcome.error` is what the handler raised; nothing but the end of the app is raised.
         """
-        return call
+        watch = self.watch(handled)
+        return call if watch is None else told(call, (watch,))
+
+    def watch(self, handled: Handled) -> Watch | None:  # noqa: ARG002 - for subclasses
+        """Return what is told of every delivery to a handler: it costs less than `delivery`.
+
+        One that returns something has no `delivery` of its own.
+        """
+        return None
 
     def turn(self, call: TurnNext) -> TurnNext:
         """Return what goes through turns of workflows in the place of ``call``."""
@@ -152,10 +161,17 @@ def watched(blueprint: "Blueprint", watchers: Sequence[Watcher]) -> "Blueprint":
 
 
 def around(handled: Handled, call: Next, watchers: Sequence[Watcher]) -> Next:
-    """Return ``call`` with every watcher around it."""
+    """Return ``call`` with every watcher around it; those that are told share one coroutine."""
+    together: list[Watch] = []
     for watcher in reversed(watchers):
+        watch = watcher.watch(handled)
+        if watch is not None:
+            together.insert(0, watch)
+            continue
+        if together:
+            call, together = told(call, together), []
         call = watcher.delivery(handled, call)
-    return call
+    return told(call, together) if together else call
 
 
 def collisions(

@@ -51,8 +51,9 @@ async def test_nothing_is_left_when_the_app_ends() -> None:
 
 
 def test_a_time_is_daprs() -> None:
-    """UTC to the microsecond, whatever second was asked for before."""
+    """UTC to the millisecond, whatever time was asked for before."""
     stamp = Stamp()
-    assert stamp.at(1_700_000_000.25) == "2023-11-14T22:13:20.250000Z"
-    assert stamp.at(1_700_000_001.5) == "2023-11-14T22:13:21.500000Z"
-    assert stamp.at(1_700_000_000.5) == "2023-11-14T22:13:20.500000Z"
+    assert stamp.at(1_700_000_000.25) == "2023-11-14T22:13:20.250Z"
+    assert stamp.at(1_700_000_000.2509) == "2023-11-14T22:13:20.250Z"
+    assert stamp.at(1_700_000_001.5) == "2023-11-14T22:13:21.500Z"
+    assert stamp.at(1_700_000_000.5) == "2023-11-14T22:13:20.500Z"

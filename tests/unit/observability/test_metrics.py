@@ -41,7 +41,6 @@ from daprflow.observability.metrics import (
 )
 from daprflow.observability.metrics_options import metrics_from
 from daprflow.observability.metrics_watcher import MetricsWatcher
-from daprflow.observability.verdict_names import VERDICTS
 from daprflow.observability.watching import Handled
 from daprflow.settings import SettingsError
 from daprflow.testing import TestSidecar
@@ -321,10 +320,13 @@ def test_the_dashboard_shows_every_metric() -> None:
 SEVERAL = """
 import os, sys
 from daprflow.observability.metrics import DeliveryMeter, Registry
-from daprflow.observability.verdict_names import VERDICTS
+from daprflow.handlers.handler import Delivery
+from daprflow.handlers.verdicts import SUCCESS
 registry = Registry()
-meter = DeliveryMeter(registry, ("topic", "a/b", "on"), VERDICTS)
-meter.in_flight += 1; meter.end("success", 0.1)
+meter = DeliveryMeter(registry, ("topic", "a/b", "on"))
+delivery = Delivery("topic", "a/b", b"{}")
+meter.begin(delivery); meter.end(None, delivery, SUCCESS, 0.1)
+meter.sample()
 if sys.argv[1:] == ["show"]:
     sys.stdout.write(registry.page()[0].decode())
 """
@@ -379,10 +381,11 @@ def counts(registry: Registry) -> tuple[float, float]:
 def test_deliveries_that_are_collected_are_counted_for_who_asks() -> None:
     """Some wait until somebody looks, and never more than a few."""
     registry = Registry({})
-    meter = DeliveryMeter(registry, ("topic", "pubsub/orders", "on_order"), VERDICTS)
+    meter = DeliveryMeter(registry, ("topic", "pubsub/orders", "on_order"))
+    delivery = Delivery("topic", "pubsub/orders", b"{}")
     for _ in range(TOGETHER + 2):
-        meter.in_flight += 1
-        meter.succeeded(0.01)
+        meter.begin(delivery)
+        meter.end(None, delivery, SUCCESS, 0.01)
     assert counts(registry) == (TOGETHER, TOGETHER)
     meter.sample()
     assert counts(registry) == (TOGETHER + 2, TOGETHER + 2)
