@@ -118,6 +118,7 @@ def _app(app: AppModel, model: Model, published: int, *, host: bool) -> Tree:
     settings = app.settings
     variables = {
         "APP_ID": app.app_id,
+        "APP_PORT": str(settings.port),
         "DAPR_HTTP_PORT": str(DEFAULT_HTTP_PORT),
         "DAPR_GRPC_PORT": str(DEFAULT_GRPC_PORT),
         **_tokens(app),

@@ -38,7 +38,9 @@ _IGNORED = """\
 **/*.pfx
 **/secrets.json
 """
-_HEALTHY = "import urllib.request as r; r.urlopen('http://127.0.0.1:{port}{path}', timeout=2)"
+_HEALTHY = """\
+import os, urllib.request as r; \
+r.urlopen('http://127.0.0.1:' + os.environ['APP_PORT'] + {path!r}, timeout=2)"""
 
 
 def dockerignore() -> str:
@@ -52,16 +54,19 @@ def dockerfile(app: AppModel) -> str:
     return "\n".join([*_build(project), "", *_run(app, project), ""])
 
 
-def serve_command(app: AppModel) -> tuple[str, ...]:
-    """Return what a container runs."""
+def _variables(app: AppModel) -> dict[str, str]:
+    """Return how ``daprflow serve`` is told its options, so that a pod can tell it others."""
     settings = app.settings
-    workers = ("--workers", str(settings.workers)) if settings.workers > 1 else ()
-    return (
-        *("daprflow", "serve", app.facts.module),
-        *("--host", "0.0.0.0", "--port", str(settings.port)),  # noqa: S104 - of the container
-        *("--grace", str(settings.grace), "--log-level", settings.log_level),
-        *workers,
-    )
+    return {
+        "PATH": "/venv/bin:$PATH",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "APP_PORT": str(settings.port),
+        "DAPRFLOW_HOST": "0.0.0.0",  # noqa: S104 - of the container
+        "DAPRFLOW_GRACE": str(settings.grace),
+        "DAPRFLOW_LOG_LEVEL": settings.log_level,
+        **({"DAPRFLOW_WORKERS": str(settings.workers)} if settings.workers > 1 else {}),
+    }
 
 
 def _build(project: Project) -> list[str]:
@@ -85,13 +90,15 @@ def _build(project: Project) -> list[str]:
 def _run(app: AppModel, project: Project) -> list[str]:
     settings = app.settings
     user = settings.user
+    command = ("daprflow", "serve", app.facts.module)
     below = [] if project.path == "." else [f"WORKDIR {_word('/app/' + project.path)}"]
-    healthy = _HEALTHY.format(port=settings.port, path=settings.probes.liveness.path)
+    healthy = _HEALTHY.format(path=settings.probes.liveness.path)
+    first, *others = (f"{name}={value}" for name, value in _variables(app).items())
     return [
         f"FROM python:{project.python}-slim",
         f"RUN groupadd --gid {user} app \\",
         f"    && useradd --uid {user} --gid {user} --no-create-home --shell /usr/sbin/nologin app",
-        "ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1",
+        " \\\n".join([f"ENV {first}", *(f"    {each}" for each in others)]),
         "COPY --from=build /venv /venv",
         "WORKDIR /app",
         "COPY . .",
@@ -100,7 +107,7 @@ def _run(app: AppModel, project: Project) -> list[str]:
         f"EXPOSE {settings.port}",
         "HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \\",
         f"    CMD {_words(['python', '-c', healthy])}",
-        f"CMD {_words(serve_command(app))}",
+        f"CMD {_words(command)}",
     ]
 
 

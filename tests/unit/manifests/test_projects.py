@@ -1,4 +1,8 @@
 import json
+import re
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +13,9 @@ from daprflow.manifests import dev, docker
 from daprflow.manifests.images import dockerfile, dockerignore
 from daprflow.manifests.model import AppModel, File, Model
 from daprflow.manifests.projects import PYTHON, project_of
+from tests.helpers.cli_run import WITHIN, Run
 from tests.helpers.manifest_models import app, model, settings
+from tests.helpers.own_ports import free_port
 
 
 def at(root: Path, own: AppModel | None = None) -> AppModel:
@@ -78,10 +84,26 @@ def test_an_image_has_two_stages_and_a_user_without_rights(repository: Path) -> 
     )
     assert lines.index("USER 1234:1234") > lines.index("COPY . .")
     assert "EXPOSE 9000" in lines
-    assert "http://127.0.0.1:9000/healthz" in text
-    command = json.loads(lines[-1].removeprefix("CMD "))
-    assert command[:3] == ["daprflow", "serve", "app"]
-    assert command[-2:] == ["--workers", "2"]
+    assert json.loads(lines[-1].removeprefix("CMD ")) == ["daprflow", "serve", "app"]
+    told = {each.strip(" \\") for each in lines}
+    assert {"APP_PORT=9000", "DAPRFLOW_HOST=0.0.0.0", "DAPRFLOW_WORKERS=2"} <= told
+
+
+@pytest.mark.sockets
+def test_what_an_image_runs_is_served_and_found_healthy(tmp_path: Path) -> None:
+    """Its command listens where its variables say, and its health check ends well."""
+    (tmp_path / "app.py").write_text('from daprflow import DaprFlow\n\napp = DaprFlow("shop")\n')
+    port = free_port()
+    text = dockerfile(at(tmp_path, app(given=settings(port=port))))
+    told = dict(re.findall(r"^(?:ENV| )  *((?:APP|DAPRFLOW)_\w+)=(\S+)", text, re.MULTILINE))
+    check, command = (json.loads(each) for each in re.findall(r"CMD (\[.*\])", text))
+    with Run(tmp_path, *command[1:], env=told) as run:
+        deadline = time.monotonic() + WITHIN
+        while subprocess.run(
+            [sys.executable, *check[1:]], env=told, capture_output=True, check=False, timeout=WITHIN
+        ).returncode:
+            assert time.monotonic() < deadline, run.text
+            assert run.process.poll() is None, run.text
 
 
 def test_an_image_of_a_project_installs_it(repository: Path) -> None:
