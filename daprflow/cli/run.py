@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,15 @@ RunFileOption = Annotated[
         show_envvar=False,
     ),
 ]
+ReplicasOption = Annotated[
+    list[str],
+    typer.Option(
+        "--replicas",
+        help="How many processes of the app run under its id; with --run-file ID=N.",
+        envvar=environment_name("replicas"),
+        show_envvar=False,
+    ),
+]
 TargetArgument = Annotated[
     str | None,
     typer.Argument(help="module:app, a file, or a folder with app.py or main.py."),
@@ -56,6 +66,7 @@ def run(
     ] = None,
     env: EnvOption = RUN_ENV,
     run_file: RunFileOption = None,
+    replicas: ReplicasOption = [],  # noqa: B006 - read only
     debug: DebugApp = False,
     debug_sidecar: DebugSidecar = False,
     debug_port: DebugPort = None,
@@ -84,18 +95,42 @@ def run(
         runtime_path=runtime_path,
         env=env,
     )
-    if run_file is not None:
-        from daprflow.cli.run_fleet import run_fleet  # noqa: PLC0415 - only with several apps
-
+    debugged = partial(prepare, sidecar=debug_sidecar, port=debug_port)
+    if run_file is not None or replicas:
         refuse_debugging(debug)
-        options = prepare(options, app=False, sidecar=debug_sidecar, port=debug_port)
-        raise typer.Exit(
-            run_fleet(run_file, options, dict(os.environ), started=invocation(context).started)
-        )
+        started = invocation(context).started
+        several = Several(run_file, tuple(replicas), started)
+        raise typer.Exit(run_several(debugged(options, app=False), several))
     configure_logging(sidecar.log_level)
-    options = prepare(options, app=debug, sidecar=debug_sidecar, port=debug_port)
-    launch = Launch(options, dict(os.environ), ConsoleVoice())
+    launch = Launch(debugged(options, app=debug), dict(os.environ), ConsoleVoice())
     raise typer.Exit(run_loop(launch.run(invocation(context).started)))
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What makes several processes of a run.
+
+    Attributes:
+        run_file: the template, as the user named it; None for replicas of one app.
+        replicas: as the user wrote them.
+        started: when the user pressed return, on `time.monotonic`.
+    """
+
+    run_file: str | None
+    replicas: tuple[str, ...]
+    started: float
+
+
+def run_several(options: RunOptions, several: Several) -> int:
+    """Run the apps of a template, or one app several times; return the exit code."""
+    from daprflow.cli.run_fleet import run_fleet, run_replicas  # noqa: PLC0415 - only with several
+
+    env, started = dict(os.environ), several.started
+    if several.run_file is not None:
+        named, replicas = several.run_file, several.replicas
+        return run_fleet(named, options, env, replicas=replicas, started=started)
+    configure_logging(options.sidecar.log_level)
+    return run_replicas(options, env, several.replicas, started=started)
 
 
 def refuse_debugging(wanted: bool) -> None:  # noqa: FBT001 - the flag itself

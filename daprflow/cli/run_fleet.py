@@ -7,12 +7,13 @@ from dataclasses import replace
 from daprflow.cli.fleet_voice import ConsoleFleetVoice
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.fleet import Fleet, members
-from daprflow.launcher.fleet_plan import FleetPlan
+from daprflow.launcher.fleet_plan import FleetApp, FleetPlan
 from daprflow.launcher.logs import configure_logging
 from daprflow.launcher.loop import run as run_loop
 from daprflow.launcher.options import LEVELS, RunOptions, SidecarOptions
 from daprflow.launcher.run_file import read_template
 from daprflow.launcher.run_file_apps import plan_fleet
+from daprflow.protocol.run_file import LogDestination
 
 OF_ONE_APP = {
     "app_id": "appID",
@@ -48,6 +49,38 @@ def run_fleet(
     plan = plan_fleet(read_template(named, options.base), options, env)
     plan = with_replicas(plan, replicas)
     configure_logging(most_talkative(plan))
+    voice = ConsoleFleetVoice([place.name for _, place in members(plan)], env)
+    return run_loop(Fleet(plan, options, env, voice).run(started))
+
+
+def run_replicas(
+    options: RunOptions, env: Mapping[str, str], replicas: Sequence[str], *, started: float
+) -> int:
+    """Run one app several times under its id; return the exit code.
+
+    Args:
+        options: of the run.
+        env: of this process.
+        replicas: how many, as one number.
+        started: when the user pressed return, on `time.monotonic`.
+
+    Raises:
+        LaunchError: that is no number, or only one process can have what the options name.
+    """
+    text = replicas[-1]
+    if not text.isdecimal() or int(text) < 1:
+        raise LaunchError(f"--replicas {text} is no number of processes, such as 3", Exit.USAGE)
+    ports = {name for name in OF_ONE_APP if name != "app_id"}
+    named = [name for name in sorted(ports) if getattr(options.sidecar, name) is not None]
+    if named and int(text) > 1:
+        flag = "--" + named[0].replace("_", "-")
+        raise LaunchError(
+            f"--replicas {text}: they cannot have one {flag} for all of them; leave it out",
+            Exit.USAGE,
+        )
+    console = LogDestination.CONSOLE
+    app = FleetApp(options, "--replicas", id_given=True, logs=console, sidecar_logs=console)
+    plan = FleetPlan("", options.base, (replace(app, replicas=int(text)),))
     voice = ConsoleFleetVoice([place.name for _, place in members(plan)], env)
     return run_loop(Fleet(plan, options, env, voice).run(started))
 

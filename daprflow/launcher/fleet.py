@@ -115,7 +115,7 @@ class Fleet:
         try:
             with stop.signals(), self._ports_promised(), self._logs():
                 if SidecarChoice.EMBEDDED in choices.values():
-                    ids = tuple(app.app_id for app in self._plan.apps)
+                    ids = tuple(app.app_id for app in self._plan.apps if app.app_id)
                     await self._home.open(ids)
                 async with asyncio.TaskGroup() as group:
                     runs = [
@@ -241,8 +241,9 @@ class Fleet:
 def members(plan: FleetPlan) -> list[tuple[FleetApp, Place]]:
     """Return every process of a plan: an app that has replicas is there several times."""
     return [
-        (app, Place(app.app_id if app.replicas == 1 else f"{app.app_id}-{number}", number))
+        (app, Place(name if app.replicas == 1 else f"{name}-{number}", number))
         for app in plan.apps
+        for name in (app.app_id or "replica",)
         for number in range(1, app.replicas + 1)
     ]
 

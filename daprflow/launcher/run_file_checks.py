@@ -11,7 +11,7 @@ WITHOUT_EFFECT = {
     "profilePort": "there is no profiler",
     "daprInternalGRPCPort": "sidecars choose that port themselves, or need none",
     "unixDomainSocket": "the sidecar has ports only",
-    "enableApiLogging": "calls of the API are not logged; traces and metrics show them",
+    "enableApiLogging": "a Configuration switches it on, with spec.logging.apiLogging.enabled",
     "containerImage": "it is for Kubernetes",
     "containerImagePullPolicy": "it is for Kubernetes",
     "createService": "it is for Kubernetes",
