@@ -1,5 +1,6 @@
 """``daprflow workflow``: the workflow instances of the service that runs here."""
 
+import functools
 import shutil
 import sys
 import time
@@ -14,6 +15,7 @@ import typer
 from daprflow.cli import workflow_acts as acts
 from daprflow.cli import workflow_words as words
 from daprflow.cli.calls import DEFAULT_DATA_DIR, DataDir
+from daprflow.cli.poke import told
 from daprflow.cli.voice import complain, counted, printable, put
 from daprflow.cli.workflow_hub import AppId, GrpcPort, Hub, find_hub, perform
 from daprflow.cli.workflow_show import HEADS, InstanceView, columns, details, row, view
@@ -52,7 +54,14 @@ def _command(name: str | None = None) -> Callable[[Command], Command]:
 
     def made(function: Command) -> Command:
         summary = str(function.__doc__).partition("\n")[0]
-        return workflow.command(name, short_help=summary)(function)
+
+        @functools.wraps(function)
+        def spoken(*arguments: Any, **given: Any) -> None:
+            with told(as_json=bool(given.get("as_json"))):
+                function(*arguments, **given)
+
+        workflow.command(name, short_help=summary)(spoken)
+        return function
 
     return made
 
@@ -79,7 +88,11 @@ def start(
     dapr_grpc_port: GrpcPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Start an instance and print its id."""
+    """Start an instance and print its id.
+
+    \b
+    daprflow workflow start checkout '{"total": 50}' --id o1 --wait
+    """  # noqa: D301 - the backspace is for the help's layout
     if at is not None and delay is not None:
         raise typer.BadParameter("give --at or --in, not both")
     begins = None if at is None else words.moment(at, "--at")
@@ -119,7 +132,11 @@ def listing(
     dapr_grpc_port: GrpcPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """List instances; they are read page by page and printed as they come."""
+    """List instances; they are read page by page and printed as they come.
+
+    \b
+    daprflow workflow list --state running --since 2h --json
+    """  # noqa: D301 - the backspace is for the help's layout
     chosen = frozenset(map(words.state, states)) if states else ALL
     wanted = Wanted(name, chosen, words.past(since, "--since"), words.past(before, "--before"))
     place = find_hub(dapr_grpc_port, data_dir, app_id)
@@ -138,7 +155,11 @@ def show(
     dapr_grpc_port: GrpcPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Show one instance: its state, what it waits for, its values, its failure, its times."""
+    """Show one instance: its state, what it waits for, its values, its failure, its times.
+
+    \b
+    daprflow workflow show o1
+    """  # noqa: D301 - the backspace is for the help's layout
     place = find_hub(dapr_grpc_port, data_dir, app_id)
     found, waits = perform(place, lambda hub: acts.show(hub, instance))
     if as_json:
@@ -163,7 +184,11 @@ def history(
     dapr_grpc_port: GrpcPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Show what happened to an instance, or write it to a file that becomes a test."""
+    """Show what happened to an instance, or write it to a file that becomes a test.
+
+    \b
+    daprflow workflow history o1 -o o1.json
+    """  # noqa: D301 - the backspace is for the help's layout
     place = find_hub(dapr_grpc_port, data_dir, app_id)
     if output is not None or as_json:
         events = perform(place, lambda hub: acts.history(hub, instance))
@@ -190,7 +215,11 @@ def raise_event(
     dapr_grpc_port: GrpcPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Send an event to an instance; it is kept until the workflow waits for it."""
+    """Send an event to an instance; it is kept until the workflow waits for it.
+
+    \b
+    daprflow workflow raise o1 approved true
+    """  # noqa: D301 - the backspace is for the help's layout
     text = words.json_text(data, "DATA")
     place = find_hub(dapr_grpc_port, data_dir, app_id)
     perform(place, lambda hub: acts.raise_event(hub, instance, event, text))
@@ -206,7 +235,11 @@ def suspend(
     dapr_grpc_port: GrpcPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Have an instance hold still; what comes is kept until it is resumed."""
+    """Have an instance hold still; what comes is kept until it is resumed.
+
+    \b
+    daprflow workflow suspend o1 --reason 'the bank is away'
+    """  # noqa: D301 - the backspace is for the help's layout
     place = find_hub(dapr_grpc_port, data_dir, app_id)
     perform(place, lambda hub: acts.suspend(hub, instance, reason))
     typer.echo(printable(f"suspended '{instance}'"))
@@ -221,7 +254,11 @@ def resume(
     dapr_grpc_port: GrpcPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Have a suspended instance go on."""
+    """Have a suspended instance go on.
+
+    \b
+    daprflow workflow resume o1
+    """  # noqa: D301 - the backspace is for the help's layout
     place = find_hub(dapr_grpc_port, data_dir, app_id)
     perform(place, lambda hub: acts.resume(hub, instance, reason))
     typer.echo(printable(f"resumed '{instance}'"))
@@ -239,7 +276,11 @@ def terminate(
     dapr_grpc_port: GrpcPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """End an instance at once; nothing is undone."""
+    """End an instance at once; nothing is undone.
+
+    \b
+    daprflow workflow terminate o1 --output '"withdrawn"'
+    """  # noqa: D301 - the backspace is for the help's layout
     text = words.json_text(output, "--output")
     place = find_hub(dapr_grpc_port, data_dir, app_id)
     perform(place, lambda hub: acts.terminate(hub, instance, text, recursive=recursive))
@@ -268,7 +309,11 @@ def purge(
     dapr_grpc_port: GrpcPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Forget an instance that has ended, or all that fit --state, --name and --older-than."""
+    """Forget an instance that has ended, or all that fit --state, --name and --older-than.
+
+    \b
+    daprflow workflow purge --state failed --older-than 7d --dry-run
+    """  # noqa: D301 - the backspace is for the help's layout
     many = states or name is not None or older_than is not None
     if bool(many) == (instance is not None) or (dry_run and not many):
         raise typer.BadParameter("name one ID, or say which with --state, --name or --older-than")
@@ -311,7 +356,11 @@ def rerun(
     dapr_grpc_port: GrpcPort = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Run an ended instance again from one of its steps, as a new instance; print the new id."""
+    """Run an ended instance again from one of its steps, as a new instance; print the new id.
+
+    \b
+    daprflow workflow rerun o1 --from 2 --new-id o1-again
+    """  # noqa: D301 - the backspace is for the help's layout
     text = words.json_text(data, "--input")
     place = find_hub(dapr_grpc_port, data_dir, app_id)
     typer.echo(perform(place, lambda hub: acts.rerun(hub, instance, event, new, text)))

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from daprflow.cli.calls import DEFAULT_DATA_DIR
 from daprflow.cli.completion import app_ids
 from daprflow.cli.flags import PORT
 from daprflow.client.caller import Caller
@@ -66,6 +67,8 @@ class HubPlace:
 def find_hub(grpc_port: int | None, data_dir: Path, app_id: str | None) -> HubPlace:
     """Return the task hub to call: that of the named port, else of an app with the data folder.
 
+    Unless an app or another folder is asked for, ``DAPR_GRPC_PORT`` names it as well as the flag.
+
     Raises:
         LaunchError: nothing runs there, or not that app, or several do and none is named.
     """
@@ -74,6 +77,10 @@ def find_hub(grpc_port: int | None, data_dir: Path, app_id: str | None) -> HubPl
         return HubPlace(grpc_port, token)
     running = DataFolder(data_dir).running()
     apps = () if running is None else running.apps
+    named = os.environ.get("DAPR_GRPC_PORT", "")
+    if named.isdecimal() and app_id is None and data_dir == DEFAULT_DATA_DIR:
+        ours = next((app.api_token for app in apps if app.grpc_port == int(named)), None)
+        return HubPlace(int(named), ours or token)
     if not apps:
         raise LaunchError(
             f"nothing runs in '{data_dir}'; start it with 'daprflow run', "

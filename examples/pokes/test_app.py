@@ -8,6 +8,7 @@ price = Endpoint("shop", "price", Order, int)
 
 
 async def test_shop() -> None:
+    """An order is kept and priced, and a cart counts."""
     async with TestSidecar(app) as dapr:
         await dapr.publish(orders, Order("7", 100))
         assert await dapr.saved("statestore", Order) == {"order:7": Order("7", 100)}

@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from daprflow.cli import completion
 from daprflow.cli.commands import COMMANDS, words_of
+from daprflow.cli.main import build
 from daprflow.launcher.folder import DataFolder, RunningApp, record
 
 BASH = {"_DAPRFLOW_COMPLETE": "complete_bash"}
@@ -97,3 +99,18 @@ def test_a_summary_is_the_first_line_of_the_commands_text(name: str) -> None:
         assert command.info.short_help == COMMANDS[name]
     else:
         assert str(command.__doc__).partition("\n")[0] == COMMANDS[name]
+
+
+POKES = ("publish", "invoke", "state", "actor", "job", "secret", "config", "workflow")
+RUNS = ("list", "stop", "logs", "status")
+
+
+@pytest.mark.parametrize("name", [*POKES, *RUNS])
+def test_help_shows_an_example(name: str) -> None:
+    """The help of each command, and of each below it, has a line to begin with."""
+    group: Any = typer.main.get_command(build((name,)))
+    found = group.commands[name]
+    below = getattr(found, "commands", {})
+    texts = {f"{name} {each}": command.help for each, command in below.items()}
+    for words, text in (texts or {name: found.help}).items():
+        assert f"\b\ndaprflow {words}" in text
