@@ -29,7 +29,7 @@ orders = Topic("pubsub", "orders", Order)
 
 app = DaprFlow("shop")
 
-# components
+# --8<-- [start:components]
 app.component(SqliteState("statestore", connection_string="shop.db"), env="dev")
 app.component(DurablePubSub("pubsub"), env="dev")
 
@@ -48,7 +48,7 @@ app.component(
     ),
     env="prod",
 )
-# end
+# --8<-- [end:components]
 
 
 @app.topic(orders, dead_letter="orders-dead")
@@ -75,7 +75,7 @@ async def sales(*, client: Client) -> int:
     return 0 if item is None else item.value
 
 
-# policies
+# --8<-- [start:policies]
 quickly = Timeout("quickly", timedelta(seconds=5))
 again = Retries("again", duration=timedelta(seconds=1), max_retries=3)
 
@@ -88,4 +88,4 @@ app.access_policy(
     Caller("reports", allow=[sales]),
     env="prod",
 )
-# end
+# --8<-- [end:policies]

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import daprflow
+import daprflow.components
 import daprflow.health
 import daprflow.middleware
 import daprflow.observability
@@ -24,4 +25,6 @@ def test_every_public_name_is_on_the_page() -> None:
     borne = [f"daprflow.reliability.{name}" for name in daprflow.reliability.__all__]
     seen = [f"daprflow.observability.{name}" for name in daprflow.observability.__all__]
     around = [f"daprflow.middleware.{name}" for name in daprflow.middleware.__all__]
-    assert sorted(documented) == sorted(public + kit + health + borne + seen + around)
+    parts = [f"daprflow.components.{name}" for name in daprflow.components.__all__]
+    others = kit + health + borne + seen + around + parts
+    assert sorted(documented) == sorted(public + others)
