@@ -11,7 +11,7 @@ from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.manifests.collect import Place, Wanted, collect
 from daprflow.manifests.facts import Source
 from daprflow.manifests.settings import read_settings
-from daprflow.manifests.targets import TARGETS, maker
+from daprflow.manifests.targets import TARGETS, maker, notes_of
 from daprflow.manifests.variants import with_variants
 from daprflow.manifests.write import Change, Step, diff, plan, refuse_edited, write
 
@@ -60,11 +60,11 @@ def manifests(
     settings = read_settings(base).given(subscriptions=subscriptions)
     wanted = Wanted(places, env, output.resolve())
     model = with_variants(collect(wanted, settings), target, wanted, settings)
-    for note in model.notes:
+    for note in notes_of(target, model):
         complain(f"note: {note}")
     steps = plan(output, maker(target)(model), target, prune=prune)
     if diff_only:
-        _show(steps)
+        _show([each for each in steps if not (keep and each.change is Change.EDITED)])
     refuse_edited(output, steps, keep=keep)
     write(output, steps)
     _tell(output, steps)

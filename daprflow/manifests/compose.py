@@ -13,7 +13,7 @@ from daprflow.manifests.docker import dockerfile_name
 from daprflow.manifests.images import dockerfile, dockerignore
 from daprflow.manifests.model import AppModel, File, Model
 from daprflow.manifests.naming import deployment_name
-from daprflow.manifests.network import REDIS_PORT, Adapted, Place, adapted, outside
+from daprflow.manifests.network import REDIS_PORT, Adapted, Place, adapted, notes_of, outside
 from daprflow.manifests.projects import project_of
 from daprflow.manifests.runtime_words import (
     PLACEMENT_PORT,
@@ -51,7 +51,7 @@ class _Names:
 def files(model: Model) -> tuple[File, ...]:
     """Return the Compose file, what its sidecars and images are made of, and what to fill in."""
     names = _names(model)
-    network = adapted(model, Place(f"{names.redis}:{REDIS_PORT}", contained=True))
+    network = adapted(model, _place(names))
     configured = {app.app_id: outside(app.configuration) for app in model.apps}
     host = network.host or any(found for _, found in configured.values())
     within = replace(
@@ -67,6 +67,15 @@ def files(model: Model) -> tuple[File, ...]:
         *(image for app in model.apps for image in _image(app, model)),
         *([File(".env.example", _EXAMPLE + "".join(f"{n}=\n" for n in secret))] if secret else ()),
     )
+
+
+def notes(model: Model) -> tuple[str, ...]:
+    """Return what is another in containers than on a developer's machine, a sentence each."""
+    return notes_of(model, _place(_names(model)))
+
+
+def _place(names: _Names) -> Place:
+    return Place(f"{names.redis}:{REDIS_PORT}", contained=True)
 
 
 def _placed(path: str) -> str:

@@ -9,27 +9,32 @@ import msgspec
 
 from daprflow.manifests import components
 from daprflow.manifests.model import AppModel, File, Model
-from daprflow.manifests.network import REDIS_PORT, Place, adapted
+from daprflow.manifests.network import REDIS_PORT, Place, adapted, notes_of
 from daprflow.manifests.runtime_words import settings_of
 from daprflow.manifests.settings import SecretVariable
 from daprflow.manifests.yaml_text import document
 from daprflow.protocol.run_file import FILE, RunFile, RunFileApp, RunFileCommon
 
 RESOURCES = "resources"
-_REDIS = f"localhost:{REDIS_PORT}"
-"""Where ``dapr init`` has it."""
+_MACHINE = Place(f"localhost:{REDIS_PORT}", contained=False)
+"""With the Redis that ``dapr init`` starts."""
 _FIRST = ("appID", "appDirPath", "appPort", "command")
 """What a reader looks for first in an app."""
 
 
 def files(model: Model) -> tuple[File, ...]:
     """Return the template, with the resources that it names in a folder beside it."""
-    machine = adapted(model, Place(_REDIS, contained=False))
+    machine = adapted(model, _MACHINE)
     here = replace(model, components=machine.components, http_endpoints=machine.http_endpoints)
     return (
         File(FILE, _template(here, machine.notes)),
         *(replace(file, path=_placed(file.path)) for file in components.files(here)),
     )
+
+
+def notes(model: Model) -> tuple[str, ...]:
+    """Return what a real runtime has otherwise than the embedded sidecar, a sentence each."""
+    return notes_of(model, _MACHINE)
 
 
 def run_file(model: Model) -> RunFile:

@@ -25,6 +25,11 @@ def files(model: Model) -> tuple[File, ...]:
     )
 
 
+def notes(_: Model) -> tuple[str, ...]:
+    """Return nothing: what a cluster lacks does not concern a developer's machine."""
+    return ()
+
+
 def _container(model: Model) -> Mapping[str, Any]:
     first = project_of(model.apps[0].facts)
     wanted = dict.fromkeys(_install(app) for app in model.apps)

@@ -12,6 +12,11 @@ def files(model: Model) -> tuple[File, ...]:
     return (*every, File(".dockerignore", dockerignore()))
 
 
+def notes(_: Model) -> tuple[str, ...]:
+    """Return nothing: what a cluster lacks does not concern images."""
+    return ()
+
+
 def dockerfile_name(app: AppModel, model: Model) -> str:
     """Return the name of an app's Dockerfile; one alone has the usual name."""
     return "Dockerfile" if len(model.apps) == 1 else f"Dockerfile.{app.app_id}"

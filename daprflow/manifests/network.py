@@ -105,6 +105,12 @@ def adapted(model: Model, place: Place) -> Adapted:
     )
 
 
+def notes_of(model: Model, place: Place) -> tuple[str, ...]:
+    """Return what code says that does not fit, and what differs at a place; a sentence each."""
+    said = (text for app in model.apps for text in app.facts.declarations.warnings)
+    return tuple(dict.fromkeys([*said, *adapted(model, place).notes]))
+
+
 def outside(tree: Any) -> tuple[Any, bool]:
     """Return a document with the addresses of this machine as containers see them; if any was."""
     found = False

@@ -23,3 +23,10 @@ def maker(target: str) -> Maker:
     """Return what makes the files of a target of `TARGETS`."""
     made: Maker = import_module(TARGETS[target]).files
     return made
+
+
+def notes_of(target: str, model: Model) -> tuple[str, ...]:
+    """Return what the user of a target should know; a target without words has the cluster's."""
+    own = getattr(import_module(TARGETS[target]), "notes", None)
+    found: tuple[str, ...] = model.notes if own is None else own(model)
+    return found

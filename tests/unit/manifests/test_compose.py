@@ -15,6 +15,7 @@ from daprflow.manifests.annotations import PREFIX, annotations_of
 from daprflow.manifests.compose import files
 from daprflow.manifests.model import AppModel, Model
 from daprflow.manifests.runtime_words import settings_of
+from daprflow.manifests.targets import notes_of
 from daprflow.protocol.resources import ComponentResource, SecretKeyRef
 from tests.golden.regenerate import FOLDER
 from tests.helpers.compose_schema import SCHEMA
@@ -284,3 +285,14 @@ def test_declared_components_count_before_those_of_a_cluster() -> None:
     local = ComponentResource("secrets", "secretstores.local.file", source="here:1")
     given = replace(model(app()), declared=(local,))
     assert resource(given, "secrets")["type"] == "secretstores.local.env"
+
+
+def test_notes_are_about_the_target() -> None:
+    """What only a cluster lacks is not said of containers; what is another there is."""
+    given = replace(
+        model(app(), components=(component("store", "state.sqlite"),)), notes=("of a cluster",)
+    )
+    assert notes_of("kubernetes", given) == ("of a cluster",)
+    (said,) = notes_of("compose", given)
+    assert said.startswith("component 'store' is 'state.redis' here")
+    assert [notes_of(target, given) for target in ("dapr-run", "docker", "dev")] == [(), (), ()]
