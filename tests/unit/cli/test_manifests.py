@@ -51,6 +51,8 @@ def test_a_folder_follows_the_code(tmp_path: Path) -> None:
     assert kept.returncode == 0
     assert "kept deploy/apps/shop/deployment.yaml" in kept.stdout
     assert file.read_text() == edited
+    assert manifests(tmp_path, "app.py", "--diff").returncode == 1
+    assert manifests(tmp_path, "app.py", "--diff", "--keep").returncode == 0
 
 
 @pytest.mark.sockets

@@ -1,9 +1,11 @@
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from daprflow.launcher.exits import Exit, LaunchError
-from daprflow.manifests.settings import AppSettings, SecretVariable, read_settings
+from daprflow.manifests.settings import AppSettings, CronScale, SecretVariable, read_settings
 
 FILE = """
 log-level = "info"
@@ -95,3 +97,20 @@ def test_a_mistake_is_one_line_with_its_table(tmp_path: Path, text: str, says: s
         read_settings(written(tmp_path, text))
     assert found.value.code is Exit.USAGE
     assert "\n" not in str(found.value) or "TOML" in str(found.value)
+
+
+def named(table: type[msgspec.Struct]) -> set[str]:
+    """Return the names of a table's settings, and of those in its tables."""
+    found = set(table.__struct_fields__)
+    for value in (field.default for field in msgspec.structs.fields(table)):
+        if isinstance(value, msgspec.Struct):
+            found |= named(type(value))
+    return found
+
+
+def test_the_reference_names_every_setting() -> None:
+    """A setting that is not in the reference does not exist for those who read it."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "manifests.md").read_text()
+    words = set(re.findall(r"[a-z_]+", page))
+    missing = named(AppSettings) | set(CronScale.__struct_fields__)
+    assert missing - words == set()
