@@ -50,7 +50,8 @@ def _refuse(options: RunOptions, *, app: bool, sidecar: bool) -> None:
     if app and options.target is None:
         raise LaunchError(
             "--debug is for targets; have a command listen by itself: "
-            "daprflow run … -- python -m debugpy --listen 5678 --wait-for-client FILE",
+            "daprflow run --app-start-timeout 3600 … -- python -m debugpy --listen 5678 "
+            "--wait-for-client FILE",
             Exit.USAGE,
         )
     if sidecar and options.choice in {SidecarChoice.DAPRD, SidecarChoice.NONE}:

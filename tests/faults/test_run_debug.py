@@ -120,6 +120,22 @@ def test_nothing_hurries_an_app_that_stands_at_a_breakpoint(tmp_path: Path) -> N
     assert not [line for line in run.lines if "healthy" in line or "blocked" in line]
 
 
+def test_ctrl_c_ends_an_app_that_stands_at_a_breakpoint(tmp_path: Path) -> None:
+    """It cannot answer the signal, and is killed when the grace period is over."""
+    write(tmp_path, {"app.py": APP})
+    grace = ("--dapr-graceful-shutdown-seconds", "0.1")
+    with Run(tmp_path, "run", "--debug", *grace, "--ephemeral", ".") as run:
+        with Debugger(waiting_port(run)) as client:
+            client.attach({tmp_path / "app.py": [LINE]})
+            run.ready()
+            publish(tmp_path, 1)
+            client.stopped()
+            run.send(signal.SIGINT)
+            run.until("the app was killed")
+        assert run.ended() == 128 + signal.SIGKILL
+        assert run.all_gone()
+
+
 def test_a_client_attaches_to_the_embedded_sidecar(tmp_path: Path) -> None:
     """`daprflow sidecar --debug` stops in the code that takes what is published."""
     file, line = _publishing()
