@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from daprflow.launcher.debugging import DEFAULT_PORT
@@ -11,13 +12,30 @@ from daprflow.manifests.images import own_requirement
 from daprflow.manifests.model import AppModel, Comment, File, Model
 from daprflow.manifests.projects import project_of
 from daprflow.manifests.settings import FILE
+from daprflow.manifests.write import origin_of
 
 _IMAGE = "mcr.microsoft.com/devcontainers/python:1-{python}-bookworm"
 _EXTENSIONS = ("ms-python.python", "ms-python.debugpy", "redhat.vscode-yaml")
 
 
 def files(model: Model) -> tuple[File, ...]:
-    """Return what a project needs to be worked on; it is written to the project's folder."""
+    """Return what a project needs to be worked on; it is written to the project's folder.
+
+    What a project has of its own stays: such a file is left out, and `notes` names it.
+    """
+    return tuple(file for file in _every(model) if not _is_yours(model.output / file.path))
+
+
+def notes(model: Model) -> tuple[str, ...]:
+    """Return a sentence for each file that is there and was not made by us."""
+    return tuple(
+        f"'{file.path}' is your own and stays as it is"
+        for file in _every(model)
+        if _is_yours(model.output / file.path)
+    )
+
+
+def _every(model: Model) -> tuple[File, ...]:
     return (
         File(".devcontainer/devcontainer.json", _json(_container(model)), comment=Comment.JSON),
         File(".vscode/launch.json", _json(_launch(model)), comment=Comment.JSON),
@@ -25,9 +43,12 @@ def files(model: Model) -> tuple[File, ...]:
     )
 
 
-def notes(_: Model) -> tuple[str, ...]:
-    """Return nothing: what a cluster lacks does not concern a developer's machine."""
-    return ()
+def _is_yours(file: Path) -> bool:
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return origin_of(text) is None
 
 
 def _container(model: Model) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from daprflow.manifests import dev, docker
 from daprflow.manifests.images import dockerfile, dockerignore
 from daprflow.manifests.model import AppModel, File, Model
 from daprflow.manifests.projects import PYTHON, project_of
+from daprflow.manifests.write import rendered
 from tests.helpers.cli_run import WITHIN, Run
 from tests.helpers.manifest_models import app, model, settings
 from tests.helpers.own_ports import free_port
@@ -152,3 +153,14 @@ def test_a_debugger_attaches_to_every_app(repository: Path) -> None:
     assert len(attach) == 2
     assert {each["connect"]["port"] for each in attach} == {5678}
     assert found["configurations"][-1]["module"] == "pytest"
+
+
+def test_what_a_project_has_of_its_own_stays(tmp_path: Path) -> None:
+    """Its settings are not in the way of a dev container; what was generated is made anew."""
+    given = replace(model(at(tmp_path)), output=tmp_path)
+    every = dev.files(given)
+    (tmp_path / ".vscode").mkdir()
+    (tmp_path / ".vscode" / "launch.json").write_text(rendered(every[1], "dev"))
+    (tmp_path / "daprflow.toml").write_text("[run]\n")
+    assert dev.files(given) == every[:2]
+    assert dev.notes(given) == ("'daprflow.toml' is your own and stays as it is",)
