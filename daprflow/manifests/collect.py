@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,15 +15,23 @@ from daprflow.manifests.facts import Source, facts_of
 from daprflow.manifests.model import AppFacts, AppModel, Model
 from daprflow.manifests.names import APP_ID
 from daprflow.manifests.notes import notes
-from daprflow.manifests.secrets import for_cluster, plain_secrets
+from daprflow.manifests.secrets import for_cluster, plain_in_documents, plain_secrets
 from daprflow.manifests.settings import ManifestSettings
 from daprflow.protocol.http_endpoint import HttpEndpointResource
+from daprflow.protocol.other_resource import OTHER_KINDS, OtherResource
 from daprflow.protocol.resiliency import ResiliencyResource
 from daprflow.protocol.resources import ComponentResource
 from daprflow.protocol.subscription_resource import SubscriptionResource
 from daprflow.sidecar.resources import Resources, load_resources
 
-R = TypeVar("R", ComponentResource, SubscriptionResource, ResiliencyResource, HttpEndpointResource)
+R = TypeVar(
+    "R",
+    ComponentResource,
+    SubscriptionResource,
+    ResiliencyResource,
+    HttpEndpointResource,
+    OtherResource,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,13 @@ def collect(wanted: Wanted, settings: ManifestSettings) -> Model:
     resiliencies = _merged(apps, _resiliencies, "resiliency", problems)
     subscriptions = _merged(apps, lambda app: app.found.subscriptions, "subscription", problems)
     endpoints = _merged(apps, lambda app: app.found.http_endpoints, "endpoint", problems)
+    others = tuple(
+        each
+        for kind in OTHER_KINDS
+        for each in _merged(apps, partial(_others, kind), kind, problems)
+    )
     problems += plain_secrets(components, endpoints, models)
+    problems += plain_in_documents(others)
     if problems:
         raise LaunchError("\n".join(problems), Exit.FAILED)
     said = [text for app in apps for text in app.facts.declarations.warnings]
@@ -103,6 +118,7 @@ def collect(wanted: Wanted, settings: ManifestSettings) -> Model:
         subscriptions=subscriptions,
         resiliencies=resiliencies,
         http_endpoints=endpoints,
+        others=others,
         env=wanted.env,
         declared=components,
         output=wanted.output,
@@ -162,6 +178,10 @@ def _components(app: _App) -> tuple[ComponentResource, ...]:
 def _resiliencies(app: _App) -> tuple[ResiliencyResource, ...]:
     found = app.found.resiliencies
     return (*found, *_without(app.facts.declarations.resiliencies, found))
+
+
+def _others(kind: str, app: _App) -> tuple[OtherResource, ...]:
+    return tuple(each for each in app.found.others if each.kind == kind)
 
 
 def _without(declared: Iterable[R], found: Iterable[R]) -> tuple[R, ...]:

@@ -8,6 +8,7 @@ from daprflow.protocol.configuration_tree import Tree
 from daprflow.protocol.resource_trees import (
     component_tree,
     endpoint_tree,
+    other_tree,
     resiliency_tree,
     subscription_tree,
 )
@@ -35,6 +36,7 @@ def resources(model: Model, *, folders: bool = False) -> tuple[File, ...]:
         ("subscription", ((e.name, subscription_tree(e), e.scopes) for e in model.subscriptions)),
         ("resiliency", ((e.name, resiliency_tree(e), e.scopes) for e in model.resiliencies)),
         ("http-endpoint", ((e.name, endpoint_tree(e), e.scopes) for e in model.http_endpoints)),
+        *((e.kind.lower(), ((e.name, other_tree(e), e.scopes),)) for e in model.others),
     )
     between = "/" if folders else "-"
     return tuple(

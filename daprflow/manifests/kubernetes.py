@@ -80,4 +80,5 @@ def _spaced(model: Model) -> Model:
         subscriptions=tuple(structs.replace(e, namespace=space) for e in model.subscriptions),
         resiliencies=tuple(structs.replace(e, namespace=space) for e in model.resiliencies),
         http_endpoints=tuple(structs.replace(e, namespace=space) for e in model.http_endpoints),
+        others=tuple(structs.replace(e, namespace=space) for e in model.others),
     )

@@ -12,6 +12,7 @@ from daprflow.manifests.settings import AppSettings
 from daprflow.protocol.configuration_tree import Tree
 from daprflow.protocol.documents import Subscription
 from daprflow.protocol.http_endpoint import HttpEndpointResource
+from daprflow.protocol.other_resource import OtherResource
 from daprflow.protocol.resiliency import ResiliencyResource
 from daprflow.protocol.resources import ComponentResource
 from daprflow.protocol.subscription_resource import SubscriptionResource
@@ -97,6 +98,7 @@ class Model:
     subscriptions: tuple[SubscriptionResource, ...] = ()
     resiliencies: tuple[ResiliencyResource, ...] = ()
     http_endpoints: tuple[HttpEndpointResource, ...] = ()
+    others: tuple[OtherResource, ...] = ()
     env: str = ""
     declared: tuple[ComponentResource, ...] = ()
     output: Path = Path()

@@ -24,6 +24,7 @@ def refuse_names(model: Model) -> None:
         ("subscription", model.subscriptions),
         ("resiliency", model.resiliencies),
         ("endpoint", model.http_endpoints),
+        ("resource", model.others),
     )
     problems = [
         f"{each.source}: scope {scope!r} of {kind} {each.name!r} is no app id"

@@ -1,13 +1,14 @@
 """Secrets in manifests: references alone, and to stores that a cluster has."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from daprflow.components.entries import names_secret
 from daprflow.manifests.model import AppModel
 from daprflow.protocol.http_endpoint import HttpEndpointResource
+from daprflow.protocol.other_resource import OtherResource
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 
 _STORES = "secretstores."
@@ -37,6 +38,31 @@ def plain_secrets(
         *(text for each in endpoints for text in _in_endpoint(each)),
         *(text for app in apps for text in _in_variables(app)),
     ]
+
+
+def plain_in_documents(resources: Iterable[OtherResource]) -> list[str]:
+    """Return a line for each secret in plain text in resources that are handed on as they are."""
+    return [
+        f"{each.source}: '{name}' of {each.kind} '{each.name}' is a secret in plain text; put it "
+        "into a secret store, and 'secretKeyRef' here"
+        for each in resources
+        for name in _in_tree(each.spec)
+    ]
+
+
+def _in_tree(tree: object) -> Iterator[str]:
+    if isinstance(tree, list):
+        for each in tree:
+            yield from _in_tree(each)
+    elif isinstance(tree, Mapping):
+        name, value = tree.get("name"), tree.get("value")
+        if isinstance(name, str) and isinstance(value, str):
+            secret = name.lower() in _HEADERS or holds_secret(name, value)
+            yield from [name] if secret and value else []
+        for key, each in tree.items():
+            if isinstance(each, str) and _INSIDE.search(each) and key != "value":
+                yield str(key)
+            yield from _in_tree(each)
 
 
 def holds_secret(name: str, value: str) -> bool:

@@ -7,6 +7,7 @@ from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.protocol.configuration_tree import Tree, configuration_spec, some
 from daprflow.protocol.documents import BulkSubscribe, Routes
 from daprflow.protocol.http_endpoint import HttpEndpointResource
+from daprflow.protocol.other_resource import OtherResource
 from daprflow.protocol.periods import go_duration
 from daprflow.protocol.resiliency import (
     ACTOR_BREAKERS,
@@ -109,6 +110,15 @@ def endpoint_tree(endpoint: HttpEndpointResource) -> Tree:
             **some(headers=[_item(each) for each in endpoint.headers], clientTLS=tls),
         },
         **some(auth=some(secretStore=endpoint.secret_store), scopes=list(endpoint.scopes)),
+    }
+
+
+def other_tree(resource: OtherResource) -> Tree:
+    """Return the document of a resource that is handed on as it is."""
+    return {
+        **_head(resource.kind, resource.name, resource.namespace, resource.version),
+        "spec": resource.spec,
+        **some(scopes=list(resource.scopes)),
     }
 
 

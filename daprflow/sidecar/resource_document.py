@@ -2,6 +2,7 @@
 
 import logging
 
+from daprflow.protocol.other_resource import OtherResource
 from daprflow.protocol.resources import ComponentResource, MetadataItem
 from daprflow.sidecar.resource_fields import (
     DocumentError,
@@ -39,6 +40,25 @@ def read_component(document: YamlMapping) -> ComponentResource:
         ignore_errors=read_flag(spec, "ignoreErrors"),
         init_timeout=read_seconds(spec, "initTimeout", _INIT_TIMEOUT),
         secret_store=read_secret_store(document),
+        namespace=read_text(head, "namespace"),
+        source=document.place("kind"),
+    )
+
+
+def read_other(document: YamlMapping) -> OtherResource:
+    """Return a resource that is handed on as it is.
+
+    Raises:
+        DocumentError: it has no name, or no spec.
+    """
+    kind = read_text(document, "kind", required=True)
+    head = read_mapping(document, "metadata", f"the {kind} needs 'metadata' with a 'name'")
+    return OtherResource(
+        kind=kind,
+        name=read_name(head, kind),
+        version=read_text(document, "apiVersion"),
+        spec=read_mapping(document, "spec", f"the {kind} needs a 'spec'"),
+        scopes=read_scopes(document),
         namespace=read_text(head, "namespace"),
         source=document.place("kind"),
     )

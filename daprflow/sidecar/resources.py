@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from daprflow.protocol.configuration_file import ConfigurationResource
 from daprflow.protocol.http_endpoint import HttpEndpointResource
+from daprflow.protocol.other_resource import OTHER_KINDS, OtherResource
 from daprflow.protocol.resiliency import ResiliencyResource
 from daprflow.protocol.resources import ComponentResource
 from daprflow.protocol.subscription_resource import SubscriptionResource
@@ -16,7 +17,7 @@ from daprflow.sidecar.components.registry import COMPONENTS, supported, versions
 from daprflow.sidecar.components.stand_ins import stand_in_for
 from daprflow.sidecar.endpoint_document import read_endpoint
 from daprflow.sidecar.resiliency_document import PolicyError, read_resiliency, unknown_policies
-from daprflow.sidecar.resource_document import read_component
+from daprflow.sidecar.resource_document import read_component, read_other
 from daprflow.sidecar.resource_fields import DocumentError
 from daprflow.sidecar.resource_yaml import YamlError, YamlMapping, read_document
 from daprflow.sidecar.secret_references import referring_to_cluster
@@ -29,7 +30,7 @@ _LARGEST = 1024 * 1024
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
 _CONTENT = re.compile(r"^[ \t]*[^#\s]", re.MULTILINE)
 _GROUP = "dapr.io/"
-_OTHER_KINDS = frozenset({"Configuration", "MCPServer", "WorkflowAccessPolicy"})
+_OTHER_KINDS = frozenset({"Configuration", *OTHER_KINDS})
 """What a document may be that is not read here."""
 _NOT_FIRST = (
     "%s: resiliency '%s' is not the first document of its file, and a real runtime reads no other; "
@@ -100,6 +101,7 @@ class Resources:
     configuration: ConfigurationResource = NO_CONFIGURATION
     resiliencies: tuple[ResiliencyResource, ...] = ()
     left_out: tuple[str, ...] = ()
+    others: tuple[OtherResource, ...] = ()
 
 
 @dataclass(slots=True)
@@ -138,7 +140,7 @@ def load_resources(
     for file in _files(paths, found.problems):
         for number, (line, text) in enumerate(_documents(file, found.problems)):
             try:
-                resource = _resource(file, line, text)
+                resource = _resource(file, line, text, elsewhere=elsewhere)
             except (PolicyError, UnknownKind) as error:
                 found.left_out.extend(str(error).splitlines())
                 continue
@@ -167,6 +169,7 @@ def load_resources(
         http_endpoints=endpoints,
         resiliencies=resiliencies,
         left_out=tuple(found.left_out),
+        others=found.of(OtherResource),
     )
 
 
@@ -232,7 +235,7 @@ def _documents(file: Path, problems: list[str]) -> Iterator[tuple[int, str]]:
         yield line, document
 
 
-def _resource(file: Path, line: int, text: str) -> Resource | None:
+def _resource(file: Path, line: int, text: str, *, elsewhere: bool) -> Resource | None:
     """Return the resource of one document, None when it is another kind of thing."""
     document = read_document(text, file, line)
     if document is None:
@@ -246,6 +249,8 @@ def _resource(file: Path, line: int, text: str) -> Resource | None:
     place = f"{file}:{document.line}"
     if kind not in _OTHER_KINDS:
         raise UnknownKind(f"{place}: Dapr has no kind '{kind}'; correct it, or take it out")
+    if elsewhere and kind in OTHER_KINDS:
+        return read_other(document)
     if kind == "Configuration":
         logger.warning("%s: a Configuration is read only where --config names its file", place)
     else:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from daprflow.launcher.exits import LaunchError
 from daprflow.manifests import components, kubernetes
@@ -9,6 +10,7 @@ from daprflow.manifests.facts import Source
 from daprflow.manifests.model import Model
 from daprflow.manifests.settings import read_settings
 from daprflow.manifests.template import places_of
+from tests.helpers.manifest_checks import check_dapr
 
 APP = """
 import os
@@ -108,6 +110,47 @@ def test_a_secret_in_a_file_is_refused(tmp_path: Path) -> None:
     (folder / "components").mkdir()
     (folder / "components" / "s.yaml").write_text(STORE.format(secret="canary-1", scopes="shop"))
     with pytest.raises(LaunchError, match=r"s\.yaml:3: 'secretKey' of component 'store'") as found:
+        collected(folder)
+    assert "canary" not in str(found.value)
+
+
+POLICY = """
+apiVersion: dapr.io/v1alpha1
+kind: WorkflowAccessPolicy
+metadata: {name: who-may-start}
+spec:
+  rules:
+  - callers: [{appID: checkout}]
+    workflows: [{name: "*", operations: [schedule]}]
+"""
+SERVER = """
+apiVersion: dapr.io/v1alpha1
+kind: MCPServer
+metadata: {name: tools}
+spec:
+  endpoint:
+    streamableHTTP:
+      url: https://tools.example.org
+      headers: [{name: Authorization, value: canary-2}]
+"""
+
+
+def test_kinds_that_the_embedded_sidecar_does_not_read_are_handed_on(tmp_path: Path) -> None:
+    """A policy for workflows protects a cluster, too; a secret in such a document is refused."""
+    folder = written(tmp_path / "a")
+    (folder / "resources").mkdir()
+    (folder / "resources" / "policy.yaml").write_text(POLICY)
+    (file,) = (
+        each
+        for each in kubernetes.files(collected(folder))
+        if each.path == "workflowaccesspolicy/who-may-start.yaml"
+    )
+    tree = yaml.safe_load(file.text)
+    check_dapr(tree)
+    assert tree["spec"]["rules"][0]["callers"] == [{"appID": "checkout"}]
+    assert tree["scopes"] == ["shop"]
+    (folder / "resources" / "server.yaml").write_text(SERVER)
+    with pytest.raises(LaunchError, match="'Authorization' of MCPServer 'tools'") as found:
         collected(folder)
     assert "canary" not in str(found.value)
 
