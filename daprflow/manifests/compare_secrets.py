@@ -1,10 +1,10 @@
 """Secrets that stand in the files in plain text; no problem tells the value of one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from daprflow.manifests.compare_model import Deployed, Found
+from daprflow.manifests.compare_model import Deployed, Found, Setting
 from daprflow.manifests.compare_problem import Problem, problem
-from daprflow.manifests.compare_workloads import TEMPLATES, below, entries
+from daprflow.manifests.compare_workloads import TEMPLATES, below, entries, variables_of
 from daprflow.manifests.secrets import holds_secret, plain_secrets
 from daprflow.protocol.resources import ComponentResource
 from daprflow.sidecar.resource_fields import as_text
@@ -59,37 +59,28 @@ def _in_secret(document: YamlMapping) -> Iterator[Problem]:
                 )
 
 
-def _variables(document: YamlMapping) -> Iterator[list[tuple[str, str, str]]]:
-    """Yield the variables of each container: name, value and place."""
+def _variables(document: YamlMapping) -> Iterator[Mapping[str, Setting]]:
+    """Yield the variables of each container, service or app."""
     kind = str(document.get("kind"))
     if kind in TEMPLATES:
         pod = below(document, *TEMPLATES[kind], "spec")
         for key in _CONTAINERS:
-            for container in entries(pod, key):
-                yield [
-                    (as_text(each.get("name")), as_text(each["value"]), each.place("value"))
-                    for each in entries(container, "env")
-                    if each.get("value") is not None
-                ]
+            yield from (variables_of(each, "env") for each in entries(pod, key))
+        return
     services = below(document, "services")
-    owners = list((services or {}).values()) if services is not None else entries(document, "apps")
-    for owner in owners:
-        for key in ("environment", "env"):
-            values = below(owner, key) if isinstance(owner, YamlMapping) else None
-            if values is not None:
-                yield [
-                    (name, as_text(value), values.place(name))
-                    for name, value in values.items()
-                    if value is not None
-                ]
+    for service in () if services is None else services.values():
+        if isinstance(service, YamlMapping):
+            yield variables_of(service, "environment")
+    for app in entries(document, "apps"):
+        yield variables_of(app, "env")
 
 
-def _in_variables(variables: list[tuple[str, str, str]]) -> Iterator[Problem]:
-    for name, value, place in variables:
-        if holds_secret(name, value) and not value.startswith("$"):
+def _in_variables(variables: Mapping[str, Setting]) -> Iterator[Problem]:
+    for name, found in variables.items():
+        if holds_secret(name, found.value) and not found.value.startswith("$"):
             yield problem(
                 RULE,
-                place,
+                found.place,
                 f"variable '{name}' is a secret in plain text",
                 "take it from a secret: 'valueFrom.secretKeyRef', or a variable of the shell",
             )

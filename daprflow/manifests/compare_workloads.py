@@ -60,6 +60,27 @@ def entries(mapping: YamlMapping | None, key: str) -> list[YamlMapping]:
     return [each for each in found if isinstance(each, YamlMapping)]
 
 
+def variables_of(owner: YamlMapping, key: str) -> dict[str, Setting]:
+    """Return the variables that stand there themselves, in any of the forms there are.
+
+    A mapping, a list of ``name`` and ``value``, or a list of ``NAME=value``.
+    """
+    value = owner.get(key)
+    if isinstance(value, YamlMapping):
+        given = {name: each for name, each in value.items() if each is not None}
+        return {name: Setting(as_text(each), value.place(name)) for name, each in given.items()}
+    found: dict[str, Setting] = {}
+    for each in value if isinstance(value, list) else []:
+        if isinstance(each, YamlMapping):
+            if each.get("value") is not None:
+                found[_name(each)] = Setting(as_text(each["value"]), each.place("value"))
+            continue
+        name, equals, text = str(each).partition("=")
+        if equals:
+            found[name] = Setting(text, owner.place(key))
+    return found
+
+
 # ---- Kubernetes
 
 
@@ -85,19 +106,11 @@ def _pods(document: YamlMapping, kind: str) -> Iterator[Workload]:
         title=f"{kind} '{_name(head)}'",
         place=document.place("kind") if notes is None else notes.place(),
         settings=settings,
-        listens=() if main is None else _listens(main, words, _variables(main)),
+        listens=() if main is None else _listens(main, words, variables_of(main, "env")),
         probes=() if main is None else tuple(_probes(main)),
         tls=_flag(words, "tls-cert") is not None,
         cluster=True,
     )
-
-
-def _variables(container: YamlMapping) -> dict[str, Setting]:
-    return {
-        _name(each): Setting(as_text(each["value"]), each.place("value"))
-        for each in entries(container, "env")
-        if each.get("value") is not None
-    }
 
 
 def _listens(
@@ -171,13 +184,7 @@ def _partner(
 
 
 def _service_listens(service: YamlMapping) -> tuple[Setting, ...]:
-    variables = below(service, "environment")
-    known = {
-        key: Setting(as_text(value), variables.place(key))
-        for key, value in (variables or {}).items()
-        if variables is not None and value is not None
-    }
-    place = service.place("command")
+    place, known = service.place("command"), variables_of(service, "environment")
     said = _said(_command(service), place, known, str(DEFAULT_APP_PORT))
     return () if said is None else (said,)
 
@@ -196,13 +203,7 @@ def _run_file(document: YamlMapping) -> Iterator[Workload]:
         folder = PurePath(as_text(app.get("appDirPath") or ""))
         settings.setdefault("app-id", Setting(folder.name, app.place("appDirPath")))
         words = _words(app.get("command"))
-        env = below(app, "env")
-        variables = {
-            key: Setting(as_text(value), env.place(key))
-            for key, value in (env or {}).items()
-            if env is not None
-        }
-        said = _said(words, app.place("command"), variables)
+        said = _said(words, app.place("command"), variables_of(app, "env"))
         yield Workload(
             title=f"app '{settings['app-id'].value}'",
             place=app.place(),

@@ -354,6 +354,15 @@ def test_compose_and_run_files_are_read(tmp_path: Path, text: str, rules: list[s
     assert problems(tmp_path, files | {"file.yaml": mended}) == ()
 
 
+def test_variables_of_compose_may_be_a_list(tmp_path: Path) -> None:
+    """A secret and a port are found there, too; what the shell fills in is no secret."""
+    files = {name: each for name, each in SOUND.items() if name != "deployment.yaml"}
+    listed = "    environment: [DAPRFLOW_PORT=9000, API_TOKEN=hunter2, 'DB_PASSWORD=$DB']\n"
+    text = COMPOSE.replace(" --port 8000\n", f"\n{listed}")
+    (told,) = problems(tmp_path, files | {"file.yaml": text})
+    assert (told.rule, "API_TOKEN" in told.text) == ("plain-secret", True)
+
+
 def test_other_apps_of_the_folder_are_left_alone(tmp_path: Path) -> None:
     """With a second app, only what is for this one is compared with its code."""
     other = DEPLOYMENT.replace("app-id: shop", "app-id: risk").replace("8000", "7000")
