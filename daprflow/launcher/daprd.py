@@ -50,11 +50,13 @@ class DaprdPlace:
 
     Attributes:
         listeners: the sockets that hold its HTTP, gRPC and metrics ports until it starts.
+        folder: where it runs, which relative paths in components start from; None is ours.
     """
 
     program: Path
     data_dir: Path
     listeners: tuple[socket.socket, socket.socket, socket.socket]
+    folder: Path | None = None
 
 
 class Daprd:
@@ -205,6 +207,7 @@ class Daprd:
                 grace=self._options.grace,
                 quiet=True,
                 output=writing,
+                folder=self._place.folder,
             )
         finally:
             os.close(writing)

@@ -78,6 +78,7 @@ class Fleet:
         self._env = env
         self._voice = voice
         self._began = 0.0
+        self._code: int = Exit.OK
         self._noted: set[str] = set()
         names = [place.name for _, place in members(plan)]
         self._roll = Roll(names, self._complete)
@@ -118,49 +119,42 @@ class Fleet:
                     ids = tuple(app.app_id for app in self._plan.apps if app.app_id)
                     await self._home.open(ids)
                 async with asyncio.TaskGroup() as group:
-                    runs = [
+                    for each in self._members:
                         group.create_task(self._one(each, choices[each.app.app_id], among))
-                        for each in self._members
-                    ]
-                codes = [each.result() for each in runs]
                 await stop.linger(self._home.linger())
         finally:
             await self._home.close()
             await asyncio.to_thread(end_orphans)
-        return next((code for code in codes if code), Exit.OK)
+        return self._code
 
-    async def _one(self, member: Member, choice: SidecarChoice, among: Among) -> int:
-        """Run one app; return what it adds to the exit code."""
-        app, stop = member.app, among.stop
-        options = replace(app.options, choice=choice)
-        among = replace(among, parting=member.parting, concerns=member.concerns)
+    async def _one(self, member: Member, choice: SidecarChoice, among: Among) -> None:
+        """Run one app, and note what it adds to the exit code."""
+        problem = ""
         try:
-            if app.alone:
-                alone = Alone(
-                    options.sidecar,
-                    options.base,
-                    self._env,
-                    member,
-                    enter=self._home.enter,
-                    stop=stop,
-                )
-                began = self._began - time.monotonic() + asyncio.get_running_loop().time()
-                code = await alone.run(began)
-            else:
-                enter = self._home.entrance(member.replica)
-                launch = Launch(
-                    options, self._env, member, enter=enter, ears=member.ears(), among=among
-                )
-                code = await launch.run(self._began)
+            code = await self._carried_out(member, choice, among)
         except LaunchError as error:
-            self._home.absent(app.app_id)
-            member.failed(str(error))
-            return error.code
-        self._home.absent(app.app_id)
-        if stop.asked.is_set():
-            return Exit.OK if code in {Exit.OK, SIGNALLED + stop.number} else code
-        member.failed()
-        return code
+            code, problem = error.code, str(error)
+        self._home.absent(member.app.app_id)
+        stop = among.stop
+        if problem or not stop.asked.is_set():
+            member.failed(problem)
+        elif code == SIGNALLED + stop.number:
+            code = Exit.OK
+        self._code = self._code or code
+
+    async def _carried_out(self, member: Member, choice: SidecarChoice, among: Among) -> int:
+        """Run one app; return its exit code."""
+        options = replace(member.app.options, choice=choice)
+        enter = self._home.entrance(member.replica)
+        if member.app.alone:
+            sidecar, base, stop = options.sidecar, options.base, among.stop
+            alone = Alone(sidecar, base, self._env, member, enter=enter, stop=stop)
+            return await alone.run(
+                self._began - time.monotonic() + asyncio.get_running_loop().time()
+            )
+        among = replace(among, parting=member.parting, concerns=member.concerns)
+        launch = Launch(options, self._env, member, enter=enter, ears=member.ears(), among=among)
+        return await launch.run(self._began)
 
     # ---- before the start
 

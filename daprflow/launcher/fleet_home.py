@@ -72,11 +72,6 @@ class FleetHome:
 
         return come
 
-    @property
-    def enter(self) -> Enter:
-        """How an app comes to its part that has no replicas."""
-        return self.entrance(1)
-
     def absent(self, app_id: str) -> None:
         """Let nobody wait for an app that is not going to come up."""
         if self._host is not None:

@@ -300,7 +300,8 @@ class Launch:
         def make() -> Sidecar:
             from daprflow.launcher.daprd import Daprd, DaprdPlace  # noqa: PLC0415 - seldom used
 
-            place = DaprdPlace(program, self._folder.path.resolve(), (http, grpc, metrics))
+            data_dir = self._folder.path.resolve()
+            place = DaprdPlace(program, data_dir, (http, grpc, metrics), self._options.base)
             return Daprd(options, place, tokens, reason=reason, say=self._voice.log)
 
         return _Pieces(

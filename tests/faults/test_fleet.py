@@ -1,5 +1,7 @@
 """Several apps of one template: each lives and ends for itself, all end together."""
 
+import contextlib
+import http.client
 import json
 import signal
 from pathlib import Path
@@ -59,6 +61,14 @@ async def hello(*, greeting: Greeting) -> str:
 """
 
 
+def shut_down(port: int) -> None:
+    """Have a sidecar end itself and its app."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as sidecar:
+        sidecar.request("POST", "/v1.0/shutdown")
+        assert sidecar.getresponse().status == 204
+
+
+@pytest.mark.row("FS-35")
 def test_each_app_lives_for_itself(tmp_path: Path) -> None:
     """A crash and a reload are one app's own, lines go to files, and the exit code tells it all."""
     write(
@@ -84,6 +94,9 @@ def test_each_app_lives_for_itself(tmp_path: Path) -> None:
         assert finish(tmp_path, "invoke", "one", "hello") == (0, "first")
         assert run.lines.count("one    | one is imported") == 1
         assert run.lines.count("two    | two is imported") == 2
+        shut_down(apps["one"]["http_port"])
+        run.until("app 'one': the sidecar was shut down by POST /v1.0/shutdown")
+        assert finish(tmp_path, "invoke", "two", "hello") == (0, "changed")
         run.send(signal.SIGTERM)
         assert run.ended() == 7
         assert run.all_gone()
@@ -91,6 +104,25 @@ def test_each_app_lives_for_itself(tmp_path: Path) -> None:
     assert apps["two"]["logs"][0] == str(log)
     assert log.read_text(encoding="utf-8") == "two is imported\n" * 2
     assert not (tmp_path / ".daprflow" / "run.json").exists()
+
+
+@pytest.mark.row("FC-05")
+def test_nothing_is_left_of_a_fleet_that_is_killed(tmp_path: Path) -> None:
+    """G19: after kill -9 of the process that hosts all, no app is left."""
+    write(
+        tmp_path,
+        {
+            "dapr.yaml": "version: 1\napps: [{target: a.py}, {target: b.py}]",
+            "a.py": APP.format(name="a", answer="a"),
+            "b.py": APP.format(name="b", answer="b"),
+        },
+    )
+    grace = ("--dapr-graceful-shutdown-seconds", "0.2")
+    with Run(tmp_path, "run", "-f", ".", "--ephemeral", *grace) as run:
+        run.until("all 2 healthy")
+        assert len(run.alive()) >= 5
+        run.send(signal.SIGKILL)
+        assert run.all_gone()
 
 
 def test_apps_that_wait_for_each_other_are_told(tmp_path: Path) -> None:
