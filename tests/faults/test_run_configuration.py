@@ -32,7 +32,7 @@ def test_a_run_follows_what_is_set(tmp_path: Path) -> None:
         run.until("limit 7 version '2'")
         assert finish(tmp_path, "config", "list")[1] == "settings limit 2 7"
         code, text = finish(tmp_path, "config", "set", "zzz", "a", "b")
-        assert code == 1
+        assert code == 3
         assert "there is no configuration store 'zzz'; there is 'configstore', 'settings'" in text
         assert finish(tmp_path, "config", "delete", "settings", "limit")[0] == 0
         run.until("limit 1 version ''")

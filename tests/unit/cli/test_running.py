@@ -243,3 +243,28 @@ def test_an_app_that_runs_twice_takes_its_folder(tmp_path: Path, shell: Shell) -
         assert shell("status", "shop") == 2
         assert "runs with several data folders" in shell.err
         assert shell("status", "shop", "--data-dir", str(tmp_path / "a")) == 1
+
+
+@pytest.mark.sockets
+def test_configuration_is_watched(tmp_path: Path, shell: Shell) -> None:
+    """A watch prints each item, then each change and end of one, a line each, until Ctrl-C."""
+    write(tmp_path, {"app.py": APP.format(name="shop")})
+    with Run(tmp_path, "run", "app.py", "--sidecar", "embedded", "--ephemeral") as run:
+        run.ready()
+        assert shell.json("config", "set", "configstore", "limit", "7", "--version", "1") == {
+            "store": "configstore",
+            "key": "limit",
+            "running": True,
+        }
+        assert shell.json("config", "get", "configstore", "limit")["value"] == "7"
+        assert shell.problem("config", "get", "configstore", "none")[0] == 3
+        words = ("config", "watch", "configstore", "limit", "--json", "--every", "0.05")
+        with Run(tmp_path, *words) as watch:
+            watch.until('{"store":"configstore","key":"limit","value":"7","version":"1"}')
+            assert shell("config", "set", "configstore", "limit", "8") == 0
+            watch.until('"value":"8"')
+            assert shell("config", "delete", "configstore", "limit") == 0
+            watch.until('{"store":"configstore","key":"limit","removed":true}')
+            watch.send(signal.SIGINT)
+            assert watch.ended() == 130
+        assert shell("config", "watch") == 2
