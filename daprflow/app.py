@@ -282,10 +282,8 @@ class DaprFlow(Router):
         Raises:
             AppDefinitionError: with every problem of the definition.
         """
-        from daprflow.components.wanted import wanted_by  # noqa: PLC0415 - few apps have any
-
         self.freeze()
-        return self.compiled_declarations(self.app_id).of(env or "", wanted_by(self.collect()[0]))
+        return self.declarations_in(env or "", self.app_id, self.collect()[0])
 
     def topics(self) -> "tuple[TopicPlan, ...]":
         """Return the topics the app subscribes to, with what their handlers agree on.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
-from daprflow.handlers.registration import Source, calling_source
+from daprflow.handlers.registration import Registration, Source, calling_source
 
 if TYPE_CHECKING:
     from daprflow.components.access import Caller
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SecretScope,
         Tracing,
     )
+    from daprflow.components.declarations import Declarations
     from daprflow.components.model import Options
     from daprflow.components.resiliency import Policy, Target
 
@@ -155,18 +156,39 @@ class ResourceDeclarations:
         }
         self._declare("sidecar_configuration", values, env)
 
-    def compiled_declarations(self, app_id: str) -> "Compiled":
-        """Return all that is declared, here and on included routers, and what is wrong with it."""
-        from daprflow.components.compiling import compile_all  # noqa: PLC0415 - few apps have any
-
-        routers: Sequence[ResourceDeclarations] = self._routers()
-        return compile_all([each for one in routers for each in one._declarations], app_id)  # noqa: SLF001 - of the same class
-
     def declaration_problems(self, app_id: str) -> tuple[str, ...]:
         """Return what is wrong with what is declared, in whatever environment."""
-        if not any(each._declarations for each in self._routers()):  # noqa: SLF001 - of the same class
-            return ()
-        return self.compiled_declarations(app_id).problems
+        compiled = self._compiled(app_id)
+        return () if compiled is None else compiled.problems
+
+    def declarations_in(
+        self, env: str, app_id: str, registrations: Sequence[Registration]
+    ) -> "Declarations":
+        """Return what is declared for an environment, here and on included routers.
+
+        Args:
+            env: empty for what is for every one.
+            app_id: whose declarations they are.
+            registrations: of the handlers, which name components.
+        """
+        from daprflow.components.declarations import Declarations  # noqa: PLC0415 - not of a client
+
+        compiled = self._compiled(app_id)
+        if compiled is None:
+            return Declarations(env)
+        from daprflow.components.wanted import wanted_by  # noqa: PLC0415 - few apps have any
+
+        return compiled.of(env, wanted_by(registrations))
+
+    def _compiled(self, app_id: str) -> "Compiled | None":
+        """Return all declarations as resources; None where there are none."""
+        routers = self._routers()
+        found = [each for one in routers for each in one._declarations]  # noqa: SLF001 - of the same class
+        if not found:
+            return None
+        from daprflow.components.compiling import compile_all  # noqa: PLC0415 - few apps have any
+
+        return compile_all(found, app_id)
 
     def _declare(self, what: str, values: Mapping[str, Any], env: Any) -> None:
         source = calling_source(2)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar,
 from daprflow.actors.actor import Actor
 from daprflow.addresses import Endpoint, Topic, type_name
 from daprflow.errors import AppDefinitionError
+from daprflow.handlers.declaring import Declaration, ResourceDeclarations
 from daprflow.handlers.decorators import (
     Decorator,
     EndpointDecorator,
@@ -17,7 +18,6 @@ from daprflow.handlers.decorators import (
     UntypedTopicDecorator,
     as_written,
 )
-from daprflow.handlers.declaring import Declaration, ResourceDeclarations
 from daprflow.handlers.endpoint import OwnEndpoint
 from daprflow.handlers.error_decorators import ErrorDecorator, ErrorRegistration
 from daprflow.handlers.handler import Interceptor

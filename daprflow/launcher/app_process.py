@@ -111,8 +111,8 @@ class AppProcess:
             self._process = GuardedProcess(
                 command,
                 environment=environment(os.environ, around)
-                | dict(options.variables)
-                | {"DAPRFLOW_ENV": options.env},
+                | {"DAPRFLOW_ENV": options.env}
+                | dict(options.variables),
                 grace=options.sidecar.grace,
                 keep=keep if options.target is not None else (),
                 output=self._output.writing if self._output is not None else None,

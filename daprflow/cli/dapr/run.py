@@ -15,6 +15,7 @@ from daprflow.cli.dapr.own_ports import PATIENCE, own_ports
 from daprflow.cli.dapr.speech import DaprVoice, app_line, tell
 from daprflow.cli.flags import quantity
 from daprflow.cli.run import check_command, id_from
+from daprflow.components.declarations import RUN_ENV
 from daprflow.launcher.folder import DataFolder
 from daprflow.launcher.hub import enter_hub
 from daprflow.launcher.launch import Launch, runtime_home
@@ -158,6 +159,7 @@ def run_options(given: Given, data_dir: Path, base: Path, env: Mapping[str, str]
         choice=SidecarChoice.EMBEDDED,
         start_timeout=PATIENCE,
         runtime_path=Path(given.text("runtime-path")) if given.has("runtime-path") else None,
+        env=env.get("DAPRFLOW_ENV") or RUN_ENV,
     )
     return replace(options, resources_beside=runtime_home(options, env))
 
