@@ -1,7 +1,7 @@
 """The target ``compose``: apps in containers, with sidecars, placement, scheduler and Redis."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from daprflow.manifests import components
 from daprflow.manifests.annotations import SPARE, app_seconds, sidecar_seconds
 from daprflow.manifests.docker import dockerfile_name
 from daprflow.manifests.images import dockerfile, dockerignore
+from daprflow.manifests.machine_ports import machine_ports
 from daprflow.manifests.model import AppModel, File, Model
 from daprflow.manifests.naming import deployment_name
 from daprflow.manifests.network import REDIS_PORT, Adapted, Place, adapted, notes_of, outside
@@ -97,7 +98,7 @@ def _sidecar_name(app: AppModel) -> str:
 
 def _compose(model: Model, names: _Names, network: Adapted, *, host: bool) -> str:
     services: dict[str, Any] = {}
-    for app, published in zip(model.apps, _ports(model.apps), strict=True):
+    for app, published in zip(model.apps, machine_ports(model.apps), strict=True):
         services[app.app_id] = _app(app, model, published, host=host)
         if app.settings.sidecar.enabled:
             services[_sidecar_name(app)] = _sidecar(app, names, network)
@@ -110,17 +111,6 @@ def _compose(model: Model, names: _Names, network: Adapted, *, host: bool) -> st
     }
     said = "".join(f"# Note: {' '.join(note.split())}.\n" for note in network.notes)
     return said + document(tree)
-
-
-def _ports(apps: Iterable[AppModel]) -> list[int]:
-    """Return where each app is reached on this machine: its own port, else the next free one."""
-    taken: list[int] = []
-    for app in apps:
-        port = app.settings.port
-        while port in taken:
-            port += 1
-        taken.append(port)
-    return taken
 
 
 def _app(app: AppModel, model: Model, published: int, *, host: bool) -> Tree:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from daprflow.manifests import components
+from daprflow.manifests.machine_ports import machine_ports
 from daprflow.manifests.model import AppModel, File, Model
 from daprflow.manifests.network import REDIS_PORT, Place, adapted, notes_of
 from daprflow.manifests.runtime_words import settings_of
@@ -42,7 +43,7 @@ def run_file(model: Model) -> RunFile:
 
     But for paths of an app: those are relative to the app's own folder.
     """
-    ports = _ports(model.apps)
+    ports = machine_ports(model.apps)
     return RunFile(
         version=1,
         common=RunFileCommon(resources_paths=(f"./{RESOURCES}",)),
@@ -94,16 +95,6 @@ def _variables(app: AppModel) -> Mapping[str, str]:
     """Return the variables that are no secrets: those come from whoever starts it."""
     variables = app.settings.variables.items()
     return {name: v for name, v in sorted(variables) if not isinstance(v, SecretVariable)}
-
-
-def _ports(apps: Iterable[AppModel]) -> list[int]:
-    taken: list[int] = []
-    for app in apps:
-        port = app.settings.port
-        while port in taken:
-            port += 1
-        taken.append(port)
-    return taken
 
 
 def _relative(path: Path, base: Path) -> str:

@@ -43,8 +43,8 @@ def test_a_template_is_read_as_it_was_meant(tmp_path: Path) -> None:
 
 def test_paths_lead_from_the_template_to_the_apps() -> None:
     """The folder of an app is told from the template, and its Configuration from its folder."""
-    first = replace(at("/work/shop/src", app("a")), configuration={"tracing": {}})
-    given = replace(model(first, at("/work/deploy/run", app("b"))), output=Path("/work/deploy/run"))
+    first = replace(at("/srv/shop/src", app("a")), configuration={"tracing": {}})
+    given = replace(model(first, at("/srv/deploy/run", app("b"))), output=Path("/srv/deploy/run"))
     one, other = run_file(given).apps
     assert (one.app_dir_path, other.app_dir_path) == ("../../shop/src", ".")
     assert one.config_file_path == "../../deploy/run/configuration/a.yaml"

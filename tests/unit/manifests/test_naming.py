@@ -17,8 +17,8 @@ def at(root: str, app_id: str) -> AppModel:
 @pytest.mark.parametrize(
     ("first", "second", "name"),
     [
-        ("/work/My_Shop/a", "/work/My_Shop/b", "my-shop"),
-        ("/work/shop", "/work/shop", "shop"),
+        ("/srv/My_Shop/a", "/srv/My_Shop/b", "my-shop"),
+        ("/srv/shop", "/srv/shop", "shop"),
         ("/a", "/b", "apps"),
         ("/2nd/a", "/2nd/b", "apps"),
     ],
@@ -30,4 +30,4 @@ def test_several_apps_are_called_as_the_folder_of_all(first: str, second: str, n
 
 def test_one_app_gives_its_own_name() -> None:
     """Whatever folder it is in."""
-    assert deployment_name(model(at("/work/other", "Order.Api"))) == "order-api"
+    assert deployment_name(model(at("/srv/other", "Order.Api"))) == "order-api"
