@@ -159,6 +159,11 @@ def _doubts(found: Existing, app: AppSpec) -> tuple[str, ...]:
             f"that sidecar calls port {found.app_port}, and the app listens on {app.app_port}; "
             "give --app-port to 'dapr run' alone"
         )
+    if app.declared.components or app.declared.resiliencies or app.declared.configuration:
+        notes.append(
+            "what the app's code declares is not there: that sidecar reads files; write them with "
+            "'daprflow manifests TARGET --target components -o FOLDER'"
+        )
     notes.extend(
         f"schedule '{cron.name}' does not run: that sidecar needs a component "
         f"'{cron.name}' of type bindings.cron"

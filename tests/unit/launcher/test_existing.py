@@ -8,9 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from daprflow.components.declarations import Declarations
 from daprflow.launcher.existing import Existing, find_sidecar
 from daprflow.launcher.report import Cron
 from daprflow.launcher.sidecar import AppSpec, Attached
+from daprflow.protocol.resources import ComponentResource
 from tests.helpers.own_ports import free_port
 
 pytestmark = pytest.mark.sockets
@@ -112,3 +114,12 @@ async def test_the_banner_tells_what_such_a_sidecar_cannot_know(
     port_note, cron_note = attached.info().notes
     assert port_note.startswith(problem)
     assert cron_note.startswith("schedule 'sweep' does not run")
+
+
+async def test_the_banner_tells_that_declarations_are_not_there() -> None:
+    """A sidecar that others started reads files, not the app's code."""
+    declared = Declarations("dev", (ComponentResource("store", "state.in-memory"),))
+    attached = Attached(3500, None, found=Existing("shop", 3500, 50001, 8080))
+    await attached.start(AppSpec("shop", 8080, ".", declared=declared))
+    (note,) = attached.info().notes
+    assert note.startswith("what the app's code declares is not there: that sidecar reads files")
