@@ -145,7 +145,7 @@ class Fleet:
     async def _carried_out(self, member: Member, choice: SidecarChoice, among: Among) -> int:
         """Run one app; return its exit code."""
         options = replace(member.app.options, choice=choice)
-        enter = self._home.entrance(member.replica)
+        enter = self._home.entrance(member.replica, member.logs.paths)
         if member.app.alone:
             sidecar, base, stop = options.sidecar, options.base, among.stop
             alone = Alone(sidecar, base, self._env, member, enter=enter, stop=stop)

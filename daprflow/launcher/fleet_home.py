@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daprflow.launcher.folder import DataFolder, RunningApp, in_use, record
 from daprflow.launcher.host import EngineHost
+from daprflow.launcher.joined import JoinedRun
 from daprflow.launcher.launch import Publish
 from daprflow.launcher.membership import JOIN_SECONDS, PAUSE, Enter, Membership, enter
 from daprflow.launcher.options import RunOptions, SidecarOptions
@@ -59,8 +60,13 @@ class FleetHome:
         self._host.expect(app_ids)
         await self._host.serve()
 
-    def entrance(self, replica: int) -> Enter:
-        """Return how an app comes to its part, by its number among the replicas of its app."""
+    def entrance(self, replica: int, logs: tuple[str, ...]) -> Enter:
+        """Return how an app comes to its part.
+
+        Args:
+            replica: its number among those of its app.
+            logs: the files that its lines come to.
+        """
 
         async def come(
             folder: DataFolder, options: SidecarOptions, base: Path, say: Callable[[str], None]
@@ -68,7 +74,10 @@ class FleetHome:
             if self._host is not None:
                 return self._host.lodge(options, base, replica)
             async with self._turn:  # one of them starts what the others find
-                return await (self._other or enter)(folder, options, base, say)
+                member = await (self._other or enter)(folder, options, base, say)
+            if isinstance(member, JoinedRun):
+                member.introduce(replica, logs)
+            return member
 
         return come
 

@@ -168,6 +168,7 @@ class Guest:
             request.tokens.api,
             doors.grpc_port,
             pid=request.pid,
+            logs=request.logs,
         )
         self._host.arrived(self, app)
         return info

@@ -187,7 +187,8 @@ class EngineHost:
         own = f" of app '{self._own.app_id}'" if self._own else ""
         base = Path(request.base) if request.base else None
         reason = f"it joined the run{own}" if self._doors else "shared by all apps"
-        return self._embedded(request.options, doors, request.tokens, reason, base)
+        options, tokens, replica = request.options, request.tokens, request.replica
+        return self._embedded(options, doors, tokens, reason, base, replica=replica)
 
     def arrived(self, guest: Guest, app: RunningApp, /) -> None:
         """List an app that joined."""

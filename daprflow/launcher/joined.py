@@ -83,11 +83,19 @@ async def join(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run that joined is: the host's process, its own folder, its way to the user."""
+    """Where a run that joined is: the host's process, its own folder, its way to the user.
+
+    Attributes:
+        base: absolute.
+        replica: which one it is of those of its app.
+        logs: the files that the app's lines come to.
+    """
 
     pid: int
-    base: Path  # absolute
+    base: Path
     say: Callable[[str], None]
+    replica: int = 1
+    logs: tuple[str, ...] = ()
 
 
 class JoinedRun:
@@ -108,6 +116,10 @@ class JoinedRun:
         self._line = line
         self._place = place
         self._options = options
+
+    def introduce(self, replica: int, logs: tuple[str, ...]) -> None:
+        """Say which one it is of those of its app, and where its lines come to."""
+        self._place = replace(self._place, replica=replica, logs=logs)
 
     def sidecar(self, tokens: Tokens, reason: str, /) -> Sidecar:  # noqa: ARG002 - the host's counts
         """Make the sidecar of this run's app."""
@@ -154,9 +166,10 @@ class Joined:
             LaunchError: a component cannot be loaded, or the host is gone.
         """
         self._listening = asyncio.create_task(self._listen())
-        base = str(self._place.base)
+        place, options, tokens, sent = self._place, self._options, self._tokens, _sent(app)
+        base, pid = str(place.base), os.getpid()
         await self._ask(
-            lambda n: Start(n, _sent(app), self._options, self._tokens, base, os.getpid())
+            lambda n: Start(n, sent, options, tokens, base, pid, place.replica, place.logs)
         )
 
     async def connect(self) -> None:

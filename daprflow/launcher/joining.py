@@ -29,7 +29,13 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
-    """`Sidecar.start`; every path in it is absolute, ``base`` is the working folder."""
+    """`Sidecar.start`; every path in it is absolute, ``base`` is the working folder.
+
+    Attributes:
+        pid: the process of the run.
+        replica: which one it is of those of its app.
+        logs: the files that the app's lines come to.
+    """
 
     number: int
     app: AppSpec
@@ -37,6 +43,8 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     tokens: Tokens
     base: str = ""
     pid: int = 0
+    replica: int = 1
+    logs: tuple[str, ...] = ()
 
 
 class Connect(msgspec.Struct, frozen=True, tag="connect"):
