@@ -212,6 +212,8 @@ class Supervisor:
             await self._within(self._sidecar.connect(), spec)
             if self._options.target is not None:
                 await app.serving()
+            if not self._options.reload:
+                self._let_go()  # no other process of the app follows
             self._plan.ears.app_up(await self._announced(spec, app))
             info = self._sidecar.info()
             seconds = time.monotonic() - self._plan.started
@@ -303,14 +305,14 @@ class Supervisor:
         run.up.cancel()
         if not explained:
             self._voice.warn(f"{_ended(status)}; {self._plan.parting()}")
+        self._let_go()
         await self._sidecar.close(KILL_GRACE)
         return status
 
     async def _end(self, run: _Generation, *, at_once: bool = False) -> int:
         """End the app, then the sidecar, within the grace period; at once on a second signal."""
         run.up.cancel()
-        if self._plan.listener is not None:
-            self._plan.listener.close()
+        self._let_go()
         deadline = time.monotonic() + self._options.sidecar.grace
         draining = asyncio.create_task(self._drain(run))
         hurry = asyncio.create_task(self._stop.hurry.wait())
@@ -324,6 +326,11 @@ class Supervisor:
         left = 0.0 if at_once else max(KILL_GRACE, deadline - time.monotonic())
         await self._sidecar.close(left)
         return await run.exited
+
+    def _let_go(self) -> None:
+        """Keep the app's port no longer open for it: who calls an app that is gone is refused."""
+        if self._plan.listener is not None:
+            self._plan.listener.close()
 
     async def _leave(self, run: _Generation) -> None:
         """End this process of the app before its next one; the sidecar stays."""

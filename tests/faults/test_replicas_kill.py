@@ -43,6 +43,7 @@ WITHIN = 60.0
 EVENTS = 300
 ACTORS, CHAINS, CALLS = 24, 12, 100
 PAUSE = 0.008
+PACE = threading.Event()
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Books:
             if done():
                 return
             assert time.monotonic() < deadline, f"{what}: {self.summary()}"
-            time.sleep(0.05)
+            PACE.wait(0.05)
 
     def summary(self) -> str:
         """Say how much there is of each kind."""
@@ -157,7 +158,7 @@ def test_a_kill_under_load_loses_nothing(tmp_path: Path, seed: int) -> None:
                     os.kill(victim, signal.SIGKILL)
                 path = "/v1.0/publish/pubsub/orders"
                 assert sidecar.call("POST", path, number) == 204
-                time.sleep(PAUSE)
+                PACE.wait(PAUSE)
         books.until(lambda: len(books.of("event")) == EVENTS, "events")
         books.until(lambda: len(books.of("step")) == CHAINS * STEPS, "steps of workflows")
         books.until(lambda: last_ticks(books) == ACTORS, "ticks of reminders")
@@ -184,7 +185,7 @@ def make_calls(port: int) -> None:
     with closing(Sidecar(port)) as sidecar:
         for number in range(CALLS):
             assert sidecar.call("PUT", "/v1.0/invoke/shop/method/buy", number) == 200
-            time.sleep(3 * PAUSE)
+            PACE.wait(3 * PAUSE)
 
 
 def last_ticks(books: Books) -> int:
