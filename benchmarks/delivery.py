@@ -1,13 +1,20 @@
 """Figure: typed topic delivery under uvicorn on one core, daprflow beside its peers."""
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from benchmarks.client import FROM_RUNTIME, request_bytes
 from benchmarks.messages import Saturate, Saturated
-from benchmarks.processes import Agent, BenchmarkError, Server, cpu_seconds, serving
+from benchmarks.processes import (
+    Agent,
+    BenchmarkError,
+    Server,
+    cpu_seconds,
+    serving,
+    wait_until_served,
+)
 from benchmarks.table import Bound, Figure, Section, at_least, median_ratio
 
 OURS = "daprflow"
@@ -59,11 +66,18 @@ def deliver(agent: Agent, peer: Peer, server: Server, seconds: float, rounds: Ro
     rounds.costs.append((cpu_seconds(server.pid) - before) / (rate * (seconds + warm_up)))
 
 
+def await_start(servers: Iterable[tuple[Peer, Server]]) -> None:
+    """Wait until each server answers an event."""
+    for peer, server in servers:
+        wait_until_served(server.port, request_bytes(peer.path, EVENT, FROM_RUNTIME))
+
+
 def measure(agent: Agent, *, rounds: int, seconds: float) -> Section:
     """Deliver to every peer in turn, ``rounds`` times, and compare the rounds pairwise."""
     reached = {peer.name: Rounds() for peer in PEERS}
     with ExitStack() as stack:
         servers = [(peer, stack.enter_context(serving("serve", peer.module))) for peer in PEERS]
+        await_start(servers)
         for _ in range(rounds):
             for peer, server in servers:
                 deliver(agent, peer, server, seconds, reached[peer.name])

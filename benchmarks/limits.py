@@ -3,7 +3,7 @@
 import statistics
 from contextlib import ExitStack
 
-from benchmarks.delivery import Peer, Rounds, deliver
+from benchmarks.delivery import Peer, Rounds, await_start, deliver
 from benchmarks.processes import Agent, serving
 from benchmarks.table import Figure, Section, at_least, median_ratio
 
@@ -17,6 +17,7 @@ def measure(agent: Agent, *, rounds: int, seconds: float) -> Section:
     reached = {peer: Rounds() for peer in (OFF, ON)}
     with ExitStack() as stack:
         servers = [(peer, stack.enter_context(serving("serve", peer.module))) for peer in reached]
+        await_start(servers)
         for _ in range(rounds):
             for peer, server in servers:
                 deliver(agent, peer, server, seconds, reached[peer])

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
-from benchmarks.delivery import CONNECTIONS, OURS, Peer, Rounds, deliver
+from benchmarks.delivery import CONNECTIONS, OURS, Peer, Rounds, await_start, deliver
 from benchmarks.processes import Agent, serving
 from benchmarks.table import Figure, Section, at_least, median_ratio
 
@@ -24,6 +24,7 @@ def measure(agent: Agent, *, rounds: int, seconds: float) -> Section:
     reached = {peer.name: Rounds() for peer in PEERS}
     with ExitStack() as stack:
         servers = [(peer, stack.enter_context(serving(*_command(peer)))) for peer in PEERS]
+        await_start(servers)
         for _ in range(rounds):
             for peer, server in servers:
                 deliver(agent, peer, server, seconds, reached[peer.name])

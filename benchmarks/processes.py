@@ -21,6 +21,8 @@ from benchmarks.messages import Failed, Order, Report, Started
 ROOT = Path(__file__).parent.parent
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 PR_SET_PDEATHSIG = 1
+STARTING = 120.0
+"""Seconds that a server may take to start on a machine that has other things to do."""
 LOAD_CORE, SERVER_CORE = CORES[0], CORES[-1]
 
 
@@ -131,7 +133,7 @@ def serving(module: str, *arguments: str) -> Iterator["Server"]:
     child = Child([sys.executable, "-m", f"benchmarks.peers.{module}", *arguments], SERVER_CORE)
     child.start()
     try:
-        yield Server(child.pid, int(child.read_line()))
+        yield Server(child.pid, int(child.read_line(patience=STARTING)))
     finally:
         child.stop()
 
@@ -212,6 +214,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_until_served(port: int, request: bytes, patience: float = STARTING) -> None:
+    """Wait until a server answers a request: it listens before its application has started."""
+    with socket.create_connection(("127.0.0.1", port), timeout=patience) as line:
+        line.sendall(request)
+        if not line.recv(1):
+            raise BenchmarkError(f"the server on port {port} gave no answer")
 
 
 def wait_until_ready(port: int, patience: float = 20.0) -> None:

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from daprflow.durations import Duration, seconds
 from daprflow.middleware.paths import Paths
 from daprflow.middleware.problem import send_problem
+from daprflow.middleware.rate_limit import RateLimit
 from daprflow.middleware.time_limit import TimeLimit
 
 MAX_BODY = 4 * 1024 * 1024
@@ -65,6 +66,7 @@ class RequestLimits:
             if value is not None and not value > 0:
                 raise ValueError(f"{name}={value!r} is no limit; it must be above 0")
         self.app = app
+        self._rate = app if type(app) is RateLimit else None
         self._max_body = max_body
         self._max_headers = max_headers
         self._max_header_bytes = max_header_bytes
@@ -91,7 +93,9 @@ class RequestLimits:
             status, text = refusal
             await send_problem(send, status, text, close=True)
             return
-        run = self.app if length is not None or self._max_body is None else self._counted
+        run = (
+            self._counted if length is None and self._max_body is not None else self._inside(scope)
+        )
         time = self._time
         if time is None:
             await run(scope, receive, send)
@@ -118,6 +122,11 @@ class RequestLimits:
             raise
         else:
             time.end(task)  # who answered in spite of it is not cancelled any more
+
+    def _inside(self, scope: Scope) -> ASGIApp:
+        """Return what is called; a rate limit that stands right inside is asked at once."""
+        rate = self._rate
+        return rate.app if rate is not None and rate.passes(scope) else self.app
 
     def _fits(self, length: bytes) -> bool:
         """Whether a body of that length is short enough; what is no length is not."""

@@ -60,14 +60,31 @@ class RateLimit:
         self._key = joined(parts)
         self._own = Counts(max_keys)
         self._shared = counts if isinstance(counts, SharedCounts) else None
+        self._asks_first = self._shared is None and hasattr(rule, "passes")
         self._excluded = Paths(exclude) if exclude else None
         policy = b'"default";q=%d;w=%d' % (rule.limit, ceil(rule.seconds))
         self._policy = (b"ratelimit-policy", policy)
 
+    def passes(self, scope: Scope) -> bool:
+        """Count a request that surely may pass, and whose answer says nothing of the rate.
+
+        False leaves it to the middleware itself; it is not counted then.
+        """
+        return (
+            self._asks_first
+            and scope["path"].startswith(_UNREAD)
+            and (self._excluded is None or scope["path"] not in self._excluded)
+            and self._own.passes(self._key(scope), self._rule)
+        )
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a request and let it pass, or not."""
         excluded = self._excluded
-        if scope["type"] != "http" or (excluded is not None and scope["path"] in excluded):
+        if (
+            scope["type"] != "http"
+            or (excluded is not None and scope["path"] in excluded)
+            or self.passes(scope)
+        ):
             await self.app(scope, receive, send)
             return
         key = self._key(scope)

@@ -58,6 +58,10 @@ class Rule(Protocol):
         """Decide on a request at ``now``, in seconds of any clock that goes forward."""
         ...
 
+    def passes(self, state: Counted, now: float) -> Counted | None:
+        """Return what is kept after a request that surely may pass; None leaves it to `take`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TokenBucket:
@@ -82,6 +86,12 @@ class TokenBucket:
         object.__setattr__(self, "seconds", _seconds(self.limit, self.window))
         if self.burst is not None and self.burst < 1:
             raise ValueError(f"burst={self.burst!r} lets nothing pass; it must be at least 1")
+
+    def passes(self, state: Counted, now: float) -> Counted | None:
+        """As `Rule.passes`."""
+        each = self.seconds / self.limit
+        full = max(state.at, now) + each
+        return Counted(full) if full + each <= now + each * (self.burst or self.limit) else None
 
     def take(self, state: Counted, now: float) -> Taken:
         """Decide on a request; the bucket is the moment at which it is full again."""
@@ -118,6 +128,13 @@ class SlidingWindow:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seconds", _seconds(self.limit, self.window))
+
+    def passes(self, state: Counted, now: float) -> Counted | None:
+        """As `Rule.passes`."""
+        at, count, before = state.at, state.now, state.before
+        if 0.0 <= now - at < self.seconds and count + before < self.limit:
+            return Counted(at, count + 1, before)
+        return None
 
     def take(self, state: Counted, now: float) -> Taken:
         """Decide on a request."""

@@ -33,6 +33,16 @@ class Counts:
         self._max_keys = max_keys
         self._kept: OrderedDict[str, Counted] = OrderedDict()
 
+    def passes(self, key: str, rule: Rule) -> bool:
+        """Count one request that surely may pass; False leaves it to `take`."""
+        kept = self._kept
+        known = kept.get(key)
+        if known is None or (after := rule.passes(known, time.monotonic())) is None:
+            return False
+        kept[key] = after
+        kept.move_to_end(key)
+        return True
+
     def take(self, key: str, rule: Rule) -> Taken:
         """Count one request."""
         kept = self._kept

@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from daprflow import AppDefinitionError, Client, DaprFlow, Router
 from daprflow.middleware import (
     RateLimit,
+    RequestLimits,
     SharedCounts,
     SlidingWindow,
     TokenBucket,
@@ -26,6 +27,7 @@ from daprflow.testing import TestSidecar
 from tests.helpers.app_calls import Answer, Caller, running
 from tests.helpers.own_ports import free_port
 
+EVENT = b'{"id":"1","source":"s","type":"t","specversion":"1.0","data":1}'
 SLOW = TokenBucket(2, 3600)
 """Two requests, and hardly any more."""
 
@@ -34,7 +36,8 @@ def passed(rule: Rule, moments: list[float]) -> list[float]:
     """Return the moments of requests that pass; whoever waits as told passes."""
     state, found = NOTHING, []
     for now in sorted(moments):
-        taken = rule.take(state, now)
+        taken, surely = rule.take(state, now), rule.passes(state, now)
+        assert surely is None or (taken.allowed and surely == taken.state)
         state = taken.state
         if taken.allowed:
             found.append(now)
@@ -121,6 +124,23 @@ def shop(**options: Any) -> DaprFlow:
 def caller_of(app: str) -> list[tuple[str, str]]:
     """What a sidecar says of who calls."""
     return [("dapr-caller-app-id", app)]
+
+
+@pytest.mark.parametrize("rule", [TokenBucket(3, 3600), SlidingWindow(3, 3600)])
+async def test_a_rate_limit_right_inside_of_request_limits_counts_the_same(rule: Rule) -> None:
+    """An event beyond the rate is refused, whether its length is told or not."""
+    router = Router(middleware=[Middleware(RequestLimits), Middleware(RateLimit, rule=rule)])
+
+    @router.topic("pubsub", "orders", dead_letter="dead")
+    async def on_order(number: int) -> None: ...
+
+    app = DaprFlow("shop")
+    app.include(router)
+    path = app.table()[0].path
+    told = [("content-length", str(len(EVENT)))]
+    async with running(app) as call:
+        answers = [await call.request("POST", path, EVENT, each) for each in (told, (), told, told)]
+    assert [each.status for each in answers] == [200, 200, 200, 429]
 
 
 @pytest.mark.parametrize("rule", [TokenBucket, SlidingWindow])
