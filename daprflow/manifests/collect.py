@@ -15,7 +15,12 @@ from daprflow.manifests.facts import Source, facts_of
 from daprflow.manifests.model import AppFacts, AppModel, Model
 from daprflow.manifests.names import APP_ID
 from daprflow.manifests.notes import notes
-from daprflow.manifests.secrets import for_cluster, plain_in_documents, plain_secrets
+from daprflow.manifests.secrets import (
+    endpoints_for_cluster,
+    for_cluster,
+    plain_in_documents,
+    plain_secrets,
+)
 from daprflow.manifests.settings import ManifestSettings
 from daprflow.protocol.http_endpoint import HttpEndpointResource
 from daprflow.protocol.other_resource import OTHER_KINDS, OtherResource
@@ -117,7 +122,7 @@ def collect(wanted: Wanted, settings: ManifestSettings) -> Model:
         components=for_cluster(components, store),
         subscriptions=subscriptions,
         resiliencies=resiliencies,
-        http_endpoints=endpoints,
+        http_endpoints=endpoints_for_cluster(endpoints, components, store),
         others=others,
         env=wanted.env,
         declared=components,

@@ -80,8 +80,9 @@ def _machines(components: Iterable[ComponentResource]) -> Iterator[str]:
 def _missing(model: Model) -> Iterator[str]:
     for app in model.apps:
         have = {each.name: each.kind for each in model.components_of(app.app_id)}
+        said = "\n".join(app.facts.declarations.warnings)  # of what another environment has
         for kind, name in _used(app):
-            if have.get(name) != _NEEDS[kind]:
+            if have.get(name) != _NEEDS[kind] and f"component '{name}'" not in said:
                 yield (
                     f"app '{app.app_id}' has a {kind} of component '{name}', which neither code "
                     f"nor files define for it; have a {_NEEDS[kind]} component of that name there"

@@ -92,6 +92,17 @@ def for_cluster(
     )
 
 
+def endpoints_for_cluster(
+    endpoints: Iterable[HttpEndpointResource], components: Iterable[ComponentResource], store: str
+) -> tuple[HttpEndpointResource, ...]:
+    """Have endpoints look in ``store`` for what they refer to in stores that are left out."""
+    local = {each.name for each in components if each.type.startswith(LOCAL_STORES)}
+    return tuple(
+        msgspec.structs.replace(each, secret_store=store) if each.secret_store in local else each
+        for each in endpoints
+    )
+
+
 def _refers(component: ComponentResource) -> bool:
     return any(item.secret_key_ref is not None for item in component.metadata)
 

@@ -159,7 +159,15 @@ def test_the_environment_chooses_components(tmp_path: Path) -> None:
     """What is declared for another environment is not there, and its lack is said."""
     found = collected(written(tmp_path / "a"), env="staging")
     assert [each.name for each in found.components] == ["tick"]
-    assert any("has a topic of component 'broker'" in note for note in found.notes)
+    assert any("component 'broker', which is declared for 'prod' only" in n for n in found.notes)
+    assert not any("has a topic of component 'broker'" in note for note in found.notes)
+
+
+def test_a_component_that_nobody_defines_is_said(tmp_path: Path) -> None:
+    """A platform may have it in the cluster already; else the topic would be without a broker."""
+    text = APP.format(app_id="shop", host="r").replace("app.component(", "(lambda *a, **k: None)(")
+    (note,) = collected(written(tmp_path / "a", text=text)).notes
+    assert "'shop' has a topic of component 'broker'" in note
 
 
 def test_an_app_that_fails_is_told_with_its_target(tmp_path: Path) -> None:

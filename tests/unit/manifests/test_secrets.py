@@ -4,7 +4,12 @@ import msgspec
 import pytest
 
 from daprflow.components.declarations import Declarations
-from daprflow.manifests.secrets import for_cluster, holds_secret, plain_secrets
+from daprflow.manifests.secrets import (
+    endpoints_for_cluster,
+    for_cluster,
+    holds_secret,
+    plain_secrets,
+)
 from daprflow.protocol.http_endpoint import HttpEndpointResource
 from daprflow.protocol.resources import MetadataItem, SecretKeyRef
 from tests.helpers.manifest_models import app, component, settings
@@ -106,3 +111,8 @@ def test_stores_of_a_developers_machine_are_left_out() -> None:
         "vault",
         "mine",
     ]
+    endpoints = [
+        HttpEndpointResource(each, "https://x", secret_store=each) for each in ("files", "v")
+    ]
+    moved = endpoints_for_cluster(endpoints, [local, vault], "mine")
+    assert [each.secret_store for each in moved] == ["mine", "v"]
