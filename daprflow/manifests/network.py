@@ -9,7 +9,7 @@ import msgspec
 
 from daprflow.manifests.model import AppModel, Model
 from daprflow.manifests.secrets import LOCAL_STORES
-from daprflow.protocol.http_endpoint import HttpEndpointResource
+from daprflow.protocol.http_endpoint import ClientTls, HttpEndpointResource
 from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
 
 REDIS_PORT = 6379
@@ -215,12 +215,22 @@ def _endpoint(endpoint: HttpEndpointResource, network: _Network) -> HttpEndpoint
     network.host = network.host or found
     local = endpoint.secret_store in network.stores
     headers = tuple(_item(item, endpoint.secret_store, network) for item in endpoint.headers)
+    if local and _refers(endpoint.client_tls):
+        network.notes.append(
+            f"endpoint '{endpoint.name}' shows a certificate of a secret store that is not here; "
+            "write it into a file of this environment"
+        )
     return msgspec.structs.replace(
         endpoint,
         base_url=url,
         headers=headers,
         secret_store="" if local else endpoint.secret_store,
     )
+
+
+def _refers(tls: ClientTls | None) -> bool:
+    items = () if tls is None else (tls.root_ca, tls.certificate, tls.private_key)
+    return any(item is not None and item.secret_key_ref is not None for item in items)
 
 
 def _missing(

@@ -16,7 +16,8 @@ from daprflow.manifests.compose import files
 from daprflow.manifests.model import AppModel, Model
 from daprflow.manifests.runtime_words import settings_of
 from daprflow.manifests.targets import notes_of
-from daprflow.protocol.resources import ComponentResource, SecretKeyRef
+from daprflow.protocol.http_endpoint import ClientTls, HttpEndpointResource
+from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
 from tests.golden.regenerate import FOLDER
 from tests.helpers.compose_schema import SCHEMA
 from tests.helpers.manifest_models import app, component, model, settings
@@ -186,6 +187,22 @@ def test_a_configuration_names_the_machine_as_containers_do() -> None:
     found = services(given)
     assert "extra_hosts" in found["shop"]
     assert "--config=/configuration.yaml" in found["shop-dapr"]["command"]
+
+
+def test_an_endpoint_of_this_machine_is_outside_of_the_network() -> None:
+    """Its URL names the machine as containers do, and its secret is a variable."""
+    header = MetadataItem("X-Key", secret_key_ref=SecretKeyRef("bank", "key"))
+    key = MetadataItem("", secret_key_ref=SecretKeyRef("bank", "tls"))
+    bank = HttpEndpointResource(
+        "bank", "http://localhost:9000/v1", (header,), ClientTls(private_key=key)
+    )
+    given = replace(model(app()), http_endpoints=(bank,))
+    tree = yaml.safe_load(made(given)["resources/http-endpoint-bank.yaml"])
+    (said,) = notes_of("compose", given)
+    assert said.startswith("endpoint 'bank' shows a certificate")
+    assert tree["spec"]["baseUrl"] == "http://host.docker.internal:9000/v1"
+    assert tree["spec"]["headers"] == [{"name": "X-Key", "envRef": "BANK_KEY"}]
+    assert "auth" not in tree
 
 
 @pytest.mark.parametrize("kind", ["state.sqlite", "state.in-memory"])
