@@ -6,11 +6,13 @@ from daprflow.app import MAX_BODY_SIZE
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.manifests.model import AppModel
 from daprflow.protocol.schedules import ScheduleError, parse_duration
+from daprflow.settings import SettingsError, seconds_of
 
 PREFIX = "dapr.io/"
 SPARE = 5
 """Seconds between the last moment of app and sidecar, and the one at which a cluster kills them."""
 _MEBIBYTE = 1024 * 1024
+_DRAIN = "DAPRFLOW_DRAIN"
 
 
 def annotations_of(app: AppModel) -> dict[str, str]:
@@ -41,7 +43,18 @@ def configuration_name(app: AppModel) -> str:
 
 def app_seconds(app: AppModel) -> int:
     """Return how long an app takes to end, at most."""
-    return ceil(app.facts.drain) + app.settings.grace
+    return ceil(_drain(app)) + app.settings.grace
+
+
+def _drain(app: AppModel) -> float:
+    """Return how long the app goes on listening, by its code, else by its variables."""
+    given = app.settings.variables.get(_DRAIN)
+    if app.facts.drain or not isinstance(given, str):
+        return app.facts.drain
+    try:
+        return seconds_of({_DRAIN: given}, _DRAIN, "0", at_least=0.0)
+    except SettingsError as error:
+        raise LaunchError(f"app '{app.app_id}': {error}", Exit.USAGE) from None
 
 
 def sidecar_seconds(app: AppModel) -> int:

@@ -96,6 +96,10 @@ def environment(app: AppModel) -> list[Tree]:
     given: dict[str, Tree] = {
         "APP_ID": {"value": app.app_id},
         "APP_PORT": {"value": str(app.settings.port)},
+        "DAPRFLOW_HOST": {"value": "0.0.0.0"},  # noqa: S104 - of the pod
+        "DAPRFLOW_GRACE": {"value": str(app.settings.grace)},
+        "DAPRFLOW_WORKERS": {"value": str(app.settings.workers)},
+        "DAPRFLOW_LOG_LEVEL": {"value": app.settings.log_level},
         "PYTHONDONTWRITEBYTECODE": {"value": "1"},
     }
     tokens: Mapping[str, str] = {

@@ -65,7 +65,7 @@ def _told(target: str, base: Path, environment: str) -> AppFacts:
     loaded = load(place)
     frozen = freeze(loaded)
     app = loaded.app
-    app.health.configure(os.environ)
+    health = app.health.given  # what this machine's environment says is nothing to a cluster
     attribute = f":{place.attribute}" if place.attribute else ""
     return AppFacts(
         app_id=frozen.app_id,
@@ -80,7 +80,7 @@ def _told(target: str, base: Path, environment: str) -> AppFacts:
         works=app.has_work,
         features=frozen.features,
         max_body_size=app.max_body_size,
-        drain=app.health.settings.drain,
+        drain=0.0 if health is None else health.drain,
         declarations=app.declared(environment or None),
     )
 

@@ -106,6 +106,7 @@ def test_all_settings_reach_the_objects() -> None:
     )
     env = {each["name"]: each for each in container["env"]}
     assert env["A"]["value"] == "no"
+    assert (env["DAPRFLOW_GRACE"]["value"], env["APP_PORT"]["value"]) == ("20", "9000")
     assert env["B"]["valueFrom"]["secretKeyRef"] == {"name": "s", "key": "k"}
     assert env["APP_API_TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "app", "key": "token"}
     assert env["DAPR_API_TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "api", "key": "token"}
@@ -137,6 +138,7 @@ def test_probes_ask_the_paths_of_the_app() -> None:
         (0.0, {}, "11", 16),
         (2.5, {}, "14", 19),
         (0.0, {"grace": 30}, "31", 36),
+        (0.0, {"variables": {"DAPRFLOW_DRAIN": "4"}}, "15", 20),
         (0.0, {"sidecar": {"graceful_shutdown": 60}}, "60", 65),
         (0.0, {"sidecar": {"block_shutdown": "1m"}}, "11", 76),
         (0.0, {"sidecar": {"native": True}}, "11", 26),
@@ -194,3 +196,5 @@ def test_a_wrong_duration_is_told() -> None:
     """A setting that Dapr could not read is refused here."""
     with pytest.raises(LaunchError, match=r"block_shutdown.*'shop'"):
         kubernetes.files(model(app(given=settings(sidecar={"block_shutdown": "soon"}))))
+    with pytest.raises(LaunchError, match=r"'shop'.*DAPRFLOW_DRAIN"):
+        kubernetes.files(model(app(given=settings(variables={"DAPRFLOW_DRAIN": "soon"}))))
