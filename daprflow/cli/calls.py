@@ -141,7 +141,8 @@ def _choose(
     known = ", ".join(f"'{name}'" for name in dict.fromkeys(app.app_id for app in apps))
     named = [app for app in apps if app.app_id == app_id]
     if only and app_id is not None and not named:
-        raise LaunchError(f"app '{app_id}' does not run in '{data_dir}'; there is {known}")
+        text = f"app '{app_id}' does not run in '{data_dir}'; there is {known}"
+        raise LaunchError(text, Exit.MISSING)
     if alone and not named and len({app.app_id for app in apps}) > 1:
         raise LaunchError(
             f"several apps run in '{data_dir}'; name one with --app-id: {known}", Exit.USAGE

@@ -94,7 +94,8 @@ def find_hub(grpc_port: int | None, data_dir: Path, app_id: str | None) -> HubPl
         )
     chosen = next((app for app in apps if app_id in (None, app.app_id)), None)
     if chosen is None:
-        raise LaunchError(f"app '{app_id}' does not run in '{data_dir}'; there is {known}")
+        text = f"app '{app_id}' does not run in '{data_dir}'; there is {known}"
+        raise LaunchError(text, Exit.MISSING)
     if chosen.grpc_port is None:
         raise LaunchError(f"the sidecar of app '{chosen.app_id}' has no gRPC API to ask")
     return HubPlace(chosen.grpc_port, chosen.api_token or token, chosen.app_id)
