@@ -18,7 +18,7 @@ from daprflow.protocol.resources import MetadataItem, SecretKeyRef
 
 NAMED_SECRETS = re.compile(
     r"password|passphrase|secret(?!store|name|file)|token|credential|privatekey|private_key"
-    r"|accesskey|accountkey|sharedkey|masterkey|apikey|connectionstring|clientkey",
+    r"|accesskey|accountkey|sharedkey|masterkey|encryptionkey|signingkey|apikey|connectionstring|clientkey",
     re.IGNORECASE,
 )
 """What the name of a metadata entry has that holds a secret."""

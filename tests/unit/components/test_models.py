@@ -25,6 +25,7 @@ from daprflow.components import (
     env_ref,
     secret,
 )
+from daprflow.components.entries import names_secret
 from daprflow.components.model import Options
 from daprflow.protocol.resources import ComponentResource, MetadataItem, SecretKeyRef
 
@@ -233,3 +234,23 @@ def test_all_mistakes_of_an_app_are_told_together() -> None:
     with pytest.raises(AppDefinitionError) as caught:
         app.freeze()
     assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "secretive"),
+    [
+        ("redisPassword", True),
+        ("connectionString", True),
+        ("accountKey", True),
+        ("primaryEncryptionKey", True),
+        ("sasToken", True),
+        ("vaultTokenMountPath", False),
+        ("oidcTokenEndpoint", False),
+        ("secretStore", False),
+        ("keyPrefix", False),
+        ("sharedAccessKeyName", False),
+    ],
+)
+def test_names_tell_what_holds_a_secret(name: str, *, secretive: bool) -> None:
+    """An entry of any component is asked about by its name."""
+    assert names_secret(name) is secretive
