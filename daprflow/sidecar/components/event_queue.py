@@ -316,8 +316,7 @@ class EventQueue:
             if self._unbegun:
                 await asyncio.sleep(0)  # events taken up before begin before the next one
             ends = (
-                subscriber.running > subscriber.room
-                or subscriber.stopped
+                subscriber.running > subscriber.room  # it is away, or has stopped
                 or self._away
                 or self._probing
                 or self._turns.crowded(self)
