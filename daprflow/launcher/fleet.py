@@ -24,6 +24,9 @@ from daprflow.launcher.sources import Sources
 from daprflow.launcher.stopping import Stop
 from daprflow.launcher.supervisor import SIGNALLED
 
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+"""Has Python print each line at once, though it prints to a pipe and not to a terminal."""
+
 
 class FleetVoice(Protocol):
     """How a run of several apps speaks to its user."""
@@ -144,7 +147,8 @@ class Fleet:
 
     async def _carried_out(self, member: Member, choice: SidecarChoice, among: Among) -> int:
         """Run one app; return its exit code."""
-        options = replace(member.app.options, choice=choice)
+        variables = UNBUFFERED | dict(member.app.options.variables)
+        options = replace(member.app.options, choice=choice, variables=variables)
         enter = self._home.entrance(member.replica, member.logs.paths)
         if member.app.alone:
             sidecar, base, stop = options.sidecar, options.base, among.stop
