@@ -322,7 +322,7 @@ def test_a_recorded_history_becomes_a_test(shell: Shell, folder: Path, tmp_path:
         (("list", "--state", "done"), 2, "'done' is not one of"),
         (
             ("list", "--app-id", "other"),
-            1,
+            3,
             "app 'other' does not run in '.daprflow'; there is 'sho",
         ),
         (("list", "--dapr-grpc-port", "1"), 4, "no sidecar answers on port 1: Connection refused"),
