@@ -1,17 +1,19 @@
 """The commands on the pages about charts and containers make what the pages say."""
 
+import json
 import re
 import shlex
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
 from daprflow.cli.commands import COMMANDS
 from daprflow.manifests.settings import read_settings
 from tests.helpers.cli_run import finish
-from tests.helpers.helm import helm
+from tests.helpers.helm import helm, laid_over
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "how-to"
@@ -74,3 +76,13 @@ def test_commands_within_the_text_exist(page: str) -> None:
     text = (PAGES / page).read_text(encoding="utf-8")
     named = re.findall(r"`daprflow ([a-z]+)", text)
     assert set(named) <= set(COMMANDS)
+
+
+def test_values_on_the_page_are_values_of_the_chart() -> None:
+    """What the page shows as a file of values is one that the example's chart takes."""
+    chart = ROOT / "tests" / "golden" / "helm"
+    text = (PAGES / "helm.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(components:.*?)```", text, re.DOTALL)
+    values = laid_over(yaml.safe_load((chart / "values.yaml").read_text()), yaml.safe_load(block))
+    jsonschema.validate(values, json.loads((chart / "values.schema.json").read_text()))
+    assert values["components"]["broker"]["metadata"]["brokers"] == "kafka.eu.svc:9093"
