@@ -11,6 +11,8 @@ KINDS: Mapping[str, str] = {
     "Resiliency": "resiliencies",
     "HTTPEndpoint": "httpEndpoints",
     "Configuration": "configurations",
+    "MCPServer": "mcpServers",
+    "WorkflowAccessPolicy": "workflowAccessPolicies",
 }
 """The kinds, and the values that each has."""
 WHOLE: Mapping[str, str] = {
@@ -18,6 +20,8 @@ WHOLE: Mapping[str, str] = {
     "Resiliency": "dapr.io/v1alpha1",
     "HTTPEndpoint": "dapr.io/v1alpha1",
     "Configuration": "dapr.io/v1alpha1",
+    "MCPServer": "dapr.io/v1alpha1",
+    "WorkflowAccessPolicy": "dapr.io/v1alpha1",
 }
 """Those whose documents are values as they are, and their versions."""
 _SOURCES = frozenset({"secretKeyRef", "envRef"})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from daprflow.manifests.helm_resources import KINDS, WHOLE
 from daprflow.manifests.sidecar_annotations import ANNOTATIONS, Holds
 from daprflow.protocol.configuration_tree import Tree
 
@@ -38,10 +39,7 @@ def schema(values: Tree) -> Tree:
         "dapr": _table({"enabled": _BOOLEAN}, required=["enabled"]),
         "apps": _table({name: _ref("app") for name in values["apps"]}),
         "components": _named(_ref("component")),
-        **{
-            name: _named(_ref("resource"))
-            for name in ("subscriptions", "resiliencies", "httpEndpoints", "configurations")
-        },
+        **{KINDS[kind]: _named(_ref("resource")) for kind in WHOLE},
         "global": _FREE,
     }
     return {
