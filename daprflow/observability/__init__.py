@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from daprflow.observability.metrics_options import Metrics
     from daprflow.observability.redaction import Secret
     from daprflow.observability.tracing_options import trace_calls
+    from daprflow.observability.watches import Watch
     from daprflow.observability.watching import Handled, Parts, Watcher
     from daprflow.workflows.turns import TurnNext, WorkflowTurn
 else:
@@ -24,6 +25,7 @@ else:
             "Parts": "daprflow.observability.watching",
             "Secret": "daprflow.observability.redaction",
             "TurnNext": "daprflow.workflows.turns",
+            "Watch": "daprflow.observability.watches",
             "Watcher": "daprflow.observability.watching",
             "WorkflowTurn": "daprflow.workflows.turns",
             "trace_calls": "daprflow.observability.tracing_options",
@@ -39,6 +41,7 @@ __all__ = [
     "Parts",
     "Secret",
     "TurnNext",
+    "Watch",
     "Watcher",
     "WorkflowTurn",
     "trace_calls",

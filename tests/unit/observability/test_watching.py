@@ -5,10 +5,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
 
 from daprflow import Client, DaprFlow, Delivery, Outcome, Topic, WorkflowContext
 from daprflow.handlers.handler import Next
-from daprflow.observability import Handled, Observability, TurnNext, Watcher, WorkflowTurn
+from daprflow.handlers.verdicts import SUCCESS
+from daprflow.observability import Handled, Observability, TurnNext, Watch, Watcher, WorkflowTurn
+from daprflow.observability.watching import around
 from daprflow.protocol.deliveries import Status
 from daprflow.protocol.workflow_actions import Turn
 from daprflow.testing import TestSidecar
@@ -87,6 +90,63 @@ async def test_watchers_are_outside_of_interceptors() -> None:
         "b ends",
         "a ends",
     ]
+
+
+class Told(Watch):
+    """Writes down what it is told, and what it is given back."""
+
+    def __init__(self, name: str, notes: list[str]) -> None:
+        self.name = name
+        self.notes = notes
+
+    def begin(self, delivery: Delivery) -> str:
+        self.notes.append(f"{self.name}> {delivery.name}")
+        return self.name
+
+    def end(self, held: str, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
+        self.notes.append(f"{held}< {outcome.status.value}")
+
+    def failed(self, held: str, delivery: Delivery, error: BaseException, seconds: float) -> None:
+        self.notes.append(f"{held}! {type(error).__name__}")
+
+
+class Telling(Watcher):
+    """Has a watch told of every handler."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.told = watch
+
+    def watch(self, handled: Handled) -> Watch:
+        return self.told
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+async def test_those_that_are_told_are_nested_like_others(count: int) -> None:
+    """However many share a coroutine, the first begins first and ends last; others stay between."""
+    notes: list[str] = []
+    names = "abcdefg"[:count]
+    watchers: list[Watcher] = [Telling(Told(each, notes)) for each in names]
+    watchers.insert(1, Notes("|", notes))
+    outcomes: list[Outcome | BaseException] = [SUCCESS, KeyboardInterrupt()]
+
+    async def handle(delivery: Delivery) -> Outcome:
+        found = outcomes.pop(0)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    call = around(Handled("topic", "a/b", "on", "on"), handle, watchers)
+    delivery = Delivery("topic", "a/b", b"{}")
+    assert await call(delivery) is SUCCESS
+    order = [names[0], "|", *names[1:]]
+    ends = [f"{each}< SUCCESS" + (" NoneType" if each == "|" else "") for each in reversed(order)]
+    begins = [f"{each}> " + ("topic a/b" if each == "|" else "a/b") for each in order]
+    assert notes == [*begins, *ends]
+    notes.clear()
+    with pytest.raises(KeyboardInterrupt):
+        await call(delivery)
+    fails = [f"{each}! KeyboardInterrupt" for each in reversed(order) if each != "|"]
+    assert notes == [*begins, *fails]
 
 
 async def test_every_handler_is_told_once() -> None:
