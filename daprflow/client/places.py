@@ -108,10 +108,13 @@ class Places:
         self._most = most
         self._room = room
         self._own = own
+        self._is_free = most <= 0 and not own
         self._known: dict[tuple[str, str], Place] = {}
 
     def of(self, target: str) -> Place | None:
         """Return where calls of a request's target stand; None where their number is free."""
+        if self._is_free:
+            return None
         key = target_of(target)
         return self._known.get(key) or self._make(key)
 
