@@ -1,14 +1,13 @@
 """``daprflow.toml``: defaults of the options, from the working folder."""
 
-import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.settings_file import FILE, read_toml
 
-FILE = "daprflow.toml"
 Settings = dict[str, dict[str, Any]]
 TYPED = frozenset({"manifests"})
 """Tables that are no options: their commands read them by themselves."""
@@ -35,21 +34,15 @@ def defaults(folder: Path, commands: Collection[str]) -> Settings:
     Raises:
         LaunchError: the file cannot be read, exit code `Exit.USAGE`.
     """
-    file = folder / FILE
-    if not file.is_file():
+    document = read_toml(folder)
+    if not document:
         return {}
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LaunchError(f"cannot read '{file}': {error.strerror}", Exit.USAGE) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LaunchError(f"'{file}' is no TOML: {error}", Exit.USAGE) from None
     everywhere = {key: value for key, value in document.items() if not isinstance(value, dict)}
     tables = {key: value for key, value in document.items() if isinstance(value, dict)}
     unknown = sorted(tables.keys() - set(commands))
     if unknown:
         raise LaunchError(
-            f"'{file}' has a table [{unknown[0]}], which is no command; "
+            f"'{folder / FILE}' has a table [{unknown[0]}], which is no command; "
             f"there are {', '.join(commands)}",
             Exit.USAGE,
         )

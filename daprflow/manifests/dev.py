@@ -7,11 +7,11 @@ from typing import Any
 
 from daprflow.launcher.debugging import DEFAULT_PORT
 from daprflow.launcher.options import DEFAULT_HTTP_PORT
+from daprflow.launcher.settings_file import FILE
 from daprflow.manifests.defaults_toml import defaults_toml
 from daprflow.manifests.images import own_requirement
 from daprflow.manifests.model import AppModel, Comment, File, Model
 from daprflow.manifests.projects import project_of
-from daprflow.manifests.settings import FILE
 from daprflow.manifests.write import origin_of
 
 _IMAGE = "mcr.microsoft.com/devcontainers/python:1-{python}-bookworm"

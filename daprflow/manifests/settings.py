@@ -1,6 +1,5 @@
 """The table ``[manifests]`` of ``daprflow.toml``: what code does not say about a deployment."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -9,8 +8,8 @@ import msgspec
 
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.options import DEFAULT_APP_PORT
+from daprflow.launcher.settings_file import FILE, read_toml
 
-FILE = "daprflow.toml"
 TABLE = "manifests"
 _BY_APP, _BY_ENV = "apps", "env"
 _FREE = frozenset({"annotations", "labels", "variables", "node_selector"})
@@ -262,15 +261,7 @@ def read_settings(folder: Path) -> ManifestSettings:
         LaunchError: it cannot be read, or something in it is wrong, exit code `Exit.USAGE`.
     """
     file = folder / FILE
-    if not file.is_file():
-        return ManifestSettings(str(file))
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LaunchError(f"cannot read '{file}': {error.strerror}", Exit.USAGE) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LaunchError(f"'{file}' is no TOML: {error}", Exit.USAGE) from None
-    table = document.get(TABLE, {})
+    table = read_toml(folder).get(TABLE, {})
     if not isinstance(table, dict):
         raise LaunchError(f"'{file}': '{TABLE}' must be a table", Exit.USAGE)
     settings = ManifestSettings(str(file), _named(table))

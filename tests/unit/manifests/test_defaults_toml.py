@@ -8,8 +8,9 @@ import typer
 from daprflow.cli.commands import COMMANDS
 from daprflow.cli.main import build, options_of
 from daprflow.cli.settings import by_parameter, defaults
+from daprflow.launcher.settings_file import FILE
 from daprflow.manifests.defaults_toml import defaults_toml
-from daprflow.manifests.settings import FILE, AppSettings, read_settings
+from daprflow.manifests.settings import AppSettings, read_settings
 
 
 @pytest.fixture
