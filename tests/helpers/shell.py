@@ -10,6 +10,15 @@ import pytest
 from daprflow.cli.main import main
 
 
+def code_of(*words: str) -> int:
+    """Run a command; return its exit code."""
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    code = caught.value.code
+    assert code is None or isinstance(code, int)
+    return code or 0
+
+
 class Shell:
     """Runs one command after the other.
 
@@ -34,13 +43,10 @@ class Shell:
         if given is not None:
             self._monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(given)))
         self._capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main(words)
+        code = code_of(*words)
         self.out, self.err = self._capfd.readouterr()
         assert "Traceback" not in self.err
-        code = caught.value.code
-        assert code is None or isinstance(code, int)
-        return code or 0
+        return code
 
     def json(self, *words: str) -> Any:
         """Run a command with --json; return what it printed."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daprflow.cli.main import main
 from tests.helpers.cli_run import write
+from tests.helpers.shell import code_of
 
 APP = """
 from daprflow import Actor, DaprFlow
@@ -51,13 +51,6 @@ kind: Component
 metadata: {name: broker}
 spec: {type: pubsub.redis, version: v1}
 """
-
-
-def code_of(*words: str) -> int:
-    """Run the command in this process; return its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        main(words)
-    return int(caught.value.code or 0)
 
 
 @pytest.fixture

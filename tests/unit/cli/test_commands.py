@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from daprflow.cli.calls import content_type, find
+from daprflow.cli.commands import COMMANDS
 from daprflow.cli.flags import quantity, sidecar_options
-from daprflow.cli.main import COMMANDS, main
 from daprflow.cli.settings import defaults
 from daprflow.cli.voice import printable
 from daprflow.launcher.exits import LaunchError
 from tests.helpers.cli_run import finish, write
+from tests.helpers.shell import code_of
 
 APP = """
 from daprflow import DaprFlow
@@ -41,15 +42,6 @@ class Door(Wall):
     async def __call__(self, scope, receive, send):
         await self.app(scope, receive, send)
 """
-
-
-def code_of(*words: str) -> int:
-    """Run the command in this process; return its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        main(words)
-    code = caught.value.code
-    assert code is None or isinstance(code, int)
-    return code or 0
 
 
 @pytest.fixture

@@ -6,16 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from daprflow.cli.main import main
 from daprflow.cli.shim import script
+from tests.helpers.shell import code_of
 
 
 def shim(*words: str) -> int:
     """Run the command; return its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        main(("shim", *words))
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+    return code_of("shim", *words)
 
 
 def test_it_writes_a_program_into_a_new_folder(tmp_path: Path) -> None:

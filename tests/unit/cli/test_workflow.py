@@ -4,17 +4,16 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from daprflow import NonDeterminismError
 from daprflow.cli.dapr.main import main as dapr
-from daprflow.cli.main import main
 from daprflow.launcher.folder import DataFolder, RunningApp, record
 from daprflow.testing import replay
 from tests.helpers.cli_run import Run, finish, write
+from tests.helpers.shell import Shell
 
 APP = """
 from datetime import timedelta
@@ -68,27 +67,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-class Shell:
+class WorkflowShell(Shell):
     """Runs ``daprflow workflow`` in this process, in the folder of the service."""
 
-    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
-        self._capfd = capfd
-        self.out = ""
-        self.err = ""
-
-    def __call__(self, *words: str) -> int:
-        with pytest.raises(SystemExit) as caught:
-            main(("workflow", *words))
-        self.out, self.err = self._capfd.readouterr()
-        assert "Traceback" not in self.err
-        code = caught.value.code
-        assert code is None or isinstance(code, int)
-        return code or 0
-
-    def json(self, *words: str) -> Any:
-        """Run a command that prints JSON."""
-        assert self(*words, "--json") == 0, self.err
-        return msgspec.json.decode(self.out)
+    def __call__(self, *words: str, given: bytes | None = None) -> int:
+        return super().__call__("workflow", *words, given=given)
 
     def parked(self, instance: str, amount: int = 5) -> None:
         """Start an instance, and return when it waits for an event."""
@@ -100,15 +83,15 @@ class Shell:
 @pytest.fixture
 def shell(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Shell:
+) -> WorkflowShell:
     monkeypatch.chdir(folder)
-    return Shell(capfd)
+    return WorkflowShell(capfd, monkeypatch)
 
 
 # ---- start, show, list
 
 
-def test_start_prints_the_id_or_the_result(shell: Shell) -> None:
+def test_start_prints_the_id_or_the_result(shell: WorkflowShell) -> None:
     """An id is made or given; with --wait the result is printed, as JSON."""
     assert shell("start", "greet", "ann") == 0
     assert len(shell.out.strip()) == 36
@@ -122,7 +105,7 @@ def test_start_prints_the_id_or_the_result(shell: Shell) -> None:
     assert found["created"] < found["ended"]
 
 
-def test_a_failure_is_an_exit_code_and_told_with_its_cause(shell: Shell) -> None:
+def test_a_failure_is_an_exit_code_and_told_with_its_cause(shell: WorkflowShell) -> None:
     """What a workflow that is waited for failed with comes with the cause and its line."""
     assert shell("start", "checkout", "500", "--id", "f1", "--wait") == 1
     assert "'f1' ended as FAILED" in shell.err
@@ -133,7 +116,7 @@ def test_a_failure_is_an_exit_code_and_told_with_its_cause(shell: Shell) -> None
     assert shell.json("show", "f1")["failure"]["cause"]["type"] == "ValueError"
 
 
-def test_show_tells_what_an_instance_waits_for(shell: Shell) -> None:
+def test_show_tells_what_an_instance_waits_for(shell: WorkflowShell) -> None:
     """State, custom status, input, and every step without an outcome."""
     shell.parked("s1")
     lines = shell.out.splitlines()
@@ -143,7 +126,7 @@ def test_show_tells_what_an_instance_waits_for(shell: Shell) -> None:
     assert "(step 2)" in lines[-1]
 
 
-def test_a_start_in_the_future_is_pending(shell: Shell) -> None:
+def test_a_start_in_the_future_is_pending(shell: WorkflowShell) -> None:
     """It is listed, and can be ended before it begins."""
     assert shell("start", "checkout", "5", "--in", "2h30m", "--id", "later") == 0
     assert [each["id"] for each in shell.json("list", "--state", "pending")] == ["later"]
@@ -151,7 +134,7 @@ def test_a_start_in_the_future_is_pending(shell: Shell) -> None:
     assert shell.json("show", "later")["state"] == "TERMINATED"
 
 
-def test_list_finds_by_state_name_and_time(shell: Shell) -> None:
+def test_list_finds_by_state_name_and_time(shell: WorkflowShell) -> None:
     """Every filter counts, together; a program gets an array, and nothing is an empty one."""
     shell("start", "greet", "ann", "--id", "l1", "--wait")
     shell.parked("l2")
@@ -172,7 +155,7 @@ def test_list_finds_by_state_name_and_time(shell: Shell) -> None:
 # ---- events, holding, ending
 
 
-def test_an_event_lets_an_instance_go_on(shell: Shell) -> None:
+def test_an_event_lets_an_instance_go_on(shell: WorkflowShell) -> None:
     """It is sent as JSON; an instance that has ended takes none, which is told."""
     shell.parked("e1")
     assert shell("raise", "e1", "approved", "true") == 0
@@ -183,7 +166,7 @@ def test_an_event_lets_an_instance_go_on(shell: Shell) -> None:
     assert "'e1' has ended already: COMPLETED" in shell.err
 
 
-def test_an_instance_is_suspended_and_resumed(shell: Shell) -> None:
+def test_an_instance_is_suspended_and_resumed(shell: WorkflowShell) -> None:
     """A suspended one says so; one that is not cannot be resumed."""
     shell.parked("h1")
     assert shell("suspend", "h1", "--reason", "lunch") == 0
@@ -197,7 +180,7 @@ def test_an_instance_is_suspended_and_resumed(shell: Shell) -> None:
     assert "suspended lunch" in " ".join(shell.out.split())
 
 
-def test_an_instance_is_terminated_and_purged(shell: Shell) -> None:
+def test_an_instance_is_terminated_and_purged(shell: WorkflowShell) -> None:
     """What runs is not purged unasked; what was purged is not there."""
     shell.parked("t1")
     assert shell("purge", "t1") == 1
@@ -213,7 +196,7 @@ def test_an_instance_is_terminated_and_purged(shell: Shell) -> None:
     assert shell("show", "t2") == 3
 
 
-def test_many_are_purged_by_what_they_are(shell: Shell) -> None:
+def test_many_are_purged_by_what_they_are(shell: WorkflowShell) -> None:
     """By state, name and age; a dry run tells which; what runs takes --force."""
     for each in ("m1", "m2"):
         shell("start", "checkout", "900", "--id", each, "--wait")
@@ -230,7 +213,7 @@ def test_many_are_purged_by_what_they_are(shell: Shell) -> None:
     assert "what is RUNNING has not ended; purge it with --force" in shell.err
 
 
-def test_an_instance_is_run_again_from_a_step(shell: Shell) -> None:
+def test_an_instance_is_run_again_from_a_step(shell: WorkflowShell) -> None:
     """A new instance does the step again, with another input where one is given."""
     shell.parked("r1")
     assert shell("rerun", "r1", "--from", "1") == 1
@@ -247,7 +230,7 @@ def test_an_instance_is_run_again_from_a_step(shell: Shell) -> None:
 # ---- history
 
 
-def test_a_history_is_a_timeline(shell: Shell) -> None:
+def test_a_history_is_a_timeline(shell: WorkflowShell) -> None:
     """One line for each event: what, name, value; retries and children stand further in."""
     shell.parked("y1", 70)
     shell("raise", "y1", "approved", "true")
@@ -284,7 +267,9 @@ def test_a_history_is_a_timeline(shell: Shell) -> None:
     assert len(said) == 16
 
 
-def test_a_recorded_history_becomes_a_test(shell: Shell, folder: Path, tmp_path: Path) -> None:
+def test_a_recorded_history_becomes_a_test(
+    shell: WorkflowShell, folder: Path, tmp_path: Path
+) -> None:
     """The file replays with the code that ran, and tells where changed code differs."""
     shell.parked("z1")
     file = tmp_path / "z1.json"
@@ -342,21 +327,21 @@ def test_a_recorded_history_becomes_a_test(shell: Shell, folder: Path, tmp_path:
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(
-    shell: Shell, words: tuple[str, ...], code: int, says: str
+    shell: WorkflowShell, words: tuple[str, ...], code: int, says: str
 ) -> None:
     """What is wrong, where, and what to do; nothing that is not there has the exit code 3."""
     assert shell(*words) == code
     assert says in " ".join(shell.err.split())
 
 
-def test_an_id_in_use_is_told(shell: Shell) -> None:
+def test_an_id_in_use_is_told(shell: WorkflowShell) -> None:
     """Two instances cannot have one id while the first runs."""
     shell.parked("u1")
     assert shell("start", "checkout", "5", "--id", "u1") == 1
     assert "'u1' of app 'shop' has not ended" in shell.err
 
 
-def test_a_file_that_cannot_be_written_is_told(shell: Shell) -> None:
+def test_a_file_that_cannot_be_written_is_told(shell: WorkflowShell) -> None:
     """The file and the reason."""
     shell("start", "greet", "ann", "--id", "w1", "--wait")
     assert shell("history", "w1", "-o", "nowhere/w1.json") == 1
@@ -369,7 +354,7 @@ def test_settings_of_the_group_reach_its_commands(
     """A table named as the group, and what counts for all, are the defaults of each command."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, {"daprflow.toml": 'data-dir = "there"\n[workflow]\nstate = "failed"\n'})
-    shell = Shell(capfd)
+    shell = WorkflowShell(capfd, monkeypatch)
     assert shell("list") == 4
     assert "nothing runs in 'there'" in shell.err
     write(tmp_path, {"daprflow.toml": '[workflow]\nstate = "wrong"\n'})
@@ -394,7 +379,7 @@ def test_of_several_apps_one_is_named(
     folder.prepare()
     apps = (RunningApp("shop", 3500, grpc_port=1), RunningApp("other", 3501, api_token="t"))
     folder.publish(record(*apps))
-    shell = Shell(capfd)
+    shell = WorkflowShell(capfd, monkeypatch)
     assert shell("list") == 2
     assert "several apps run in '.daprflow'; name one with --app-id: 'shop', 'other'" in shell.err
     assert shell("list", "--app-id", "shop") == 4
@@ -422,7 +407,7 @@ class Dapr:
 
 
 def test_the_official_names_do_the_same(
-    folder: Path, shell: Shell, capfd: pytest.CaptureFixture[str]
+    folder: Path, shell: WorkflowShell, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """``dapr workflow`` runs, lists, holds, wakes, ends, reruns and purges what runs here."""
     run = Dapr(folder / ".daprflow", capfd)

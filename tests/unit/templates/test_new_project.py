@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from daprflow.cli.main import main
 from daprflow.launcher.exits import LaunchError
 from daprflow.templates.place import place
 from daprflow.templates.project import Names, ProjectFile, Template, names_of, project
+from tests.helpers.shell import code_of
 
 FILES = (ProjectFile("a.txt", "1\n"), ProjectFile("below/b.txt", "2\n"))
 LEAST = {
@@ -21,10 +21,8 @@ LEAST = {
 
 
 def new(*words: str) -> int:
-    """Run the command in this process; return its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        main(("new", *words))
-    return int(caught.value.code or 0)
+    """Run the command; return its exit code."""
+    return code_of("new", *words)
 
 
 @pytest.mark.parametrize("template", Template)
