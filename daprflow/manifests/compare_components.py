@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from daprflow.manifests.compare_model import Code, Deployed, Found
 from daprflow.manifests.compare_problem import Problem, listed, nearest, problem
 from daprflow.protocol.resources import ComponentResource
+from daprflow.protocol.subscription_resource import SubscriptionResource
 from daprflow.sidecar.blocks.pubsub_scopes import read_scopes
 
 ACTORS = "actorStateStore"
@@ -185,7 +186,11 @@ def _topics(code: Code, named: dict[str, list[_Component]]) -> Iterator[Problem]
 
 def _scopes(deployed: Deployed) -> Iterator[Problem]:
     ids = deployed.app_ids()
-    for found in (*deployed.components, *deployed.subscriptions):
+    scoped: tuple[_Component | Found[SubscriptionResource], ...] = (
+        *deployed.components,
+        *deployed.subscriptions,
+    )
+    for found in scoped:
         name, scopes = found.resource.name, found.resource.scopes
         kind = str(found.document.get("kind")).lower()
         if not scopes and deployed.in_cluster:

@@ -16,8 +16,8 @@ from tests.helpers.app_calls import Caller, event, running
 
 RIGHT, FORMER = "right-canary-token", "former-canary-token"
 PACKAGE = Path(__file__).parents[3] / "daprflow"
-EXCEPT = PACKAGE / "sidecar" / "workflows"
-"""There a token is the number of a turn, which proves nothing."""
+EXCEPT = frozenset({PACKAGE / "sidecar" / "workflows", PACKAGE / "manifests"})
+"""There a token is the number of a turn, a digest tells of a file's edits: neither is secret."""
 _SUSPICIOUS = re.compile(r"(token|digest|secret)\)? *[!=]=|[!=]= *\S*(token|digest|secret)")
 TOKEN = "dapr-api-token"
 VERBS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
@@ -91,7 +91,7 @@ def compared() -> Iterator[str]:
     """Yield where the package compares something called a token with an equals sign."""
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        if EXCEPT in path.parents or not _SUSPICIOUS.search(text):
+        if EXCEPT & {*path.parents} or not _SUSPICIOUS.search(text):
             continue
         for node in ast.walk(ast.parse(text)):
             if not isinstance(node, ast.Compare):
