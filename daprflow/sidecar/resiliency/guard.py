@@ -27,7 +27,8 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
 }
 """The methods of each kind of component that count as calls on it."""
 
-_CONSTANTS = ("dead_letter_after", "keeps_ttl", "missing_last", "serial")
+_OWN = ("dead_letter_after", "keeps_ttl", "keys", "missing_last", "serial")
+"""What is taken over as it is: since Python 3.12 isinstance does not ask ``__getattr__``."""
 
 Operation = Callable[..., Awaitable[Any]]
 
@@ -46,7 +47,7 @@ class Guarded:
             for name in OPERATIONS.get(kind, ())
             if hasattr(component, name)
         }
-        for name in _CONSTANTS:
+        for name in _OWN:
             if hasattr(component, name):
                 setattr(self, name, getattr(component, name))
         self.apply(None)
