@@ -30,6 +30,7 @@ REMIND, TIMER = "remind", "timer"
 _MARKED = ((ERROR_HEADER, "true"),)
 _LAST = Outcome(Status.SUCCESS, 200, DONE.body, headers=((CANCEL_HEADER, "true"),))
 _FIELD = METHOD_FIELD.encode()
+_TICK_FAILED = "the tick failed; the log of the app says why"
 _ticks = msgspec.json.Decoder(TimerTick)
 _named = msgspec.json.Decoder(NamedTick)
 
@@ -125,7 +126,7 @@ class ActorType:
         else:
             logger.error("%s failed on '%s'", self.plan.title, call.name, exc_info=error)
         if call.tick:
-            return refusal(500, f"tick failed: {type(error).__name__}", error)
+            return refusal(500, _TICK_FAILED, error)
         kind = "InvalidArguments" if isinstance(error, Undecodable) else type(error).__name__
         body = msgspec.json.encode(ActorFailure(kind, _text(error)))
         return Outcome(Status.SUCCESS, 200, body, JSON, _MARKED, error)

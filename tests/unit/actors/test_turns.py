@@ -227,13 +227,14 @@ async def test_a_tick_is_a_turn() -> None:
         assert not stage.sidecar.reminders
 
 
-@pytest.mark.row("FA-09")
+@pytest.mark.row("FA-09", "S-25")
 async def test_a_failed_tick_is_told() -> None:
-    """A tick whose method raises is a 500, so that the runtime's failure policy sees it."""
+    """A tick whose method raises is a 500 for the runtime's failure policy, and says no more."""
     async with hosting(shop()) as stage:
         await cart(stage).plan("boom")
         answer = await stage.sidecar.tick("CartActor", "ann", "expire")
         assert answer.status == 500
+        assert answer.body == b'{"error":"the tick failed; the log of the app says why"}'
         assert await cart(stage).show() == ["boom"]
 
 
