@@ -19,6 +19,7 @@ from daprflow.handlers.trace import DELIVERED, Source
 from daprflow.observability import span_names
 from daprflow.observability.delivery_spans import DeliverySpans, continued
 from daprflow.observability.lean_spans import LeanSpan
+from daprflow.observability.learning import Learning
 from daprflow.observability.span_errors import SpanErrors, refuse
 from daprflow.observability.spans import Description, Spans
 from daprflow.observability.trace_context import (
@@ -58,6 +59,7 @@ class Tracing:
         self.errors = errors
         self.source = source
         self.usual = usual
+        self._learning = Learning(errors.redaction)
         self._told = False
 
     # ---- deliveries
@@ -117,6 +119,8 @@ class Tracing:
 
     async def intercept(self, call: ClientCall, call_next: CallNext) -> ClientResponse:
         """Make a call with a span around it, whose context goes along."""
+        if call.block == "secrets":
+            call_next = self._learning.after(call_next)
         given = DELIVERED.get()
         try:
             if given is None or isinstance(given, Source):

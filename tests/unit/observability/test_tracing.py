@@ -194,6 +194,26 @@ async def test_no_token_of_the_apps_settings_is_in_a_span() -> None:
     assert "retired-canary" not in span.to_json()
 
 
+@pytest.mark.row("S-03")
+@pytest.mark.parametrize("whole", [False, True])
+async def test_no_secret_that_the_app_has_read_is_in_a_span(app: DaprFlow, *, whole: bool) -> None:
+    """A value that came from a secret store is left out, whatever handler's error has it."""
+
+    @app.topic(ORDERS)
+    async def on_order(order: Order, *, client: Client) -> None:
+        if whole:
+            held = (await client.secrets("vault"))["dsn"]
+        else:
+            held = await client.secret("vault", "dsn")
+        raise ValueError(f"cannot reach {held}")
+
+    async with TestSidecar(app, spans=True, secrets={"vault": {"dsn": "fetched-dsn"}}) as dapr:
+        await dapr.publish(ORDERS, Order("o1"))
+    span = dapr.spans.named("process orders")
+    assert list(errors(span)) == [("ValueError", "cannot reach ***")]
+    assert not [each.name for each in dapr.spans if "fetched-dsn" in each.to_json()]
+
+
 @pytest.mark.parametrize(("raised", "verdict"), [(Drop("no"), "DROP"), (Retry(), "RETRY")])
 async def test_verdicts_are_no_errors(app: DaprFlow, raised: Exception, verdict: str) -> None:
     """Whoever drops an event, or wants it again, has not failed."""
