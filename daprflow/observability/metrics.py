@@ -48,13 +48,17 @@ TOGETHER = 256
 class Registry:
     """One app's metrics.
 
+    Args:
+        environ: says whether several processes count together; None for the process's own.
+
     Attributes:
         several: whether this is one of several processes whose values are put together.
         sample: called before every scrape, to look at what is not counted by itself.
     """
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        self.several = bool(environ.get(MULTIPROCESS_VARIABLE))
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        found = os.environ if environ is None else environ
+        self.several = bool(found.get(MULTIPROCESS_VARIABLE))
         self.own = prometheus_client.CollectorRegistry(auto_describe=False)
         self.sample: Callable[[], None] = lambda: None
         self._families = {each.name: _family(each, self.own) for each in METRICS}

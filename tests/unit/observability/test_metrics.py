@@ -332,6 +332,18 @@ if sys.argv[1:] == ["show"]:
 """
 
 
+def test_the_environment_is_read_when_a_registry_is_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not when the module is loaded, and not where another environment is given."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    assert Registry().several
+    assert not Registry({}).several
+    monkeypatch.setattr(os, "environ", {})
+    assert not Registry().several
+
+
 def test_several_processes_count_together(tmp_path: Path) -> None:
     """With prometheus-client's folder, a scrape of one process has the counts of all."""
     environment: Mapping[str, str] = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
