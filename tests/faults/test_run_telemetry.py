@@ -136,8 +136,9 @@ def test_metrics_can_be_switched_off(tmp_path: Path) -> None:
 WORK = (
     APP
     + """
+from contextlib import suppress
 from datetime import timedelta
-from daprflow import Actor, WorkflowContext
+from daprflow import Actor, NotFound, WorkflowContext
 
 
 @app.actor(idle=timedelta(seconds=1))
@@ -163,14 +164,22 @@ async def checkout(ctx: WorkflowContext, amount: int) -> int:
 @app.invoke
 async def work(*, client: Client) -> int | None:
     await client.actor(Cart, "ann").add("sku")
-    return await (await client.start(checkout, 1)).result()
+    run = await client.start(checkout, 1)
+    found = await run.result()
+    await run.purge()
+    with suppress(NotFound):
+        await run.purge()
+    return found
 """
 )
 CREATED = 'workflow_operation_count{app_id="shop",namespace="",operation="create_workflow",'
+PURGED = CREATED.replace("create_workflow", "purge_workflow")
 RAN = 'workflow_execution_count{app_id="shop",namespace="",status="success",'
 CHARGED = 'workflow_activity_execution_count{activity_name="charge",app_id="shop",namespace="",'
 WORKED = (
     f'{CREATED}status="success"}} 1',
+    f'{PURGED}status="success"}} 1',
+    f'{PURGED}status="failed"}} 1',
     f'{RAN}workflow_name="checkout"}} 1',
     f'{CHARGED}status="success"}} 1',
     "workflow_scheduling_latency_count{",

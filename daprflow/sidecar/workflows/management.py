@@ -356,6 +356,20 @@ class Workflows:
             WorkflowProblem: there is no instance or no worker, or one is not over.
             ComponentError: it could not be written.
         """
+        watch = self.host.watch
+        if watch is None:
+            return await self._purge(instance_id, recursive=recursive, force=force)
+        begun = self._hub.clock.now()
+        error: Exception | None = None
+        try:
+            return await self._purge(instance_id, recursive=recursive, force=force)
+        except Exception as raised:
+            error = raised
+            raise
+        finally:
+            watch.did("purge_workflow", begun, error)
+
+    async def _purge(self, instance_id: str, *, recursive: bool, force: bool) -> int:
         homes, key = self._hub.homes, (self._app_id, instance_id)
 
         def choose() -> list[Instance]:
