@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from daprflow.sidecar.components.base import (
     ComponentContext,
@@ -16,6 +15,8 @@ from daprflow.sidecar.components.base import (
 
 logger = logging.getLogger(__name__)
 
+_Waiting = tuple[Message, asyncio.Future[None], frozenset[int]]
+"""A message on a line, what its publisher waits for, and the replicas that it was at."""
 _NOBODY: frozenset[int] = frozenset()
 
 
@@ -113,15 +114,6 @@ class InMemoryPubSub:
         return next((each for each in others if not each.busy), others[0] if others else None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A message on a line; its publisher waits for ``turn``. ``tried`` are replicas it was at."""
-
-    message: Message
-    turn: asyncio.Future[None]
-    tried: frozenset[int] = _NOBODY
-
-
 class _Line:
     """One subscription: what is being handled, and who waits to hand over the next."""
 
@@ -166,7 +158,7 @@ class _Line:
             self._task = loop.create_task(self._work(message, self.receive(message), _NOBODY))
             return
         turn: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(_Waiting(message, turn))
+        self._waiting.append((message, turn, _NOBODY))
         await turn
 
     def take_over(self, waiting: _Waiting) -> None:
@@ -174,19 +166,19 @@ class _Line:
         if self._task is not None:
             self._waiting.append(waiting)
             return
-        if not waiting.turn.done():
-            waiting.turn.set_result(None)
-        handling = self.receive(waiting.message)
-        work = self._work(waiting.message, handling, waiting.tried)
+        message, turn, tried = waiting
+        if not turn.done():
+            turn.set_result(None)
+        work = self._work(message, self.receive(message), tried)
         self._task = asyncio.get_running_loop().create_task(work)
 
     async def stop(self) -> None:
         """Let what is being handled end; who waits goes to another replica, or on."""
         self._stopped = True
         waiting, self._waiting = self._waiting, deque()
-        for each in waiting:
-            if not each.turn.done() and not self._pass_on(each.message, each.tried, each.turn):
-                each.turn.set_result(None)
+        for message, turn, tried in waiting:
+            if not turn.done() and not self._pass_on(message, tried, turn):
+                turn.set_result(None)
         if self._task is not None and self._task is not asyncio.current_task():
             await asyncio.wait({self._task})
 
@@ -200,7 +192,7 @@ class _Line:
             if following is None:
                 self._task = None
                 return
-            message, tried = following.message, following.tried
+            message, _, tried = following
             handling = self.receive(message)
 
     async def _handle(
@@ -226,15 +218,16 @@ class _Line:
         tried |= {self.member}
         other = self._others(self, tried)
         if other is not None:
-            other.take_over(_Waiting(message, turn, tried))
+            other.take_over((message, turn, tried))
         return other is not None
 
     def _next(self) -> _Waiting | None:
         """Return the next message whose publisher still waits, and let that one go on."""
         while self._waiting:
             waiting = self._waiting.popleft()
-            if not waiting.turn.done():
-                waiting.turn.set_result(None)
+            turn = waiting[1]
+            if not turn.done():
+                turn.set_result(None)
                 return waiting
         return None
 
