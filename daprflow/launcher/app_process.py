@@ -1,6 +1,7 @@
 """One process of the app: its command line, its environment, and what it reports."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -11,6 +12,7 @@ from typing import TypeVar
 from daprflow.launcher.app_output import AppOutput
 from daprflow.launcher.debugging import FROM_FILES
 from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.hold import GO
 from daprflow.launcher.options import RunOptions, Tokens
 from daprflow.launcher.process import GuardedProcess
 from daprflow.launcher.report import AppFailed, AppFrozen, AppServing, Report, decode
@@ -82,6 +84,7 @@ class AppProcess:
     Args:
         listener: the app's listening socket, for a target of ours; the caller keeps its own copy.
         put: takes each line that the app prints; None leaves it our own streams.
+        held: the process gets ready and waits for `release` before it imports the target.
     """
 
     def __init__(
@@ -90,10 +93,13 @@ class AppProcess:
         around: Surroundings,
         listener: socket.socket | None,
         put: Callable[[str], None] | None = None,
+        *,
+        held: bool = False,
     ) -> None:
         self._output = AppOutput(put) if put is not None else None
         self._reading, writing = os.pipe()
-        keep = [writing]
+        holding, self._hold = os.pipe() if held else (-1, -1)
+        keep = [writing, *((holding,) if held else ())]
         command = list(options.command)
         if options.target is not None and listener is not None:
             keep.append(listener.fileno())
@@ -106,6 +112,7 @@ class AppProcess:
                 *("--fd", str(listener.fileno()), "--report", str(writing)),
                 *("--grace", str(options.sidecar.grace), "--log-level", options.sidecar.log_level),
                 *(("--debug", str(options.debug_port)) if debugged else ()),
+                *(("--hold", str(holding)) if held else ()),
             ]
         try:
             self._process = GuardedProcess(
@@ -120,6 +127,8 @@ class AppProcess:
             )
         finally:
             os.close(writing)
+            if held:
+                os.close(holding)
             if self._output is not None:
                 self._output.handed_over()
         self._frozen: asyncio.Future[AppFrozen] | None = None
@@ -129,6 +138,13 @@ class AppProcess:
     def pid(self) -> int:
         """The process id of the app's guard."""
         return self._process.pid
+
+    def release(self) -> None:
+        """Let a process that is held begin."""
+        if self._hold >= 0:
+            with contextlib.suppress(BrokenPipeError):  # its exit status tells
+                os.write(self._hold, GO)
+            self._let_go()
 
     async def follow(self) -> int:
         """Read what the app reports until it ends; return its exit status.
@@ -150,6 +166,7 @@ class AppProcess:
                 await relaying
         finally:
             transport.close()
+            self._let_go()
             if relaying is not None:
                 relaying.cancel()
         for waiting in (frozen, serving):
@@ -181,6 +198,11 @@ class AppProcess:
     async def stop(self, number: int, grace: float) -> int:
         """Ask the app to end, kill it after ``grace`` seconds; return its exit status."""
         return await self._process.stop(number, grace)
+
+    def _let_go(self) -> None:
+        if self._hold >= 0:
+            os.close(self._hold)
+            self._hold = -1
 
     def _futures(self) -> tuple[asyncio.Future[AppFrozen], asyncio.Future[None]]:
         loop = asyncio.get_running_loop()

@@ -1,6 +1,6 @@
 """The process of an app: import it, tell the supervisor what it holds, serve it until told to stop.
 
-Its arguments are ``TARGET --fd N --report N --grace S [--debug PORT]``;
+Its arguments are ``TARGET --fd N --report N --grace S [--debug PORT] [--hold N]``;
 `daprflow.launcher.app_process` starts it.
 """
 
@@ -22,6 +22,7 @@ from daprflow.components.declarations import RUN_ENV
 from daprflow.errors import AppDefinitionError
 from daprflow.launcher.debugging import await_client
 from daprflow.launcher.exits import Exit, LaunchError
+from daprflow.launcher.hold import await_turn
 from daprflow.launcher.logs import configure_logging
 from daprflow.launcher.loop import run
 from daprflow.launcher.report import AppFailed, AppFrozen, AppServing, Cron, HandlerRow, Reporter
@@ -38,6 +39,7 @@ class ChildOptions:
 
     Attributes:
         debug: the port on which it waits for a debugger before anything else; None waits for none.
+        hold: where it is told to begin; None begins at once.
     """
 
     target: str
@@ -46,6 +48,7 @@ class ChildOptions:
     grace: float
     log_level: str
     debug: int | None
+    hold: int | None = None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -55,6 +58,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.report is not None:
         os.set_inheritable(options.report, False)  # noqa: FBT003 - takes no keyword
     configure_logging(options.log_level)
+    if options.hold is not None and not await_turn(options.hold):
+        return Exit.OK
     if options.debug is not None:
         await_client(options.debug, "the app", follow=True)
     try:
@@ -154,7 +159,14 @@ def _parse(arguments: Sequence[str]) -> ChildOptions:
     parser.add_argument("--grace", type=float, default=5.0)
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--debug", type=int)
+    parser.add_argument("--hold", type=int)
     known = parser.parse_args(arguments)
     return ChildOptions(
-        known.target, known.fd, known.report, known.grace, known.log_level, known.debug
+        known.target,
+        known.fd,
+        known.report,
+        known.grace,
+        known.log_level,
+        known.debug,
+        known.hold,
     )

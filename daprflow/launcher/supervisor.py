@@ -18,6 +18,7 @@ from daprflow.launcher.options import RunOptions
 from daprflow.launcher.report import AppFrozen
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
 from daprflow.launcher.stopping import Stop
+from daprflow.launcher.succession import Succession
 
 HEAD_START = 0.5
 """Seconds at most that the sidecar gets to end calls of the app before that is told to end."""
@@ -137,6 +138,9 @@ class Supervisor:
         self._sidecar_up = False
         self._introduced = False
         self._app_id: str | None = None
+        ahead = self._options.reload and self._options.target is not None
+        ahead = ahead and self._options.debug_port is None  # one process at a time can have it
+        self._succession = Succession(self._process, ahead=ahead)
 
     @property
     def _sidecar(self) -> Sidecar:
@@ -148,7 +152,7 @@ class Supervisor:
         """Run until the user, the app or the sidecar ends it; return the exit code."""
         if self._plan.sidecar_first and (code := await self._raise_sidecar()) is not None:
             return code
-        async with self._changes() as changed:
+        async with self._changes() as changed, self._succession:
             while True:
                 changed.clear()
                 outcome = await self._run_once(changed)
@@ -157,14 +161,17 @@ class Supervisor:
 
     # ---- one process of the app
 
-    async def _run_once(self, changed: asyncio.Event) -> int | _Next:
+    def _process(self, *, held: bool) -> AppProcess:
         plan = self._plan
-        app = AppProcess(self._options, plan.around, plan.listener, plan.ears.output)
+        return AppProcess(self._options, plan.around, plan.listener, plan.ears.output, held=held)
+
+    async def _run_once(self, changed: asyncio.Event) -> int | _Next:
+        app, exited = self._succession.take()
         await asyncio.sleep(0)  # those of the other apps start before a sidecar is imported
         run = asyncio.create_task
         generation = _Generation(
             app,
-            exited=run(app.follow()),
+            exited=exited,
             up=run(self._bring_up(app)),
             ended=run(self._sidecar.ended()),
             stopping=run(self._stop.asked.wait()),
@@ -197,6 +204,7 @@ class Supervisor:
                 await self._end(run, at_once=isinstance(end, ForcedEnd))
                 return end.code
             if run.change in done:
+                self._succession.prepare()
                 await self._leave(run)
                 return _Next.RELOAD
 
@@ -222,6 +230,7 @@ class Supervisor:
             await self._within(self._sidecar.reconnect(spec), spec)
             await self._announced(spec, app)
             self._voice.say(f"reloaded in {time.monotonic() - started:.1f} s")
+            self._succession.prepare()  # who edits once edits again
 
     async def _announced(self, spec: AppSpec, app: AppProcess) -> int:
         """Tell which process serves now; return its id."""
@@ -329,6 +338,7 @@ class Supervisor:
 
     def _let_go(self) -> None:
         """Keep the app's port no longer open for it: who calls an app that is gone is refused."""
+        self._succession.drop()
         if self._plan.listener is not None:
             self._plan.listener.close()
 
@@ -387,12 +397,13 @@ class Supervisor:
     @contextlib.asynccontextmanager
     async def _changes(self) -> AsyncIterator[asyncio.Event]:
         changed = asyncio.Event()
-        if not self._options.reload or self._options.target is None:
+        if not self._options.reload:
             yield changed
             return
         from daprflow.launcher.reload import watch  # noqa: PLC0415 - only with --reload
 
-        root = self._options.target.root
+        target = self._options.target
+        root = self._options.base if target is None else target.root
         watching = asyncio.create_task(watch(root, changed, self._plan.concerns))
         try:
             yield changed

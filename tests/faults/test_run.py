@@ -329,6 +329,23 @@ def test_a_save_that_keeps_size_and_second_is_seen(folder: Path) -> None:
         run.until("noted 3")
 
 
+def test_a_command_is_started_anew_when_a_file_changes(tmp_path: Path) -> None:
+    """--reload counts for a command, too: for each change, and after it has ended."""
+    write(tmp_path, {"hello.py": "print('first', flush=True); __import__('signal').pause()"})
+    command = ("--", sys.executable, "hello.py")
+    with Run(tmp_path, "run", "--reload", "--ephemeral", *command) as run:
+        run.until("first")
+        write(tmp_path, {"hello.py": "print('second', flush=True)"})
+        run.until("second")
+        write(tmp_path, {"hello.py": "raise SystemExit(3)"})
+        run.until("exit code 3; waiting for a change")
+        write(tmp_path, {"hello.py": "print('fourth', flush=True); __import__('signal').pause()"})
+        run.until("fourth")
+        run.send(signal.SIGINT)
+        run.ended()
+        assert run.all_gone()
+
+
 @pytest.mark.row("FS-14")
 def test_a_syntax_error_is_shown_and_the_next_save_retries(folder: Path) -> None:
     """A broken save does not end the run; events wait for the next one."""
