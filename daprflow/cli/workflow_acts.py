@@ -18,6 +18,7 @@ UNREGISTERED = "WorkflowNotRegistered"
 CONFLICT = 409
 DEEPEST = 16
 """Generations of child workflows that a history shows."""
+LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ async def show(hub: Hub, instance: str) -> tuple[Instance, tuple[str, ...]]:
     found = await hub.known(instance, hub.calls.get(instance))
     if found.status in ENDED or not found.created:
         return found, ()
-    events = await hub.known(instance, hub.calls.history(instance))
-    return found, Timeline(events).open_steps
+    found, events = await _of_one_turn(hub, found)
+    return found, () if found.status in ENDED else Timeline(events).open_steps
 
 
 async def history(hub: Hub, instance: str) -> tuple[HistoryEvent, ...]:
@@ -92,7 +93,22 @@ async def history(hub: Hub, instance: str) -> tuple[HistoryEvent, ...]:
 async def timeline(hub: Hub, instance: str, *, children: bool) -> tuple[Instance, list[Line]]:
     """Return an instance and its history as lines, those of its child workflows inside."""
     found = await hub.known(instance, hub.calls.get(instance))
-    return found, await _lines(hub, await history(hub, instance), DEEPEST if children else 0)
+    found, events = await _of_one_turn(hub, found)
+    return found, await _lines(hub, events, DEEPEST if children else 0)
+
+
+async def _of_one_turn(hub: Hub, found: Instance) -> tuple[Instance, tuple[HistoryEvent, ...]]:
+    """Return an instance and its events, told by two calls, as they were after the same turn.
+
+    One that takes a turn each time it is looked at is told as it was last seen.
+    """
+    events: tuple[HistoryEvent, ...] = ()
+    for _ in range(LOOKS):
+        events = await history(hub, found.id)
+        seen, found = found, await hub.known(found.id, hub.calls.get(found.id))
+        if found == seen:
+            break
+    return found, events
 
 
 async def _lines(hub: Hub, events: Sequence[HistoryEvent], depth: int) -> list[Line]:
