@@ -41,7 +41,7 @@ class Caller:
         deny: what it may not.
         default: what goes for everything else; the opposite of what is listed where it is None,
             and ``allow`` where nothing is.
-        namespace: of the caller.
+        namespace: of the caller; the one that this app is deployed in where it is left out.
         trust_domain: of the caller; that of the policy where it is left out.
     """
 
@@ -49,7 +49,7 @@ class Caller:
     allow: tuple[Called, ...] | list[Called] = ()
     deny: tuple[Called, ...] | list[Called] = ()
     default: Action | None = None
-    namespace: str = "default"
+    namespace: str = ""
     trust_domain: str = ""
 
 

@@ -23,7 +23,7 @@ NAMED_SECRETS = re.compile(
 )
 """What the name of a metadata entry has that holds a secret."""
 NO_SECRETS = re.compile(
-    r"(url|endpoint|file|path|type|audience|ttl|enabled|name|id)$", re.IGNORECASE
+    r"(url|endpoint|file|path|type|audience|ttl|enabled|name|id|header)$", re.IGNORECASE
 )
 """How such names end all the same where they hold none, as ``oidcTokenEndpoint``."""
 _PLAIN_TEXT = (

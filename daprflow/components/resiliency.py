@@ -78,6 +78,8 @@ class CircuitBreaker:
 
 
 Policy = Timeout | Retries | CircuitBreaker
+_KINDS = {"timeout": Timeout, "retry": Retries, "circuit_breaker": CircuitBreaker}
+"""The fields of `Policies`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +236,18 @@ class _Whole:
         targets[name] = target
 
     def _names(self, policies: Policies) -> PolicyNames:
+        if not isinstance(policies, Policies):
+            self.problems.append(
+                "the policies of a target are Policies(…), such as Policies(retry=Retries(…)), "
+                f"not a value of type '{type_name(type(policies))}'"
+            )
+            return PolicyNames()
+        for field, kind in _KINDS.items():
+            value = getattr(policies, field)
+            if not isinstance(value, kind | None):
+                named = type_name(type(value))
+                self.problems.append(f"'{field}' takes a {kind.__name__}, not a '{named}'")
+                return PolicyNames()
         for each in (policies.timeout, policies.retry, policies.circuit_breaker):
             if each is not None:
                 self.take(each)

@@ -101,7 +101,7 @@ def collect(wanted: Wanted, settings: ManifestSettings) -> Model:
     models = tuple(_model(app, wanted, settings) for app in apps)
     problems = list(dict.fromkeys(text for app in apps for text in app.found.problems))
     problems += _differing(models)
-    components = _merged(apps, _components, "component", problems)
+    components = _with_stores(apps, _merged(apps, _components, "component", problems))
     resiliencies = _merged(apps, _resiliencies, "resiliency", problems)
     subscriptions = _merged(apps, lambda app: app.found.subscriptions, "subscription", problems)
     endpoints = _merged(apps, lambda app: app.found.http_endpoints, "endpoint", problems)
@@ -159,7 +159,7 @@ def _model(app: _App, wanted: Wanted, settings: ManifestSettings) -> AppModel:
             Exit.FAILED,
         )
     files = app.place.config or tuple(Path(settings.file).parent / name for name in own.config)
-    return AppModel(facts, own, configuration_of(facts, files))
+    return AppModel(facts, own, configuration_of(facts, files, own.namespace))
 
 
 def _differing(apps: Sequence[AppModel]) -> Iterator[str]:
@@ -178,6 +178,22 @@ def _components(app: _App) -> tuple[ComponentResource, ...]:
     known = (*app.found.components, *declared)
     crons = defaults.crons(app.facts.crons, known)
     return (*known, *(msgspec.structs.replace(c, scopes=(app.facts.app_id,)) for c in crons))
+
+
+def _with_stores(
+    apps: Iterable[_App], components: tuple[ComponentResource, ...]
+) -> tuple[ComponentResource, ...]:
+    """Show secret stores to all whose components refer to them, but those of named apps alone."""
+    limited = {each.name for app in apps for each in _components(app) if each.scopes}
+    users: dict[str, set[str]] = {}
+    for each in components:
+        users.setdefault(each.secret_store, set()).update(each.scopes)
+    return tuple(
+        each
+        if each.kind != "secretstores" or each.name in limited
+        else _scoped(each, users.get(each.name, ()))
+        for each in components
+    )
 
 
 def _resiliencies(app: _App) -> tuple[ResiliencyResource, ...]:

@@ -110,7 +110,7 @@ def _probes(code: Code, workload: Workload) -> Iterator[Problem]:
 def _configuration(workload: Workload, deployed: Deployed) -> Iterator[Problem]:
     """Find the name of a Configuration that is none of those here, where there are some."""
     name, known = workload.value("config"), list(deployed.configurations)
-    if name and known and name not in known:
+    if workload.cluster and name and known and name not in known:
         yield problem(
             "configuration",
             workload.place_of("config"),

@@ -13,8 +13,13 @@ from daprflow.sidecar.resource_yaml import YamlError, YamlMapping, read_document
 _VARIABLE = re.compile(r"\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*)")
 
 
-def configuration_of(facts: AppFacts, files: Sequence[Path]) -> Tree:
+def configuration_of(facts: AppFacts, files: Sequence[Path], namespace: str) -> Tree:
     """Return the ``spec`` of an app's Configuration; empty where nothing has to be in one.
+
+    Args:
+        facts: of the app.
+        files: Configuration files, which go over what its code declares.
+        namespace: the app's; empty for that of who applies the files.
 
     Raises:
         LaunchError: a file cannot be read, or uses the environment, which a cluster fills in
@@ -23,7 +28,7 @@ def configuration_of(facts: AppFacts, files: Sequence[Path]) -> Tree:
     spec: dict[str, Any] = {}
     declared = facts.declarations.configuration
     if declared is not None:
-        _lay(spec, configuration_spec(declared))
+        _lay(spec, configuration_spec(declared, namespace or "default"))
     for file in files:
         _lay(spec, _spec(file))
     on = {entry.get("name") for entry in spec.get("features", ())}

@@ -1,5 +1,6 @@
 """What may call an app's pods, and what they may call: nothing that nobody declared."""
 
+import re
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from typing import Any
@@ -18,6 +19,8 @@ _DNS = 53
 _NODE_DNS = "169.254.20.10/32"
 """Where a node's own cache of names is found."""
 _API_SERVER = (443, 6443)
+_SERVICE = re.compile(r"(?:[^.]+\.)?[^.]+\.(?P<space>[^.]+)\.svc(?:\.[^.]+)*\.?")
+"""A service of a cluster, or one of its pods: ``kafka-0.kafka.data.svc.cluster.local``."""
 _NAMESPACE = "kubernetes.io/metadata.name"
 _SIDECARS = {"matchLabels": {"dapr.io/sidecar-injected": "true"}}
 _EVERYWHERE = ({"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}})
@@ -123,14 +126,10 @@ def _peers(host: str) -> list[Tree]:
         return [{"ipBlock": {"cidr": str(ip_network(host, strict=False))}}]
     except ValueError:
         pass
-    first, *rest = host.split(".")
-    if first and not rest:
+    if host and "." not in host:
         return [{"podSelector": {}}]
-    if len(rest) > 1 and rest[1] == "svc":
-        return _spaces([rest[0]])
-    if rest == ["svc"]:
-        return [{"podSelector": {}}]
-    return list(_EVERYWHERE)
+    found = _SERVICE.fullmatch(host)
+    return list(_EVERYWHERE) if found is None else _spaces([found["space"]])
 
 
 def _has_sidecar(app: AppModel) -> bool:

@@ -23,6 +23,7 @@ def notes(model: Model, components: Sequence[ComponentResource]) -> tuple[str, .
     return (
         *_stores(components),
         *_machines(model.components),
+        *_unreachable(model.components),
         *_missing(model),
         *(text for app in model.apps for text in _of_app(app, model)),
     )
@@ -75,6 +76,19 @@ def _machines(components: Iterable[ComponentResource]) -> Iterator[str]:
                     f"'{item.name}' of component '{each.name}' is read from the sidecar's variable "
                     f"'{item.env_ref}'; set it with the annotation 'dapr.io/env-from-secret'"
                 )
+
+
+def _unreachable(components: Sequence[ComponentResource]) -> Iterator[str]:
+    """Find components that are for apps which do not see the store of their secrets."""
+    stores = {each.name: each.scopes for each in components if each.kind == "secretstores"}
+    for each in components:
+        seen = stores.get(each.secret_store) or each.scopes
+        for app_id in sorted({*each.scopes} - {*seen}):
+            yield (
+                f"component '{each.name}' is for '{app_id}', and its secret store "
+                f"'{each.secret_store}' is not: that sidecar would not start; add '{app_id}' to "
+                "the scopes of the store"
+            )
 
 
 def _missing(model: Model) -> Iterator[str]:

@@ -43,7 +43,7 @@ class AccessOperation(msgspec.Struct, frozen=True):
 
 
 class AccessPolicy(msgspec.Struct, frozen=True):
-    """What one caller may invoke."""
+    """What one caller may invoke; without a namespace it is in the one of the app itself."""
 
     app_id: str
     namespace: str

@@ -28,13 +28,18 @@ _TRUST_DOMAIN, _SENTRY = "cluster.local", "dapr-sentry.dapr-system.svc.cluster.l
 """As Dapr is installed where nobody says otherwise; the schema asks for both."""
 
 
-def configuration_spec(configuration: ConfigurationResource) -> Tree:
-    """Return the ``spec``, with what differs from what is so anyway."""
+def configuration_spec(configuration: ConfigurationResource, namespace: str = "default") -> Tree:
+    """Return the ``spec``, with what differs from what is so anyway.
+
+    Args:
+        configuration: of an app.
+        namespace: the app's, and that of callers of whom no other is said.
+    """
     workflow = configuration.workflow
     return some(
         tracing=_tracing(configuration.tracing),
         metrics=_metrics(configuration.metrics),
-        accessControl=_access(configuration.access_control),
+        accessControl=_access(configuration.access_control, namespace),
         secrets=some(scopes=[_scope(each) for each in configuration.secret_scopes]),
         api=some(
             allowed=[_rule(each) for each in configuration.api_allowed],
@@ -97,17 +102,17 @@ def _metrics(metrics: MetricsSpec) -> Tree:
     return {"enabled": metrics.enabled, **found} if found or not metrics.enabled else {}
 
 
-def _access(access: AccessControl | None) -> Tree:
+def _access(access: AccessControl | None, namespace: str) -> Tree:
     if access is None:
         return {}
     return some(
         defaultAction=access.default_action,
         trustDomain=access.trust_domain,
-        policies=[_policy(each) for each in access.policies],
+        policies=[_policy(each, namespace) for each in access.policies],
     )
 
 
-def _policy(policy: AccessPolicy) -> Tree:
+def _policy(policy: AccessPolicy, namespace: str) -> Tree:
     operations = [
         {"name": each.name, **some(httpVerb=list(each.verbs)), "action": each.action}
         for each in policy.operations
@@ -117,7 +122,7 @@ def _policy(policy: AccessPolicy) -> Tree:
         **some(
             defaultAction=policy.default_action,
             trustDomain=policy.trust_domain,
-            namespace=policy.namespace,
+            namespace=policy.namespace or namespace,
             operations=operations,
         ),
     }

@@ -76,7 +76,7 @@ def may_invoke(
 
 def _policy(control: AccessControl, caller: str, namespace: str) -> AccessPolicy | None:
     for policy in control.policies:
-        known = (policy.app_id, policy.namespace, policy.trust_domain)
+        known = (policy.app_id, policy.namespace or namespace, policy.trust_domain)
         if known == (caller, namespace, control.trust_domain):
             return policy
     return None

@@ -128,7 +128,8 @@ def test_a_configuration_reads_as_it_was_declared() -> None:
     read = load_configuration((), {}, configuration_spec(found))
     assert isinstance(read, ConfigurationResource)
     assert read.tracing == found.tracing
-    assert read.access_control == found.access_control
+    assert read.access_control is not None
+    assert [each.namespace for each in read.access_control.policies] == ["default"]
     assert (read.api_allowed, read.secret_scopes) == (found.api_allowed, found.secret_scopes)
     assert [each.type for each in read.http_pipeline] == ["middleware.http.uppercase"]
     assert read.denied_components == ("bindings.smtp",)
@@ -145,6 +146,14 @@ WRONG: dict[str, tuple[Callable[[DaprFlow], object], str]] = {
             AppTarget("b", Policies(timeout=Timeout("quick", timedelta(seconds=3)))),
         ),
         "there are two different policies of the name 'quick'",
+    ),
+    "a policy in the place of policies": (
+        lambda app: app.resiliency(ComponentTarget("broker", inbound=Retries("x"))),  # type: ignore[arg-type]
+        "such as Policies(retry=Retries(…)), not a value of type 'Retries'",
+    ),
+    "a policy of another kind": (
+        lambda app: app.resiliency(AppTarget("a", Policies(retry=quick))),  # type: ignore[arg-type]
+        "'retry' takes a Retries, not a 'Timeout'",
     ),
     "two targets for one app": (
         lambda app: app.resiliency(AppTarget("a", Policies()), AppTarget("a", Policies())),

@@ -62,6 +62,20 @@ def collected(*folders: Path, env: str = "prod") -> Model:
     return collect(Wanted(places, env, apart=True), read_settings(folders[0].parent))
 
 
+VAULT = """
+from daprflow import DaprFlow
+from daprflow.components import Caller, HashicorpVault, PostgresState, secret
+
+app = DaprFlow("shop")
+vault = {"vault_addr": "https://vault:8200", "vault_token_mount_path": "/token"}
+app.component(HashicorpVault("vault", **vault{limit}))
+app.component(
+    PostgresState("store", connection_string=secret("vault", "db", "dsn"), scopes=("shop", "bill"))
+)
+app.access_policy(Caller("bill"), Caller("ops", namespace="ops"))
+"""
+
+
 def test_apps_of_one_module_name_are_collected_together(tmp_path: Path) -> None:
     """Two modules called ``app`` are two apps; what both declare is one component for both."""
     found = collected(written(tmp_path / "b", "shop"), written(tmp_path / "a", "billing"))
@@ -161,6 +175,28 @@ def test_the_environment_chooses_components(tmp_path: Path) -> None:
     assert [each.name for each in found.components] == ["tick"]
     assert any("component 'broker', which is declared for 'prod' only" in n for n in found.notes)
     assert not any("has a topic of component 'broker'" in note for note in found.notes)
+
+
+def test_who_sees_a_component_sees_its_secret_store(tmp_path: Path) -> None:
+    """Else its sidecar would not start; a store that names its own apps is left to them."""
+    found = collected(written(tmp_path / "a", text=VAULT.replace("{limit}", "")))
+    assert {each.name: each.scopes for each in found.components} == {
+        "store": ("bill", "shop"),
+        "vault": ("bill", "shop"),
+    }
+    limited = VAULT.replace("{limit}", ", scopes=('shop',)")
+    found = collected(written(tmp_path / "b", text=limited))
+    assert {each.name: each.scopes for each in found.components}["vault"] == ("shop",)
+    (note,) = (each for each in found.notes if "vault" in each and "bill" in each)
+    assert note.startswith("component 'store' is for 'bill', and its secret store 'vault' is not")
+
+
+def test_callers_are_in_the_namespace_of_the_app(tmp_path: Path) -> None:
+    """That of the settings, where an access policy names none."""
+    (tmp_path / "daprflow.toml").write_text('[manifests]\nnamespace = "prod"\n')
+    found = collected(written(tmp_path / "a", text=VAULT.replace("{limit}", "")))
+    policies = found.apps[0].configuration["accessControl"]["policies"]
+    assert [each["namespace"] for each in policies] == ["prod", "ops"]
 
 
 def test_a_component_that_nobody_defines_is_said(tmp_path: Path) -> None:

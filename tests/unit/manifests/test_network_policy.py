@@ -55,6 +55,7 @@ def test_an_app_reaches_what_it_declares_and_nothing_else() -> None:
     rules = policy(
         component("a", "state.redis", redisHost="cache.data.svc.cluster.local:6379"),
         component("b", "pubsub.kafka", brokers="10.1.2.3:9092"),
+        component("e", "pubsub.kafka", brokers="kafka-0.kafka.logs.svc:9093"),
         component("c", "bindings.http", url="https://api.example.org"),
         component("d", "state.mongodb", host="mongo:27017"),
     )["egress"]
@@ -65,6 +66,7 @@ def test_an_app_reaches_what_it_declares_and_nothing_else() -> None:
     assert by_port == {
         6379: [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "data"}}}],
         9092: [{"ipBlock": {"cidr": "10.1.2.3/32"}}],
+        9093: [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "logs"}}}],
         443: [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}],
         27017: [{"podSelector": {}}],
     }
