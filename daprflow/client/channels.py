@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from daprflow.client.describing import Purpose
+from daprflow.client.interception import refusable
 from daprflow.errors import SidecarUnavailable
 from daprflow.settings import Settings, SettingsError
 from daprflow.transports.base import GrpcSource
@@ -71,7 +73,14 @@ class Channels:
             except SidecarUnavailable as error:
                 raise grpc.unavailable(str(error)) from error
 
-        interceptors = grpc.through(app_id, self._settings, ready)
+        async def around(method: str, seconds: float | None, send: Any) -> Any:
+            chain = self._way.chain
+            if chain is None:
+                return await send(())
+            found = Purpose("invoke", "call", app_id, method.removeprefix("/"))
+            return await refusable(chain, found, method, seconds, send)
+
+        interceptors = grpc.through(app_id, self._settings, ready, around)
         opened: Channel = grpc.open_channel(self._endpoint(), self._settings, interceptors)
         self._apps[app_id] = opened
         return opened

@@ -53,7 +53,8 @@ class Invoking(BaseClient):
         For stubs that were generated from a service's own ``.proto``:
         ``GreeterStub(client.grpc_channel("greeter"))``. All four kinds of calls work, with metadata
         and trailers; each carries ``dapr-app-id``, the sidecar's token and the trace of the
-        delivery that is being handled. The first call waits for the sidecar.
+        delivery that is being handled. The first call waits for the sidecar. Calls with one request
+        and one answer pass the client's interceptors.
 
         It is asked for in a running event loop, is the same one each time, and is closed with the
         client. Errors are gRPC's own (`grpc.aio.AioRpcError`; ``UNAVAILABLE`` where no sidecar

@@ -12,8 +12,13 @@ from typing import Any
 import grpc
 from grpc.aio import EOF, AioRpcError, Channel, ClientInterceptor
 
+from daprflow.errors import SidecarUnavailable
 from daprflow.handlers import trace
+from daprflow.protocol.fault import FaultText
+from daprflow.protocol.grpc_codes import http_status
+from daprflow.protocol.http import Headers
 from daprflow.settings import Settings
+from daprflow.transports.events import CallRefused
 from daprflow.transports.grpc_endpoint import GrpcEndpoint
 from daprflow.transports.tls import grpc_files
 
@@ -54,6 +59,9 @@ _PASSING = frozenset(
 )
 
 Ready = Callable[[], Awaitable[None]]
+Send = Callable[[Headers], Awaitable[Any]]
+Around = Callable[[str, float | None, Send], Awaitable[Any]]
+"""Makes a call, by its method and its seconds, with what sends it; adds what it does around it."""
 
 
 def open_channel(
@@ -91,7 +99,7 @@ async def reach(channel: Channel) -> None:
 
 
 def through(
-    app_id: str, settings: Settings, ready: Ready
+    app_id: str, settings: Settings, ready: Ready, around: Around
 ) -> tuple[ClientInterceptor, ClientInterceptor, ClientInterceptor, ClientInterceptor]:
     """Return what sends every call of a channel to an app.
 
@@ -99,6 +107,8 @@ def through(
         app_id: the app, or ``app.namespace``.
         settings: have the token.
         ready: awaited before each call; a `grpc.aio.AioRpcError` of it is the call's.
+        around: what each call with one request and one answer is made in; what is sent raises
+            `CallRefused` where it fails.
     """
     fixed = [("dapr-app-id", app_id)]
     if settings.api_token:
@@ -106,7 +116,7 @@ def through(
     passage = _Passage(tuple(fixed), ready)
     # One of each: a channel takes an interceptor for one kind of calls, even if it could do more.
     return (
-        _UnaryUnary(passage),
+        _UnaryUnary(passage, around),
         _UnaryStream(passage),
         _StreamUnary(passage),
         _StreamStream(passage),
@@ -120,6 +130,14 @@ def unavailable(text: str) -> AioRpcError:
 
 def _refused(code: grpc.StatusCode, text: str) -> AioRpcError:
     return AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), text)
+
+
+def _as_refused(error: AioRpcError) -> CallRefused:
+    """Return an app's error as what an interceptor knows."""
+    code = error.code()
+    fault = FaultText(code.name, error.details() or f"the call ended with {code.name}")
+    lost = code is grpc.StatusCode.UNAVAILABLE
+    return CallRefused(http_status(code.value[0]), fault, unavailable=lost)
 
 
 def _options(endpoint: GrpcEndpoint, settings: Settings) -> tuple[tuple[str, Any], ...]:
@@ -149,8 +167,13 @@ class _Passage:
     fixed: tuple[tuple[str, str], ...]
     ready: Ready
 
-    async def prepare(self, details: Any) -> Any:
-        """Wait for the sidecar within the call's time; return the call with our metadata."""
+    async def prepare(self, details: Any, headers: Headers = ()) -> Any:
+        """Wait for the sidecar within the call's time; return the call with our metadata.
+
+        Args:
+            details: of the call.
+            headers: what interceptors send in the place of what has their names.
+        """
         left = details.timeout
         if left is None:
             await self.ready()
@@ -159,7 +182,7 @@ class _Passage:
         return grpc.aio.ClientCallDetails(
             details.method,
             left,
-            self._with_ours(details.metadata),
+            self._with_ours(details.metadata, headers),
             details.credentials,
             details.wait_for_ready,
         )
@@ -179,9 +202,11 @@ class _Passage:
             raise _refused(grpc.StatusCode.DEADLINE_EXCEEDED, text) from None
         return max(0.0, end - loop.time())
 
-    def _with_ours(self, given: Any) -> grpc.aio.Metadata:
-        ours = dict(self.fixed)
-        pairs = [(name, value) for name, value in given or () if name not in ours]
+    def _with_ours(self, given: Any, headers: Headers) -> grpc.aio.Metadata:
+        fixed = {name for name, _ in self.fixed}
+        pairs = [pair for pair in headers if pair[0] not in fixed]
+        taken = fixed.union(name for name, _ in pairs)
+        pairs += [(name, value) for name, value in given or () if name not in taken]
         delivered = trace.DELIVERED.get()
         if delivered is not None:
             names = {name for name, _ in pairs}
@@ -190,11 +215,34 @@ class _Passage:
 
 
 class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, passage: _Passage) -> None:
+    def __init__(self, passage: _Passage, around: Around) -> None:
         self._passage = passage
+        self._around = around
 
     async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-        return await continuation(await self._passage.prepare(details), request)
+        failed: list[Any] = []
+
+        async def send(headers: Headers) -> Any:
+            failed.clear()
+            call = await continuation(await self._passage.prepare(details, headers), request)
+            try:
+                await call
+            except AioRpcError as error:
+                failed.append(call)
+                raise _as_refused(error) from None
+            except asyncio.CancelledError:
+                call.cancel()
+                raise
+            return call
+
+        method = details.method
+        name = method.decode() if isinstance(method, bytes) else method
+        try:
+            return await self._around(name, details.timeout, send)
+        except (CallRefused, SidecarUnavailable):
+            if failed:  # it has the error in gRPC's own terms, with its metadata
+                return failed[0]
+            raise
 
 
 class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):

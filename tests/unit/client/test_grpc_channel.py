@@ -11,12 +11,14 @@ from typing import Any
 import grpc
 import pytest
 
-from daprflow.client import Client
+from daprflow.client import CallNext, Client, ClientCall, ClientResponse
+from daprflow.errors import SidecarUnavailable
 from daprflow.handlers.trace import trace_context
 from daprflow.settings import Settings, SettingsError
 from daprflow.testing.transport import InProcessTransport
 from tests.helpers.certificates import files_of
 from tests.helpers.grpc_echo import LONG, Echo, EchoStub, serving
+from tests.helpers.own_ports import free_port
 from tests.helpers.small_sidecar import SmallSidecar
 from tests.helpers.timing import eventually
 
@@ -265,3 +267,94 @@ async def test_tls_is_used_when_it_is_asked_for(echo: Echo, form: str, tmp_path:
         )
         out, _ = await run.communicate()
     assert (run.returncode, out) == (0, b"b'hello'\n")
+
+
+class Watching:
+    """An interceptor that notes the calls it sees, and sends a header of its own with each."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, str, str, int, str]] = []
+
+    async def __call__(self, call: ClientCall, call_next: CallNext) -> ClientResponse:
+        """Note a call with its answer."""
+        answer = await call_next(call.with_headers(("x-own", "1"), ("dapr-app-id", "other")))
+        made = (call.block, call.operation, call.target, call.name, answer.status, answer.code)
+        self.seen.append(made)
+        return answer
+
+
+async def test_a_stubs_calls_pass_the_interceptors(echo: Echo, port: int) -> None:
+    """A call with one request and one answer is a call of the client; errors stay gRPC's own."""
+    watching = Watching()
+    async with connected(port, api_token="secret") as client:
+        client.add_interceptors(watching)
+        call = EchoStub(client.grpc_channel("greeter")).unary
+        good = call(b"a", metadata=(("x-own", "0"), ("x-mine", "1")))
+        assert await good == b"a"
+        assert dict(await good.trailing_metadata())["seen"] == "yes"
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call(b"fail")
+    assert dict(raised.value.trailing_metadata() or ())["why"] == "because"
+    sent = echo.metadata[0]
+    assert (sent["x-own"], sent["x-mine"], sent["dapr-app-id"]) == ("1", "1", "greeter")
+    assert watching.seen == [
+        ("invoke", "call", "greeter", "test.Echo/Unary", 200, ""),
+        ("invoke", "call", "greeter", "test.Echo/Unary", 404, "NOT_FOUND"),
+    ]
+
+
+async def test_an_interceptor_may_refuse_or_answer_a_stubs_call(echo: Echo, port: int) -> None:
+    """What it raises is raised, and what it answers with is the answer; nothing is sent."""
+
+    async def refusing(call: ClientCall, call_next: CallNext) -> ClientResponse:
+        raise PermissionError(call.name)
+
+    async def answering(call: ClientCall, call_next: CallNext) -> ClientResponse:
+        return ClientResponse(200, native=b"kept")
+
+    async with connected(port) as client:
+        call = EchoStub(client.grpc_channel("greeter")).unary
+        client.add_interceptors(refusing)
+        with pytest.raises(PermissionError, match=r"test\.Echo/Unary"):
+            await call(b"a")
+        client.add_interceptors(answering)
+        assert await call(b"a") == b"kept"
+    assert echo.metadata == []
+
+
+async def test_a_cancelled_call_is_cancelled_below_interceptors(echo: Echo, port: int) -> None:
+    """The app's server sees the end of a call that nobody waits for, and deadlines hold."""
+    watching = Watching()
+    echo.hold.clear()
+    async with connected(port) as client:
+        client.add_interceptors(watching)
+        call = EchoStub(client.grpc_channel("greeter")).unary
+        running = call(b"a")
+        await eventually(lambda: len(echo.metadata) == 1)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call(b"b", timeout=0.05)
+        echo.hold.set()
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert [status for *_, status, _ in watching.seen] == [504]
+
+
+async def test_a_sidecar_that_is_away_is_no_answer() -> None:
+    """An interceptor sees ``SidecarUnavailable``, the caller gRPC's own error."""
+    lost: list[str] = []
+
+    async def noting(call: ClientCall, call_next: CallNext) -> ClientResponse:
+        try:
+            return await call_next(call)
+        except SidecarUnavailable:
+            lost.append(call.target)
+            raise
+
+    async with connected(free_port(), health_timeout=0) as client:
+        client.add_interceptors(noting)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await EchoStub(client.grpc_channel("greeter")).unary(b"a")
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert lost == ["greeter"]

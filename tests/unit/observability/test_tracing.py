@@ -34,6 +34,9 @@ from daprflow.observability.tracing import TracingWatcher
 from daprflow.observability.tracing_setup import tracing
 from daprflow.settings import Settings
 from daprflow.testing import CollectedSpans, TestSidecar
+from daprflow.testing.transport import InProcessTransport
+from tests.helpers.grpc_echo import Echo, EchoStub, serving
+from tests.helpers.small_sidecar import SmallSidecar
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UNSAMPLED = PARENT[:-2] + "00"
@@ -604,3 +607,19 @@ async def test_the_block_of_a_streamed_message_has_a_span(app: DaprFlow) -> None
     assert attributes(first)["dapr.verdict"] == "SUCCESS"
     assert attributes(second)["dapr.verdict"] == "RETRY"
     assert second.status.status_code is StatusCode.ERROR
+
+
+async def test_a_stubs_call_is_a_span_of_its_own() -> None:
+    """A call over a gRPC channel to an app is one of the client's, and takes its span along."""
+    echo = Echo()
+    collected = CollectedSpans()
+    async with serving(echo) as port:
+        settings = Settings(grpc_endpoint=f"127.0.0.1:{port}")
+        transport = InProcessTransport(SmallSidecar())
+        async with Client(settings, transport=transport) as client:
+            client.add_interceptors(trace_calls(collected.provider))
+            await EchoStub(client.grpc_channel("greeter")).unary(b"a")
+    span = collected.named("greeter/test.Echo/Unary")
+    assert span.kind is SpanKind.CLIENT
+    assert attributes(span)["rpc.method"] == "test.Echo/Unary"
+    assert echo.metadata[0]["traceparent"].split("-")[2] == f"{span.context.span_id:016x}"
