@@ -27,10 +27,10 @@ BODY_LIMIT = 64 * 1024 * 1024
 class HttpChannel:
     """Calls an app over HTTP/1.1 on loopback.
 
-    Redirects are not followed and no call has a deadline of its own. An idempotent call on a pooled
-    connection that turns out to be dead, before any byte of an answer, is made once more; others
-    are not, as the app may have taken them. Connections are left alone after `IDLE_TIME`, before
-    common servers close them.
+    Redirects are not followed and no call has a deadline of its own. A pooled connection that the
+    app has closed is not used; an idempotent call on one that turns out to be dead all the same,
+    before any byte of an answer, is made once more. Others are not, as the app may have taken them.
+    Connections are left alone after `IDLE_TIME`, before common servers close them.
 
     Args:
         host: address of the app.
@@ -134,7 +134,7 @@ class HttpChannel:
         while self._idle:
             connection = self._idle.pop()
             if connection.usable:
-                if now - connection.idle_since < IDLE_TIME:
+                if now - connection.idle_since < IDLE_TIME and connection.silent:
                     return connection
                 connection.close()
         return None

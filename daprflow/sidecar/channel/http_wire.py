@@ -2,13 +2,14 @@
 
 import asyncio
 import re
+import select
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import httptools
 
 from daprflow.protocol.http import Headers, HttpRequest, HttpResponse, StreamedRequest
-from daprflow.sidecar.channel.base import AppUnreachable
+from daprflow.sidecar.channel.base import AppAway, AppUnreachable
 
 HIGH_WATER = 256 * 1024
 """Bytes of a streamed body that wait for their reader before the app is held back."""
@@ -112,6 +113,7 @@ class Connection(asyncio.Protocol):
         """Carry one call with its body at hand.
 
         Raises:
+            AppAway: the connection was closed before.
             AppUnreachable: no sound answer came.
         """
         transport = self._require()
@@ -178,12 +180,26 @@ class Connection(asyncio.Protocol):
 
     def _require(self) -> asyncio.Transport:
         if self._transport is None or self._transport.is_closing():
-            raise AppUnreachable("the connection is closed")
+            raise AppAway("the connection is closed")
         return self._transport
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has come since the last answer: neither bytes nor the end.
+
+        Both end an idle connection, but the event loop may not have got to it yet.
+        """
+        if self._transport is None or not self.usable:
+            return False
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not self._poll.poll(0)
 
     # ---- asyncio.Protocol -----------------------------------------------------------------------
 
     _paused_writing: asyncio.Future[None] | None = None
+    _poll: "select.poll | None" = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the way out."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import socket
 
 import pytest
 
@@ -11,6 +12,8 @@ from daprflow.sidecar.channel.base import AppUnreachable
 from daprflow.sidecar.channel.http import HttpChannel
 from daprflow.sidecar.channel.http_wire import Connection
 
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+FIN_WAIT1 = 4
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 
 
@@ -56,7 +59,7 @@ async def connections_for(answer: bytes, calls: int) -> int:
 @pytest.mark.parametrize(
     "answer",
     [
-        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        OK,
         b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 204 No Content\r\n\r\n",
         CHUNKED,
@@ -106,3 +109,31 @@ async def test_a_connection_that_went_just_before_a_call_leaves_nothing_behind()
     del connection
     gc.collect()
     assert unseen == []
+
+
+async def answered(listener: socket.socket) -> socket.socket:
+    """Take a connection, answer one call, and return it."""
+    loop = asyncio.get_running_loop()
+    taken, _ = await loop.sock_accept(listener)
+    assert await loop.sock_recv(taken, 4096)
+    await loop.sock_sendall(taken, OK)
+    return taken
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="asks the system how far an end got")
+async def test_a_call_does_not_go_to_an_app_that_has_just_died() -> None:
+    """A PUT, never made twice, takes a new connection where the end of the old one is here."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)  # noqa: FBT003 - the function of the library
+        channel = HttpChannel("127.0.0.1", listener.getsockname()[1])
+        serving = asyncio.create_task(answered(listener))
+        await channel.send(HttpRequest("PUT", "/"))
+        following = asyncio.create_task(answered(listener))
+        await asyncio.sleep(0)
+        with await serving as died:
+            died.shutdown(socket.SHUT_WR)  # from here on nothing lets the event loop see it
+            while died.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == FIN_WAIT1:
+                pass
+            assert (await channel.send(HttpRequest("PUT", "/"))).status == 200
+        (await following).close()
+        await channel.close()
