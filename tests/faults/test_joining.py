@@ -342,7 +342,7 @@ def test_publish_names_the_apps_that_run(folder: Path) -> None:
     """``--app-id`` of an app that does not run here is one line with those that do."""
     with pair(folder) as (host, guest):
         code, text = finish(folder, "publish", "pubsub", "orders", "{}", "--app-id", "zero")
-        assert code == 1
+        assert code == 3
         assert "app 'zero' does not run" in text
         assert "'one', 'two'" in text
         stop(guest)
