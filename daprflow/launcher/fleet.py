@@ -239,10 +239,9 @@ class Fleet:
 def members(plan: FleetPlan) -> list[tuple[FleetApp, Place]]:
     """Return every process of a plan: an app that has replicas is there several times."""
     return [
-        (app, Place(name if app.replicas == 1 else f"{name}-{number}", number))
+        (app, Place(name, number))
         for app in plan.apps
-        for name in (app.app_id or "replica",)
-        for number in range(1, app.replicas + 1)
+        for number, name in enumerate(app.names(), start=1)
     ]
 
 

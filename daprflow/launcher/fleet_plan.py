@@ -45,6 +45,12 @@ class FleetApp:
         """Whether it is a sidecar for an app that somebody else starts."""
         return self.options.target is None and not self.options.command
 
+    def names(self) -> Iterator[str]:
+        """Yield what each of its processes is called: by its number where there are several."""
+        name = self.app_id or "replica"
+        for number in range(1, self.replicas + 1):
+            yield name if self.replicas == 1 else f"{name}-{number}"
+
     def ports(self) -> Iterator[tuple[str, int]]:
         """Yield the ports it asks for, by the template's names."""
         for name, attribute in PORT_FIELDS.items():

@@ -10,7 +10,7 @@ from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.fleet_plan import PORT_FIELDS, FleetApp, FleetPlan
 from daprflow.launcher.options import LEVELS, PROTOCOLS, SECURE, RunOptions, SidecarOptions
 from daprflow.launcher.run_file import Section, Template
-from daprflow.launcher.run_file_checks import claimed_twice, notes
+from daprflow.launcher.run_file_checks import claimed_twice, notes, wrong_id
 from daprflow.launcher.run_file_paths import Paths
 from daprflow.launcher.sizes import size_of
 from daprflow.launcher.target import ENTRY_FILES, Target, resolve
@@ -62,8 +62,8 @@ class _Planner:
             return None
         target, command = self._what(section, entry, folder)
         app_id = entry.app_id or _name_of(entry, folder)
-        if "." in app_id or "/" in app_id:
-            self._problem(section, "appID", f"'{app_id}' is no id: it has a dot or a slash")
+        if problem := wrong_id(app_id):
+            self._problem(section, "appID", problem)
         shared = merged(entry, self._template.document.common)
         sidecar = self._sidecar(section, entry, folder, served=target is not None)
         runtime = self._runtime_path(section, entry, folder)

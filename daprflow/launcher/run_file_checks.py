@@ -19,9 +19,27 @@ WITHOUT_EFFECT = {
 """Fields that are taken as they are, and why nothing comes of them."""
 
 
+LONGEST_ID = 128
+"""Characters: an id stands in names of files and in addresses."""
+
+
+def wrong_id(app_id: str) -> str:
+    """Return why something is no app id; nothing where it is one."""
+    if not app_id.isprintable():
+        return f"{app_id!r} is no id: it has a character that cannot be printed"
+    if "." in app_id or "/" in app_id:
+        return f"'{app_id}' is no id: it has a dot or a slash"
+    if len(app_id) > LONGEST_ID:
+        return (
+            f"'{app_id[:20]}…' is no id: it has {len(app_id)} characters, not at most {LONGEST_ID}"
+        )
+    return ""
+
+
 def claimed_twice(apps: Sequence[FleetApp]) -> Iterator[str]:
     """Yield what two apps claim that only one can have."""
     ids: dict[str, FleetApp] = {}
+    numbered = {name: app for app in apps if app.replicas > 1 for name in app.names()}
     ports: dict[int, tuple[FleetApp, str]] = {}
     for app in apps:
         first = ids.setdefault(app.app_id, app)
@@ -29,6 +47,11 @@ def claimed_twice(apps: Sequence[FleetApp]) -> Iterator[str]:
             yield (
                 f"{app.place}: app '{app.app_id}' stands at {first.place} already; give this one "
                 "another appID, or that one 'replicas' to run it several times"
+            )
+        if (other := numbered.get(app.app_id)) is not None:
+            yield (
+                f"{app.place}: '{app.app_id}' is the name of a replica of app '{other.app_id}' "
+                f"({other.place}); give one of them another appID"
             )
         for name, port in app.ports():
             owner, field = ports.setdefault(port, (app, name))

@@ -155,6 +155,11 @@ def test_what_two_apps_claim_is_refused(folder: Path) -> None:
     assert "runs 2 times and cannot have one appPort" in problems(
         folder, "- {appDirPath: shop, appPort: 80, replicas: 2}"
     )
+    apps = "- {appDirPath: shop, appID: shop-1}\n- {appDirPath: shop, replicas: 2}"
+    assert problems(folder, apps) == (
+        "dapr.yaml:4: 'shop-1' is the name of a replica of app 'shop' (dapr.yaml:5); give one of "
+        "them another appID"
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,6 +180,8 @@ def test_what_two_apps_claim_is_refused(folder: Path) -> None:
         ("appDirPath: web, command: [no-such-program]", "cannot run 'no-such-program'"),
         ("appDirPath: web, command: [./no]", "cannot run './no'"),
         ("appDirPath: shop, appID: a.b", "'a.b' is no id"),
+        ("appDirPath: shop, appID: '" + "a" * 300 + "'", "it has 300 characters, not at most 128"),
+        ('appDirPath: shop, appID: "a\\e[31m"', r"'a\x1b[31m' is no id: it has a character"),
         ("appDirPath: shop, appHealthProbeTimeout: 9000", "is longer than"),
     ],
 )
