@@ -4,7 +4,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -20,12 +19,11 @@ ATTEMPT: Final = b"metadata.deliverycount"
 """What brokers that count deliveries say, as the runtime hands it on."""
 _ID_SHOWN: Final = 128
 _parent = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-_PARENT: Final = b"traceparent"
-_NO_PARENT: Final = b"00-00000000000000000000000000000000-"
+PARENT: Final = b"traceparent"
+NO_PARENT: Final = b"00-00000000000000000000000000000000-"
 """What a runtime without tracing sends."""
 _MORE: Final = frozenset({ATTEMPT, *CORRELATION})
-_WANTED: Final = _MORE | {_PARENT}
-_name = itemgetter(0)
+_WANTED: Final = _MORE | {PARENT}
 
 
 class _Identified(msgspec.Struct, frozen=True):
@@ -71,9 +69,13 @@ def span_ids() -> Ids:
     tracing: Any = sys.modules.get("opentelemetry.trace")
     if tracing is None:
         return lambda: None
+    get_current = sys.modules["opentelemetry.context"].get_current  # that of traces needs it
 
     def ids() -> tuple[str, str] | None:
-        context = tracing.get_current_span().get_span_context()
+        current = get_current()
+        if not current:  # nearly always, where nobody makes spans
+            return None
+        context = tracing.get_current_span(current).get_span_context()
         if not context.is_valid:
             return None
         return f"{context.trace_id:032x}", f"{context.span_id:016x}"
@@ -109,9 +111,9 @@ def event_of(delivery: Delivery) -> str:
         return ""
 
 
-def brings_more(delivery: Delivery) -> bool:
+def brings_more(headers: Mapping[bytes, bytes]) -> bool:
     """Tell whether the headers of a delivery have ids besides those of a trace."""
-    return not _MORE.isdisjoint(map(_name, delivery.raw_headers))
+    return not _MORE.isdisjoint(headers)
 
 
 def _of_headers(pairs: Sequence[tuple[bytes, bytes]], *, own: bool) -> dict[str, Any]:
@@ -119,8 +121,8 @@ def _of_headers(pairs: Sequence[tuple[bytes, bytes]], *, own: bool) -> dict[str,
     for name, value in pairs:
         if name not in _WANTED:
             continue
-        if name == _PARENT:
-            if own or value.startswith(_NO_PARENT):
+        if name == PARENT:
+            if own or value.startswith(NO_PARENT):
                 continue
             match = _parent.fullmatch(value)
             if match is not None:

@@ -118,6 +118,35 @@ async def test_a_delivery_has_one_line_with_daprs_fields() -> None:
     assert line["verdict"] == "success"
 
 
+PARENT = ("traceparent", f"00-{TRACE}-{SPAN}-00")
+NO_PARENT = ("traceparent", f"00-{'0' * 32}-{'0' * 16}-00")
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ((), {}),
+        ((NO_PARENT,), {}),
+        ((PARENT,), {"trace_id": TRACE, "span_id": SPAN}),
+        ((PARENT, NO_PARENT), {"trace_id": TRACE, "span_id": SPAN}),
+        ((NO_PARENT, ("x-request-id", "r-1")), {"correlation_id": "r-1"}),
+        ((("metadata.deliverycount", "2"),), {"attempt": 2}),
+    ],
+)
+async def test_a_line_has_the_ids_that_came_and_no_others(
+    headers: tuple[tuple[str, str], ...], found: dict[str, Any]
+) -> None:
+    """Whichever headers there are; the event's id stands there as it came, quotes and all."""
+    stream = io.BytesIO()
+    app = make(Logs(stream=stream))
+    body = b'{"id":"a\\"b\\\\c","data":{"id":1},"specversion":"1.0","type":"t","source":"s"}'
+    async with app.lifespan():
+        await call_asgi(app, "POST", "/dapr/topics/pubsub/orders", headers, body)
+    (line,) = [each for each in lines_of(stream) if each["scope"] == "daprflow.delivery"]
+    names = ("trace_id", "span_id", "correlation_id", "attempt", "event_id")
+    assert {each: line[each] for each in names if each in line} == {**found, "event_id": 'a"b\\c'}
+
+
 async def test_what_becomes_of_a_delivery_decides_its_level() -> None:
     """Drop and retry warn, what is raised besides is an error, each with one line alone."""
     stream = io.BytesIO()
