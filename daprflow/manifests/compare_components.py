@@ -28,7 +28,7 @@ def component_problems(code: Code, deployed: Deployed) -> Iterator[Problem]:
     yield from _actor_store(code, deployed)
     yield from _topics(code, named)
     yield from _scopes(deployed)
-    yield from _stores(deployed)
+    yield from _stores(code, deployed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +202,13 @@ def _scopes(deployed: Deployed) -> Iterator[Problem]:
                 yield problem("scopes", found.place("scopes"), text, "correct it")
 
 
-def _stores(deployed: Deployed) -> Iterator[Problem]:
-    """Find secrets that are looked up in a store which is not there."""
-    stores = [
-        each.resource.name for each in deployed.components if each.resource.kind == "secretstores"
-    ]
+def _stores(code: Code, deployed: Deployed) -> Iterator[Problem]:
+    """Find secrets that are looked up in a store which is not there, or not for this app."""
+    found_stores = [each for each in deployed.components if each.resource.kind == "secretstores"]
+    stores = [each.resource.name for each in found_stores]
+    hidden = {
+        each.resource.name: each for each in found_stores if not code.sees(each.resource.scopes)
+    }
     for found in deployed.components:
         refers = any(item.secret_key_ref is not None for item in found.resource.metadata)
         store = found.resource.secret_store
@@ -214,6 +216,12 @@ def _stores(deployed: Deployed) -> Iterator[Problem]:
             text = f"component '{found.resource.name}' has its secrets in '{store}', and there is "
             text += f"no such store here{nearest(store, stores)}"
             yield problem("no-component", found.place("auth"), text, "add it, or correct the name")
+        if refers and store in hidden and code.sees(found.resource.scopes):
+            text = f"component '{found.resource.name}' has its secrets in '{store}', which is for "
+            text += f"{listed(hidden[store].resource.scopes)} alone: the sidecar of "
+            text += f"'{code.app_id}' would not start"
+            place = hidden[store].place("scopes")
+            yield problem("scopes", place, text, f"add '{code.app_id}' to its scopes")
         if refers and not store and not deployed.in_cluster and deployed.workloads:
             text = f"component '{found.resource.name}' refers to a secret, and names no store"
             place = found.place("spec", "metadata")

@@ -246,6 +246,23 @@ def test_each_difference_is_told_with_its_place(
     assert all(each.remedy for each in found)
 
 
+def test_a_secret_store_must_be_for_who_needs_its_secrets(tmp_path: Path) -> None:
+    """A sidecar that sees a component, and not the store of its secrets, does not start."""
+    refers = PUBSUB.replace("value: redis:6379", "secretKeyRef: {name: a}")
+    store = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: vault}
+spec: {type: secretstores.hashicorp.vault, version: v1}
+scopes: [billing]
+"""
+    files = SOUND | {BROKER: f"{refers}auth: {{secretStore: vault}}\n", "vault.yaml": store}
+    (found,) = problems(tmp_path, files)
+    assert (found.rule, found.file) == ("scopes", str(tmp_path / "vault.yaml"))
+    assert "the sidecar of 'shop' would not start" in str(found)
+    assert not problems(tmp_path, files | {"vault.yaml": store.replace("billing", "shop")})
+
+
 def test_no_problem_tells_a_secret(tmp_path: Path) -> None:
     """A secret in plain text is named, and its value is not repeated."""
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData:\n  dsn: hunter2\n"

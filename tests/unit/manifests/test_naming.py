@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -31,3 +32,21 @@ def test_several_apps_are_called_as_the_folder_of_all(first: str, second: str, n
 def test_one_app_gives_its_own_name() -> None:
     """Whatever folder it is in."""
     assert deployment_name(model(at("/srv/other", "Order.Api"))) == "order-api"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('[project]\nname = "Corner_Shop"\n', "corner-shop"),
+        ("[project]\nname = 7\n", "copy"),
+        ("project = 1", "copy"),
+        ("[", "copy"),
+    ],
+)
+def test_several_apps_of_a_project_are_called_as_it(tmp_path: Path, text: str, name: str) -> None:
+    """Wherever its copies lie, so that they give the same files."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(text)
+    found = model(at(str(folder / "a"), "a"), at(str(folder / "b"), "b"))
+    assert deployment_name(found) == name
