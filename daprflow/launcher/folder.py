@@ -70,10 +70,8 @@ class DataFolder:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.path / "logs").mkdir(mode=0o700, exist_ok=True)
-            ignore = self.path / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
-                ignore.chmod(0o600)
+            with contextlib.suppress(FileExistsError):
+                _write_new(self.path / ".gitignore", b"*\n")
         except OSError as error:
             raise LaunchError(
                 f"cannot use '{self.path}' for data: {error.strerror}; "
@@ -83,8 +81,9 @@ class DataFolder:
 
     def lock(self) -> bool:
         """Become this folder's only user; False when another live process is it."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.path / "lock", flags, 0o600)
         except OSError as error:
             raise LaunchError(
                 f"cannot lock '{self.path}': {error.strerror}", Exit.DATA_FOLDER
@@ -100,9 +99,7 @@ class DataFolder:
     def publish(self, record: RunRecord) -> None:
         """Write ``run.json`` in one step, readable by this user only."""
         draft = self.path / f"run.json.{secrets.token_hex(4)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(record))
+        _write_new(draft, msgspec.json.encode(record))
         draft.replace(self.path / "run.json")
         runs.note(self.path)
 
@@ -142,6 +139,17 @@ def in_use(path: Path) -> LaunchError:
         f"another run uses '{path}'; end it, or name another folder with --data-dir",
         Exit.DATA_FOLDER,
     )
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a file that nobody has made before; no link leads it elsewhere.
+
+    Raises:
+        FileExistsError: something has that name.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
 
 
 def start_time(pid: int) -> str:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,57 @@ def test_a_record_of_a_dead_process_is_nobody(folder: DataFolder) -> None:
     stale = record(RunningApp("shop", 3500))
     folder.publish(type(stale)(stale.pid, "another time", stale.apps))
     assert folder.running() is None
+
+
+@pytest.mark.row("S-39", "S-08")
+@pytest.mark.parametrize("there", [False, True])
+def test_planted_links_lead_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    """A link where a file of the folder belongs is refused or replaced; its end is left alone."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder, victim = tmp_path / ".daprflow", tmp_path / "victim"
+    folder.mkdir(mode=0o700)
+    if there:
+        victim.write_text("mine", encoding="utf-8")
+    for name in (".gitignore", "lock", "run.json"):
+        (folder / name).symlink_to(victim)
+    data = DataFolder(folder)
+    data.prepare()
+    with pytest.raises(LaunchError, match="cannot lock") as caught:
+        data.lock()
+    assert caught.value.code is Exit.DATA_FOLDER
+    data.publish(record(RunningApp("shop", 3500)))
+    assert not (folder / "run.json").is_symlink()
+    assert (folder / "run.json").stat().st_mode & 0o777 == 0o600
+    assert victim.exists() is there
+    assert not there or victim.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.row("S-39")
+def test_a_record_is_whole_whenever_it_is_read(folder: DataFolder) -> None:
+    """It is replaced in one step, by way of a file that is made anew and has another name."""
+    assert folder.lock()
+    one, two = (record(*(RunningApp(f"app{n}", n) for n in range(many))) for many in (1, 400))
+    over = threading.Event()
+    found: set[int] = set()
+
+    def read() -> None:
+        while not over.is_set():
+            running = DataFolder(folder.path).running()
+            found.add(-1 if running is None else len(running.apps))
+
+    folder.publish(one)
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(50):
+        folder.publish(two)
+        folder.publish(one)
+    over.set()
+    reader.join()
+    folder.release()
+    assert found <= {1, 400}
+    assert [each.name for each in folder.path.glob("run.json*")] == []
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"pid": "x"}', "[]"])

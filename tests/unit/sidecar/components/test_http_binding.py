@@ -84,6 +84,29 @@ async def test_redirects(tmp_path: Path) -> None:
     assert [(c.method, c.body, c.header("x-token")) for c in other.calls] == [("GET", b"", None)]
 
 
+@pytest.mark.row("S-16")
+@pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://127.0.0.1/", "http://[::1"])
+async def test_a_redirect_leads_to_http_alone(tmp_path: Path, place: str) -> None:
+    """An answer that names a file, another protocol or nothing readable is an error."""
+    app = RecordingApp(lambda _: Answer(302, b"", "", {"location": place}))
+    async with serve(app) as port, opened(tmp_path, url=f"http://127.0.0.1:{port}") as binding:
+        with pytest.raises(ComponentError):
+            await binding.invoke("get", b"", {})
+    assert len(app.calls) == 1
+
+
+@pytest.mark.row("S-16")
+async def test_a_path_stays_on_the_host(tmp_path: Path) -> None:
+    """What a caller gives as a path is one, however much it looks like an address."""
+    app = RecordingApp()
+    paths = ("http://evil.example/", "//evil.example/x", "@evil.example/", "..//evil.example")
+    async with serve(app) as port, opened(tmp_path, url=f"http://127.0.0.1:{port}") as binding:
+        for path in paths:
+            answer = await binding.invoke("get", b"", {"path": path})
+            assert answer.metadata["statusCode"] == "200"
+    assert len(app.calls) == len(paths)
+
+
 async def test_answers_are_limited(tmp_path: Path) -> None:
     """An answer over ``maxResponseBodySize`` is an error that says so."""
     app = RecordingApp(lambda _: Answer(200, b"x" * 2000))
