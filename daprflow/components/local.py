@@ -1,6 +1,5 @@
 """Components that need no server: SQLite, memory, and the built-in durable broker."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, ClassVar
@@ -57,7 +56,3 @@ class DurablePubSub(PubSub):
     """
 
     TYPE: ClassVar[str] = "pubsub.daprflow"
-
-    def problems(self) -> Iterator[str]:
-        """Yield what does not fit together."""
-        yield from ()

@@ -16,8 +16,6 @@ from daprflow.sidecar.resource_yaml import YamlError, YamlMapping, read_document
 
 STANDARD_INPUT = "-"
 HIGHEST_PORT = 65535
-OWN_FIELDS = frozenset({"target", "replicas", "reload"})
-"""Fields of ours, which the official program skips."""
 
 S = TypeVar("S", bound=RunFileCommon)
 

@@ -72,12 +72,6 @@ def files(model: Model) -> tuple[File, ...]:
     )
 
 
-def values_for(model: Model) -> dict[str, Any]:
-    """Return the values of a chart under which it renders what a cluster gets."""
-    model = _released(model)
-    return _values(model, _objects(model))
-
-
 def _released(model: Model) -> Model:
     """Leave the namespace to Helm, which is told where to install."""
     apps = (
