@@ -24,13 +24,25 @@ class AppSpeaker:
     """Speaks for one app; see `daprflow.launcher.fleet_member.Speaker`.
 
     Args:
-        name: the app's.
-        head: what its lines begin with.
+        name: the app's; its lines begin with it.
+        width: of the column that names are in.
+        colour: of that column, as a terminal numbers it; empty is none.
     """
 
-    def __init__(self, name: str, head: str) -> None:
+    def __init__(self, name: str, width: int, colour: str = "") -> None:
+        self._width = width
+        self._colour = colour
         self._name = name
-        self._head = head
+        self._head = self._column()
+
+    def called(self, name: str) -> None:
+        """Have the lines to come bear another name."""
+        self._name = name
+        self._head = self._column()
+
+    def _column(self) -> str:
+        text = f"{printable(self._name):<{self._width}} | "
+        return f"\x1b[{self._colour}m{text}\x1b[0m" if self._colour else text
 
     def output(self, line: str) -> None:
         """Print a line of the app, as it is."""
@@ -66,10 +78,8 @@ class ConsoleFleetVoice:
 
     def speaker(self, app: FleetApp, place: Place) -> AppSpeaker:  # noqa: ARG002 - a voice's
         """Return what speaks for one app, in the next colour."""
-        head = f"{printable(place.name):<{self._width}} | "
-        if self._colours is not None:
-            head = f"\x1b[{next(self._colours)}m{head}\x1b[0m"
-        return AppSpeaker(place.name, head)
+        colour = "" if self._colours is None else next(self._colours)
+        return AppSpeaker(place.name, self._width, colour)
 
     def roll(self, entries: Sequence[Entry], seconds: float) -> None:
         """Print the table, and in one line whether all are healthy."""

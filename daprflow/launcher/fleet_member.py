@@ -17,6 +17,10 @@ from daprflow.launcher.supervisor import Ears
 class Speaker(Protocol):
     """How one app of several speaks to the user: every line bears its name."""
 
+    def called(self, name: str) -> None:
+        """Have the lines to come bear another name."""
+        ...
+
     def output(self, line: str) -> None:
         """Print a line of the app."""
         ...
@@ -158,6 +162,10 @@ class Member:
     def _described(self, description: AppFrozen) -> None:
         self._explained = False
         self._sources.told(self.name, description.files)
+        if not self.app.app_id:
+            shown = self.app.named(self.replica, description.app_id)
+            self._roll.called(self.name, shown)
+            self._speaker.called(shown)
         known = {self.app.app_id, ""}
         if not self.app.id_given and description.app_id not in known:
             self._note(

@@ -47,9 +47,12 @@ class FleetApp:
 
     def names(self) -> Iterator[str]:
         """Yield what each of its processes is called: by its number where there are several."""
-        name = self.app_id or "replica"
         for number in range(1, self.replicas + 1):
-            yield name if self.replicas == 1 else f"{name}-{number}"
+            yield self.named(number, self.app_id or "replica")
+
+    def named(self, number: int, app_id: str) -> str:
+        """Return what one of its processes is called under an id."""
+        return app_id if self.replicas == 1 else f"{app_id}-{number}"
 
     def ports(self) -> Iterator[tuple[str, int]]:
         """Yield the ports it asks for, by the template's names."""

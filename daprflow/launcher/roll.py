@@ -32,7 +32,7 @@ class Roll:
     """Calls the roll until every app has answered, in whatever way; then ``complete`` is told.
 
     Args:
-        names: every app's.
+        names: every app's; the methods know it by that.
         complete: told all entries, once.
     """
 
@@ -48,22 +48,27 @@ class Roll:
 
     def others(self, name: str) -> int:
         """Return how many other apps have not ended."""
-        return sum(not each.ended for each in self._entries.values() if each.name != name)
+        return sum(not each.ended for key, each in self._entries.items() if key != name)
+
+    def called(self, name: str, shown: str) -> None:
+        """Have an app shown by another name: its id was not known before it ran."""
+        self._entries[name] = replace(self._entries[name], name=shown)
 
     def started(self, name: str, pid: int) -> None:
         """Note an app's process."""
-        self._change(replace(self._entries[name], pid=pid))
+        self._change(name, replace(self._entries[name], pid=pid))
 
     def healthy(self, name: str, app_port: int | None, info: SidecarInfo) -> None:
         """Note that an app is up."""
-        self._change(replace(self._entries[name], app_port=app_port, info=info, ended=False))
+        entry = replace(self._entries[name], app_port=app_port, info=info, ended=False)
+        self._change(name, entry)
 
     def ended(self, name: str) -> None:
         """Note that an app ended or could not start."""
-        self._change(replace(self._entries[name], ended=True))
+        self._change(name, replace(self._entries[name], ended=True))
 
-    def _change(self, entry: Entry) -> None:
-        self._entries[entry.name] = entry
+    def _change(self, name: str, entry: Entry) -> None:
+        self._entries[name] = entry
         entries = tuple(self._entries.values())
         if not self._told and all(each.info is not None or each.ended for each in entries):
             self._told = True

@@ -142,6 +142,10 @@ class AppSpeaker:
         self._facts = facts
         self._token = token
 
+    def called(self, name: str) -> None:
+        """Have the lines to come bear another name."""
+        self._name = name
+
     def output(self, line: str) -> None:
         """Print a line of the app, marked as the app's."""
         put(sys.stdout, f"== APP - {self._name} == {line}\n")

@@ -31,7 +31,7 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lines_bear_the_apps_name(capsys: pytest.CaptureFixture[str]) -> None:
     """An app's line is as it was, after the name; what is said about it names it."""
-    speaker = AppSpeaker("shop", "shop    | ")
+    speaker = AppSpeaker("shop", 7)
     speaker.output("a \x1b[1mbold\x1b[0m line")
     speaker.say("reloaded in 0.5 s")
     speaker.warn("the app ended\x07")
@@ -40,6 +40,20 @@ def test_lines_bear_the_apps_name(capsys: pytest.CaptureFixture[str]) -> None:
         "shop    | a \x1b[1mbold\x1b[0m line\ndaprflow: app 'shop': reloaded in 0.5 s\n"
     )
     assert shown.err == "daprflow: app 'shop': the app ended\N{REPLACEMENT CHARACTER}\n"
+
+
+def test_lines_bear_the_id_once_it_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """A replica of a target has its app's id from when the app has told it; the column stays."""
+    speaker = AppSpeaker("replica-1", 9, "36")
+    speaker.output("before")
+    speaker.called("shop-1")
+    speaker.output("after")
+    speaker.say("reloaded in 0.5 s")
+    assert capsys.readouterr().out.splitlines() == [
+        "\x1b[36mreplica-1 | \x1b[0mbefore",
+        "\x1b[36mshop-1    | \x1b[0mafter",
+        "daprflow: app 'shop-1': reloaded in 0.5 s",
+    ]
 
 
 def test_the_table_says_what_is_where(capsys: pytest.CaptureFixture[str]) -> None:

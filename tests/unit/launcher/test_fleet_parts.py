@@ -31,6 +31,17 @@ def test_the_roll_is_complete_once_all_have_answered() -> None:
     assert (len(told), roll.others("a")) == (1, 1)
 
 
+def test_an_app_is_shown_by_the_id_that_it_told() -> None:
+    """It is known by its first name all the same."""
+    told: list[Sequence[Entry]] = []
+    roll = Roll(["replica-1", "replica-2"], told.append)
+    roll.called("replica-1", "shop-1")
+    roll.healthy("replica-1", 8000, INFO)
+    roll.ended("replica-2")
+    assert told == [(Entry("shop-1", 8000, INFO), Entry("replica-2", ended=True))]
+    assert roll.others("replica-2") == 1
+
+
 def test_a_change_concerns_those_who_imported_the_file(tmp_path: Path) -> None:
     """A file of one app is its own, one of both is of both, a new one may be anybody's."""
     own, shared, other = (str(tmp_path / name) for name in ("a.py", "shared.py", "b.py"))
