@@ -17,7 +17,7 @@ from daprflow.launcher.logs import name_process
 from daprflow.launcher.options import RunOptions
 from daprflow.launcher.report import AppFrozen
 from daprflow.launcher.sidecar import AppSpec, Sidecar, SidecarInfo
-from daprflow.launcher.stopping import Stop
+from daprflow.launcher.stopping import STOP_SIGNALS, Stop
 from daprflow.launcher.succession import Succession
 
 HEAD_START = 0.5
@@ -190,7 +190,7 @@ class Supervisor:
                 return await self._end(run)
             if run.exited in done and run.change not in done:
                 self._plan.ears.app_down(run.exited.result())
-            if run.exited in done and not self._options.reload:
+            if run.exited in done and not self._comes_again(run):
                 return await self._app_ended(run)
             if run.exited in done and run.change not in done:
                 self._voice.warn(f"{_ended(run.exited.result())}; waiting for a change")
@@ -207,6 +207,13 @@ class Supervisor:
                 self._succession.prepare()
                 await self._leave(run)
                 return _Next.RELOAD
+
+    def _comes_again(self, run: _Generation) -> bool:
+        """Tell whether a change may bring a next process: not to an app that was told to end."""
+        status = run.exited.result()
+        ended_well = status == 0 and self._options.target is not None  # as ours do when told
+        told = ended_well or status - SIGNALLED in STOP_SIGNALS
+        return self._options.reload and (run.change.done() or not told)
 
     async def _bring_up(self, app: AppProcess) -> None:
         started = time.monotonic()

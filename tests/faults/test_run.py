@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.helpers.cli_run import Run, finish, write
@@ -360,6 +361,16 @@ def test_a_syntax_error_is_shown_and_the_next_save_retries(folder: Path) -> None
         run.send(signal.SIGINT)
         assert run.ended() == 0
     assert "Traceback" not in run.text
+
+
+def test_an_app_that_is_told_to_end_does_not_wait_for_a_change(folder: Path) -> None:
+    """'daprflow stop' of one app among several tells its process; the run takes it for the end."""
+    with Run(folder, "run", "--reload", ".") as run:
+        run.ready()
+        [app] = msgspec.json.decode(finish(folder, "list", "--json")[1])
+        os.kill(app["appPid"], signal.SIGTERM)
+        run.until("the app ended with exit code 0; the sidecar is stopped")
+        assert run.ended() == 0
 
 
 @pytest.mark.row("FA-43")
