@@ -1,5 +1,6 @@
 """``daprflow new``: a project that runs and passes its tests."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,9 @@ import typer
 from daprflow.cli.voice import printable
 from daprflow.templates.place import place, require_room
 from daprflow.templates.project import Template, names_of, project
+
+TOOLS = "pip install -U pip && pip install --group dev"
+"""An old pip, as a fresh environment has it, knows no groups."""
 
 
 def new(
@@ -22,6 +26,7 @@ def new(
     place(folder, project(names, template))
     typer.echo(printable(f"made '{folder}': app '{names.app_id}', package '{names.package}'"))
     if folder.resolve() != Path.cwd():
-        typer.echo(printable(f"  cd {folder}"))
+        typer.echo(printable(f"  cd {shlex.quote(str(folder))}"))
     typer.echo(f"  daprflow run {names.package}")
+    typer.echo(f"  {TOOLS}")
     typer.echo("  pytest")
