@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.faults.harness.goals import Goal, Result, Size
 from tests.faults.harness.raw import Pairs, exchange, request, status_of
 from tests.helpers.cli_run import Run, finish, write
+from tests.helpers.collector import Collector
 from tests.helpers.own_ports import free_port
 
 APP = """
@@ -49,8 +50,17 @@ async def outside(*, client: Client) -> str:
     answer = await client.binding("web", "get", b"")
     return "called"
 
+@app.invoke
+async def tell(order: Order, *, client: Client) -> int:
+    held = await client.secret("vault", "key")
+    try:
+        raise OSError(f"no way to {held}")
+    except OSError as error:
+        raise RuntimeError("failed") from error
+
 @app.activity
-async def charge(order: Order) -> int:
+async def charge(order: Order, *, client: Client) -> int:
+    await client.secret("vault", "key")
     raise ValueError("no money")
 
 @app.workflow
@@ -58,6 +68,21 @@ async def checkout(ctx: WorkflowContext, order: Order) -> int:
     return await ctx.call(charge, order)
 """
 COMPONENTS = """
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {{name: statestore}}
+spec:
+  type: state.sqlite
+  version: v1
+  metadata:
+    - {{name: connectionString, value: .daprflow/state.db}}
+    - {{name: actorStateStore, value: "true"}}
+---
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {{name: pubsub}}
+spec: {{type: pubsub.in-memory, version: v1}}
+---
 apiVersion: dapr.io/v1alpha1
 kind: Component
 metadata: {{name: vault}}
@@ -91,6 +116,10 @@ spec:
 """
 
 
+INSTANCE = "told"
+EXPORTED = (("PROTOCOL", "http/protobuf"), ("INSECURE", "true"))
+"""How spans are sent, as the variables of OpenTelemetry say it."""
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SIDE_BY_SIDE = 16
 SHOWN = 300
 
@@ -144,7 +173,7 @@ def calls(canaries: Canaries) -> Iterator[tuple[str, str, bytes]]:
     for body in (good, wrong, torn):
         yield "POST", "/v1.0/publish/pubsub/orders", body
         yield "POST", "/v1.0/publish/none/orders", body
-        for method in ("total", "fail", "none"):
+        for method in ("total", "fail", "tell", "none"):
             yield "POST", f"{invoke}/{method}", body
         yield "POST", "/v1.0/invoke/nobody/method/x", body
         yield "POST", state, b'[{"key": "a", "value": ' + body + b"}]"
@@ -155,6 +184,7 @@ def calls(canaries: Canaries) -> Iterator[tuple[str, str, bytes]]:
         yield "POST", "/v1.0-alpha1/jobs/report", body
         yield "POST", "/v1.0/actors/None/a/method/x", body
         yield "PUT", "/v1.0/metadata/key", b"plain"
+    yield "POST", f"/v1.0/workflows/dapr/checkout/start?instanceID={INSTANCE}", good
     yield "POST", f"{invoke}/outside", b""
     yield "POST", "/v1.0/bindings/web", b'{"operation": "get"}'
     yield "POST", "/v1.0/bindings/other", b'{"operation": "get"}'
@@ -165,7 +195,7 @@ def calls(canaries: Canaries) -> Iterator[tuple[str, str, bytes]]:
 async def asked(run: Run, canaries: Canaries, metrics: int) -> list[str]:
     """Ask for everything with the token, with wrong ones and with none; return the answers."""
     port = run.port("Dapr HTTP")
-    plain: Pairs = (("Host", "localhost"), ("Connection", "close"))
+    plain: Pairs = (("Host", "localhost"), ("Connection", "close"), ("traceparent", TRACE))
     carried = (("Authorization", f"Bearer {canaries.header}"), ("X-Mine", canaries.header))
     several = asyncio.Semaphore(SIDE_BY_SIDE)
 
@@ -195,6 +225,26 @@ def written(home: Path) -> list[Path]:
     return [*(home / ".daprflow").rglob("*")]
 
 
+async def told(home: Path, env: dict[str, str], canaries: Canaries) -> tuple[list[str], str]:
+    """Run the app; return what was answered and printed, and what is told of a workflow."""
+    metrics = free_port()
+    flags = ("--sidecar", "embedded", "--log-level", "debug", "--metrics-port", str(metrics))
+    with Run(home, "run", *flags, "app.py", env=env) as started:
+        await asyncio.to_thread(started.ready)
+        answers = await asked(started, canaries, metrics)
+        answers.append(await asyncio.to_thread(command, home, ("list",), env))
+        history = await asyncio.to_thread(command, home, ("show", INSTANCE), env)
+        history += await asyncio.to_thread(command, home, ("history", INSTANCE), env)
+        started.process.terminate()
+        await asyncio.to_thread(started.ended)
+        return [*answers, started.text], history
+
+
+def command(home: Path, words: tuple[str, ...], env: dict[str, str]) -> str:
+    """Ask for workflows on the command line; return what it says."""
+    return finish(home, "workflow", *words, env=env)[1]
+
+
 async def run(formats: tuple[str, ...], folder: Path, seed: int) -> Result:
     """Run an app with secrets everywhere, have much of it fail, and look through all there is."""
     del seed
@@ -207,17 +257,18 @@ async def run(formats: tuple[str, ...], folder: Path, seed: int) -> Result:
         parts = {"app.py": APP, "resources/all.yaml": components, "secrets.json": secret}
         await asyncio.to_thread(write, home, parts)
         env = {**canaries.environment, "DAPRFLOW_LOG_FORMAT": form, "DAPRFLOW_METRICS": "on"}
-        metrics = free_port()
-        flags = ("--sidecar", "embedded", "--log-level", "debug", "--metrics-port", str(metrics))
-        words = ("run", *flags, "app.py")
-        with Run(home, *words, env=env) as started:
-            await asyncio.to_thread(started.ready)
-            answers = await asked(started, canaries, metrics)
-            answers.append(repr(finish(home, "workflow", "list", env=env)))
-            started.process.terminate()
-            await asyncio.to_thread(started.ended)
-            answers.append(started.text)
-        texts += len(answers)
+        with Collector() as collector:
+            for name, value in (("ENDPOINT", collector.url), *EXPORTED):
+                env[f"OTEL_EXPORTER_OTLP_{name}"] = value
+            answers, history = await told(home, env, canaries)
+            spans = [each.body.decode("latin-1") for each in collector.posted]
+        if "RuntimeError" not in "".join(spans) or INSTANCE not in history:
+            result.problems.append(f"{form}: no failed call is in a span, or no workflow was told")
+        result.problems += [
+            f"{form}: {name} in the history" for name in canaries.found(history, kept=True)
+        ]
+        answers += spans
+        texts += len(answers) + 1
         for text in answers:
             shown = canaries.found(text)
             result.problems += [f"{form}: {name} in {text[:SHOWN]!r}" for name in shown]
@@ -235,7 +286,7 @@ async def run(formats: tuple[str, ...], folder: Path, seed: int) -> Result:
 
 GOAL = Goal(
     "G11",
-    "no secret is in a log, an error, a traceback, an answer, metrics, metadata or a file",
+    "no secret is in a log, an error, a traceback, an answer, metrics, a span, a history or a file",
     {Size.QUICK: ("console",), Size.FULL: ("console", "json")},
     run,
 )
