@@ -1,7 +1,7 @@
 """Limits of one request: its headers, its body, and its time."""
 
 import asyncio
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from itertools import chain
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,6 +68,7 @@ class RequestLimits:
         self.app = app
         self._rate = app if type(app) is RateLimit else None
         self._max_body = max_body
+        self._surely_fit = _DIGITS if max_body is None else len(str(max_body)) - 1
         self._max_headers = max_headers
         self._max_header_bytes = max_header_bytes
         self._time = None if timeout is None else TimeLimit(timeout)
@@ -86,16 +87,19 @@ class RequestLimits:
         if (
             len(found) != len(headers)  # one came twice: look at each
             or len(found) > self._max_headers
-            or len(b"".join(found)) + len(b"".join(found.values())) > self._max_header_bytes
-            or (length is not None and not self._fits(length))
+            or len(b"".join([*found, *found.values()])) > self._max_header_bytes
+            or (
+                length is not None
+                and not (len(length) <= self._surely_fit and length.isdigit())
+                and not self._fits(length)
+            )
             or b"content-encoding" in found
         ) and (refusal := self._refusal(headers)) is not None:
             status, text = refusal
             await send_problem(send, status, text, close=True)
             return
-        run = (
-            self._counted if length is None and self._max_body is not None else self._inside(scope)
-        )
+        counts = length is None and self._max_body is not None
+        run = self._counted if counts else self._inside(scope, found)
         time = self._time
         if time is None:
             await run(scope, receive, send)
@@ -123,10 +127,10 @@ class RequestLimits:
         else:
             time.end(task)  # who answered in spite of it is not cancelled any more
 
-    def _inside(self, scope: Scope) -> ASGIApp:
+    def _inside(self, scope: Scope, headers: Mapping[bytes, bytes]) -> ASGIApp:
         """Return what is called; a rate limit that stands right inside is asked at once."""
         rate = self._rate
-        return rate.app if rate is not None and rate.passes(scope) else self.app
+        return rate.app if rate is not None and rate.passes(scope, headers) else self.app
 
     def _fits(self, length: bytes) -> bool:
         """Whether a body of that length is short enough; what is no length is not."""

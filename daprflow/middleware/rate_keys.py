@@ -1,6 +1,6 @@
 """Whose requests are counted together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.types import Scope
 
@@ -29,7 +29,12 @@ def by_caller(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == _CALLER:  # the last one, where a stranger sent several
             found = value
-    return str(found[:_LONGEST], "latin-1") if found else ""
+    return _shortened(found)
+
+
+def caller_in(headers: Mapping[bytes, bytes]) -> str:
+    """Return what `by_caller` does, of the last header of each name."""
+    return _shortened(headers.get(_CALLER, b""))
 
 
 def by_header(name: str) -> RateKey:
@@ -55,3 +60,7 @@ def joined(parts: Sequence[RateKey]) -> RateKey:
         return "\n".join(part(scope) for part in parts)
 
     return key
+
+
+def _shortened(value: bytes) -> str:
+    return str(value[:_LONGEST], "latin-1") if value else ""

@@ -1,6 +1,6 @@
 """Rate limits by route, caller or header: 429 with the time to wait."""
 
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from math import ceil
 from typing import Literal
 
@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daprflow.middleware.paths import Paths
 from daprflow.middleware.problem import send_problem
-from daprflow.middleware.rate_keys import RateKey, by_caller, joined
+from daprflow.middleware.rate_keys import RateKey, by_caller, caller_in, joined
 from daprflow.middleware.rate_rules import Rule, Taken
 from daprflow.middleware.rate_store import Counts, SharedCounts, Undecided
 
@@ -58,6 +58,7 @@ class RateLimit:
         self.app = app
         self._rule = rule
         self._key = joined(parts)
+        self._by_caller = parts == (by_caller,)
         self._own = Counts(max_keys)
         self._shared = counts if isinstance(counts, SharedCounts) else None
         self._asks_first = self._shared is None and hasattr(rule, "passes")
@@ -65,17 +66,23 @@ class RateLimit:
         policy = b'"default";q=%d;w=%d' % (rule.limit, ceil(rule.seconds))
         self._policy = (b"ratelimit-policy", policy)
 
-    def passes(self, scope: Scope) -> bool:
+    def passes(self, scope: Scope, headers: Mapping[bytes, bytes] | None = None) -> bool:
         """Count a request that surely may pass, and whose answer says nothing of the rate.
 
         False leaves it to the middleware itself; it is not counted then.
+
+        Args:
+            scope: of the request.
+            headers: the last one of each name, where somebody has looked at them already.
         """
-        return (
-            self._asks_first
-            and scope["path"].startswith(_UNREAD)
-            and (self._excluded is None or scope["path"] not in self._excluded)
-            and self._own.passes(self._key(scope), self._rule)
-        )
+        path = scope["path"]
+        if not (self._asks_first and path.startswith(_UNREAD)):
+            return False
+        if self._excluded is not None and path in self._excluded:
+            return False
+        known = headers if self._by_caller else None
+        key = self._key(scope) if known is None else caller_in(known)
+        return self._own.passes(key, self._rule)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a request and let it pass, or not."""

@@ -128,7 +128,7 @@ def caller_of(app: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("rule", [TokenBucket(3, 3600), SlidingWindow(3, 3600)])
 async def test_a_rate_limit_right_inside_of_request_limits_counts_the_same(rule: Rule) -> None:
-    """An event beyond the rate is refused, whether its length is told or not."""
+    """An event beyond the rate is refused, whoever sends it, and its length told or not."""
     router = Router(middleware=[Middleware(RequestLimits), Middleware(RateLimit, rule=rule)])
 
     @router.topic("pubsub", "orders", dead_letter="dead")
@@ -139,8 +139,10 @@ async def test_a_rate_limit_right_inside_of_request_limits_counts_the_same(rule:
     path = app.table()[0].path
     told = [("content-length", str(len(EVENT)))]
     async with running(app) as call:
-        answers = [await call.request("POST", path, EVENT, each) for each in (told, (), told, told)]
-    assert [each.status for each in answers] == [200, 200, 200, 429]
+        others = [*told, *caller_of("a"), *caller_of("b")]
+        sent = (told, (), told, told, others, others, [*told, *caller_of("b")], others)
+        answers = [await call.request("POST", path, EVENT, each) for each in sent]
+    assert [each.status for each in answers] == [200, 200, 200, 429, 200, 200, 200, 429]
 
 
 @pytest.mark.parametrize("rule", [TokenBucket, SlidingWindow])
