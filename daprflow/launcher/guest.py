@@ -23,6 +23,7 @@ from daprflow.launcher.joining import (
     Refused,
     Request,
     Said,
+    Serving,
     Start,
     Welcome,
     joins,
@@ -50,8 +51,20 @@ class Host(Protocol):
         """Make the sidecar of a guest's app, on the engine all apps share."""
         ...
 
+    def coming(self, app_id: str, /) -> None:
+        """Have calls on an app wait that is about to come up."""
+        ...
+
+    def absent(self, app_id: str, /) -> None:
+        """Have calls wait for it no longer."""
+        ...
+
     def arrived(self, guest: "Guest", app: RunningApp, /) -> None:
         """Note that an app has its sidecar."""
+        ...
+
+    def serves(self, guest: "Guest", pid: int, /) -> None:
+        """Note which process an app is."""
         ...
 
 
@@ -66,6 +79,7 @@ class Guest:
         self._writer = writer
         self._line = Line(reader, writer, requests)
         self._doors: Doors | None = None
+        self._expected = ""
         self._sidecar: Sidecar | None = None
         self._watch: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
@@ -85,6 +99,9 @@ class Guest:
             doors = self._doors
             await self._line.send(Welcome(doors.http_port, doors.grpc_port, doors.metrics_port))
             while (request := await self._line.receive()) is not None:
+                if isinstance(request, Serving):
+                    self._host.serves(self, request.pid)
+                    continue
                 await self._stop_working()
                 self._work = asyncio.create_task(self._answer(request))
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -121,7 +138,11 @@ class Guest:
                 Exit.DATA_FOLDER,
             )
         metrics = MetricsDoor(join.metrics_port) if join.enable_metrics else None
-        return take_doors(join.dapr_http_port, join.dapr_grpc_port, join.app_port, metrics)
+        doors = take_doors(join.dapr_http_port, join.dapr_grpc_port, join.app_port, metrics)
+        if join.app_id:
+            self._expected = join.app_id
+            self._host.coming(join.app_id)
+        return doors
 
     async def _answer(self, request: Request) -> None:
         try:
@@ -199,6 +220,8 @@ class Guest:
     async def _leave(self) -> None:
         await self._stop_working()
         await self._end_sidecar(0.0)
+        if self._expected:
+            self._host.absent(self._expected)
         if self._doors is not None:
             self._doors.close()
         await self._line.close()

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from daprflow.launcher import ports
 from daprflow.launcher.doors import Doors, metrics_door, take_doors
 from daprflow.launcher.folder import DataFolder, RunningApp, record
@@ -159,8 +161,9 @@ class EngineHost:
             self._residents.pop(resident, None)
         self._publish()
 
-    def absent(self, app_id: str) -> None:
+    def absent(self, app_id: str, /) -> None:
         """Have calls wait no longer for an app that is not going to come up."""
+        self._expected = tuple(each for each in self._expected if each != app_id)
         if self._engine is not None:
             self._engine.engine.arrivals.give_up(app_id)
 
@@ -189,6 +192,21 @@ class EngineHost:
         reason = f"it joined the run{own}" if self._doors else "shared by all apps"
         options, tokens, replica = request.options, request.tokens, request.replica
         return self._embedded(options, doors, tokens, reason, base, replica=replica)
+
+    def coming(self, app_id: str, /) -> None:
+        """Have calls wait for an app that a run is about to bring up, unless it is up already."""
+        if any(app.app_id == app_id for app in self._running()):
+            return
+        self._expected = (*self._expected, app_id)
+        if self._engine is not None:
+            self._engine.engine.arrivals.expect((app_id,))
+
+    def serves(self, guest: Guest, pid: int, /) -> None:
+        """List which process an app that joined is."""
+        app = self._apps.get(guest)
+        if app is not None:
+            self._apps[guest] = msgspec.structs.replace(app, app_pid=pid)
+            self._publish()
 
     def arrived(self, guest: Guest, app: RunningApp, /) -> None:
         """List an app that joined."""
@@ -240,12 +258,15 @@ class EngineHost:
             options, self._engine, doors, tokens, reason=reason, base=base, replica=replica
         )
 
+    def _running(self) -> tuple[RunningApp, ...]:
+        """Return every app that has its sidecar here."""
+        own = (self._own,) if self._own else ()
+        return (*own, *self._residents.values(), *self._apps.values())
+
     def _publish(self) -> None:
         if self._server is None:
             return
-        own = (self._own,) if self._own else ()
-        apps = (*own, *self._residents.values(), *self._apps.values())
-        made = record(*apps, control_port=_port(self._server), token=self.token)
+        made = record(*self._running(), control_port=_port(self._server), token=self.token)
         try:
             self._folder.publish(made)
         except OSError as error:

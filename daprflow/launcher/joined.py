@@ -25,6 +25,7 @@ from daprflow.launcher.joining import (
     Refused,
     Request,
     Said,
+    Serving,
     Start,
     Welcome,
     notices,
@@ -64,7 +65,7 @@ async def join(
     line = Line(reader, writer, notices)
     wanted = (options.dapr_http_port, options.dapr_grpc_port, options.app_port)
     metrics = (options.enable_metrics, options.metrics_port)
-    await line.send(Join(host.token, options.ephemeral, *wanted, *metrics))
+    await line.send(Join(host.token, options.ephemeral, *wanted, *metrics, options.app_id))
     try:
         async with asyncio.timeout(WELCOME_SECONDS):
             answer = await line.receive()
@@ -126,7 +127,9 @@ class JoinedRun:
         return Joined(self._line, self._place, self._options, tokens)
 
     def announce(self, app: RunningApp, /) -> None:
-        """Leave it to the host."""
+        """Tell the host what it cannot know: which process the app is."""
+        if app.app_pid:
+            self._line.put(Serving(app.app_pid))
 
     async def linger(self) -> None:
         """Have nothing to wait for."""

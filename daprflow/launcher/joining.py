@@ -17,7 +17,11 @@ M = TypeVar("M")
 
 
 class Join(msgspec.Struct, frozen=True, tag="join"):
-    """The first line: proves that its sender may read ``run.json``, and asks for ports."""
+    """The first line: proves that its sender may read ``run.json``, and asks for ports.
+
+    Attributes:
+        app_id: of the app that is to come, where that is known before it is imported.
+    """
 
     token: str
     ephemeral: bool
@@ -26,6 +30,7 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
     app_port: int | None = None
     enable_metrics: bool = False
     metrics_port: int | None = None
+    app_id: str | None = None
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
@@ -45,6 +50,12 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     pid: int = 0
     replica: int = 1
     logs: tuple[str, ...] = ()
+
+
+class Serving(msgspec.Struct, frozen=True, tag="serving"):
+    """Which process of the app serves now; needs no answer, and leaves what is asked alone."""
+
+    pid: int
 
 
 class Connect(msgspec.Struct, frozen=True, tag="connect"):
@@ -75,6 +86,9 @@ class Close(msgspec.Struct, frozen=True, tag="close"):
 
 Request = Start | Connect | Pause | Reconnect | Close
 """Each supersedes the one before, which is cancelled if it still runs."""
+
+Words = Request | Serving
+"""What a run that joined says after the first line."""
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
@@ -130,7 +144,7 @@ def _path(kind: type, value: object) -> object:
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
 joins: msgspec.json.Decoder[Join] = msgspec.json.Decoder(Join)
-requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request, dec_hook=_path)
+requests: msgspec.json.Decoder[Words] = msgspec.json.Decoder(Words, dec_hook=_path)
 notices: msgspec.json.Decoder[Notice] = msgspec.json.Decoder(Notice)
 
 
@@ -165,12 +179,12 @@ class Line(Generic[M]):
             raise msgspec.DecodeError(f"longer than {LINE_LIMIT} bytes") from error
         return self._decoder.decode(line)
 
-    def put(self, message: Join | Request | Notice) -> None:
+    def put(self, message: Join | Words | Notice) -> None:
         """Say something, unless the other side has not read a lot of what was said before."""
         if self.writer.transport.get_write_buffer_size() < LINE_LIMIT:
             self.writer.write(_encoder.encode(message) + b"\n")
 
-    async def send(self, message: Join | Request | Notice) -> None:
+    async def send(self, message: Join | Words | Notice) -> None:
         """Say something; a peer that is gone is seen by `receive`."""
         self.writer.write(_encoder.encode(message) + b"\n")
         with contextlib.suppress(OSError):

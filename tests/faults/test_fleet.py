@@ -146,18 +146,27 @@ def test_apps_that_wait_for_each_other_are_told(tmp_path: Path) -> None:
         assert run.all_gone()
 
 
-def test_a_call_waits_for_an_app_that_starts_later(tmp_path: Path) -> None:
-    """The order of starts does not matter: a lifespan may call an app that is slower."""
+@pytest.mark.parametrize("hosted", [True, False])
+def test_a_call_waits_for_an_app_that_starts_later(tmp_path: Path, hosted: bool) -> None:  # noqa: FBT001
+    """The order of starts does not matter, wherever the sidecar is: a lifespan may call others."""
     write(
         tmp_path,
         {
             "dapr.yaml": "version: 1\napps: [{target: a.py}, {target: b.py}]",
             "a.py": WAITING.format(name="a", other="b"),
             "b.py": "import time\ntime.sleep(1)\n" + APP.format(name="b", answer="late"),
+            "first.py": APP.format(name="first", answer="hello"),
         },
     )
-    with Run(tmp_path, "run", "-f", "dapr.yaml", "--ephemeral") as run:
+    with contextlib.ExitStack() as stack:
+        if not hosted:
+            first = stack.enter_context(Run(tmp_path, "run", "--ephemeral", "first.py"))
+            first.ready()
+        run = stack.enter_context(Run(tmp_path, "run", "-f", "dapr.yaml", "--ephemeral"))
         run.until("all 2 healthy")
+        record = json.loads((tmp_path / ".daprflow" / "run.json").read_bytes())
+        pids = [app.get("app_pid") for app in record["apps"]]
+        assert set(pids) <= set(run.alive() if hosted else [*run.alive(), *first.alive()])
         assert finish(tmp_path, "invoke", "a", "hello") == (0, "late")
         run.send(signal.SIGINT)
         assert run.ended() == 0
