@@ -23,6 +23,7 @@ from daprflow.sidecar.blocks.personal_data import scrub
 from daprflow.sidecar.components.pubsub_in_memory import wildcard_fits
 from daprflow.sidecar.resources import load_resources
 from daprflow.sidecar.sqlite import SqliteWriter
+from tests import package_audit
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ("daprflow", "tests", "examples", "benchmarks", "pytest_daprflow.py")
@@ -97,6 +98,22 @@ def test_floors_are_above_what_is_known_to_be_wrong() -> None:
         assert max(least) >= Version(floor), f"'{name}' may be older than {floor}"
     for name, floor in INSTALLED.items():
         assert Version(importlib.metadata.version(name)) >= Version(floor), name
+
+
+@pytest.mark.row("S-37")
+@pytest.mark.parametrize(
+    ("status", "said", "verdict"),
+    [
+        (0, "No known vulnerabilities found", "no known hole in 9 packages"),
+        (1, "Found 2 known vulnerabilities in 1 package", "known holes among 9 packages"),
+        (1, "Dependency not found on PyPI and could not be audited: a (1)", "NOT DONE"),
+        (1, "ConnectionError: pip_audit._service.VulnerabilityService", "NOT DONE"),
+        (2, "usage: pip-audit", "NOT DONE"),
+    ],
+)
+def test_an_audit_says_what_came_of_it(status: int, said: str, verdict: str) -> None:
+    """Holes, none, and a service that knows nothing are told apart."""
+    assert verdict in package_audit.verdict(status, said, 9, "pypi")
 
 
 def quick(work: Callable[[], object]) -> bool:
