@@ -142,7 +142,8 @@ async def test_a_rate_limit_right_inside_of_request_limits_counts_the_same(rule:
         others = [*told, *caller_of("a"), *caller_of("b")]
         sent = (told, (), told, told, others, others, [*told, *caller_of("b")], others)
         answers = [await call.request("POST", path, EVENT, each) for each in sent]
-    assert [each.status for each in answers] == [200, 200, 200, 429, 200, 200, 200, 429]
+    # Another app may not send an event; that is said to those that the rate lets pass.
+    assert [each.status for each in answers] == [200, 200, 200, 429, 403, 403, 403, 429]
 
 
 @pytest.mark.parametrize("rule", [TokenBucket, SlidingWindow])
