@@ -412,6 +412,7 @@ class Supervisor:
         target = self._options.target
         root = self._options.base if target is None else target.root
         watching = asyncio.create_task(watch(root, changed, self._plan.concerns))
+        await asyncio.sleep(0)  # its first step looks at the folder; what is edited then counts
         try:
             yield changed
         finally:
