@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from daprflow.errors import DaprFlowError
+from daprflow.protocol.hosts import is_loopback
 
 HOST = "127.0.0.1"
 MAX_ATTEMPTS = 7
@@ -130,10 +130,7 @@ class Settings:
     @property
     def loopback(self) -> bool:
         """Whether the sidecar is on this machine, where no proxy may come between."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
 
 def _endpoint(env: Mapping[str, str]) -> str:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from daprflow.protocol.hosts import is_loopback
 from daprflow.protocol.http_endpoint import HttpEndpointResource
 from daprflow.protocol.resources import ComponentResource
 
@@ -83,7 +83,7 @@ def parse(text: str, usual: int) -> Endpoint | None:
     except ValueError:
         return None
     port = port or _PORTS.get(parts.scheme, usual)
-    return Endpoint(host, port) if host and port and not _is_this_machine(host) else None
+    return Endpoint(host, port) if host and port and not is_loopback(host) else None
 
 
 def _port_beside(component: ComponentResource) -> int:
@@ -104,10 +104,3 @@ def _read(text: str, usual: int) -> Iterator[Endpoint]:
         found = parse(whole, usual)
         if found is not None:
             yield found
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

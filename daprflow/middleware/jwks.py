@@ -5,11 +5,11 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from daprflow.errors import DaprFlowError
+from daprflow.protocol.hosts import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -140,16 +140,9 @@ def url_problem(url: str) -> str:
         parts = urlsplit("")
     if not host or parts.scheme not in ("https", "http"):
         return f"'{url}', which is no URL"
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         return f"'{url}', which is not https: whoever is in between could give keys of their own"
     return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _usable(keys: Any, uri: str) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """Where a sidecar's gRPC API is, in all the forms that Dapr's SDKs take."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+
+from daprflow.protocol.hosts import is_loopback
 
 DEFAULT_PORT = 443
 DEFAULT_HOST = "localhost"
@@ -56,7 +57,7 @@ def parse(text: str) -> GrpcEndpoint:
     host, port = _host_and_port(rest)
     if scheme == "vsock":
         return GrpcEndpoint(f"vsock:{host}:{port}", tls, loopback=True)
-    return GrpcEndpoint(f"dns:{authority}{host}:{port}", tls, loopback=_is_loopback(host))
+    return GrpcEndpoint(f"dns:{authority}{host}:{port}", tls, loopback=is_loopback(host))
 
 
 def _split(address: str) -> tuple[str, str, bool]:
@@ -104,10 +105,3 @@ def _asks_for_tls(query: str) -> bool:
     if name != "tls" or value.lower() not in {"true", "false"}:
         raise EndpointError("the only query there is is '?tls=true' or '?tls=false'")
     return value.lower() == "true"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
