@@ -10,7 +10,7 @@ import msgspec
 
 from daprflow.launcher import defaults
 from daprflow.launcher.exits import Exit, LaunchError
-from daprflow.manifests.configuration import configuration_of
+from daprflow.manifests.configuration import configuration_of, files_of
 from daprflow.manifests.facts import Source, facts_of
 from daprflow.manifests.model import AppFacts, AppModel, Model
 from daprflow.manifests.names import APP_ID
@@ -158,7 +158,7 @@ def _model(app: _App, wanted: Wanted, settings: ManifestSettings) -> AppModel:
             "'replicas' to what you need",
             Exit.FAILED,
         )
-    files = app.place.config or tuple(Path(settings.file).parent / name for name in own.config)
+    files = app.place.config or files_of(settings, own)
     return AppModel(facts, own, configuration_of(facts, files, own.namespace))
 
 
@@ -174,7 +174,7 @@ def _differing(apps: Sequence[AppModel]) -> Iterator[str]:
 
 def _components(app: _App) -> tuple[ComponentResource, ...]:
     """Return an app's components: those of files, of its code, and its crons."""
-    declared = _without(app.facts.declarations.components, app.found.components)
+    declared = without(app.facts.declarations.components, app.found.components)
     known = (*app.found.components, *declared)
     crons = defaults.crons(app.facts.crons, known)
     return (*known, *(msgspec.structs.replace(c, scopes=(app.facts.app_id,)) for c in crons))
@@ -198,14 +198,14 @@ def _with_stores(
 
 def _resiliencies(app: _App) -> tuple[ResiliencyResource, ...]:
     found = app.found.resiliencies
-    return (*found, *_without(app.facts.declarations.resiliencies, found))
+    return (*found, *without(app.facts.declarations.resiliencies, found))
 
 
 def _others(kind: str, app: _App) -> tuple[OtherResource, ...]:
     return tuple(each for each in app.found.others if each.kind == kind)
 
 
-def _without(declared: Iterable[R], found: Iterable[R]) -> tuple[R, ...]:
+def without(declared: Iterable[R], found: Iterable[R]) -> tuple[R, ...]:
     """Leave out what a file says, too: the file counts, as in a run."""
     named = {each.name for each in found}
     return tuple(each for each in declared if each.name not in named)

@@ -3,6 +3,7 @@
 from daprflow.manifests.compare_annotations import annotation_problems
 from daprflow.manifests.compare_app import app_problems
 from daprflow.manifests.compare_components import component_problems
+from daprflow.manifests.compare_configuration import configuration_problems
 from daprflow.manifests.compare_model import Code, Deployed
 from daprflow.manifests.compare_problem import Problem
 from daprflow.manifests.compare_resiliency import resiliency_problems
@@ -19,6 +20,7 @@ def compare(code: Code, deployed: Deployed) -> tuple[Problem, ...]:
         *app_problems(code, deployed),
         *topic_problems(code, deployed),
         *component_problems(code, deployed),
+        *configuration_problems(code, deployed),
         *resiliency_problems(code, deployed),
     }
     return tuple(sorted(found))

@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from daprflow.manifests.compare_model import Deployed, Workload
 from daprflow.manifests.compare_problem import Problem, nearest, problem
 from daprflow.manifests.compare_workloads import ANNOTATION, TEMPLATES, below
+from daprflow.sidecar.resource_fields import as_text
 from daprflow.sidecar.resource_yaml import YamlMapping
 
+_GRACEFUL = f"{ANNOTATION}graceful-shutdown-seconds"
+_KILLED = 30
+"""Seconds after which Kubernetes kills a pod that says nothing of it."""
 _PROBE_TIMES = ("delay-seconds", "period-seconds", "threshold", "timeout-seconds")
 KNOWN = (
     "actors-disseminate-timeout", "api-token-secret", "app-binding-options-timeout",
@@ -43,6 +47,7 @@ def annotation_problems(deployed: Deployed) -> Iterator[Problem]:
         notes = None if pod is None else below(pod, "metadata", "annotations")
         if notes is not None:
             yield from _unknown(notes)
+            yield from _times(notes, None if pod is None else below(pod, "spec"))
     for workload in deployed.workloads:
         if workload.cluster:
             yield from _without_sidecar(workload)
@@ -74,6 +79,25 @@ def _unknown(notes: YamlMapping) -> Iterator[Problem]:
         elif not isinstance(value, str):
             text = f"'{key}' is no text, and Kubernetes takes no other annotations"
             yield problem("annotation", notes.place(key), text, "put its value in quotes")
+
+
+def _times(notes: YamlMapping, pod: YamlMapping | None) -> Iterator[Problem]:
+    """Find pods that are killed while their sidecar still waits for what is under way."""
+    given = as_text(notes.get(_GRACEFUL) or "")
+    if given and not given.isdecimal():
+        text = f"'{_GRACEFUL}' is '{given}', which is no number of seconds"
+        yield problem("annotation", notes.place(_GRACEFUL), text, 'write such as "10"')
+        return
+    named = None if pod is None else pod.get("terminationGracePeriodSeconds")
+    killed = as_text(named or _KILLED)
+    if given and killed.isdecimal() and int(given) > int(killed):
+        yield problem(
+            "annotation",
+            notes.place(_GRACEFUL),
+            f"the sidecar waits up to {given} seconds at its end, and the pod is killed after "
+            f"{killed}",
+            "set 'terminationGracePeriodSeconds' above it",
+        )
 
 
 def _without_sidecar(workload: Workload) -> Iterator[Problem]:

@@ -18,7 +18,6 @@ def app_problems(code: Code, deployed: Deployed) -> Iterator[Problem]:
         yield from _protocol(workload)
         yield from _health(code, workload)
         yield from _probes(code, workload)
-        yield from _configuration(workload, deployed)
 
 
 def _no_workload(code: Code, deployed: Deployed) -> Problem:
@@ -105,16 +104,3 @@ def _probes(code: Code, workload: Workload) -> Iterator[Problem]:
                 "answer: it would be restarted for ever, or never be ready",
                 f"name one of {listed(sorted(code.gets))}",
             )
-
-
-def _configuration(workload: Workload, deployed: Deployed) -> Iterator[Problem]:
-    """Find the name of a Configuration that is none of those here, where there are some."""
-    name, known = workload.value("config"), list(deployed.configurations)
-    if workload.cluster and name and known and name not in known:
-        yield problem(
-            "configuration",
-            workload.place_of("config"),
-            f"{workload.title} has configuration '{name}', which is not here"
-            f"{nearest(name, known)}: its sidecar would not start",
-            "correct the name, or add it",
-        )

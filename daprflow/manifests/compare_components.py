@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from daprflow.manifests.compare_model import Code, Deployed, Found
 from daprflow.manifests.compare_problem import Problem, listed, nearest, problem
+from daprflow.manifests.network import may_differ
 from daprflow.protocol.resources import ComponentResource
 from daprflow.protocol.subscription_resource import SubscriptionResource
 from daprflow.sidecar.blocks.pubsub_scopes import read_scopes
@@ -23,7 +24,7 @@ def component_problems(code: Code, deployed: Deployed) -> Iterator[Problem]:
         named.setdefault(found.resource.name, []).append(found)
     for use in used_by(code):
         yield from _used(code, deployed, named, use)
-    yield from _declared(code, named)
+    yield from _declared(code, deployed, named)
     yield from _schedules(code, named)
     yield from _actor_store(code, deployed)
     yield from _topics(code, named)
@@ -81,12 +82,15 @@ def _used(
         yield problem("no-component", deployed.place, text, "add it, or correct the name")
 
 
-def _declared(code: Code, named: dict[str, list[_Component]]) -> Iterator[Problem]:
+def _declared(
+    code: Code, deployed: Deployed, named: dict[str, list[_Component]]
+) -> Iterator[Problem]:
     """Compare with the components that the code declares for the environment."""
     for wanted in code.facts.declarations.components:
         for found in named.get(wanted.name, []):
             has = found.resource
-            if not code.sees(has.scopes) or not has.type:
+            elsewhere = deployed.workloads and not deployed.in_cluster
+            if not code.sees(has.scopes) or not has.type or (elsewhere and may_differ(wanted)):
                 continue
             if (has.type, has.version) != (wanted.type, wanted.version):
                 yield problem(
@@ -186,6 +190,7 @@ def _topics(code: Code, named: dict[str, list[_Component]]) -> Iterator[Problem]
 
 def _scopes(deployed: Deployed) -> Iterator[Problem]:
     ids = deployed.app_ids()
+    spaces = {each.app_id: each.namespace for each in deployed.workloads if each.namespace}
     scoped: tuple[_Component | Found[SubscriptionResource], ...] = (
         *deployed.components,
         *deployed.subscriptions,
@@ -200,6 +205,12 @@ def _scopes(deployed: Deployed) -> Iterator[Problem]:
             if scope not in ids and (near := nearest(scope, ids)):
                 text = f"{kind} '{name}' is for '{scope}', and no app here is that{near}"
                 yield problem("scopes", found.place("scopes"), text, "correct it")
+            space = found.resource.namespace
+            if space and spaces.get(scope, space) != space:
+                text = f"{kind} '{name}' is in namespace '{space}', and '{scope}', which it is for,"
+                text += f" in '{spaces[scope]}'"
+                place = found.place("metadata", "namespace")
+                yield problem("scopes", place, text, "put both into one")
 
 
 def _stores(code: Code, deployed: Deployed) -> Iterator[Problem]:

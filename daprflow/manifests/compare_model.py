@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from daprflow.manifests.compare_problem import Problem
 from daprflow.manifests.model import AppFacts
+from daprflow.protocol.configuration_tree import Tree
 from daprflow.protocol.http_endpoint import HttpEndpointResource
 from daprflow.protocol.resiliency import ResiliencyResource
 from daprflow.protocol.resources import ComponentResource
@@ -45,6 +46,7 @@ class Workload:
         probes: those of the app's container.
         tls: whether the app's command says that it serves HTTPS.
         cluster: whether it is Kubernetes that runs it.
+        namespace: there; empty where the file does not say.
     """
 
     title: str
@@ -54,6 +56,7 @@ class Workload:
     probes: tuple[HttpProbe, ...] = ()
     tls: bool = False
     cluster: bool = False
+    namespace: str = ""
 
     @property
     def app_id(self) -> str:
@@ -136,11 +139,13 @@ class Code:
     Attributes:
         hosted: another application's routes are served as well, and nobody knows them here.
         port: where the app listens unless its command says otherwise.
+        configuration: the ``spec`` of the Configuration of its sidecar; empty where it needs none.
     """
 
     facts: AppFacts
     hosted: bool = False
     port: int = 8000
+    configuration: Tree = field(default_factory=dict)
 
     @property
     def app_id(self) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from msgspec import structs
+
 from daprflow.manifests.compare_model import Code, Deployed, Found
 from daprflow.manifests.compare_problem import Problem, nearest, problem
 from daprflow.protocol.resiliency import PolicyNames, ResiliencyResource
@@ -72,7 +74,7 @@ def _undefined(
 
 
 def _missing(code: Code, deployed: Deployed) -> Iterator[Problem]:
-    has = {each.resource.name for each in deployed.resiliencies}
+    has = {each.resource.name: each for each in deployed.resiliencies}
     for wanted in code.facts.declarations.resiliencies:
         if wanted.name not in has:
             yield problem(
@@ -82,3 +84,15 @@ def _missing(code: Code, deployed: Deployed) -> Iterator[Problem]:
                 "here",
                 "write the manifests anew",
             )
+        elif _said(has[wanted.name].resource) != _said(wanted):
+            yield problem(
+                "no-resiliency",
+                has[wanted.name].place("spec"),
+                f"resiliency '{wanted.name}' is not what the code declares ({wanted.source})",
+                "write the manifests anew, or correct the code",
+            )
+
+
+def _said(resource: ResiliencyResource) -> ResiliencyResource:
+    """Return what a document says, wherever it stands and whoever it is for."""
+    return structs.replace(resource, source="", scopes=(), namespace="")

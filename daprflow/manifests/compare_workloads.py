@@ -110,6 +110,7 @@ def _pods(document: YamlMapping, kind: str) -> Iterator[Workload]:
         probes=() if main is None else tuple(_probes(main)),
         tls=_flag(words, "tls-cert") is not None,
         cluster=True,
+        namespace="" if head is None else as_text(head.get("namespace") or ""),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.manifests.model import AppFacts
+from daprflow.manifests.settings import AppSettings, ManifestSettings
 from daprflow.protocol.configuration_tree import Tree, configuration_spec
 from daprflow.sidecar.resource_yaml import YamlError, YamlMapping, read_document
 
@@ -36,6 +37,11 @@ def configuration_of(facts: AppFacts, files: Sequence[Path], namespace: str) -> 
     if missing:
         spec["features"] = [*spec.get("features", ()), *missing]
     return spec
+
+
+def files_of(settings: ManifestSettings, own: AppSettings) -> tuple[Path, ...]:
+    """Return the Configuration files that an app's settings name, relative to their own file."""
+    return tuple(Path(settings.file).parent / name for name in own.config)
 
 
 def _spec(file: Path) -> YamlMapping:

@@ -111,6 +111,13 @@ def notes_of(model: Model, place: Place) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*said, *adapted(model, place).notes]))
 
 
+def may_differ(component: ComponentResource) -> bool:
+    """Tell whether a place outside a cluster may have something else than what is declared."""
+    local = component.type.startswith((*LOCAL_STORES, _CLUSTERS))
+    values = [item.value for item in component.metadata]
+    return local or _ALONE.fullmatch(component.type) is not None or outside(values)[1]
+
+
 def outside(tree: Any) -> tuple[Any, bool]:
     """Return a document with the addresses of this machine as containers see them; if any was."""
     found = False

@@ -143,6 +143,12 @@ def problems(folder: Path, files: dict[str, str], code: Code = CODE) -> tuple[Pr
     return compare(code, read_deployed(folder))
 
 
+def sound(folder: Path) -> Path:
+    """Write files that agree with the code."""
+    write(folder, SOUND)
+    return folder
+
+
 def test_what_agrees_has_no_problem(tmp_path: Path) -> None:
     """Manifests that say what the code says pass, with every kind of document among them."""
     assert problems(tmp_path, SOUND) == ()
@@ -150,12 +156,15 @@ def test_what_agrees_has_no_problem(tmp_path: Path) -> None:
 
 APP, BROKER, STATES = "deployment.yaml", "dapr/pubsub.yaml", "dapr/store.yaml"
 CRONS, ORDER, POLICY = "dapr/cron.yml", "dapr/orders.yaml", "dapr/patient.yaml"
+GRACEFUL = "dapr.io/graceful-shutdown-seconds"
 CHANGES = [
     (APP, "app-id: shop", "app-id: shopp", "app-id", "the code's is 'shop'"),
     (APP, '"8000"', '"9000"', "app-port", "listens on 8000"),
     (APP, '        dapr.io/app-port: "8000"\n', "", "app-port", "never calls"),
     (APP, "app.py]", "app.py, --port=8080]", "app-port", "listens on 8080"),
     (APP, '"true"', '"true"\n        dapr.io/app-protocol: grpc', "app-protocol", ""),
+    (APP, '"true"', f'"true"\n        {GRACEFUL}: "31"', "annotation", "killed after 30"),
+    (APP, '"true"', f'"true"\n        {GRACEFUL}: "soon"', "annotation", "no number of seconds"),
     (APP, "/readyz", "/health", "probe-path", "'/health'"),
     (APP, "port: 8000}", "port: 81}", "probe-port", "port 81"),
     (APP, "app-port", "app-prot", "annotation", "perhaps 'dapr.io/app-port'"),
@@ -261,6 +270,91 @@ scopes: [billing]
     assert (found.rule, found.file) == ("scopes", str(tmp_path / "vault.yaml"))
     assert "the sidecar of 'shop' would not start" in str(found)
     assert not problems(tmp_path, files | {"vault.yaml": store.replace("billing", "shop")})
+
+
+def test_what_is_for_an_app_is_in_its_namespace(tmp_path: Path) -> None:
+    """Sidecars see the resources of their own namespace alone."""
+    here = DEPLOYMENT.replace("  name: shop\nspec", "  name: shop\n  namespace: here\nspec")
+    there = PUBSUB.replace("  name: pubsub", "  name: pubsub\n  namespace: there")
+    files = SOUND | {"deployment.yaml": here, BROKER: there}
+    (found,) = problems(tmp_path, files)
+    assert (found.rule, found.line) == ("scopes", 6)
+    assert "in namespace 'there', and 'shop', which it is for, in 'here'" in str(found)
+    assert not problems(tmp_path, files | {BROKER: there.replace("there", "here")})
+
+
+def test_a_declared_resiliency_is_there_as_declared(tmp_path: Path) -> None:
+    """One of the same name that says something else is told."""
+    (has,) = (each.resource for each in read_deployed(sound(tmp_path)).resiliencies)
+    for wanted, told in ((has, 0), (msgspec.structs.replace(has, actors={}), 1)):
+        facts = msgspec.structs.replace(FACTS, declarations=Declarations(resiliencies=(wanted,)))
+        found = compare(Code(facts), read_deployed(tmp_path))
+        assert [each.rule for each in found] == ["no-resiliency"] * told
+
+
+CONFIGURATION = """
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata: {name: shop}
+spec:
+  accessControl:
+    defaultAction: deny
+    policies:
+    - appId: website
+      operations:
+      - {name: /b, action: allow}
+      - {name: /a, action: allow}
+"""
+ACCESS = {
+    "defaultAction": "deny",
+    "policies": [
+        {
+            "operations": [{"action": "allow", "name": "/a"}, {"action": "allow", "name": "/b"}],
+            "appId": "website",
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("declared", "metadata"),
+    [("pubsub.daprflow", {}), ("pubsub.redis", {"redisHost": "localhost:6379"})],
+)
+def test_what_a_machine_alone_has_may_be_another_outside_a_cluster(
+    tmp_path: Path, declared: str, metadata: dict[str, str]
+) -> None:
+    """Compose has a Redis in its place; in a cluster it is told."""
+    items = tuple(MetadataItem(name, value) for name, value in metadata.items())
+    wanted = ComponentResource("pubsub", declared, metadata=items)
+    facts = msgspec.structs.replace(
+        FACTS, declarations=Declarations(components=(wanted,)), actors=(), crons=(), handlers=()
+    )
+    services = {"compose.yaml": "services:\n  shop-dapr: {command: [daprd, --app-id=shop]}\n"}
+    told = [each.rule for each in problems(tmp_path, {BROKER: PUBSUB} | services, Code(facts))]
+    assert "component-type" not in told
+    assert "component-metadata" not in told
+    (tmp_path / "compose.yaml").unlink()
+    told = [each.rule for each in problems(tmp_path, {APP: DEPLOYMENT}, Code(facts))]
+    assert {"component-type", "component-metadata"} & {*told}
+
+
+def test_who_may_call_is_as_the_code_declares(tmp_path: Path) -> None:
+    """A policy that is missing, not referred to, or another one, is told; order is nothing."""
+    code = Code(FACTS, configuration={"accessControl": ACCESS})
+    named = DEPLOYMENT.replace(
+        "dapr.io/app-id: shop", "dapr.io/app-id: shop\n        dapr.io/config: shop"
+    )
+    files = SOUND | {"deployment.yaml": named, "configuration.yaml": CONFIGURATION}
+    assert not problems(tmp_path, files, code)
+    for changed, part in (
+        ({"configuration.yaml": CONFIGURATION.replace("/a,", "/**,")}, "'accessControl' of"),
+        ({"configuration.yaml": CONFIGURATION.replace("name: shop", "name: shap")}, "'shap'"),
+        ({"configuration.yaml": "# none\n"}, "'shop', which is not here"),
+        ({"deployment.yaml": DEPLOYMENT}, "has no configuration"),
+    ):
+        (found,) = problems(tmp_path, files | changed, code)
+        assert found.rule == "configuration"
+        assert part in str(found)
 
 
 def test_no_problem_tells_a_secret(tmp_path: Path) -> None:
