@@ -7,6 +7,7 @@ import sqlite3
 import time
 import tomllib
 from collections.abc import Callable
+from configparser import ConfigParser
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -114,6 +115,15 @@ def test_floors_are_above_what_is_known_to_be_wrong() -> None:
 def test_an_audit_says_what_came_of_it(status: int, said: str, verdict: str) -> None:
     """Holes, none, and a service that knows nothing are told apart."""
     assert verdict in package_audit.verdict(status, said, 9, "pypi")
+
+
+def test_what_is_audited_is_all_that_extras_bring() -> None:
+    """The environment of the audit, and so that of the list for a release, has every extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    tox = ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    extras = tox["testenv:audit"]["extras"].split(", ")
+    assert extras == sorted(project["optional-dependencies"])
 
 
 def quick(work: Callable[[], object]) -> bool:
