@@ -149,7 +149,7 @@ class Fleet:
         """Run one app; return its exit code."""
         variables = UNBUFFERED | dict(member.app.options.variables)
         options = replace(member.app.options, choice=choice, variables=variables)
-        enter = self._home.entrance(member.replica, member.logs.paths)
+        enter = self._home.entrance(member.replica, member.logs)
         if member.app.alone:
             sidecar, base, stop = options.sidecar, options.base, among.stop
             alone = Alone(sidecar, base, self._env, member, enter=enter, stop=stop)

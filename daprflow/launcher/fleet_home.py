@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from daprflow.launcher.app_logs import AppLogs
 from daprflow.launcher.folder import DataFolder, RunningApp, in_use, record
 from daprflow.launcher.host import EngineHost
 from daprflow.launcher.joined import JoinedRun
@@ -60,12 +61,12 @@ class FleetHome:
         self._host.expect(app_ids)
         await self._host.serve()
 
-    def entrance(self, replica: int, logs: tuple[str, ...]) -> Enter:
+    def entrance(self, replica: int, logs: AppLogs) -> Enter:
         """Return how an app comes to its part.
 
         Args:
             replica: its number among those of its app.
-            logs: the files that its lines come to.
+            logs: where its lines come to, and those of a sidecar that has no terminal.
         """
 
         async def come(
@@ -73,10 +74,15 @@ class FleetHome:
         ) -> Membership:
             if self._host is not None:
                 return self._host.lodge(options, base, replica)
+
+            def heard(line: str) -> None:
+                say(line)
+                logs.keep(line)
+
             async with self._turn:  # one of them starts what the others find
-                member = await (self._other or enter)(folder, options, base, say)
+                member = await (self._other or enter)(folder, options, base, heard)
             if isinstance(member, JoinedRun):
-                member.introduce(replica, logs)
+                member.introduce(replica, logs.paths)
             return member
 
         return come

@@ -165,7 +165,10 @@ def test_a_template_runs_its_apps_until_it_is_stopped(dapr: Dapr) -> None:
         "- " + entry.replace("APP", name).replace("PORT", str(free_port()))
         for name in ("one", "two")
     )
-    files = {f"{name}/app.py": APP for name in ("one", "two")}
+    failing = APP.replace(
+        "self.answer(200, {", 'self.answer(500 if self.path == "/got" else 200, {'
+    )
+    files = {"one/app.py": failing, "two/app.py": APP}
     write(dapr.folder, {**files, "dapr.yaml": f"version: 1\nname: both\napps:\n{apps}"})
     with dapr.start("run", "-f", ".", "-k") as refused:
         assert refused.ended() == 2
@@ -178,9 +181,13 @@ def test_a_template_runs_its_apps_until_it_is_stopped(dapr: Dapr) -> None:
         assert {each["runTemplatePath"] for each in listed} == {template}
         assert dapr.call("invoke", "-a", "two", "-m", "say", "-d", "1")[0] == 0
         assert run.until("== APP - two == /say") == "== APP - two == /say 1"
+        assert dapr.call("publish", "-i", "two", "-p", "pubsub", "-t", "orders", "-d", "1")[0] == 0
+        run.until("for 'one' failed (attempt 1)")
         assert dapr.call("stop", "-f", "dapr.yaml")[0] == 0
         assert run.ended() == 0
         assert run.all_gone()
+    (log,) = dapr.folder.glob("one/.dapr/logs/one_daprd_*.log")
+    assert "for 'one' failed (attempt 1)" in log.read_text(encoding="utf-8")
     assert len(list(dapr.folder.glob("*/.dapr/logs/*_app_*.log"))) == 2
 
 
