@@ -16,6 +16,7 @@ from daprflow.sidecar.components.base import Message
 from daprflow.sidecar.telemetry.grpc_status import name_of
 from daprflow.sidecar.telemetry.http_errors import error_of
 from daprflow.sidecar.telemetry.meters import Meters
+from daprflow.sidecar.telemetry.metrics import Cell, Spread
 from daprflow.sidecar.telemetry.trace_context import TraceContext, read_binary, read_traceparent
 from daprflow.sidecar.telemetry.tracer import Kind, Span, Tracer
 
@@ -171,7 +172,7 @@ class WatchedPostman:
         topic: what is subscribed to.
     """
 
-    __slots__ = ("_inner", "_name", "_pubsub", "_topic", "_watch")
+    __slots__ = ("_good", "_inner", "_name", "_pubsub", "_topic", "_watch")
 
     def __init__(self, inner: Postman, watch: AppWatch, pubsub: str, topic: str) -> None:
         self._inner = inner
@@ -179,6 +180,7 @@ class WatchedPostman:
         self._pubsub = pubsub
         self._topic = topic
         self._name = f"pubsub/{topic}"
+        self._good: tuple[Cell, Spread] | None = None
 
     async def deliver(self, message: Message, reading: Reading, /) -> Verdict:
         """Deliver one event."""
@@ -195,9 +197,21 @@ class WatchedPostman:
                 self._end(span, verdict)
             if watch.meters is not None:
                 elapsed = (watch.clock.now() - begun) * 1000
-                process, status = _words(verdict)
-                watch.meters.ingress.record(elapsed, self._pubsub, process, status, self._topic)
+                count, times = self._cells(watch.meters, verdict)
+                count.value += 1
+                times.record(elapsed)
         return verdict
+
+    def _cells(self, meters: Meters, verdict: Verdict | None) -> tuple[Cell, Spread]:
+        """Return the numbers of events that became of it what became of this one."""
+        good = verdict is not None and verdict.status is Status.SUCCESS
+        found = self._good if good else None
+        if found is None:
+            process, status = _words(verdict)
+            found = meters.ingress.cells((self._pubsub, process, status, self._topic))
+            if good:  # nearly always, so they are kept
+                self._good = found
+        return found
 
     def _within(self, reading: Reading) -> tuple[Span | None, Reading]:
         """Begin the span of a delivery, and have the event go as part of it."""

@@ -77,12 +77,12 @@ class _Answer:
         self.status = 200
         self.size = 0
 
-    async def __call__(self, event: _Event) -> None:
+    def __call__(self, event: _Event) -> Awaitable[None]:
         if event["type"] == "http.response.start":
             self.status = event["status"]
         else:
             self.size += len(event.get("body", b""))
-        await self._send(event)
+        return self._send(event)
 
 
 def context_of(headers: Sequence[_Pair]) -> TraceContext | None:

@@ -26,13 +26,18 @@ class Operations:
 
     def record(self, milliseconds: float, *labels: str) -> None:
         """Take in one operation; labels as the metric has them."""
+        count, times = self.cells(labels)
+        count.value += 1
+        times.record(milliseconds)
+
+    def cells(self, labels: tuple[str, ...]) -> tuple[Cell, Spread]:
+        """Return the numbers of operations with these labels; they stay the same ones."""
         cells = self._cells.get(labels)
         if cells is None:
             cells = (self._counts(*labels), self._times(*labels))
             if len(self._cells) < MOST_SERIES:
                 self._cells[labels] = cells
-        cells[0].value += 1
-        cells[1].record(milliseconds)
+        return cells
 
 
 class HttpCells:
@@ -55,8 +60,8 @@ class HttpCells:
         self.latency.record(float(int(milliseconds)))
         if self.response is not None:
             self.response.value += 1
-        self.received.record(received)
-        self.sent.record(sent)
+        self.received.record(float(received))  # floats are sooner compared with floats
+        self.sent.record(float(sent))
 
 
 class HttpMeters:

@@ -7,6 +7,7 @@ from typing import Final
 
 from daprflow.sidecar.clock import Clock
 from daprflow.sidecar.telemetry.meters import FALSE, TRUE, Operations
+from daprflow.sidecar.telemetry.metrics import MOST_SERIES, Cell, Spread
 
 _UNTIMED: Final = nullcontext()
 
@@ -31,7 +32,7 @@ class Timer:
         success_at: where among the labels the one is that tells of success.
     """
 
-    __slots__ = ("clock", "exists", "operations", "success_at")
+    __slots__ = ("_good", "clock", "exists", "operations", "success_at")
 
     def __init__(
         self,
@@ -44,10 +45,25 @@ class Timer:
         self.clock = clock
         self.exists = exists
         self.success_at = success_at
+        self._good: dict[tuple[str, ...], tuple[Cell, Spread]] = {}
 
     def __call__(self, component: str, *labels: str) -> AbstractContextManager[None]:
         """Return what one operation is done in."""
         return _Timing(self, (component, *labels)) if self.exists(component) else _UNTIMED
+
+    def good(self, labels: tuple[str, ...]) -> tuple[Cell, Spread]:
+        """Return the numbers of operations that succeed, by the labels that are given."""
+        found = self._good.get(labels)
+        if found is None:
+            found = self.bad(labels, TRUE)
+            if len(self._good) < MOST_SERIES:
+                self._good[labels] = found
+        return found
+
+    def bad(self, labels: tuple[str, ...], success: str = FALSE) -> tuple[Cell, Spread]:
+        """Return the numbers of those that fail."""
+        at = len(labels) if self.success_at is None else self.success_at
+        return self.operations.cells((*labels[:at], success, *labels[at:]))
 
 
 class _Timing:
@@ -58,7 +74,6 @@ class _Timing:
     def __init__(self, timer: Timer, labels: tuple[str, ...]) -> None:
         self._timer = timer
         self._labels = labels
-        self._begun = 0.0
 
     def __enter__(self) -> None:
         self._begun = self._timer.clock.now()
@@ -69,8 +84,8 @@ class _Timing:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        timer, labels = self._timer, self._labels
-        success = TRUE if kind is None else FALSE
-        at = len(labels) if timer.success_at is None else timer.success_at
+        timer = self._timer
         elapsed = (timer.clock.now() - self._begun) * 1000
-        timer.operations.record(elapsed, *labels[:at], success, *labels[at:])
+        count, times = timer.good(self._labels) if kind is None else timer.bad(self._labels)
+        count.value += 1
+        times.record(elapsed)
