@@ -12,6 +12,7 @@ from weakref import WeakSet
 from daprflow.client.describing import Purpose
 from daprflow.client.interception import refusable
 from daprflow.errors import SidecarUnavailable
+from daprflow.protocol.http import Headers
 from daprflow.settings import Settings, SettingsError
 from daprflow.transports.base import GrpcSource
 from daprflow.transports.grpc_endpoint import FORMS, EndpointError, GrpcEndpoint, parse
@@ -73,12 +74,16 @@ class Channels:
             except SidecarUnavailable as error:
                 raise grpc.unavailable(str(error)) from error
 
+        most = self._settings.calls_wait
+
         async def around(method: str, seconds: float | None, send: Any) -> Any:
-            chain = self._way.chain
-            if chain is None:
-                return await send(())
+            async def placed(headers: Headers) -> Any:
+                wait = most if seconds is None else min(most, seconds)
+                async with self._way.places.held(f"/v1.0/invoke/{app_id}", wait):
+                    return await send(headers)
+
             found = Purpose("invoke", "call", app_id, method.removeprefix("/"))
-            return await refusable(chain, found, method, seconds, send)
+            return await refusable(self._way.chain, found, method, seconds, placed)
 
         interceptors = grpc.through(app_id, self._settings, ready, around)
         opened: Channel = grpc.open_channel(self._endpoint(), self._settings, interceptors)

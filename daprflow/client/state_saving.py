@@ -87,10 +87,15 @@ async def _told(
 ) -> None:
     """Make a call over gRPC; its refusal is the error that it is over HTTP."""
     refuse_in_workflow(*CLIENT_IN_WORKFLOW)
+    way, seconds = caller.way, caller.seconds(caller.block_timeout)
+
+    async def placed(headers: Headers) -> None:
+        wait = min(seconds, way.settings.calls_wait)
+        async with way.places.held(f"/v1.0/state/{purpose.target}", wait):
+            await send(headers)
+
     try:
-        await refusable(
-            caller.way.chain, purpose, method, caller.seconds(caller.block_timeout), send
-        )
+        await refusable(way.chain, purpose, method, seconds, placed)
     except CallRefused as error:
         raise failures.of_call(error) from None
 

@@ -221,10 +221,14 @@ class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
 
     async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
         failed: list[Any] = []
+        now = asyncio.get_running_loop().time
+        end = None if details.timeout is None else now() + details.timeout
 
         async def send(headers: Headers) -> Any:
             failed.clear()
-            call = await continuation(await self._passage.prepare(details, headers), request)
+            left = None if end is None else max(0.0, end - now())
+            told = await self._passage.prepare(details._replace(timeout=left), headers)
+            call = await continuation(told, request)
             try:
                 await call
             except AioRpcError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
-from daprflow.client import CallNext, Client, ClientCall, ClientResponse
+from daprflow.client import CallNext, Client, ClientCall, ClientResponse, TooManyCalls
 from daprflow.errors import SidecarUnavailable
 from daprflow.handlers.trace import trace_context
 from daprflow.settings import Settings, SettingsError
@@ -358,3 +358,24 @@ async def test_a_sidecar_that_is_away_is_no_answer() -> None:
             await EchoStub(client.grpc_channel("greeter")).unary(b"a")
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
     assert lost == ["greeter"]
+
+
+async def test_a_stubs_calls_have_places_among_those_of_their_app(echo: Echo, port: int) -> None:
+    """More than an app may have under way wait for a place, within their own time."""
+    echo.hold.clear()
+    async with connected(port, calls_per_target=1, calls_wait=20.0) as client:
+        call = EchoStub(client.grpc_channel("greeter")).unary
+        other = EchoStub(client.grpc_channel("other")).unary
+        first = asyncio.ensure_future(call(b"a"))
+        await eventually(lambda: len(echo.metadata) == 1)
+        with pytest.raises(TooManyCalls, match="app 'greeter' has 1 calls under way"):
+            await call(b"b", timeout=0.05)
+        second = asyncio.ensure_future(call(b"c"))
+        third = asyncio.ensure_future(other(b"d"))
+        await eventually(lambda: len(echo.metadata) == 2)
+        assert echo.metadata[1]["dapr-app-id"] == "other"
+        (load,) = [each for each in client.loads if each.target == "greeter"]
+        assert (load.block, load.in_flight, load.waiting, load.refused) == ("invoke", 1, 1, 1)
+        echo.hold.set()
+        assert [await each for each in (first, second, third)] == [b"a", b"c", b"d"]
+        assert not [each for each in client.loads if each.in_flight]

@@ -19,6 +19,7 @@ from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.settings import Settings
 from daprflow.testing.transport import InProcessTransport
 from daprflow.transports.base import ConnectionLost
+from tests.helpers.grpc_beside import GrpcBeside
 from tests.helpers.grpc_echo import Echo, serving
 from tests.helpers.small_sidecar import SmallSidecar, error
 
@@ -39,21 +40,6 @@ class Flaky(InProcessTransport):
             self.left -= 1
             raise ConnectionLost("lost")
         return await super().send(request)
-
-
-class WithGrpc(InProcessTransport):
-    """Knows a gRPC API, too."""
-
-    def __init__(self, sidecar: SmallSidecar, port: int) -> None:
-        super().__init__(sidecar)
-        self.port = port
-
-    def grpc_address(self) -> str:
-        """Return where it is."""
-        return f"127.0.0.1:{self.port}"
-
-    async def start_grpc(self, component: str, block: str, /) -> None:
-        """It listens."""
 
 
 def noting(seen: list[str], name: str) -> ClientInterceptor:
@@ -299,7 +285,7 @@ async def test_calls_over_grpc_pass_them(sidecar: SmallSidecar) -> None:
         return await call_next(call.with_headers(("x-mine", "1")))
 
     async with serving(Echo()) as port:
-        line = WithGrpc(sidecar, port)
+        line = GrpcBeside(sidecar, port)
         async with Client(transport=line, interceptors=[noting(seen, "it"), sign]) as client:
             with pytest.raises(SidecarError) as caught:
                 await client.state("s").set("a", b"\x00")

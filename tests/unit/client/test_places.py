@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import grpc
 import pytest
 
 from daprflow.client import Client, TooManyCalls
@@ -11,6 +13,9 @@ from daprflow.client.places import KEPT, Place, Places
 from daprflow.errors import SidecarUnavailable
 from daprflow.protocol.http import HttpRequest, HttpResponse
 from daprflow.settings import Settings
+from tests.helpers.grpc_beside import GrpcBeside
+from tests.helpers.small_sidecar import SmallSidecar
+from tests.helpers.timing import eventually
 
 
 class Apps:
@@ -193,3 +198,46 @@ async def test_targets_that_are_no_longer_used_are_forgotten() -> None:
 def test_the_target_of_a_request(path: str, expected: tuple[str, str]) -> None:
     """What stands in its path after the building block."""
     assert target_of(path) == expected
+
+
+class SlowStore:
+    """Stands where a sidecar's gRPC API is, and writes when it is told to."""
+
+    def __init__(self) -> None:
+        self.hold = asyncio.Event()
+        self.writes = 0
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Have a server answer writes."""
+        handlers: dict[str, Any] = {"SaveState": grpc.unary_unary_rpc_method_handler(self.save)}
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("dapr.proto.runtime.v1.Dapr", handlers),)
+        )
+
+    async def save(self, _: bytes, __: object) -> bytes:
+        """Write."""
+        self.writes += 1
+        await self.hold.wait()
+        return b""
+
+
+async def test_bytes_have_places_among_the_calls_of_their_store() -> None:
+    """They are written over gRPC, and still count among the calls of the component."""
+    slow = SlowStore()
+    server = grpc.aio.server()
+    slow.add_to(server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    settings = Settings(calls_per_target=1, calls_waiting=0)
+    line = GrpcBeside(SmallSidecar(), port)
+    async with Client(settings, transport=line) as client:
+        store = client.state("s")
+        first = asyncio.ensure_future(store.set("a", b"\x00"))
+        await eventually(lambda: slow.writes == 1)
+        with pytest.raises(TooManyCalls, match="state store 's' has 1 calls under way"):
+            await store.set("b", b"\x00")
+        slow.hold.set()
+        await first
+        await store.set("b", b"\x00")
+    await server.stop(0)
+    assert slow.writes == 2
