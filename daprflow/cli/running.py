@@ -12,7 +12,7 @@ from daprflow.cli.calls import NOTHING, Refused
 from daprflow.launcher import runs
 from daprflow.launcher.alive import started_at
 from daprflow.launcher.exits import Exit
-from daprflow.launcher.folder import DataFolder, RunningApp, RunRecord
+from daprflow.launcher.folder import DataFolder, RunningApp, RunRecord, start_time
 
 DAY, HOUR, MINUTE = 86400, 3600, 60
 
@@ -47,6 +47,11 @@ class Running:
     def started(self) -> float:
         """When it began, in seconds since 1970; 0 where the system does not say."""
         return started_at(self.app.app_pid or self.pid)
+
+    @property
+    def gone(self) -> bool:
+        """Whether its process has ended while its run goes on: with --reload, until a change."""
+        return bool(self.app.app_pid) and not start_time(self.app.app_pid)
 
     @property
     def shares_its_run(self) -> bool:

@@ -23,6 +23,7 @@ from daprflow.settings import Settings
 APP = "app"
 CHECKS = "checks"
 """What an app names as the cause while it looks at itself for the first time."""
+GONE = "its process has ended; its output says why"
 SECONDS = 5.0
 PAUSE = 0.05
 MARKS = {HealthStatus.READY: "ready", HealthStatus.DEGRADED: "DEGRADED", HealthStatus.DOWN: "DOWN"}
@@ -111,13 +112,15 @@ def _app_parts(running: Running, seconds: float) -> tuple[PartHealth, ...]:
     app = running.app
     if app.app_port is None:
         return ()
+    if running.gone:
+        return (PartHealth(APP, app.app_id, HealthStatus.DOWN, GONE),)
     deadline = time.monotonic() + seconds
     while True:
         try:
             answer = exchange(Place(app.app_port, None), HttpRequest("GET", READY), seconds)
         except Refused as error:
             text = str(error).replace("no sidecar answers", "it does not answer")
-            text = text.replace("the sidecar", "it")
+            text = text.replace("the sidecar", "the app")
             return (PartHealth(APP, app.app_id, HealthStatus.DOWN, text),)
         try:
             said = msgspec.json.decode(answer.body, type=_Ready)

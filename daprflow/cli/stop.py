@@ -94,6 +94,11 @@ def _end(running: Running, seconds: float, asked: set[int], *, whole: bool) -> S
                 f"app '{running.app.app_id}' is one of several that process {running.pid} runs, "
                 "and its own is not known yet; wait until it is up, or stop all with --all"
             )
+        if running.gone:
+            raise LaunchError(
+                f"app '{running.app.app_id}' has ended, and process {running.pid} waits for "
+                "a change of its files; stop all that it runs with --all"
+            )
     began = start_time(pid)
 
     def over() -> bool:

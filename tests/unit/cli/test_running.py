@@ -235,6 +235,22 @@ def test_an_app_that_is_down(tmp_path: Path, shell: Shell) -> None:
         assert parts[1].split()[:3] == ["sidecar", "http://127.0.0.1:1", "DOWN:"]
 
 
+def test_an_app_whose_process_has_ended_is_told_at_once(tmp_path: Path, shell: Shell) -> None:
+    """One that waits for a change of its files: nobody waits for its answer, or for its end."""
+    with standing() as run, standing() as crashed:
+        apps = [
+            RunningApp(name, port, port, app_pid=pid)
+            for name, port, pid in (("shop", 1, crashed.pid), ("mail", 2, run.pid))
+        ]
+        recorded(tmp_path / ".daprflow", run.pid, *apps)
+        crashed.process.kill()
+        crashed.process.wait()
+        assert shell("status", "shop") == 1
+        assert "DOWN: its process has ended; its output says why" in shell.out
+        assert shell("stop", "shop") != 0
+        assert "app 'shop' has ended, and process" in shell.err
+
+
 def test_an_app_that_runs_twice_takes_its_folder(tmp_path: Path, shell: Shell) -> None:
     """An id in two data folders is no app of this one; --data-dir says which is meant."""
     with standing() as run:
