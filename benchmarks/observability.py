@@ -17,6 +17,11 @@ PARTS = tuple(
 )
 OTHER = Peer("dapr.ext.fastapi with none", "dapr_fastapi")
 PEERS = (OFF, ON, *PARTS, OTHER)
+INCLUDED = {
+    "traces": "1 % of the spans made, encoded for OTLP and not sent",
+    "logs": "a JSON line each, written to a file",
+}
+"""What the processor time of a part has in it."""
 
 
 def measure(agent: Agent, *, rounds: int, seconds: float) -> Section:
@@ -47,6 +52,8 @@ def _figures(reached: Mapping[str, Rounds]) -> Iterator[Figure]:
         cost = statistics.median(rounds.costs) * 1e6
         share = median_ratio(rounds.rates, off.rates)
         note = f"{cost:.1f} µs of processor time each, {share:.2f} of all off"
+        parts = [text for part, text in INCLUDED.items() if part in peer.name]
+        note = "; ".join([note, *parts])
         yield Figure(peer.name, statistics.median(rounds.rates), "deliveries/s", note=note)
     on, other = reached[ON.name], reached[OTHER.name]
     note = f"{median_ratio(off.costs, on.costs):.2f} by processor time"
