@@ -79,8 +79,8 @@ async def listed(folder: DataFolder, *app_ids: str) -> bool:
 
 @asynccontextmanager
 async def wire(
-    decoder: "msgspec.json.Decoder[joining.Request]",
-) -> AsyncIterator[tuple[Line[joining.Request], asyncio.StreamWriter]]:
+    decoder: "msgspec.json.Decoder[joining.Words]",
+) -> AsyncIterator[tuple[Line[joining.Words], asyncio.StreamWriter]]:
     """A line, and the writing end of its other side."""
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
