@@ -32,6 +32,7 @@ def notes(model: Model, components: Sequence[ComponentResource]) -> tuple[str, .
 def _of_app(app: AppModel, model: Model) -> Iterator[str]:
     yield from unknown_addresses(app, model)
     yield from _callers(app)
+    yield from _crons(app)
     if app.settings.scaling.by == "lag":
         yield from triggers_of(app, model).notes
 
@@ -47,6 +48,17 @@ def _callers(app: AppModel) -> Iterator[str]:
                 f"the access policy of app '{app.app_id}' is about '{each.get('appId')}' in "
                 f"namespace '{elsewhere}', and these apps are in '{space}'"
             )
+
+
+def _crons(app: AppModel) -> Iterator[str]:
+    """Find schedules that several sidecars keep, each for itself."""
+    if app.settings.replicas == 1 and app.settings.scaling.by == "none":
+        return
+    for cron in app.facts.crons:
+        yield (
+            f"cron '{cron.name}' of app '{app.app_id}' runs in each replica, because every sidecar "
+            "keeps its own time; a job with a schedule runs in one of them"
+        )
 
 
 def _stores(components: Iterable[ComponentResource]) -> Iterator[str]:

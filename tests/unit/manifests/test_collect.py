@@ -191,6 +191,15 @@ def test_who_sees_a_component_sees_its_secret_store(tmp_path: Path) -> None:
     assert note.startswith("component 'store' is for 'bill', and its secret store 'vault' is not")
 
 
+def test_crons_of_several_replicas_are_noted(tmp_path: Path) -> None:
+    """Every sidecar keeps its own time; one replica alone has nothing to be told."""
+    shop = written(tmp_path / "a")
+    said = "cron 'tick' of app 'shop' runs in each replica"
+    assert [note for note in collected(shop).notes if note.startswith(said)]
+    (tmp_path / "daprflow.toml").write_text("[manifests]\nreplicas = 1\n")
+    assert not [note for note in collected(shop).notes if note.startswith(said)]
+
+
 def test_callers_are_in_the_namespace_of_the_app(tmp_path: Path) -> None:
     """That of the settings, where an access policy names none."""
     (tmp_path / "daprflow.toml").write_text('[manifests]\nnamespace = "prod"\n')
@@ -202,7 +211,8 @@ def test_callers_are_in_the_namespace_of_the_app(tmp_path: Path) -> None:
 def test_a_component_that_nobody_defines_is_said(tmp_path: Path) -> None:
     """A platform may have it in the cluster already; else the topic would be without a broker."""
     text = APP.format(app_id="shop", host="r").replace("app.component(", "(lambda *a, **k: None)(")
-    (note,) = collected(written(tmp_path / "a", text=text)).notes
+    notes = collected(written(tmp_path / "a", text=text)).notes
+    (note,) = (each for each in notes if "component" in each)
     assert "'shop' has a topic of component 'broker'" in note
 
 
