@@ -136,8 +136,10 @@ async def serve_app(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, interrupted)
     server = HttpServer(loaded.asgi, lifespan=True, websockets=True, tls=tls)
+    starting = asyncio.create_task(server.start(listener))
     try:
-        await server.start(listener)
+        if not await _before(starting, stop):
+            return Exit.OK
     except StartFailed as error:
         reporter.send(AppFailed(str(error)))
         return Exit.FAILED
@@ -149,6 +151,24 @@ async def serve_app(
         await loaded.app.health.drain()
     await server.stop(grace)
     return Exit.OK
+
+
+async def _before(starting: asyncio.Task[None], stop: asyncio.Event) -> bool:
+    """Wait until the app has started; False where it is told to end before, and so it does.
+
+    Raises:
+        StartFailed: it cannot start.
+    """
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        stopped.cancel()
+        await starting
+        return True
+    logging.getLogger("uvicorn.error").disabled = True  # it calls the end of a start a failure
+    starting.cancel()
+    await asyncio.wait({starting})
+    return False
 
 
 def _parse(arguments: Sequence[str]) -> ChildOptions:

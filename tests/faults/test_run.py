@@ -347,6 +347,40 @@ def test_a_command_is_started_anew_when_a_file_changes(tmp_path: Path) -> None:
         assert run.all_gone()
 
 
+def test_an_app_that_is_told_to_end_while_it_starts_ends_at_once(tmp_path: Path) -> None:
+    """Whatever a lifespan waits for, it is told, may clean up, and is not killed."""
+    app = """
+import asyncio
+from collections.abc import AsyncIterator
+from daprflow import DaprFlow
+
+app = DaprFlow("slow")
+
+class Db: ...
+
+@app.provide
+async def db() -> AsyncIterator[Db]:
+    print("connecting", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("gave up", flush=True)
+    yield Db()
+
+@app.invoke
+async def ask(*, db: Db) -> str:
+    return ""
+"""
+    write(tmp_path, {"app.py": app})
+    with Run(tmp_path, "run", "--ephemeral", "--dapr-graceful-shutdown-seconds", "60", ".") as run:
+        run.until("connecting")
+        run.send(signal.SIGINT)
+        run.until("gave up")
+        assert run.ended() == 0
+        assert run.all_gone()
+    assert "Traceback" not in run.text
+
+
 @pytest.mark.row("FS-14")
 def test_a_syntax_error_is_shown_and_the_next_save_retries(folder: Path) -> None:
     """A broken save does not end the run; events wait for the next one."""
