@@ -72,13 +72,14 @@ class Sink:
         if not lines:
             return
         stream = self._stream
-        # Nobody may read any more, the disk may be full: an app goes on without its log.
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        try:
             if stream is None:
                 sys.stderr.flush()
                 stream = sys.stderr.buffer
             stream.write(b"".join(lines))
             stream.flush()
+        except (OSError, ValueError, AttributeError):
+            return  # nobody may read any more, the disk may be full: an app goes on without its log
 
 
 class Stamp:
