@@ -36,12 +36,14 @@ def keep_standard_streams() -> None:
 
 
 def put(stream: TextIO, text: str) -> None:
-    """Write at once; once nobody reads the stream any more, write to nowhere."""
+    """Write at once; once nobody reads the stream any more, or a disk is full, write to nowhere."""
     try:
         stream.write(text)
         stream.flush()
-    except OSError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
+            complain(f"cannot write the output, which is lost: {error.strerror}")
 
 
 class ConsoleVoice:
