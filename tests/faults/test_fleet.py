@@ -158,15 +158,16 @@ def test_a_call_waits_for_an_app_that_starts_later(tmp_path: Path, hosted: bool)
             "first.py": APP.format(name="first", answer="hello"),
         },
     )
+    runs: list[Run] = []
     with contextlib.ExitStack() as stack:
         if not hosted:
-            first = stack.enter_context(Run(tmp_path, "run", "--ephemeral", "first.py"))
-            first.ready()
+            runs.append(stack.enter_context(Run(tmp_path, "run", "--ephemeral", "first.py")))
+            runs[0].ready()
         run = stack.enter_context(Run(tmp_path, "run", "-f", "dapr.yaml", "--ephemeral"))
         run.until("all 2 healthy")
         record = json.loads((tmp_path / ".daprflow" / "run.json").read_bytes())
         pids = [app.get("app_pid") for app in record["apps"]]
-        assert set(pids) <= set(run.alive() if hosted else [*run.alive(), *first.alive()])
+        assert set(pids) <= {pid for each in (run, *runs) for pid in each.alive()}
         assert finish(tmp_path, "invoke", "a", "hello") == (0, "late")
         run.send(signal.SIGINT)
         assert run.ended() == 0
