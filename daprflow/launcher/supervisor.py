@@ -107,7 +107,7 @@ class Plan:
     ears: Ears = Ears()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Generation:
     """One process of the app and everything that may end it."""
 
@@ -117,10 +117,12 @@ class _Generation:
     ended: asyncio.Task[LaunchError]
     stopping: asyncio.Task[bool]
     change: asyncio.Task[bool]
+    pausing: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """Cancel what still waits."""
-        tasks = (self.up, self.ended, self.stopping, self.change)
+        every = (self.up, self.ended, self.stopping, self.change, self.pausing)
+        tasks = [task for task in every if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -194,6 +196,8 @@ class Supervisor:
                 return await self._app_ended(run)
             if run.exited in done and run.change not in done:
                 self._voice.warn(f"{_ended(run.exited.result())}; waiting for a change")
+                if run.up.done():  # its port stays open: nobody would see that it is away
+                    run.pausing = asyncio.create_task(self._pause())
             if run.up in done and (problem := self._problem(run.up)) is not None:
                 self._voice.warn(str(problem))
                 await self._end(run)
