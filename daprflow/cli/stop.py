@@ -62,10 +62,10 @@ def stop(
         results = [_end(each, timeout, asked, whole=everything_here) for each in doomed]
     if as_json:
         put(sys.stdout, pretty(results) + "\n")
+    stopped = dict.fromkeys(each.app_id for each in results if each.stopped)  # replicas share one
+    put(sys.stdout, "".join(f"stopped '{each}'\n" for each in stopped if not as_json))
     for each in results if not as_json else ():
-        if each.stopped:
-            put(sys.stdout, f"stopped '{each.app_id}'\n")
-        else:
+        if not each.stopped:
             complain(
                 f"app '{each.app_id}' (process {each.pid}) did not end within {timeout:g} s; wait "
                 f"longer with --timeout, or end it with 'kill -KILL {each.pid}'"

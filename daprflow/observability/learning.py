@@ -30,12 +30,13 @@ class Learning:
 
         async def run(call: ClientCall) -> ClientResponse:
             response = await call_next(call)
-            self._look(response.body)
+            self.look(response.body)
             return response
 
         return run
 
-    def _look(self, answer: bytes) -> None:
+    def look(self, answer: bytes) -> None:
+        """Remember the values in the answer of a secret store."""
         if not answer or self._seen >= MOST:
             return
         values = tuple(_values(answer))

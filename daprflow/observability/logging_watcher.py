@@ -2,16 +2,15 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import Token
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from daprflow.handlers.handler import Delivery, Outcome
 from daprflow.handlers.verdicts import SUCCESS
+from daprflow.observability.learning import Learning
 from daprflow.observability.logging_context import CURRENT, Bound, span_ids
 from daprflow.observability.logging_lines import LEVELS, SCOPE, JsonLines, Line, Origin
 from daprflow.observability.logging_options import LogFormat, Logs, level_number
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from daprflow.client import Client
     from daprflow.client.interception import CallNext, ClientCall, ClientResponse
     from daprflow.observability.watching import Parts
-
-_MOST_SECRETS = 1000
-"""Values of secrets that are looked for in lines."""
 
 
 class LogsWatcher(Watcher):
@@ -47,7 +43,7 @@ class LogsWatcher(Watcher):
         self._origin = origin_of(app_id)
         self._pipeline = Pipeline(logs.format, self._origin, self._sink, self._redaction)
         self._client: Client | None = None
-        self._seen = 0
+        self._learning = Learning(self._redaction)
 
     def watch(self, handled: Handled) -> Watch:
         """Write a line for each delivery to a handler, and bind it to all lines meanwhile."""
@@ -69,10 +65,8 @@ class LogsWatcher(Watcher):
     async def learn(self, call: "ClientCall", call_next: "CallNext") -> "ClientResponse":
         """Remember the values of secrets that the app reads; an interceptor of the client."""
         response = await call_next(call)
-        if call.block == "secrets" and response.body and self._seen < _MOST_SECRETS:
-            values = list(_texts(response.body))
-            self._seen += len(values)
-            self._redaction.add(*values)
+        if call.block == "secrets":
+            self._learning.look(response.body)
         return response
 
     @property
@@ -178,13 +172,3 @@ def origin_of(app_id: str) -> Origin:
 
 def _nothing(_: Delivery, __: float) -> None:
     """Write no line of a delivery that ended well."""
-
-
-def _texts(body: bytes) -> Iterator[str]:
-    """Give the values of one secret, or of all: a map of texts, or a map of those."""
-    try:
-        found = msgspec.json.decode(body, type=dict[str, str | dict[str, str]])
-    except msgspec.MsgspecError:
-        return
-    for value in found.values():
-        yield from value.values() if isinstance(value, Mapping) else (value,)
