@@ -78,6 +78,7 @@ class _Runtime:
 
     def __init__(self, app_id: str, sidecar: "Sidecar") -> None:
         self.app_id = app_id
+        self.replica = 1
         self.options = _Options()
         self.workflows = _Block(app_id, sidecar)
 
