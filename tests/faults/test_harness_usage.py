@@ -17,7 +17,7 @@ STEADY = [Usage(float(at), 80.0, 90.0, 20, 4, 30) for at in range(100)]
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="counts through /proc")
 async def test_growth_is_found(tmp_path: Path) -> None:
     """An app that keeps something of each event, a task and a file now and then, is seen to."""
-    plan = replace(growth.GOAL.plan(Size.QUICK), workflows=1.0, leak=20_000)
+    plan = replace(growth.GOAL.plan(Size.QUICK), workflows=1.0, leak=40_000)
     result = await growth.run(plan, tmp_path, seed=1)
     said = " ".join(result.problems)
     for kind in ("MB of memory", "open files", "tasks"):

@@ -36,7 +36,7 @@ class Leak:
         if not self._size:
             return
         self._kept.append(os.urandom(self._size))
-        if not number % 10:
+        if not number % 5:
             self._tasks.append(asyncio.create_task(asyncio.Event().wait()))
             self._files.append(Path(__file__).open("rb"))  # noqa: SIM115 - it is kept
 
