@@ -9,7 +9,6 @@ import typer
 from daprflow.cli.calls import Refused, content_type
 from daprflow.cli.completion import actor_types
 from daprflow.cli.grpc_lists import GrpcPort, list_reminders
-from daprflow.cli.invoke import write
 from daprflow.cli.poke import Poke, command_of, group
 from daprflow.cli.typed import DATA, UNSET, carried, data_of, json_of, named
 from daprflow.launcher.exits import Exit, LaunchError
@@ -95,10 +94,7 @@ def invoke(
     if answer.header(ERROR_HEADER):
         text = f"method '{method}' of actor '{kind}' '{actor_id}' failed: {_said(answer.body)}"
         raise Refused(text, error_code=FAILED)
-    if to.as_json:
-        to.show(Answered(kind, actor_id, method, *carried(answer.body)))
-        return
-    write(answer.body)
+    to.give(answer.body, Answered(kind, actor_id, method, *carried(answer.body)))
 
 
 @command_of(actor)
@@ -118,10 +114,7 @@ def state(
     answer = to.ask(to.place(alone=True), wire.get_state(kind, actor_id, key))
     if answer.status == NO_CONTENT:
         raise LaunchError(f"actor '{kind}' '{actor_id}' has no state '{key}'", Exit.MISSING)
-    if to.as_json:
-        to.show(Answered(kind, actor_id, key, *carried(answer.body)))
-        return
-    write(answer.body)
+    to.give(answer.body, Answered(kind, actor_id, key, *carried(answer.body)))
 
 
 @command_of(actor)

@@ -1,6 +1,5 @@
 """``daprflow invoke``: a method of the running service."""
 
-import sys
 from typing import Annotated
 from urllib.parse import quote
 
@@ -54,19 +53,8 @@ def invoke(
         sent = (("content-type", kind or content_type(body)), *sent)
     request = HttpRequest(verb.upper(), target, sent, body)
     answer = to.ask(to.place(prefer=app), request)
-    if to.as_json:
-        to.show(Invoked(answer.status, answer.header("content-type"), *carried(answer.body)))
-        return
-    write(answer.body)
-
-
-def write(body: bytes) -> None:
-    """Print an answer byte by byte, and end the line."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(body)
-    if body and not body.endswith(b"\n"):
-        sys.stdout.buffer.write(b"\n")
-    sys.stdout.buffer.flush()
+    shown = Invoked(answer.status, answer.header("content-type"), *carried(answer.body))
+    to.give(answer.body, shown)
 
 
 def _headers(items: list[str] | None) -> Headers:

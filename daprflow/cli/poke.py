@@ -117,6 +117,17 @@ class Poke:
         elif text:
             put(sys.stdout, printable(text) + "\n")
 
+    def give(self, body: bytes, shown: object) -> None:
+        """Print what was answered byte by byte, and end the line; or the same as JSON."""
+        if self.as_json:
+            self.show(shown)
+            return
+        sys.stdout.flush()
+        sys.stdout.buffer.write(body)
+        if body and not body.endswith(b"\n"):
+            sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.flush()
+
     def show(self, shown: object) -> None:
         """Print JSON."""
         put(sys.stdout, pretty(shown) + "\n")

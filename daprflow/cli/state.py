@@ -7,7 +7,6 @@ import msgspec
 import typer
 
 from daprflow.cli.completion import components, keys
-from daprflow.cli.invoke import write
 from daprflow.cli.poke import Poke, command_of, group
 from daprflow.cli.state_keys import Asked, list_keys
 from daprflow.cli.typed import DATA, UNSET, Metadata, carried, data_of, json_of, named, pairs
@@ -92,10 +91,7 @@ def get(
     answer = to.ask(to.place(alone=True), request)
     if answer.status == NO_CONTENT:
         raise LaunchError(f"there is no key '{key}' in state store '{store}'", Exit.MISSING)
-    if to.as_json:
-        to.show(_value(store, key, answer))
-        return
-    write(answer.body)
+    to.give(answer.body, _value(store, key, answer))
 
 
 @command_of(state, "set")
