@@ -128,6 +128,7 @@ class DaprFlow(Router):
         self._lifespan = self._live if lifespan is None else nested(self._live, lifespan)
         self._hosted = DaprRoute(self._table, middleware)
         self._further = tuple(routes)
+        self._host: Host | None = None
         self._starlette = Starlette(
             debug=debug,
             routes=[self._route, *routes],
@@ -299,7 +300,9 @@ class DaprFlow(Router):
         Raises:
             AppDefinitionError: with every problem of the definition.
         """
-        return self._frozen().warnings
+        from daprflow.transports.hosting import hidden  # noqa: PLC0415 - see above
+
+        return (*self._frozen().warnings, *hidden(self._host, self.app_id))
 
     def install(self, host: "Host", /) -> None:
         """Serve Dapr's endpoints from a Starlette or FastAPI application, at its root.
@@ -314,6 +317,7 @@ class DaprFlow(Router):
         from daprflow.transports.hosting import install  # noqa: PLC0415 - see above
 
         install(host, self.routes, self.lifespan)
+        self._host = host
 
     def wrap(self, other: ASGIApp, /) -> "Wrapped[DaprFlow]":
         """Return an ASGI app that answers Dapr's paths and passes everything else to ``other``.
@@ -392,7 +396,7 @@ class DaprFlow(Router):
             if blueprint.container.uses_client or blueprint.actors:
                 await client.prepare()
             await blueprint.container.open(stack, client)
-            for warning in blueprint.warnings:
+            for warning in self.warnings():
                 logger.warning("%s", warning)
             self._gate.tokens = Tokens(settings.app_tokens)
             self._gate.open()

@@ -63,6 +63,42 @@ def install(host: Host, routes: Sequence[BaseRoute], lifespan: Lifespan) -> None
     router.lifespan_context = nested(lifespan, router.lifespan_context)
 
 
+def hidden(host: Host | None, app_id: str) -> Iterator[str]:
+    """Say which answers to a sidecar's questions a host has that nobody hears any more.
+
+    Another library in the same host, such as the official SDK's extension, tells its topics and
+    actors at these paths, and an installed app answers them first.
+    """
+    for route in _own_routes(getattr(host, "router", None)):
+        loss = _ASKED.get(getattr(route, "path", ""))
+        if loss:
+            yield (
+                f"the application that app '{app_id}' is installed into has a route "
+                f"'{getattr(route, 'path', '')}' of its own, which is hidden: {loss}"
+            )
+
+
+_ASKED = {
+    "/dapr/subscribe": (
+        "what it subscribes to there is not delivered; make those handlers topics of the app, or "
+        "name their paths in a Subscription file"
+    ),
+    "/dapr/config": (
+        "the actors that it names there are not called; make them actors of the app, or host them "
+        "in another process"
+    ),
+}
+
+
+def _own_routes(router: Any) -> Iterator[Any]:
+    """Find the routes of a host, and those that FastAPI keeps within what a host includes."""
+    for route in getattr(router, "routes", ()):
+        if not isinstance(route, DaprRoute):
+            yield route
+            within = getattr(route, "effective_route_contexts", tuple)
+            yield from within()
+
+
 def nested(outer: Lifespan, inner: Lifespan) -> Lifespan:
     """Return a lifespan that runs ``inner`` within ``outer`` and passes on its state."""
 

@@ -82,6 +82,29 @@ async def test_install_works_through_the_hosts_own_start_up() -> None:
     assert log == ["open app", "close app"]
 
 
+async def test_what_another_library_told_the_sidecar_is_missed_aloud(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Topics and actors of another Dapr library in the host are hidden, and a warning says so."""
+    app, host, included = shop(), FastAPI(), APIRouter()
+    app.install(host)
+    host.add_api_route("/dapr/subscribe", catch_all)
+    included.add_api_route("/dapr/config", catch_all)
+    host.include_router(included)
+    host.include_router(included, prefix="/elsewhere")
+    assert await lifespan_messages(host) == BOTH
+    told = [each for each in app.warnings() if "hidden" in each]
+    assert [each.split("'")[3] for each in told] == ["/dapr/subscribe", "/dapr/config"]
+    assert all(each in caplog.text for each in told)
+
+
+async def test_a_host_without_another_library_hides_nothing() -> None:
+    """A catch-all, and routes of the host's own, are no reason to warn."""
+    app, host = shop(), Starlette(routes=[Route("/{path:path}", catch_all)])
+    app.install(host)
+    assert [each for each in app.warnings() if "hidden" in each] == []
+
+
 async def test_static_files_at_the_root_do_not_hide_dapr(tmp_path: Any) -> None:
     """A mount at ``/`` comes after our route."""
     app = shop()
