@@ -47,6 +47,7 @@ service = DaprFlow("shop")
 @service.topic(orders, dead_letter="orders-unreadable")
 async def on_order(order: Order, *, client: Client) -> None:
     await client.state("statestore").set(order.id, order)
+    print(f"order {order.id}: {order.total}", flush=True)
 
 
 service.install(app)
@@ -55,9 +56,10 @@ service.install(app)
 
 # --8<-- [start:routes]
 @app.post("/orders", status_code=202)
-async def place(order: Order, log: Annotated[Audit, Depends(audit)]) -> None:
+async def place(order: Order, log: Annotated[Audit, Depends(audit)]) -> str:
     await service.client.publish(orders, order)
     log.lines.append(order.id)
+    return f"order {order.id} is on its way"
 
 
 @app.get("/orders/{order_id}")
