@@ -26,12 +26,11 @@ class TimeLimit:
 
         A request inside another one of the same task has the time of that one.
         """
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop, self._timer = loop, None
-            self._under_way.clear()
-            self._expired.clear()
-        task = asyncio.current_task(loop)
+        loop = self._loop
+        task = None if loop is None else asyncio.current_task(loop)
+        if task is None or loop is None:
+            loop = self._enter()
+            task = asyncio.current_task(loop)
         if task is None or task in self._under_way:
             return None
         when = loop.time() + self.seconds
@@ -39,6 +38,14 @@ class TimeLimit:
         if self._timer is None:
             self._timer = loop.call_at(when, self._look, loop)
         return task
+
+    def _enter(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._timer = loop, None
+            self._under_way.clear()
+            self._expired.clear()
+        return loop
 
     def end(self, task: Running | None) -> bool:
         """Note that a request is over.

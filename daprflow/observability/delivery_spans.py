@@ -12,7 +12,7 @@ from daprflow.errors import Drop, Retry
 from daprflow.handlers.handler import Delivery, Outcome
 from daprflow.handlers.trace import DELIVERED
 from daprflow.observability import span_names
-from daprflow.observability.lean_spans import KEPT, Lean, lean, undecided
+from daprflow.observability.lean_spans import HELD, KEPT, Lean, lean, undecided
 from daprflow.observability.span_errors import refuse
 from daprflow.observability.trace_context import context_of, enveloped, extracted, span_of
 from daprflow.observability.watches import Watch
@@ -51,7 +51,7 @@ class DeliverySpans(Watch):
         """Start a span; what is returned is that, and what was before it."""
         found = self._find(delivery)
         if found is not None and found is not KEPT:  # nearly always, so without a detour
-            return None, attach(found.alone), DELIVERED.set(found)
+            return None, attach(Context({HELD: found})), DELIVERED.set(found)
         try:
             span, context = self._start(delivery, is_kept=found is not None)
         except Exception as error:  # noqa: BLE001 - a sampler or an id generator of anybody's

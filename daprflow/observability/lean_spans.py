@@ -21,7 +21,7 @@ _NOT_SAMPLED: Final = (b"00", b"02")
 _NO_TRACE: Final = 32 * b"0"
 _TRACE: Final = 32
 """Digits of a trace's id; a span's has half of them."""
-_HELD: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+HELD: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 """Where a context holds its span."""
 _around: Final = Current().headers
 
@@ -44,8 +44,8 @@ class LeanSpan(NonRecordingSpan, Source):
     _ids: tuple[str, str] | None = None
     _made: SpanContext | None = None
 
-    def __init__(self) -> None:
-        """Make nothing yet: one is made for nearly every delivery."""
+    # Nothing is made yet, and no function of Python is called: nearly every delivery has one.
+    __init__ = object.__init__
 
     def get_span_context(self) -> SpanContext:
         """Return its ids, as OpenTelemetry has them."""
@@ -65,11 +65,6 @@ class LeanSpan(NonRecordingSpan, Source):
     def headers(self) -> Headers:
         """Return what goes along with a call that is made while this is handled."""
         return _around()
-
-    @property
-    def alone(self) -> Context:
-        """A context that holds it and nothing else."""
-        return Context({_HELD: self})
 
     def _make(self) -> SpanContext:
         trace, span = self.ids() or ("", "")

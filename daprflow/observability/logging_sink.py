@@ -10,6 +10,8 @@ from typing import BinaryIO, Protocol
 
 TOGETHER = 64
 """Lines that wait at most: what they hold is in the garbage collector's way."""
+PAUSE = 0.002
+"""Seconds between two pieces, so that an app under load writes few of many lines."""
 
 
 class Later(Protocol):
@@ -31,6 +33,7 @@ class Sink:
         self._stream = stream
         self._waiting: list[bytes | Later] = []
         self._lock = threading.Lock()
+        self._rests_until = 0.0
 
     @property
     def is_terminal(self) -> bool:
@@ -49,18 +52,25 @@ class Sink:
     def soon(self, line: bytes | Later) -> None:
         """Write a line when the event loop gets to it: together with others, in one piece.
 
-        That is before it waits for anything, and before any line of `write`. At the end of the
-        app nothing waits any more; who kills the process loses the lines of one turn of the loop.
+        That is before it waits for anything, or `PAUSE` after the last piece, and before any line
+        of `write`. At the end of the app nothing waits any more; who kills the process loses the
+        lines of that time.
         """
         waiting = self._waiting
         waiting.append(line)
         if len(waiting) == 1:
-            asyncio.get_running_loop().call_soon(self.flush)
+            loop = asyncio.get_running_loop()
+            rest = self._rests_until - time.monotonic()
+            if rest > 0:
+                loop.call_later(rest, self.flush)
+            else:
+                loop.call_soon(self.flush)
         elif len(waiting) >= TOGETHER:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits."""
+        self._rests_until = time.monotonic() + PAUSE
         with self._lock:
             self._put(self._taken())
 

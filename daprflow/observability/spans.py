@@ -113,7 +113,8 @@ class Spans:
             if self.follows_parents and not parent.trace_flags & 1:
                 return NonRecordingSpan(parent)
         elif self.ratio is not None and random.random() >= self.ratio:  # noqa: S311 - no secret
-            return LeanSpan()
+            lean: Span = LeanSpan()
+            return lean
         else:
             return self.root(context, describe(about))
         return self._start(context, describe(about))

@@ -19,6 +19,18 @@ class Made:
         return self._text
 
 
+class Flushed(io.BytesIO):
+    """Says when it was written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushed = asyncio.Event()
+
+    def flush(self) -> None:
+        """Say so."""
+        self.flushed.set()
+
+
 async def test_lines_of_one_turn_of_the_loop_are_made_and_written_together() -> None:
     """None is made before, and the loop does not wait in between."""
     stream, made = io.BytesIO(), list[bytes]()
@@ -29,6 +41,21 @@ async def test_lines_of_one_turn_of_the_loop_are_made_and_written_together() -> 
     assert (made, stream.getvalue()) == ([], b"")
     await asyncio.sleep(0)
     assert (made, stream.getvalue()) == ([b"a\n", b"c\n"], b"a\nb\nc\n")
+
+
+async def test_lines_that_come_soon_after_others_wait_a_moment_for_more() -> None:
+    """A busy app writes few pieces of many lines; nothing waits once the pause is over."""
+    stream = Flushed()
+    sink = Sink(stream)
+    sink.soon(b"a\n")
+    await asyncio.sleep(0)
+    stream.flushed.clear()
+    sink.soon(b"b\n")
+    sink.soon(b"c\n")
+    assert stream.getvalue() == b"a\n"
+    async with asyncio.timeout(30):
+        await stream.flushed.wait()
+    assert stream.getvalue() == b"a\nb\nc\n"
 
 
 async def test_a_line_that_is_written_at_once_comes_after_those_that_wait() -> None:

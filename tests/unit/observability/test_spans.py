@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, TraceFlags
 
 from daprflow.handlers.handler import Delivery
-from daprflow.observability.lean_spans import KEPT, LeanSpan, lean
+from daprflow.observability.lean_spans import HELD, KEPT, LeanSpan, lean
 from daprflow.observability.redaction import Redaction
 from daprflow.observability.span_errors import SpanErrors
 from daprflow.observability.span_names import turn
@@ -234,7 +234,7 @@ def test_the_ids_of_a_span_that_is_not_sampled_are_those_of_its_context() -> Non
     )
     assert isinstance(passed, LeanSpan)
     assert passed.ids() == tuple(parent.decode().split("-")[1:3])
-    assert span_of(span.alone) is context
+    assert span_of(Context({HELD: span})) is context
 
 
 @pytest.mark.parametrize(
