@@ -50,6 +50,12 @@ def quantity(text: str, name: str = "") -> int:
     return size
 
 
+def _may_be_stood_in_for(type_name: str) -> bool:
+    from daprflow.sidecar.components.stand_ins import stand_in_for  # noqa: PLC0415 - rarely given
+
+    return stand_in_for(type_name, wanted=(type_name,)) is not None
+
+
 def _truth(text: str) -> str:
     if text.lower() not in {"true", "false"}:
         raise typer.BadParameter(f"'{text}' is neither true nor false")
@@ -122,11 +128,17 @@ SIDECAR_FLAGS: Mapping[str, Any] = {
     "strict_components": option(
         bool, "strict_components", "Refuse component types that would be stood in for."
     ),
+    "stand_in": option(
+        list[str],
+        "stand_in",
+        "Component type to stand in for though it is here, as state.postgresql; may be repeated.",
+    ),
 }
 _DEFAULTS: Mapping[str, Any] = {
     **{field.name: field.default for field in fields(SidecarOptions)},
     "resources_path": [],
     "config": [],
+    "stand_in": [],
     "enable_metrics": "true",
     "max_body_size": "4Mi",
     "read_buffer_size": "4Ki",
@@ -162,7 +174,7 @@ def sidecar_options(values: Mapping[str, Any]) -> SidecarOptions:
     given = dict(values)
     given["enable_metrics"] = given["enable_metrics"] == "true"
     given["grace"] = given.pop("dapr_graceful_shutdown_seconds")
-    for name in ("resources_path", "config"):
+    for name in ("resources_path", "config", "stand_in"):
         given[name] = tuple(given[name])
     for name in ("max_body_size", "read_buffer_size"):
         given[name] = quantity(given[name], name)
@@ -170,6 +182,10 @@ def sidecar_options(values: Mapping[str, Any]) -> SidecarOptions:
     if options.app_health_probe_timeout > options.app_health_probe_interval * 1000:
         raise typer.BadParameter(
             "--app-health-probe-timeout (ms) is longer than --app-health-probe-interval (s)"
+        )
+    if odd := [each for each in options.stand_in if not _may_be_stood_in_for(each)]:
+        raise typer.BadParameter(
+            f"--stand-in '{odd[0]}' is no type of component; write for example state.postgresql"
         )
     if options.app_id is not None and (not options.app_id or "." in options.app_id):
         raise typer.BadParameter(f"--app-id '{options.app_id}' is empty or contains a dot")

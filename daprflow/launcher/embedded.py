@@ -304,6 +304,7 @@ def runtime_options(
         app_health_probe_timeout=options.app_health_probe_timeout / 1000,
         app_health_threshold=options.app_health_threshold,
         log_level=options.log_level,
+        stand_in=options.stand_in,
     )
 
 

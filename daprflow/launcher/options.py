@@ -46,6 +46,7 @@ class SidecarOptions:
         data_dir: where ``.daprflow`` lies or is made.
         ephemeral: keep everything in memory.
         strict_components: refuse component types that would be stood in for.
+        stand_in: component types that are stood in for although the embedded sidecar has them.
         debugged: the app stands at breakpoints: no timeout of a Resiliency file ends a call.
     """
 
@@ -75,6 +76,7 @@ class SidecarOptions:
     data_dir: Path = Path(".daprflow")
     ephemeral: bool = False
     strict_components: bool = False
+    stand_in: tuple[str, ...] = ()
     debugged: bool = False
 
 

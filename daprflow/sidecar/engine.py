@@ -136,6 +136,13 @@ class Engine:
         self.placement = Placement(clock, self.reminders.hosted, self.reminders.gone)
         self._workflows: asyncio.Task[WorkflowHub] | None = None
         self._shared: dict[_Identity, _Shared] = {}
+        self._said: set[str] = set()
+
+    def first_time(self, line: str) -> bool:
+        """Whether a line was not said before: what concerns all apps of a run is said once."""
+        known = line in self._said
+        self._said.add(line)
+        return not known
 
     async def workflows(self) -> "WorkflowHub":
         """Return the workflows of all apps, which are loaded with the first call.

@@ -17,7 +17,7 @@ from daprflow.sidecar.components.base import (
     SecretStore,
 )
 from daprflow.sidecar.components.registry import COMPONENTS, supported
-from daprflow.sidecar.components.stand_ins import stand_in_for
+from daprflow.sidecar.components.stand_ins import StandIn, stand_in_for
 from daprflow.sidecar.identifiers import new_id
 from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resiliency.guard import unguarded
@@ -201,7 +201,7 @@ class Loader:
             await self._engine.release(unguarded(self._loaded.pop().instance))
 
     async def _open(self, resource: ComponentResource) -> LoadedComponent:
-        stand_in = stand_in_for(resource.type, resource.version)
+        stand_in = stand_in_for(resource.type, resource.version, self._options.stand_in)
         factory = stand_in.factory if stand_in else COMPONENTS.get(resource.type)
         if factory is None:
             raise ComponentError(
@@ -223,7 +223,7 @@ class Loader:
             stands_in=stand_in is not None,
         )
         if stand_in is not None:
-            logger.warning("%s: no '%s' here; %s", _place(resource), resource.type, stand_in.text)
+            self._tell(resource, stand_in)
         try:
             async with asyncio.timeout(resource.init_timeout):
                 instance = await self._engine.acquire(context, factory)
@@ -238,6 +238,15 @@ class Loader:
         if resource.kind != _MIDDLEWARE:  # no policy is about those: they are no calls
             instance = self._guard(resource.name, resource.kind, instance)
         return LoadedComponent(resource, context, instance)
+
+    def _tell(self, resource: ComponentResource, stand_in: StandIn) -> None:
+        """Say what takes the place of a component, once for all apps of the run."""
+        why = f"no '{resource.type}' here"
+        if resource.type in self._options.stand_in:
+            why = f"'{resource.type}' is stood in for, as --stand-in asks"
+        line = f"{_place(resource)}: {why}; {stand_in.text}"
+        if self._engine.first_time(line):
+            logger.warning("%s", line)
 
     # ---- metadata -------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ class RuntimeOptions:
         app_health_probe_timeout: seconds, at most the interval.
         base_dir: what relative paths in component files are resolved against; None: the engine's.
         replica: which one of those of the same app it is, from 1; each has a number of its own.
+        stand_in: component types that are stood in for although they are here.
         metrics: whether calls are counted and measured, unless the configuration says otherwise.
         app_health_threshold: failed probes, since the app became healthy, that make it unhealthy.
     """
@@ -45,3 +46,4 @@ class RuntimeOptions:
     namespace: str = "default"
     metrics: bool = False
     replica: int = 1
+    stand_in: tuple[str, ...] = ()

@@ -15,11 +15,15 @@ from starlette.responses import Response
 
 from daprflow.client import Client
 from daprflow.errors import NotFound, SecretNotFound
-from daprflow.sidecar.clock import VirtualClock
+from daprflow.protocol.resources import ComponentResource
+from daprflow.sidecar.clock import SystemClock, VirtualClock
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.components.registry import COMPONENTS
 from daprflow.sidecar.components.stand_ins import stand_in_for
+from daprflow.sidecar.engine import Engine
 from daprflow.sidecar.http_api.app import HttpApi
+from daprflow.sidecar.loading import Loader
+from daprflow.sidecar.options import RuntimeOptions
 from daprflow.sidecar.resources import load_resources
 from daprflow.testing.transport import InProcessTransport
 from tests.helpers.sidecar import Components, InProcessSidecar, in_process_sidecar
@@ -95,6 +99,43 @@ def test_what_is_here_is_not_stood_in_for() -> None:
         assert stand_in_for(name, version) is None
     assert stand_in_for("nonsense.x") is None
     assert stand_in_for("state.redis", "v7") is None
+
+
+def test_what_is_here_can_be_stood_in_for() -> None:
+    """A type that is asked for by name, of any block that has stand-ins."""
+    for name in ("state.postgresql", "pubsub.redis", "bindings.http"):
+        assert stand_in_for(name, "v2", wanted=(name,)) is not None
+    assert stand_in_for("pubsub.redis", "v1", wanted=("state.postgresql",)) is None
+    uppercase = "middleware.http.uppercase"
+    assert stand_in_for(uppercase, "v1", wanted=(uppercase,)) is None
+
+
+async def test_two_apps_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What takes a place takes it for every app of the run."""
+    kafka = ComponentResource(name="orders", type="pubsub.kafka")
+    engine = Engine(SystemClock(), None, tmp_path)
+    with caplog.at_level(logging.WARNING):
+        for app_id in ("shop", "billing"):
+            loader = Loader(engine, RuntimeOptions(app_id))
+            await loader.load([kafka])
+            await loader.unload()
+    await engine.close()
+    assert len(caplog.records) == 1
+
+
+async def test_a_server_that_is_not_at_hand(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With ``--stand-in`` a store that the sidecar could open is kept in a file, and said."""
+    postgres = ComponentResource(name="db", type="state.postgresql", version="v2")
+    engine = Engine(SystemClock(), None, tmp_path)
+    loader = Loader(engine, RuntimeOptions("shop", stand_in=("state.postgresql",)))
+    with caplog.at_level(logging.WARNING):
+        (loaded,) = await loader.load([postgres])
+    await loader.unload()
+    await engine.close()
+    assert type(loaded.instance).__name__ == "QueryingSqliteState"
+    assert "'state.postgresql' is stood in for, as --stand-in asks" in caplog.text
 
 
 async def test_one_line_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

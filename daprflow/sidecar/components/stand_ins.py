@@ -1,5 +1,6 @@
 """What stands in for component types that only a real runtime has."""
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from daprflow.sidecar.components.base import Component, ComponentContext
@@ -21,21 +22,25 @@ class StandIn:
     text: str
 
 
-def stand_in_for(type_name: str, version: str = "") -> StandIn | None:
+def stand_in_for(type_name: str, version: str = "", wanted: Container[str] = ()) -> StandIn | None:
     """Return what takes the place of a type that the embedded sidecar does not have.
 
     None where it has the type, or where the type belongs to no building block.
+
+    Args:
+        type_name: as a component has it.
+        version: as a component has it.
+        wanted: types whose place is taken although they are here.
     """
-    if type_name in COMPONENTS and version in versions(type_name):
+    known = type_name in COMPONENTS and type_name not in wanted
+    if known and version in versions(type_name):
         return None
     kind, _, rest = type_name.partition(".")
     if kind == "bindings":
         return _FOLDER if rest in _FOLDERS else _QUEUE
-    if kind == "state" and version in {"", "v1"} and type_name in COMPONENTS:
+    if kind == "state" and version in {"", "v1"} and known:
         return StandIn(_state, f"{_KEPT_IN_SQLITE}; the tables of v1 are not read")
-    if type_name in COMPONENTS:
-        return None
-    return _OF_KIND.get(kind)
+    return None if known else _OF_KIND.get(kind)
 
 
 def _state(context: ComponentContext) -> Component:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import typer
 
 from daprflow.cli.calls import content_type, find
 from daprflow.cli.commands import COMMANDS
@@ -175,6 +176,17 @@ def test_the_probes_timeout_may_not_exceed_their_interval() -> None:
 
     values = dict(flags._DEFAULTS) | {"app_health_probe_timeout": 5000}
     assert sidecar_options({k: values[k] for k in flags.SIDECAR_FLAGS}).app_health_threshold == 3
+
+
+def test_what_can_not_be_stood_in_for_is_refused() -> None:
+    """A name that is no type of component is a mistake of the command line."""
+    from daprflow.cli import flags
+
+    values = {name: flags._DEFAULTS[name] for name in flags.SIDECAR_FLAGS}
+    values["stand_in"] = ["state.postgresql"]
+    assert sidecar_options(values).stand_in == ("state.postgresql",)
+    with pytest.raises(typer.BadParameter, match="'statestore' is no type of component"):
+        sidecar_options(values | {"stand_in": ["statestore"]})
 
 
 # ---- configuration files
