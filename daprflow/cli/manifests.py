@@ -83,7 +83,7 @@ def _places(
     if file:
         from daprflow.manifests.template import places_of  # noqa: PLC0415 - few have one
 
-        return places_of(file, base, tuple(config))
+        return places_of(file, base, tuple(folders), tuple(config))
     return tuple(Place(Source(each, base), tuple(folders), tuple(config)) for each in targets)
 
 

@@ -13,12 +13,15 @@ from daprflow.manifests.collect import Place
 from daprflow.manifests.facts import Source
 
 
-def places_of(named: str, base: Path, config: tuple[Path, ...]) -> tuple[Place, ...]:
+def places_of(
+    named: str, base: Path, folders: tuple[Path, ...] = (), config: tuple[Path, ...] = ()
+) -> tuple[Place, ...]:
     """Return the apps of a template: ids, targets, variables, resources and Configurations.
 
     Args:
         named: the template, or its folder.
         base: what that is relative to.
+        folders: resource folders of every app, instead of those that it names.
         config: Configuration files of every app, instead of those that it names.
 
     Raises:
@@ -37,13 +40,16 @@ def places_of(named: str, base: Path, config: tuple[Path, ...]) -> tuple[Place, 
             ),
             Exit.FAILED,
         )
-    return tuple(_places(plan.apps, config))
+    return tuple(_places(plan.apps, folders, config))
 
 
-def _places(apps: tuple[FleetApp, ...], config: tuple[Path, ...]) -> Iterator[Place]:
+def _places(
+    apps: tuple[FleetApp, ...], folders: tuple[Path, ...], config: tuple[Path, ...]
+) -> Iterator[Place]:
     for app in apps:
         options = app.options
         if options.target is None:  # pragma: no cover - refused before
             continue
         source = Source(options.target.text, options.base, options.variables, app.app_id)
-        yield Place(source, options.sidecar.resources_path, config or options.sidecar.config)
+        sidecar = options.sidecar
+        yield Place(source, folders or sidecar.resources_path, config or sidecar.config)

@@ -248,7 +248,7 @@ def test_a_template_names_apps_ids_and_variables(tmp_path: Path) -> None:
         "- {appID: one, appDirPath: a}\n"
         "- {appDirPath: b, env: {GIVEN_ID: two}}\n"
     )
-    places = places_of("dapr.yaml", tmp_path, ())
+    places = places_of("dapr.yaml", tmp_path)
     found = collect(Wanted(places, "prod"), read_settings(tmp_path))
     assert [each.app_id for each in found.apps] == ["b", "one"]
     (tmp_path / "dapr.yaml").write_text(
@@ -256,7 +256,21 @@ def test_a_template_names_apps_ids_and_variables(tmp_path: Path) -> None:
     )
     (tmp_path / "a" / "app.py").unlink()
     with pytest.raises(LaunchError, match="app 'x' has no target"):
-        places_of("dapr.yaml", tmp_path, ())
+        places_of("dapr.yaml", tmp_path)
+
+
+def test_folders_that_are_given_go_before_those_of_a_template(tmp_path: Path) -> None:
+    """``--resources-path`` and ``--config`` hold for every app: a laptop's files stay there."""
+    written(tmp_path / "a")
+    (tmp_path / "laptop").mkdir()
+    (tmp_path / "dapr.yaml").write_text(
+        "version: 1\ncommon: {resourcesPath: laptop}\napps:\n- {appID: one, appDirPath: a}\n"
+    )
+    (own,) = places_of("dapr.yaml", tmp_path)
+    assert own.folders == (tmp_path / "laptop",)
+    cluster, config = Path("cluster"), Path("c.yaml")
+    (given,) = places_of("dapr.yaml", tmp_path, (cluster,), (config,))
+    assert (given.folders, given.config) == ((cluster,), (config,))
 
 
 def test_a_configuration_is_put_together(tmp_path: Path) -> None:
