@@ -13,6 +13,8 @@ MAX_ATTEMPTS = 7
 TOKEN_VARIABLES = ("DAPR_API_TOKEN", "APP_API_TOKEN", "APP_API_TOKEN_PREVIOUS")
 """The variables whose values are secrets."""
 
+__all__ = ["Settings", "SettingsError"]
+
 
 class SettingsError(DaprFlowError, ValueError):
     """An environment variable holds something that cannot be used; the text names it."""
