@@ -130,7 +130,7 @@ def _app(app: AppModel, model: Model, published: int, *, host: bool) -> Tree:
     return {
         "image": app.image,
         "build": _built(app, model),
-        **({"entrypoint": list(map(_literal, settings.command))} if settings.command else {}),
+        **({"entrypoint": list(map(_literal, app.command))} if app.command else {}),
         "environment": dict(sorted(variables.items())),
         "ports": [f"127.0.0.1:{published}:{settings.port}"],
         **hosts,

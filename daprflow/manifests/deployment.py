@@ -71,7 +71,7 @@ def _container(app: AppModel) -> Tree:
     return {
         "name": "app",
         "image": app.image,
-        **some(imagePullPolicy=settings.pull_policy, command=list(settings.command)),
+        **some(imagePullPolicy=settings.pull_policy, command=list(app.command)),
         "ports": [{"name": "http", "containerPort": settings.port, "protocol": "TCP"}],
         "env": environment(app),
         "startupProbe": _probe(probes.startup),

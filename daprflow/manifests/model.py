@@ -72,7 +72,15 @@ class AppModel:
     @property
     def image(self) -> str:
         """The container image, ``{app}`` filled in."""
-        return self.settings.image.replace("{app}", self.app_id)
+        return self._filled(self.settings.image)
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What the container runs, ``{app}`` filled in: several apps may share an image."""
+        return tuple(map(self._filled, self.settings.command))
+
+    def _filled(self, text: str) -> str:
+        return text.replace("{app}", self.app_id)
 
 
 @dataclass(frozen=True, slots=True)

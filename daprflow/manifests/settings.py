@@ -181,7 +181,7 @@ class AppSettings(_Table, frozen=True):
         pull_secrets: the names of secrets for the image's registry.
         user: the number of the user, and of the group, that the app runs as.
         disruptions: replicas that may be away at once for maintenance; a number or per cent.
-        command: what the container runs; empty leaves it to the image.
+        command: what the container runs, ``{app}`` filled in; empty leaves it to the image.
         secrets: secrets of the cluster that the app itself may read, by the store ``kubernetes``.
         subscriptions: ``declarative`` writes what the app subscribes to as documents, too; a
             sidecar takes what the app says over them.

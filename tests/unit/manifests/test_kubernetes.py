@@ -21,7 +21,7 @@ EVERYTHING = settings(
     grace=20,
     user=2000,
     disruptions="25%",
-    command=["daprflow", "serve", "app:app"],
+    command=["daprflow", "serve", "{app}:app"],
     secrets=["mail"],
     labels={"team": "orders"},
     annotations={"dapr.io/log-level": "error", "example.org/x": "1"},
@@ -86,7 +86,7 @@ def test_all_settings_reach_the_objects() -> None:
     assert "replicas" not in found["Deployment"]["spec"]
     assert found["Role"]["rules"][0]["resourceNames"] == ["mail"]
     assert container["image"] == "r.example/shop:2"
-    assert container["command"] == ["daprflow", "serve", "app:app"]
+    assert container["command"] == ["daprflow", "serve", "shop:app"]
     assert (
         said
         | {
