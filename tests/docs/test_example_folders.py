@@ -57,7 +57,6 @@ PENDING = frozenset(
         "pubsub",
         "reliable_calls",
         "replicas",
-        "resiliency",
         "servers",
         "several_apps",
         "state",
