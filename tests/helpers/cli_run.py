@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -70,6 +70,10 @@ class Run:
 
     def until(self, part: str) -> str:
         """Wait for a line that contains ``part``, and return it."""
+        return self.until_line(lambda line: part in line, part)
+
+    def until_line(self, is_it: Callable[[str], bool], told: str) -> str:
+        """Wait for a line for which ``is_it`` says so; ``told`` names it where it does not come."""
         deadline = time.monotonic() + WITHIN
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -77,10 +81,10 @@ class Run:
             except queue.Empty:
                 break
             if line is None:
-                raise AssertionError(f"ended before '{part}':\n{self.text}")
-            if part in line:
+                raise AssertionError(f"ended before '{told}':\n{self.text}")
+            if is_it(line):
                 return line
-        raise AssertionError(f"no '{part}' within {WITHIN} s:\n{self.text}")
+        raise AssertionError(f"no '{told}' within {WITHIN} s:\n{self.text}")
 
     def ready(self) -> Self:
         """Wait for the banner."""
