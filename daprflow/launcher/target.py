@@ -118,13 +118,20 @@ def _import(target: Target) -> ModuleType:
             ) from None
         raise LaunchError(explain(error)) from None
     except Exception as error:  # noqa: BLE001 - a module may raise anything
-        raise LaunchError(explain(error)) from None
+        raise LaunchError(f"{explain(error)}{_advice(error, target)}") from None
     if target.file is not None and Path(module.__file__ or "").resolve() != target.file:
         raise LaunchError(
             f"'{target.file}' is hidden by module '{target.module}' of Python itself; rename it",
             Exit.USAGE,
         )
     return module
+
+
+def _advice(error: BaseException, target: Target) -> str:
+    if isinstance(error, ImportError) and "no known parent package" in str(error) and target.file:
+        folder = target.file.parent.name
+        return f"\nto import relatively, make folder '{folder}' a package: add an '__init__.py'"
+    return ""
 
 
 def explain(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from daprflow.manifests.model import AppModel, File, Model
 from daprflow.manifests.names import refuse_names
+from daprflow.manifests.network_policy import unknown_addresses
 from daprflow.manifests.subscriptions import declarative
 from daprflow.manifests.yaml_text import document
 from daprflow.protocol.configuration_tree import Tree
@@ -22,6 +23,12 @@ def files(model: Model) -> tuple[File, ...]:
     model = declarative(model)
     refuse_names(model)
     return (*resources(model), *(_configuration(app) for app in model.apps if app.configuration))
+
+
+def notes(model: Model) -> tuple[str, ...]:
+    """Return what is said of a cluster, but for policies of its network: none are made here."""
+    policies = {text for app in model.apps for text in unknown_addresses(app, model)}
+    return tuple(text for text in model.notes if text not in policies)
 
 
 def resources(model: Model, *, folders: bool = False) -> tuple[File, ...]:

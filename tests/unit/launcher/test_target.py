@@ -145,6 +145,7 @@ def test_two_names_for_one_app_are_one_app(tmp_path: Path) -> None:
         ("missing11.py", "No module named 'surely_missing'"),
         ("broken11.py", "SyntaxError"),
         ("raising11.py", "ZeroDivisionError"),
+        ("loose11", "make folder 'loose11' a package: add an '__init__.py'"),
     ],
 )
 def test_what_is_no_target_is_told_in_one_error(tmp_path: Path, text: str, says: str) -> None:
@@ -160,6 +161,7 @@ def test_what_is_no_target_is_told_in_one_error(tmp_path: Path, text: str, says:
             "json.py": ONE,
             "missing11.py": "import surely_missing",
             "broken11.py": "def (",
+            "loose11/app.py": "from .names import NAME",
             "raising11.py": "def f(): return 1 / 0\nf()",
         },
     )

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from daprflow.launcher.exits import LaunchError
 from daprflow.manifests.endpoints import Endpoint, endpoints_of
 from daprflow.manifests.network_policy import network_policy, unknown_addresses
+from daprflow.manifests.targets import notes_of
 from tests.helpers.manifest_models import app, component, model, settings
 
 
@@ -97,6 +99,16 @@ def test_a_wrong_address_in_the_settings_is_told(text: str) -> None:
     """An address without a port cannot be let through."""
     with pytest.raises(LaunchError, match="write 'host:port'"):
         policy(egress=[text])
+
+
+def test_files_for_a_sidecar_have_no_note_about_networks() -> None:
+    """What is said of policies is said where policies are made."""
+    own, hidden = app(), component("store", "state.azure.cosmosdb")
+    given = model(own, components=(hidden,))
+    policies = unknown_addresses(own, given)
+    given = replace(given, notes=(*policies, "something else"))
+    assert notes_of("kubernetes", given) == (*policies, "something else")
+    assert notes_of("components", given) == ("something else",)
 
 
 def test_a_component_of_unknown_address_is_noted() -> None:
