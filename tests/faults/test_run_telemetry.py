@@ -52,6 +52,13 @@ def invoke(run: Run, method: str, body: object = None) -> str:
     return answer.raise_for_status().text
 
 
+def start(run: Run, workflow: str, instance_id: str, data: str) -> None:
+    """Start a workflow over Dapr's own API, as part of a trace."""
+    path = f"/v1.0/workflows/dapr/{workflow}/start?instanceID={instance_id}"
+    url = f"http://127.0.0.1:{run.port('Dapr HTTP')}{path}"
+    httpx2.post(url, content=data, headers=PARENT, timeout=30).raise_for_status()
+
+
 def metrics(port: int) -> httpx2.Response:
     """Read the metrics."""
     return httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=30).raise_for_status()
@@ -170,6 +177,11 @@ async def work(*, client: Client) -> int | None:
     with suppress(NotFound):
         await run.purge()
     return found
+
+
+@app.invoke
+async def ended(*, client: Client) -> int | None:
+    return await client.workflow(checkout, "w1").result()
 """
 )
 CREATED = 'workflow_operation_count{app_id="shop",namespace="",operation="create_workflow",'
@@ -190,7 +202,10 @@ WORKED = (
 
 
 def test_workflows_are_in_the_tree_and_in_the_metrics(tmp_path: Path) -> None:
-    """The sidecar has a span for the start, one for the workflow and one for each activity."""
+    """The sidecar has a span for the start, one for the workflow and one for each activity.
+
+    What is started over Dapr's own API is part of that call, as with the real runtime.
+    """
     (tmp_path / "app.py").write_text(WORK, encoding="utf-8")
     port = free_port()
     words = ("run", "app.py", "--sidecar", "embedded", "--metrics-port", str(port))
@@ -199,6 +214,8 @@ def test_workflows_are_in_the_tree_and_in_the_metrics(tmp_path: Path) -> None:
             assert invoke(run.ready(), "work") == "2"
             run.until("ticked")
             text = metrics(port).text
+            start(run, "checkout", "w1", "7")
+            assert invoke(run, "ended") == "8"
             run.send(2)
             assert run.ended() == 0, run.text
         lines = tree(collector)
@@ -208,6 +225,12 @@ def test_workflows_are_in_the_tree_and_in_the_metrics(tmp_path: Path) -> None:
         "....orchestration||checkout",
         ".....activity||charge",
         "......activity charge",
+    ]
+    at = lines.index("/v1.0/workflows/dapr/checkout/start")
+    assert lines[at + 1 : at + 4] == [
+        ".create_orchestration||checkout",
+        "..orchestration||checkout",
+        "...activity||charge",
     ]
     assert lines.count("...CallActor/Cart/add") == 1
     for line in WORKED:

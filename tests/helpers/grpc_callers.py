@@ -105,7 +105,12 @@ def spoken_to(options: RuntimeOptions, app: Spoken) -> App | None:
 
 @contextlib.asynccontextmanager
 async def callers(
-    root: Path, files: Resources | None = None, *, token: str | None = None, **apps: Spoken
+    root: Path,
+    files: Resources | None = None,
+    *,
+    token: str | None = None,
+    metrics: bool = False,
+    **apps: Spoken,
 ) -> AsyncIterator[dict[str, Caller]]:
     """Start a sidecar for each app, all in one engine; ``files`` are those of all."""
     clock = VirtualClock()
@@ -115,7 +120,9 @@ async def callers(
         made: dict[str, Caller] = {}
         for app_id, app in apps.items():
             port = app.port if isinstance(app, GrpcTestApp) else None
-            options = RuntimeOptions(app_id, port, app_protocol="grpc", app_token=token)
+            options = RuntimeOptions(
+                app_id, port, app_protocol="grpc", app_token=token, metrics=metrics
+            )
             if isinstance(app, RecordingApp):
                 options = replace(options, app_port=1, app_protocol="http")
             runtime = Runtime(engine, options, files or Resources(), spoken_to(options, app))

@@ -110,7 +110,8 @@ class InvocationBlock:
         if not own.watching and not callee.telemetry.watching:
             return await self._carry(app_id, callee, request)
         passage = Passage(own, callee.telemetry, self._runtime.app_id, callee.app_id)
-        request, span = passage.begin(request)
+        headers, span = passage.begin(path.removeprefix("/"), request.headers)
+        request = replace(request, headers=tuple(headers))
         status = 0
         try:
             response = await self._carry(app_id, callee, request)

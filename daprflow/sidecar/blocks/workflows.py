@@ -10,6 +10,7 @@ from daprflow.protocol import faults, workflow_faults
 from daprflow.protocol.fault import Fault
 from daprflow.protocol.grpc_codes import Code
 from daprflow.protocol.workflows import LONGEST_ID, START_TIME, WorkflowStatus
+from daprflow.sidecar.blocks.pubsub_publish import NO_CONTEXT, Trace
 from daprflow.sidecar.clock import sleep_until
 from daprflow.sidecar.components.base import ComponentError
 from daprflow.sidecar.workflows.problems import NoInstance, StoreProblem, WorkflowProblem
@@ -166,9 +167,21 @@ class WorkflowsBlock:
     # ---- Dapr's own API -------------------------------------------------------------------------
 
     async def start(
-        self, name: str, instance_id: str, data: bytes, options: Mapping[str, str]
+        self,
+        name: str,
+        instance_id: str,
+        data: bytes,
+        options: Mapping[str, str],
+        trace: Trace = NO_CONTEXT,
     ) -> str:
         """Start an instance, once there is a worker, and return its id; it need not run yet.
+
+        Args:
+            name: the workflow's.
+            instance_id: the id; empty for one that is made.
+            data: the input as it came.
+            options: what the call says besides; `START_TIME` alone means something.
+            trace: what the call is a part of.
 
         Raises:
             Fault: the id cannot be one, or is in use; or no name is given.
@@ -180,7 +193,7 @@ class WorkflowsBlock:
         clock = self._runtime.engine.clock
         for pause in (*PAUSES, None):
             try:
-                return await self._start_once(name, instance_id, data, options)
+                return await self._start_once(name, instance_id, data, options, trace)
             except Fault:
                 if pause is None:
                     raise
@@ -188,7 +201,7 @@ class WorkflowsBlock:
         raise AssertionError  # the last attempt returned or raised
 
     async def _start_once(
-        self, name: str, instance_id: str, data: bytes, options: Mapping[str, str]
+        self, name: str, instance_id: str, data: bytes, options: Mapping[str, str], trace: Trace
     ) -> str:
         try:
             at = _start_time(options)
@@ -196,7 +209,7 @@ class WorkflowsBlock:
             raise workflow_faults.start_time(name) from None
         api = await self.api()
         try:
-            return await api.start_with(name, instance_id, data.decode(), at)
+            return await api.start_with(name, instance_id, data.decode(), at, trace)
         except UnicodeDecodeError:
             raise workflow_faults.start(name, _NOT_TEXT) from None
         except WorkflowProblem as problem:

@@ -25,6 +25,7 @@ from daprflow.sidecar.method_names import cleaned, problem_of
 from daprflow.sidecar.resiliency.breaker import Refused
 from daprflow.sidecar.resiliency.deadline import TimedOut
 from daprflow.sidecar.resiliency.policy import StoppedRetrying
+from daprflow.sidecar.telemetry.passage import Passage
 
 if TYPE_CHECKING:
     from daprflow.sidecar.channel.grpc import GrpcChannel
@@ -125,9 +126,10 @@ async def _attempt(call: GrpcCall, app_id: str, message: messages.InvokeRequest)
         channel = callee.app.grpc if callee.app is not None and callee.app.grpc else channel
     called_app(callee, app_id, remote=remote)
     sent = _sent(call.runtime, pairs)
-    if remote:
-        sent = (*sent, *block.caller(callee.app_id))
-    return await _over_grpc(channel, message, sent)
+    if not remote:
+        return await _over_grpc(channel, message, sent)
+    sent = (*sent, *block.caller(callee.app_id))
+    return await _watched(call.runtime, callee, channel, message, sent)
 
 
 # ---- apps that speak gRPC -----------------------------------------------------------------------
@@ -138,6 +140,29 @@ def _check_access(caller: "Runtime", callee: "Runtime", message: messages.Invoke
     if not caller.invocation.may_call(callee, verb, message.method):
         operation = message.method.removeprefix("/")
         raise faults.invocation_denied(callee.app_id, caller.app_id, verb, operation)
+
+
+async def _watched(
+    caller: "Runtime",
+    callee: "Runtime",
+    channel: "GrpcChannel",
+    message: messages.InvokeRequest,
+    sent: Metadata,
+) -> _Outcome:
+    """Call another app, and tell of it on both sides."""
+    if not caller.telemetry.watching and not callee.telemetry.watching:
+        return await _over_grpc(channel, message, sent)
+    passage = Passage(caller.telemetry, callee.telemetry, caller.app_id, callee.app_id)
+    headers, span = passage.begin(message.method, sent)
+    code, error = Code.UNKNOWN.value, "the call was given up"
+    try:
+        outcome = await _over_grpc(channel, message, tuple(headers))
+        failed = outcome.failure
+        code = Code.OK.value if failed is None else failed.code.value[0]
+        error = "" if failed is None else failed.text
+    finally:
+        passage.end_rpc(span, code, error or None)
+    return outcome
 
 
 async def _over_grpc(

@@ -9,6 +9,7 @@ from daprflow.sidecar.blocks.invocation import UnknownApp
 from daprflow.sidecar.channel.rpc import Metadata
 from daprflow.sidecar.grpc_api.status import STATUS_CODES, Failure
 from daprflow.sidecar.method_names import cleaned, problem_of
+from daprflow.sidecar.telemetry.passage import Passage as WatchedPassage
 
 if TYPE_CHECKING:
     from daprflow.sidecar.channel.grpc import GrpcChannel
@@ -43,6 +44,7 @@ class Passage:
     Attributes:
         app_id: the app as the caller wrote it.
         remote: whether it is another app; such calls have policies.
+        told: what both sidecars tell of it; None where nobody watches.
     """
 
     app_id: str
@@ -50,6 +52,7 @@ class Passage:
     channel: "GrpcChannel"
     metadata: Metadata
     remote: bool
+    told: WatchedPassage | None
 
 
 async def find_passage(caller: "Runtime", method: str, metadata: Metadata) -> Passage:
@@ -87,7 +90,11 @@ async def find_passage(caller: "Runtime", method: str, metadata: Metadata) -> Pa
         raise Impassable(Code.UNAVAILABLE, f"connection error: {_without_grpc(callee)}")
     remote = callee is not caller
     sent = _sent(caller, callee, metadata) if remote else _kept(metadata)
-    return Passage(app_id, method, channel, sent, remote)
+    ours, theirs = caller.telemetry, callee.telemetry
+    told = None
+    if remote and (ours.watching or theirs.watching):
+        told = WatchedPassage(ours, theirs, caller.app_id, callee.app_id)
+    return Passage(app_id, method, channel, sent, remote, told)
 
 
 def _named(method: str, metadata: Metadata) -> str:

@@ -24,6 +24,7 @@ from daprflow.sidecar.resiliency.policy import (
     StatusFailure,
     StoppedRetrying,
 )
+from daprflow.sidecar.telemetry.passage import STREAMING, UNARY
 
 if TYPE_CHECKING:
     from daprflow.sidecar.runtime import Runtime
@@ -139,7 +140,26 @@ class _Proxied:
             raise
 
     async def _carry(self) -> None:
-        """Make one attempt; whoever ends it, the other side's call ends as well."""
+        """Make one attempt, and tell of it on both sides."""
+        passage = self._passage
+        told = passage.told
+        if told is None:
+            await self._pass_on()
+            return
+        kind = STREAMING if self._is_stream() else UNARY
+        span = told.begin_proxied(passage.method, passage.metadata, kind)
+        code, error = Code.CANCELLED.value, "context canceled"
+        try:
+            await self._pass_on()
+            code, error = Code.OK.value, ""
+        except _Broken as broken:
+            code, error = broken.failure.code.value[0], broken.failure.text
+            raise
+        finally:
+            told.end_proxied(span, kind, code, error or None)
+
+    async def _pass_on(self) -> None:
+        """Pass on what both sides say; whoever ends it, the other side's call ends as well."""
         passage, context = self._passage, self._context
         left = context.time_remaining()
         try:

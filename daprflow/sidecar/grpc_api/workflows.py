@@ -14,7 +14,7 @@ async def _start(
     options = dict(request.options)
     block = call.runtime.workflows
     instance_id = await block.start(
-        request.workflow_name, request.instance_id, request.input, options
+        request.workflow_name, request.instance_id, request.input, options, call.trace
     )
     return messages.StartWorkflowResponse(instance_id=instance_id)
 

@@ -8,7 +8,9 @@ import msgspec
 
 from daprflow.protocol import workflow_faults
 from daprflow.protocol.workflows import StartedWorkflow
+from daprflow.sidecar.blocks.pubsub_publish import Trace
 from daprflow.sidecar.http_api.call import JSON_TYPE, Answer, Call, ClientGone, json_answer
+from daprflow.sidecar.http_api.trace import parent_of
 
 T = TypeVar("T")
 
@@ -39,7 +41,8 @@ async def handle(call: Call) -> Answer | None:
 async def _start(call: Call) -> Answer:
     data = await call.body(workflow_faults.body)
     instance_id = call.query().get("instanceID", "")
-    start = call.runtime.workflows.start(call.segment(3), instance_id, data, {})
+    trace = Trace(*parent_of(call))
+    start = call.runtime.workflows.start(call.segment(3), instance_id, data, {}, trace)
     started = StartedWorkflow(await _while_awaited(call, start))
     return Answer(ACCEPTED, msgspec.json.encode(started), (JSON_TYPE,))
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 from daprflow.protocol import workflow_messages as wf
 from daprflow.protocol.grpc_codes import Code
 from daprflow.protocol.workflows import WorkflowStatus
+from daprflow.sidecar.blocks.pubsub_publish import NO_CONTEXT, Trace
 from daprflow.sidecar.clock import sleep_until
 from daprflow.sidecar.workflows import events
 from daprflow.sidecar.workflows.description import TERMINAL, describe, status_of, with_parent
@@ -142,7 +143,9 @@ class Workflows:
         self._hub.forget(found)
         changes.drop(found.row)
 
-    async def start_with(self, name: str, instance_id: str, data: str, at: float | None) -> str:
+    async def start_with(
+        self, name: str, instance_id: str, data: str, at: float | None, trace: Trace = NO_CONTEXT
+    ) -> str:
         """Start an instance as Dapr's own API does: see `start`.
 
         Args:
@@ -150,6 +153,7 @@ class Workflows:
             instance_id: the id, which is not empty.
             data: the input as it stands.
             at: when it begins, in seconds since the epoch; None for at once.
+            trace: what the call is a part of; where spans are made, the instance is, too.
 
         Raises:
             WorkflowProblem: the id is in use.
@@ -159,6 +163,10 @@ class Workflows:
         request.input.value = data
         if at is not None:
             request.scheduledStartTimestamp.FromNanoseconds(round(at * events.NANOSECONDS))
+        watch = self.host.watch
+        if watch is not None and watch.spans and trace.traceparent:
+            request.parentTraceContext.traceParent = trace.traceparent
+            request.parentTraceContext.traceState.value = trace.tracestate
         return await self.start(request)
 
     async def _begin(self, instance: Instance, changes: Changes) -> None:
