@@ -20,6 +20,7 @@ import pytest
 
 from daprflow.cli.main import main
 from tests.helpers.cli_run import Run
+from tests.helpers.own_ports import free_port
 from tests.helpers.screens import INTERRUPTED, Screen, Typed, masked, ports, same
 
 WITHIN = 60.0
@@ -30,7 +31,10 @@ _POKES = frozenset({
     "publish", "invoke", "state", "actor", "job", "secret", "workflow", "config", "list", "status",
     "stop",
 })  # fmt: skip
+# What a command says last whose app has ended by itself.
+_OVER = "the app ended with exit code"
 _ASSIGNED = re.compile(r"[A-Z_]+=")
+_APP_PORT = re.compile(r"--app-port (\d+)")
 # A line of a shell, in which a command of ours is not the only thing.
 _SHELL = re.compile(r"[|<>&;`]|\$\(|\\\n")
 
@@ -78,13 +82,15 @@ class Player:
     def end(self) -> None:
         """Press Ctrl-C in every terminal, the last one first."""
         for each in reversed(self._running):
-            if each.run.process.poll() is None:
+            if each.run.process.poll() is None and _OVER not in each.run.text:
                 each.run.send(signal.SIGINT)
             code = each.run.ended()
             assert code == 0, f"'{each.typed}' ended with {code}:\n{each.run.text}"
             assert each.run.all_gone(), f"'{each.typed}' left processes: {each.run.alive()}"
 
     def _type(self, typed: Typed, *, numbers: bool) -> None:
+        for port in _APP_PORT.findall(typed.command):
+            self._ports.setdefault(port, str(free_port()))
         command = self._with_our_ports(typed.command)
         words = shlex.split(command)
         first = next(n for n, word in enumerate(words) if not _ASSIGNED.match(word))

@@ -19,11 +19,19 @@ _UNLIKE = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"\d\d:\d\d:\d\d(\.\d+)?"), "<time>"),
     (re.compile(r"\b[0-9a-f]{6,}\b"), "<id>"),
+    (re.compile(r"(?<=\"instance\":)\"[^\"]*\"|(?<=_ms\":)[\d.]+|(?<=, up )\d+s"), "<here>"),
     (re.compile(r"\b\d+(\.\d+)? (ms|s|seconds?|minutes?|bytes)\b"), "<amount>"),
-    (re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=localhost:)\d+|(?<=Dapr HTTP )\d+"), "<port>"),
+    (
+        re.compile(
+            r"(?<=127\.0\.0\.1:)\d+|(?<=localhost:)\d+|(?<=Dapr HTTP )\d+|(?<=listening on )\d+"
+        ),
+        "<port>",
+    ),
     (re.compile(r"(?<=Dapr gRPC )\d+|(?<=\bapp )\d{4,5}|(?<=\bport )\d{4,5}"), "<port>"),
 )
 _NUMBER = re.compile(r"\b\d+(\.\d+)?\b")
+# The columns of a table are as wide as their numbers.
+_GAPS = re.compile(r" {2,}")
 _PORTS = re.compile(r"(?:Dapr HTTP|Dapr gRPC|\bapp) (\d{4,5})\b")
 
 
@@ -92,7 +100,7 @@ def masked(line: str, *, numbers: bool = False) -> str:
     for pattern, name in _UNLIKE:
         line = pattern.sub(name, line)
     if numbers:
-        line = _NUMBER.sub("<n>", line)
+        line = _GAPS.sub("  ", _NUMBER.sub("<n>", line))
     return line.rstrip()
 
 
