@@ -27,6 +27,7 @@ from benchmarks import (
     unary_grpc,
     workflows,
 )
+from benchmarks.compare.command import main as compare
 from benchmarks.processes import LOAD_CORE, ROOT, SERVER_CORE, BenchmarkError, load_agent
 from benchmarks.table import Figure, Section, show
 
@@ -138,14 +139,16 @@ def _end(*_: object) -> NoReturn:
 
 
 def main() -> int:
-    """Measure the sections asked for and print them."""
+    """Measure the sections asked for and print them; ``compare`` is a command of its own."""
+    signal.signal(signal.SIGTERM, _end)
+    if sys.argv[1:2] == ["compare"]:
+        return compare(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("sections", nargs="*", help=f"any of {', '.join(SECTIONS)}; default all")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     chosen = parser.parse_args()
     if unknown := set(chosen.sections) - set(SECTIONS):
         parser.error(f"no section named {', '.join(sorted(unknown))}")
-    signal.signal(signal.SIGTERM, _end)
     # As an installer does; else what is measured may be Python's compiler.
     compileall.compile_dir(ROOT / "daprflow", quiet=1)
     print(f"load on core {LOAD_CORE}, servers on core {SERVER_CORE}")

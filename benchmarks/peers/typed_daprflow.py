@@ -14,6 +14,6 @@ class Order(msgspec.Struct):
 app = DaprFlow("bench")
 
 
-@app.topic(Topic("pubsub", "orders", Order))
+@app.topic(Topic("pubsub", "orders", Order), dead_letter="unreadable")
 async def on_order(order: Order) -> None:
     """Handle an order."""
