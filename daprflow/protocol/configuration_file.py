@@ -137,6 +137,7 @@ class MetricsSpec(msgspec.Struct, frozen=True):
         latency_buckets: upper limits in milliseconds; empty takes the usual ones.
         increased_cardinality: whether each path of the HTTP API counts for itself.
         path_matching: patterns of paths that count for themselves.
+        record_error_codes: whether Dapr's errors are counted by their codes.
     """
 
     enabled: bool = True
@@ -145,6 +146,7 @@ class MetricsSpec(msgspec.Struct, frozen=True):
     path_matching: tuple[str, ...] = ()
     exclude_verbs: bool = False
     rules: tuple[MetricsRule, ...] = ()
+    record_error_codes: bool = False
 
 
 class ApiLogging(msgspec.Struct, frozen=True):

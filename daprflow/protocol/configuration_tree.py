@@ -98,7 +98,12 @@ def _metrics(metrics: MetricsSpec) -> Tree:
         for rule in metrics.rules
     ]
     buckets = [int(limit) for limit in metrics.latency_buckets]
-    found = some(latencyDistributionBuckets=buckets, http=http, rules=rules)
+    found = some(
+        latencyDistributionBuckets=buckets,
+        http=http,
+        rules=rules,
+        recordErrorCodes=metrics.record_error_codes or None,
+    )
     return {"enabled": metrics.enabled, **found} if found or not metrics.enabled else {}
 
 

@@ -27,6 +27,7 @@ from daprflow.sidecar.resource_yaml import YamlMapping
 
 _METRICS: Mapping[str, Any] = {
     "enabled": {},
+    "recordErrorCodes": {},
     "latencyDistributionBuckets": {},
     "http": {"increasedCardinality": {}, "pathMatching": {}, "excludeVerbs": {}},
     "rules": {"name": {}, "labels": {"name": {}, "regex": {"*": {}}}},
@@ -118,6 +119,9 @@ def _metrics(section: YamlMapping, before: MetricsSpec) -> MetricsSpec:
         path_matching=read_texts(http, "pathMatching") or before.path_matching,
         exclude_verbs=read_flag(http, "excludeVerbs", default=before.exclude_verbs),
         rules=tuple(map(_rule, read_entries(section, "rules"))) or before.rules,
+        record_error_codes=read_flag(
+            section, "recordErrorCodes", default=before.record_error_codes
+        ),
     )
 
 

@@ -85,6 +85,7 @@ class Served:
                 return await self._finish(request, call)
             return await self._handler(call, request)
         except Fault as fault:
+            self._runtime.telemetry.failed(fault.code)
             return await abort(context, failure_of(fault))
         except messages.DecodeError as error:
             return await abort(context, _unreadable("error unmarshalling request", error))
@@ -138,6 +139,7 @@ class ServedStream:
                 async for answer in made:
                     await context.write(answer)
         except Fault as fault:
+            self._runtime.telemetry.failed(fault.code)
             await abort(context, failure_of(fault))
         except grpc.aio.AbortError:
             raise

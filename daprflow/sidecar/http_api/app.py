@@ -141,6 +141,7 @@ class HttpApi:
             if answer is None:
                 answer = await self._dispatch(call, send)
         except Fault as fault:
+            self._runtime.telemetry.failed(fault.code)
             answer = fault_answer(fault)
         except BadEscape as error:
             answer = text_answer(400, str(error))

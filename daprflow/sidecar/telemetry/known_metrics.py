@@ -177,6 +177,10 @@ POLICIES: Final = Known(
 POLICY_USES: Final = Known(
     "resiliency_count", _POLICY, _COUNT, "Calls made under a policy.", namespaced=True
 )
+ERROR_CODES: Final = Known(
+    "error_code_total", ("category", "error_code"), _COUNT,
+    "Errors that calls ended in; only with `recordErrorCodes: true`.",
+)  # fmt: skip
 POLICY_ACTIVATIONS: Final = Known(
     "resiliency_activations_total", _POLICY, _COUNT, "Times a policy did something.",
     namespaced=True,

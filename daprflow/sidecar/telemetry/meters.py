@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from daprflow.protocol.configuration_file import MetricsSpec
 from daprflow.sidecar.telemetry import known_metrics as known
+from daprflow.sidecar.telemetry.error_codes import ErrorCodes
 from daprflow.sidecar.telemetry.metrics import MOST_SERIES, Cell, Family, Known, Registry, Spread
 from daprflow.sidecar.telemetry.path_labels import PathLabels
 
@@ -188,6 +189,9 @@ class Meters:
         self.components = self._count(known.COMPONENTS)
         self.opened = self._count(known.OPENED)
         self.not_opened = self._count(known.NOT_OPENED)
+        self.errors: ErrorCodes | None = None
+        if spec.record_error_codes:
+            self.errors = ErrorCodes(self._count(known.ERROR_CODES))
 
     @cached_property
     def rpc_probes(self) -> Family[Cell]:

@@ -75,6 +75,15 @@ class Telemetry:
             return untimed
         return Timer(self.meters.blocks[block], self.clock, exists, _SUCCESS_AT.get(block))
 
+    def failed(self, code: str) -> None:
+        """Count an error that a call ended in.
+
+        Args:
+            code: Dapr's, as the HTTP API has it.
+        """
+        if self.meters is not None and self.meters.errors is not None:
+            self.meters.errors.count(code)
+
     def watch(self, app: "App") -> None:
         """Watch what is done with an app."""
         if self.watching:

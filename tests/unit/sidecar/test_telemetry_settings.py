@@ -53,6 +53,7 @@ def test_what_is_measured(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
   metric:
     enabled: false
   metrics:
+    recordErrorCodes: true
     latencyDistributionBuckets: [1, 5]
     http: {increasedCardinality: false, pathMatching: [/a], excludeVerbs: true}
     rules: [{name: n, labels: [{name: path, regex: {"/x/$1": "/y/(.+)"}}]}]
@@ -65,6 +66,7 @@ def test_what_is_measured(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
         path_matching=("/a",),
         exclude_verbs=True,
         rules=(MetricsRule("n", (label,)),),
+        record_error_codes=True,
     )
     assert caplog.records == []
 

@@ -1,15 +1,28 @@
 """Numbers with labels, and the text that Prometheus reads."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from daprflow.protocol.configuration_file import MetricsLabel, MetricsRule, MetricsSpec
+from daprflow.protocol import messages
+from daprflow.protocol.configuration_file import (
+    ConfigurationResource,
+    MetricsLabel,
+    MetricsRule,
+    MetricsSpec,
+)
+from daprflow.protocol.http import HttpRequest
+from daprflow.sidecar.channel.in_process import AsgiChannel
+from daprflow.sidecar.http_api.app import HttpApi
+from daprflow.sidecar.resources import Resources
+from daprflow.sidecar.telemetry.error_codes import category_of
 from daprflow.sidecar.telemetry.exposition import exposed
 from daprflow.sidecar.telemetry.known_metrics import ACTORS_WAITING, HTTP_LATENCY, STATE
 from daprflow.sidecar.telemetry.metrics import MOST_SERIES, Registry
 from daprflow.sidecar.telemetry.path_labels import PathLabels
+from tests.helpers.grpc_callers import callers, ended
 
 
 def registry(spec: MetricsSpec | None = None) -> Registry:
@@ -141,3 +154,51 @@ def test_verbs() -> None:
     """Verbs that are none count together, and verbs can be left out."""
     assert PathLabels(MetricsSpec()).method("BREW") == "UNKNOWN"
     assert PathLabels(MetricsSpec(exclude_verbs=True)).method("GET") == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "category"),
+    [
+        ("ERR_ACTOR_STATE_GET", "actor"),
+        ("ERR_INSTANCE_ID_INVALID", "workflow"),
+        ("ERR_NOT_SUPPORTED_STATE_OPERATION", "state"),
+        ("ERR_CONFIGURATION_GET", "configuration"),
+        ("ERR_PERMISSION_DENIED", "secret"),
+        ("ERR_PUBLISH_OUTBOX", "pubsub"),
+        ("ERR_TOPIC_NAME_EMPTY", "pubsub"),
+        ("ERR_DIRECT_INVOKE", "service-invocation"),
+        ("ERR_UNLOCK", "lock"),
+        ("DAPR_SCHEDULER_GET_JOB", "job"),
+        ("ERR_OUTBOUND_HEALTH_NOT_READY", "health"),
+        ("ERR_MALFORMED_REQUEST", "common"),
+    ],
+)
+def test_a_code_has_the_category_of_the_real_runtime(code: str, category: str) -> None:
+    """Part of the code says it."""
+    assert category_of(code) == category
+
+
+async def test_errors_are_counted_by_their_codes(tmp_path: Path) -> None:
+    """On both APIs, with the code of HTTP."""
+    found = await after_two_errors(tmp_path, MetricsSpec(record_error_codes=True))
+    labels = {"app_id": "shop", "error_code": "ERR_STATE_STORE_NOT_CONFIGURED"}
+    assert found["dapr_error_code_total"] == [({**labels, "category": "state"}, 2.0)]
+
+
+async def test_errors_are_not_counted_unless_that_is_asked_for(tmp_path: Path) -> None:
+    """As in the real runtime."""
+    assert "dapr_error_code_total" not in await after_two_errors(tmp_path, MetricsSpec())
+
+
+async def after_two_errors(
+    root: Path, spec: MetricsSpec
+) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """Return the metrics of a sidecar without a state store that was asked for a key twice."""
+    files = Resources(configuration=ConfigurationResource(metrics=spec))
+    async with callers(root, files, metrics=True, shop=None) as made:
+        shop = made["shop"]
+        await AsgiChannel(HttpApi(shop.runtime)).send(HttpRequest("GET", "/v1.0/state/none/k"))
+        request = messages.GetStateRequest(store_name="none", key="k").SerializeToString()
+        await ended(shop.channel.unary_unary("/dapr.proto.runtime.v1.Dapr/GetState")(request))
+        assert shop.runtime.telemetry.meters is not None
+        return samples(shop.runtime.telemetry.meters.registry)
