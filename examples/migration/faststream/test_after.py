@@ -26,5 +26,6 @@ async def test_an_unpriced_order_is_tried_again_and_then_given_up() -> None:
 async def test_what_is_no_order_does_not_come_back_for_ever() -> None:
     """It goes to the dead letter topic at once."""
     async with TestSidecar(app) as dapr:
-        assert await dapr.publish(ANYTHING, {"id": 1}) is Status.DROP
-        assert dapr.published(DEAD) == [{"id": 1}]
+        no_order: dict[str, object] = {"id": 1}
+        assert await dapr.publish(ANYTHING, no_order) is Status.DROP
+        assert dapr.published(DEAD) == [no_order]
