@@ -24,6 +24,13 @@ class Topic(Generic[T]):
         metadata: request metadata of every publish, such as ``{"ttlInSeconds": "60"}``.
         key: gives the ``partitionKey`` of an event from its data, such as
             ``key=lambda order: order.customer``: brokers keep the order of events of one key.
+
+    Example:
+        ```python
+        orders = Topic("pubsub", "orders", Order, key=lambda order: order.id)
+
+        await client.publish(orders, Order("7"))
+        ```
     """
 
     __slots__ = ("key", "metadata", "name", "payload", "pubsub")
@@ -105,6 +112,13 @@ class Endpoint(_Callee[In, Out]):
         verb: ``POST`` for a method that has a name alone.
         method: its name, or its path without the slash at the front.
         is_route: whether it has a verb and a path.
+
+    Example:
+        ```python
+        price = Endpoint("pricing", "price", Order, int)
+
+        total = await client.invoke(price, Order("7"))
+        ```
     """
 
     __slots__ = ("is_route", "method", "verb")
@@ -146,6 +160,13 @@ class Job(Generic[T]):
 
     ``@app.job("report")`` returns one, which can also be called as it was written; ``Job("report",
     Limits)`` names one that is declared elsewhere. ``None`` is the type of a job without data.
+
+    Example:
+        ```python
+        report = Job("report", Limits)
+
+        await client.schedule(report, Limits(daily=5), every="@every 1h")
+        ```
     """
 
     __slots__ = ("_payload", "name")
@@ -174,6 +195,14 @@ class Activity(_Callee[In, Out]):
     ``score = Activity("risk", "score", Order, int)`` names one of another app; ``@app.activity``
     returns one of the own app, which can also be called as it was written. ``None`` is the type of
     no input, and of no result.
+
+    Example:
+        ```python
+        score = Activity("risk", "score", Order, int)
+
+        async def flow(ctx: WorkflowContext, order: Order) -> int:
+            return await ctx.call(score, order)
+        ```
     """
 
     __slots__ = ("name",)
@@ -206,6 +235,13 @@ class Workflow(_Callee[In, Out]):
     ``Workflow("billing", "invoice", Order, Receipt)`` names one of another app, which workflows
     start as a child; ``@app.workflow`` returns one of the own app. ``None`` is the type of no
     input, and of no result.
+
+    Example:
+        ```python
+        ship = Workflow("warehouse", "ship", Order, str)
+
+        run = await client.start(ship, Order("7"), id="o7")
+        ```
     """
 
     __slots__ = ("name", "version")
@@ -237,6 +273,13 @@ class ExternalEvent(Generic[T]):
     """An event that a running workflow waits for, and the type of what it brings.
 
     ``approved = ExternalEvent("approved", bool)`` is given to ``ctx.wait`` and to ``run.send``.
+
+    Example:
+        ```python
+        approved = ExternalEvent("approved", bool)
+
+        await client.workflow(checkout, "o1").send(approved, True)
+        ```
     """
 
     __slots__ = ("_payload", "name")

@@ -76,6 +76,16 @@ class DaprFlow(Router):
         workflows: how the app works for its workflows.
         observability: traces, metrics and logs, where it is not left to the environment.
         health: how the app is looked after; None reads the environment at start-up.
+
+    Example:
+        ```python
+        app = DaprFlow("shop")
+
+        @app.topic("pubsub", "orders")
+        async def on_order(order: Order) -> None:
+            if not order.total:
+                raise Drop("nothing to pay")
+        ```
     """
 
     def __init__(
@@ -166,6 +176,8 @@ class DaprFlow(Router):
 
         Raises:
             AppDefinitionError: with every problem of the definition.
+
+        Example: ``app.freeze()``
         """
         from daprflow.handlers.compile import compile_app  # noqa: PLC0415 - see above
         from daprflow.health.paths import taken  # noqa: PLC0415 - see above
@@ -197,6 +209,8 @@ class DaprFlow(Router):
             AppDefinitionError: with every problem of the definition.
             SettingsError: a variable holds something that cannot be used.
             MissingExtra: something is asked for whose packages are not installed.
+
+        Example: ``app.check()``
         """
         self.freeze()
         self._watching()
@@ -219,6 +233,8 @@ class DaprFlow(Router):
 
         Raises:
             AppDefinitionError: with every problem of the definition.
+
+        Example: ``print(*app.table())``
         """
         from daprflow.handlers.table import describe, describe_work  # noqa: PLC0415 - see above
 
@@ -282,6 +298,8 @@ class DaprFlow(Router):
 
         Raises:
             AppDefinitionError: with every problem of the definition.
+
+        Example: ``names = [each.name for each in app.declared("prod").components]``
         """
         self.freeze()
         return self.declarations_in(env or "", self.app_id, self.collect()[0])
@@ -291,6 +309,8 @@ class DaprFlow(Router):
 
         Raises:
             AppDefinitionError: with every problem of the definition.
+
+        Example: ``addresses = [plan.address for plan in app.topics()]``
         """
         return self._frozen().topics
 
@@ -299,6 +319,8 @@ class DaprFlow(Router):
 
         Raises:
             AppDefinitionError: with every problem of the definition.
+
+        Example: ``assert app.warnings() == ()``
         """
         from daprflow.transports.hosting import hidden  # noqa: PLC0415 - see above
 
@@ -313,6 +335,8 @@ class DaprFlow(Router):
 
         Raises:
             AppDefinitionError: ``host`` is not a root application, or has this app already.
+
+        Example: ``app.install(fastapi_app)``
         """
         from daprflow.transports.hosting import install  # noqa: PLC0415 - see above
 
@@ -326,6 +350,8 @@ class DaprFlow(Router):
 
         Raises:
             AppDefinitionError: this app has routes of its own, which nobody would look at.
+
+        Example: ``served = app.wrap(fastapi_app)``
         """
         from daprflow.transports.hosting import Wrapped  # noqa: PLC0415 - see above
 
@@ -341,6 +367,13 @@ class DaprFlow(Router):
         """Have a function called with a `HealthChange` whenever the app's status changes.
 
         A plain ``def`` runs in a thread. From then on the app is looked at every few seconds.
+
+        Example:
+            ```python
+            @app.on_health
+            async def tell(change: HealthChange) -> None:
+                print(change.before, "->", change.report.status)
+            ```
         """
         self.health.listen(listener)
         return listener
@@ -350,6 +383,8 @@ class DaprFlow(Router):
 
         Args:
             host: what the ``lifespan`` given to this app is called with; None means this app.
+
+        Example: ``served = Starlette(lifespan=app.lifespan)``
         """
         return self._lifespan(self if host is None else host)
 

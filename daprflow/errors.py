@@ -58,7 +58,16 @@ __all__ = [
 
 
 class DaprFlowError(Exception):
-    """Base of every error that daprflow raises on purpose."""
+    """Base of every error that daprflow raises on purpose.
+
+    Example:
+        ```python
+        try:
+            await client.publish(orders, Order("7"))
+        except DaprFlowError as error:
+            print("not published:", error)
+        ```
+    """
 
 
 class AppDefinitionError(DaprFlowError):
@@ -66,6 +75,15 @@ class AppDefinitionError(DaprFlowError):
 
     Attributes:
         problems: one sentence each, with the handler's name and its ``module:line``.
+
+    Example:
+        ```python
+        try:
+            app.freeze()
+        except AppDefinitionError as error:
+            for problem in error.problems:
+                print(problem)
+        ```
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -78,7 +96,16 @@ class AppDefinitionError(DaprFlowError):
 
 
 class MissingExtra(DaprFlowError):  # noqa: N818 - the name states what is missing, as in ImportError
-    """A feature needs a package that an extra of daprflow installs."""
+    """A feature needs a package that an extra of daprflow installs.
+
+    Example:
+        ```python
+        try:
+            await client.invoke(price, Order("7"))
+        except MissingExtra as error:
+            print("pip install", f"'daprflow[{error.extra}]'")
+        ```
+    """
 
     def __init__(self, feature: str, extra: str) -> None:
         self.feature = feature
@@ -89,15 +116,44 @@ class MissingExtra(DaprFlowError):  # noqa: N818 - the name states what is missi
 
 
 class LockTaken(DaprFlowError):  # noqa: N818 - named for the state
-    """Somebody else has the lock, and still had it when there was no more time to wait."""
+    """Somebody else has the lock, and still had it when there was no more time to wait.
+
+    Example:
+        ```python
+        try:
+            async with client.lock("lockstore", "invoice-7"):
+                ...
+        except LockTaken:
+            print("somebody else does it")
+        ```
+    """
 
 
 class LockLost(DaprFlowError):  # noqa: N818 - named for what happened
-    """A lock ended before the work under it did; somebody else may have it now."""
+    """A lock ended before the work under it did; somebody else may have it now.
+
+    Example:
+        ```python
+        try:
+            async with client.lock("lockstore", "invoice-7", renew=True):
+                ...
+        except LockLost:
+            print("somebody else may have begun")
+        ```
+    """
 
 
 class WorkflowError(DaprFlowError):
-    """Base of every error of workflows."""
+    """Base of every error of workflows.
+
+    Example:
+        ```python
+        try:
+            await client.workflow(checkout, "o7").result()
+        except WorkflowError as error:
+            print("no result:", error)
+        ```
+    """
 
 
 class _EndedError(WorkflowError):
@@ -133,6 +189,16 @@ class ActivityFailed(_EndedError):  # noqa: N818 - named for what happened, as W
 
     Attributes:
         failure: the exception's type and text, its stack and its cause.
+
+    Example:
+        ```python
+        async def flow(ctx: WorkflowContext, order: Order) -> str:
+            try:
+                await ctx.call(charge, order)
+            except ActivityFailed as error:
+                return f"not paid: {error.type}: {error.message}"
+            return "paid"
+        ```
     """
 
 
@@ -142,6 +208,14 @@ class WorkflowFailed(_EndedError):  # noqa: N818 - named for what happened, as a
     Attributes:
         failure: the exception's type and text, its stack and its cause; the type is
             ``WorkflowTerminated`` where somebody ended it.
+
+    Example:
+        ```python
+        try:
+            await client.workflow(checkout, "o7").result()
+        except WorkflowFailed as error:
+            print(error.type, error.message)
+        ```
     """
 
 
@@ -149,6 +223,12 @@ class WorkflowRuleError(WorkflowError):
     """A workflow used what is not durable: the clock, a network, a task of the event loop, ….
 
     Its text names what to use in its place.
+
+    Example:
+        ```python
+        async def flow(ctx: WorkflowContext, order: Order) -> None:
+            await ctx.sleep(timedelta(hours=1))  # asyncio.sleep would raise this
+        ```
     """
 
 
@@ -156,6 +236,14 @@ class NonDeterminismError(WorkflowError):
     """A workflow's code does not do what its history says it did.
 
     It was changed, or reads what differs from run to run. The text names the step and the line.
+
+    Example:
+        ```python
+        async def flow(ctx: WorkflowContext, order: Order) -> Receipt:
+            if ctx.patched("limit-first"):  # instances that began without it stay without it
+                await ctx.sleep(timedelta(minutes=1))
+            return await ctx.call(charge, order)
+        ```
     """
 
 
@@ -168,6 +256,14 @@ class SidecarError(DaprFlowError):
         details: the rich error details: `ErrorInfo`, `ResourceInfo`, `BadRequest`, `Help`, or
             `OtherDetail` with its JSON; empty where none were given.
         hint: what to do about it; empty where that is not known. The error's text ends with it.
+
+    Example:
+        ```python
+        try:
+            await client.publish(orders, Order("7"))
+        except SidecarError as error:
+            print(error.status, error.code, error.reason, error.hint)
+        ```
     """
 
     def __init__(
@@ -192,19 +288,56 @@ class SidecarError(DaprFlowError):
 
 
 class SidecarUnavailable(SidecarError):  # noqa: N818 - named for the state, as architecture §2 fixes
-    """No sidecar answered: it is not started, not ready, or went away."""
+    """No sidecar answered: it is not started, not ready, or went away.
+
+    Example:
+        ```python
+        try:
+            await client.publish(orders, Order("7"))
+        except SidecarUnavailable:
+            print("is 'daprflow run' under way?")
+        ```
+    """
 
 
 class NotFound(SidecarError):  # noqa: N818 - named for the state
-    """What was asked for does not exist."""
+    """What was asked for does not exist.
+
+    Example:
+        ```python
+        try:
+            await client.workflow(checkout, "o7").status()
+        except NotFound:
+            print("there is no such instance")
+        ```
+    """
 
 
 class SecretNotFound(NotFound):
-    """The secret store has no such secret."""
+    """The secret store has no such secret.
+
+    Example:
+        ```python
+        try:
+            dsn = await client.secret("vault", "dsn")
+        except SecretNotFound:
+            dsn = "shop.db"
+        ```
+    """
 
 
 class EtagMismatch(SidecarError):  # noqa: N818 - named for the state
-    """The value was changed by somebody else since its ETag was read."""
+    """The value was changed by somebody else since its ETag was read.
+
+    Example:
+        ```python
+        store = client.state("statestore")
+        try:
+            await store.set("cart:ann", Cart(), etag="3")
+        except EtagMismatch:
+            print("somebody else was first")
+        ```
+    """
 
 
 class BulkPublishError(SidecarError):
@@ -212,6 +345,15 @@ class BulkPublishError(SidecarError):
 
     Attributes:
         failed: why, by the position of each event that was not published.
+
+    Example:
+        ```python
+        batch = [Order("7"), Order("8")]
+        try:
+            await client.publish_many(orders, batch)
+        except BulkPublishError as error:
+            await client.publish_many(orders, [batch[position] for position in error.failed])
+        ```
     """
 
     def __init__(
@@ -226,6 +368,14 @@ class BulkStateError(SidecarError):
 
     Attributes:
         failed: the error of each key that was not, an `EtagMismatch` for instance.
+
+    Example:
+        ```python
+        try:
+            await client.state("statestore").set_many({"a": 1, "b": 2})
+        except BulkStateError as error:
+            print("not written:", sorted(error.failed))
+        ```
     """
 
     def __init__(self, message: str, failed: Mapping[str, SidecarError]) -> None:
@@ -239,6 +389,14 @@ class InvocationError(SidecarError):
 
     Attributes:
         body: what that app answered, unchanged.
+
+    Example:
+        ```python
+        try:
+            await client.invoke(price, Order("7"))
+        except InvocationError as error:
+            print(error.status, error.body)
+        ```
     """
 
     def __init__(
@@ -256,6 +414,14 @@ class ActorError(SidecarError):
             not get there, which ``code`` explains then.
         message: the text of that exception.
         body: what was answered, unchanged; other SDKs' actors have errors of their own form.
+
+    Example:
+        ```python
+        try:
+            await client.actor(CartActor, "ann").add("tea")
+        except ActorError as error:
+            print(error.type, error.message, error.code)
+        ```
     """
 
     def __init__(
@@ -276,12 +442,39 @@ class ActorError(SidecarError):
 
 
 class Retry(Exception):  # noqa: N818 - control flow, not an error
-    """Raise it in a topic handler to have the event delivered again."""
+    """Raise it in a topic handler to have the event delivered again.
+
+    Example:
+        ```python
+        @app.topic(orders)
+        async def on_order(order: Order) -> None:
+            if not await client.healthy():
+                raise Retry("not now")
+        ```
+    """
 
 
 class Drop(Exception):  # noqa: N818 - control flow, not an error
-    """Raise it in a topic handler to give the event up; its dead letter topic gets it, if any."""
+    """Raise it in a topic handler to give the event up; its dead letter topic gets it, if any.
+
+    Example:
+        ```python
+        @app.topic(orders, dead_letter="orders-dead")
+        async def on_order(order: Order) -> None:
+            if order.total < 0:
+                raise Drop("negative total")
+        ```
+    """
 
 
 class StopReminder(Exception):  # noqa: N818 - control flow, not an error
-    """Raise it in the tick of a reminder or a timer to make it the last; the turn is saved."""
+    """Raise it in the tick of a reminder or a timer to make it the last; the turn is saved.
+
+    Example:
+        ```python
+        class Basket(Actor[Cart]):
+            async def look(self) -> None:
+                if not self.state.items:
+                    raise StopReminder
+        ```
+    """

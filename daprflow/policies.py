@@ -11,7 +11,14 @@ _MOST = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class ConstantFailurePolicy:
-    """Call again after each ``interval``, at most ``max_retries`` times; None is without end."""
+    """Call again after each ``interval``, at most ``max_retries`` times; None is without end.
+
+    Example:
+        ```python
+        policy = ConstantFailurePolicy(interval=timedelta(seconds=5), max_retries=None)
+        await client.schedule("report", every="@every 1h", failure_policy=policy)
+        ```
+    """
 
     interval: timedelta = timedelta(seconds=1)
     max_retries: int | None = 3
@@ -19,7 +26,13 @@ class ConstantFailurePolicy:
 
 @dataclass(frozen=True, slots=True)
 class DropFailurePolicy:
-    """Give a failed tick up at once; the next one comes all the same."""
+    """Give a failed tick up at once; the next one comes all the same.
+
+    Example:
+        ```python
+        await client.schedule("report", every="@every 1h", failure_policy=DropFailurePolicy())
+        ```
+    """
 
 
 FailurePolicy = ConstantFailurePolicy | DropFailurePolicy

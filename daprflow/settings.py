@@ -17,7 +17,16 @@ __all__ = ["Settings", "SettingsError"]
 
 
 class SettingsError(DaprFlowError, ValueError):
-    """An environment variable holds something that cannot be used; the text names it."""
+    """An environment variable holds something that cannot be used; the text names it.
+
+    Example:
+        ```python
+        try:
+            settings = Settings.from_env({"DAPR_HTTP_PORT": "many"})
+        except SettingsError as error:
+            print(error)
+        ```
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,12 @@ class Settings:
         calls_wait: seconds they wait, at most.
         circuit_failures: connections that fail in a row before calls fail at once; 0 for never.
         retry_share: repetitions for each call, 0.2 for one in five; ten a second always.
+
+    Example:
+        ```python
+        settings = Settings(http_endpoint="http://127.0.0.1:3500", max_attempts=3)
+        shop, client = DaprFlow("shop", settings=settings), Client(settings)
+        ```
     """
 
     http_endpoint: str = "http://127.0.0.1:3500"
@@ -85,6 +100,11 @@ class Settings:
 
         Raises:
             SettingsError: a variable holds something that cannot be used.
+
+        Example:
+            ```python
+            settings = Settings.from_env({"DAPR_HTTP_PORT": "3501"})
+            ```
         """
         return cls(
             http_endpoint=_endpoint(env),

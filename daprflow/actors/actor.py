@@ -33,6 +33,14 @@ class ActorInterface:
 
     Attributes:
         actor_type: the type's name at the runtime.
+
+    Example:
+        ```python
+        class Carts(ActorInterface, name="CartActor"):
+            async def add(self, sku: str) -> int: ...
+
+        await client.actor(Carts, "ann").add("tea")
+        ```
     """
 
     actor_type: ClassVar[str] = ""
@@ -58,6 +66,17 @@ class Actor(ActorInterface, Generic[S]):
 
     Attributes:
         id: the actor's.
+
+    Example:
+        ```python
+        @app.actor(idle=timedelta(minutes=10))
+        class Basket(Actor[Cart]):
+            async def add(self, sku: str) -> int:
+                self.state.items.append(sku)
+                return len(self.state.items)
+
+        await client.actor(Basket, "ann").add("tea")
+        ```
     """
 
     id: str = ""
@@ -86,17 +105,43 @@ class Actor(ActorInterface, Generic[S]):
         self._memory.write(_WHOLE, value)
 
     def initial_state(self) -> S:
-        """Return what a new actor begins with; the state's class without arguments."""
+        """Return what a new actor begins with; the state's class without arguments.
+
+        Example:
+            ```python
+            class Basket(Actor[Cart]):
+                def initial_state(self) -> Cart:
+                    return Cart(items=["welcome-gift"])
+            ```
+        """
         from daprflow.handlers.actor_shapes import shape_of  # noqa: PLC0415 - inspects, at freeze mostly
 
         value: S = shape_of(type(self)).empty()
         return value
 
     async def on_activate(self) -> None:
-        """Do what is needed before the first call; a turn of its own."""
+        """Do what is needed before the first call; a turn of its own.
+
+        Example:
+            ```python
+            class Basket(Actor[Cart]):
+                async def on_activate(self) -> None:
+                    await self.remind(self.expire, "idle", due=timedelta(hours=1))
+
+                async def expire(self, reason: str) -> None: ...
+            ```
+        """
 
     async def on_deactivate(self) -> None:
-        """Do what is needed when the actor leaves memory; its state can be read, not changed."""
+        """Do what is needed when the actor leaves memory; its state can be read, not changed.
+
+        Example:
+            ```python
+            class Basket(Actor[Cart]):
+                async def on_deactivate(self) -> None:
+                    print("left with", len(self.state.items))
+            ```
+        """
 
     @overload
     async def remind(
@@ -145,6 +190,16 @@ class Actor(ActorInterface, Generic[S]):
         Raises:
             ValueError: it would never come, or the runtime could not read when.
             TypeError: the method is not one of this actor that can be called, or not with this.
+
+        Example:
+            ```python
+            class Basket(Actor[Cart]):
+                async def add(self, sku: str) -> None:
+                    await self.remind(self.expire, "idle", due=timedelta(hours=1))
+
+                async def expire(self, reason: str) -> None:
+                    self.state.items.clear()
+            ```
         """
         from daprflow.actors.schedules import times  # noqa: PLC0415 - see above
         from daprflow.protocol.actors import ReminderRequest  # noqa: PLC0415 - see above
@@ -157,7 +212,17 @@ class Actor(ActorInterface, Generic[S]):
         self._memory.current().reminders[name or called.name] = asked
 
     async def unremind(self, reminder: Callable[..., Awaitable[Any]] | str, /) -> None:
-        """Delete a reminder, by its method or its name, when the turn has succeeded."""
+        """Delete a reminder, by its method or its name, when the turn has succeeded.
+
+        Example:
+            ```python
+            class Basket(Actor[Cart]):
+                async def pay(self) -> None:
+                    await self.unremind(self.expire)
+
+                async def expire(self) -> None: ...
+            ```
+        """
         name = reminder if isinstance(reminder, str) else self._called(reminder).name
         self._memory.current().reminders[name] = None
 
@@ -203,6 +268,15 @@ class Actor(ActorInterface, Generic[S]):
         Raises:
             ValueError: it would never come, or the runtime could not read when.
             TypeError: the method is not one of this actor that can be called, or not with this.
+
+        Example:
+            ```python
+            class Basket(Actor[Cart]):
+                async def watch(self) -> None:
+                    await self.set_timer(self.look, every=timedelta(seconds=5))
+
+                async def look(self) -> None: ...
+            ```
         """
         from daprflow.actors.schedules import times  # noqa: PLC0415 - see above
         from daprflow.protocol.actors import TimerRequest  # noqa: PLC0415 - see above
@@ -213,7 +287,17 @@ class Actor(ActorInterface, Generic[S]):
         self._memory.current().timers[options.get("name") or called.name] = asked
 
     async def unset_timer(self, timer: Callable[..., Awaitable[Any]] | str, /) -> None:
-        """Delete a timer, by its method or its name, when the turn has succeeded."""
+        """Delete a timer, by its method or its name, when the turn has succeeded.
+
+        Example:
+            ```python
+            class Basket(Actor[Cart]):
+                async def rest(self) -> None:
+                    await self.unset_timer(self.look)
+
+                async def look(self) -> None: ...
+            ```
+        """
         name = timer if isinstance(timer, str) else self._called(timer).name
         self._memory.current().timers[name] = None
 
@@ -238,6 +322,13 @@ def actor_method(name: str, /) -> Callable[[F], F]:
     """Give a method of an actor the name it is called by, as other SDKs chose it.
 
     ``@actor_method("GetBalance")`` above ``async def balance(self)``.
+
+    Example:
+        ```python
+        class Basket(Actor[Cart]):
+            @actor_method("AddItem")
+            async def add(self, sku: str) -> int: ...
+        ```
     """
 
     def mark(method: F) -> F:

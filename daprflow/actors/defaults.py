@@ -16,6 +16,11 @@ class ActorDefaults(msgspec.Struct, frozen=True, kw_only=True):
         reentrant: whether a call may come back to an actor in whose turn it began.
         max_depth: how many calls may be in one turn then; 32 where it is None.
         reminder_partitions: for runtimes before 1.15, which kept reminders in the state store.
+
+    Example:
+        ```python
+        shop = DaprFlow("shop", actors=ActorDefaults(idle=timedelta(minutes=5), reentrant=True))
+        ```
     """
 
     idle: timedelta | None = None

@@ -27,6 +27,15 @@ class Part(Generic[T]):
         key: what it is stored under; the attribute's name where it is not given.
         ttl: how long it is kept after a change; None is for ever.
         default: makes the value where nothing is stored; None calls ``kind``.
+
+    Example:
+        ```python
+        class Basket(Actor[Cart]):
+            coupons = Part(list[str], ttl=timedelta(days=1))
+
+            async def grant(self, coupon: str) -> None:
+                self.coupons.append(coupon)
+        ```
     """
 
     def __init__(

@@ -29,6 +29,12 @@ class Acting(BaseClient):
 
         Raises:
             TypeError: ``kind`` is something else, or cannot be used.
+
+        Example:
+            ```python
+            count = await client.actor(CartActor, "ann").add("tea")
+            other = await client.actor("CartActor", "ann").invoke("add", "tea", returns=int)
+            ```
         """
         from daprflow.client.actor_calls import ActorAddress  # noqa: PLC0415 - with the first actor
 

@@ -46,11 +46,27 @@ class BaseClient:
 
         Raises:
             TypeError: one of them cannot be called.
+
+        Example:
+            ```python
+            async def timed(call: ClientCall, go_on: CallNext) -> ClientResponse:
+                return await go_on(call.with_headers(("x-tenant", "blue")))
+
+            client.add_interceptors(timed)
+            ```
         """
         self._caller.way.intercept(interceptors)
 
     def remove_interceptors(self, *interceptors: ClientInterceptor) -> None:
-        """Take away interceptors that were added; one that is not there is no error."""
+        """Take away interceptors that were added; one that is not there is no error.
+
+        Example:
+            ```python
+            header = CorrelationHeader()
+            client.add_interceptors(header)
+            client.remove_interceptors(header)
+            ```
+        """
         self._caller.way.leave_out(interceptors)
 
     def with_options(
@@ -65,6 +81,12 @@ class BaseClient:
                 included; of what is streamed, each piece. None leaves it as it is.
             max_attempts: how often a call that may be repeated is tried while connections fail;
                 1 means once, -1 until the time is up.
+
+        Example:
+            ```python
+            quick = client.with_options(timeout=0.5, max_attempts=1)
+            total = await quick.invoke(price, Order("7"))
+            ```
         """
         limit = None if timeout is None else seconds(timeout)
         if limit is not None and limit <= 0:
@@ -103,15 +125,38 @@ class BaseClient:
 
         Raises:
             SidecarUnavailable: it was not ready within the settings' health timeout.
+
+        Example:
+            ```python
+            client = Client()
+            await client.open()  # SidecarUnavailable after DAPR_HEALTH_TIMEOUT
+            ```
         """
         await self._caller.open()
 
     async def prepare(self) -> None:
-        """Load what the first call needs, so that it need not; no connection is opened."""
+        """Load what the first call needs, so that it need not; no connection is opened.
+
+        Example:
+            ```python
+            client = Client()
+            await client.prepare()
+            ```
+        """
         await self._caller.prepare()
 
     async def close(self) -> None:
-        """Give back every connection; later calls are refused."""
+        """Give back every connection; later calls are refused.
+
+        Example:
+            ```python
+            client = Client()
+            try:
+                await client.publish(orders, Order("7"))
+            finally:
+                await client.close()
+            ```
+        """
         await self._caller.close()
 
     async def __aenter__(self) -> Self:

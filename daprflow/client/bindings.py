@@ -22,6 +22,12 @@ class BindingAnswer(msgspec.Struct, Generic[T], frozen=True):
     Attributes:
         metadata: what the component says about it, such as ``statusCode`` of ``bindings.http``;
             names are lower-case, as they travel in headers.
+
+    Example:
+        ```python
+        answer = await client.bind("db", "query", metadata={"sql": "select 1"}, returns=list[Any])
+        print(answer.data, answer.metadata)
+        ```
     """
 
     data: T

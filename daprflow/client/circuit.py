@@ -34,6 +34,13 @@ class CircuitState(msgspec.Struct, frozen=True):
         retry_in: seconds until the next probe may be sent; 0 while it is closed.
         opened: how often it has opened.
         cause: why the last connection failed; empty while it is closed.
+
+    Example:
+        ```python
+        state = client.circuit
+        if state.state == "open":
+            print("tried again in", state.retry_in, "seconds:", state.cause)
+        ```
     """
 
     state: State

@@ -51,10 +51,24 @@ class Client(
         codecs: types and content types of the user's own.
         interceptors: functions ``async (call, call_next) -> ClientResponse`` around each call, the
             first one outermost (`ClientInterceptor`).
+
+    Example:
+        ```python
+        async with Client() as client:
+            await client.publish(orders, Order("7", total=5))
+            item = await client.state("statestore").get("cart:ann", Cart)
+        ```
     """
 
     def state(self, store: str, /) -> Store:
-        """Return the state store of that component's name."""
+        """Return the state store of that component's name.
+
+        Example:
+            ```python
+            store = client.state("statestore")
+            await store.set("cart:ann", Cart(), ttl=timedelta(hours=1))
+            ```
+        """
         return Store(self._caller, store)
 
     async def secret(
@@ -72,6 +86,11 @@ class Client(
                 empty text instead, as the runtime does.)
             NotFound: there is no such secret store.
             SidecarError: the sidecar refused.
+
+        Example:
+            ```python
+            dsn = await client.secret("vault", "dsn")
+            ```
         """
         return await secrets.read(self._caller, store, key, metadata)
 
@@ -83,6 +102,12 @@ class Client(
         Raises:
             NotFound: there is no such secret store.
             SidecarError: the sidecar refused, or the store cannot list its secrets.
+
+        Example:
+            ```python
+            secrets = await client.secrets("vault")
+            dsn = secrets["dsn"]
+            ```
         """
         return await secrets.read_all(self._caller, store, metadata)
 
@@ -133,6 +158,11 @@ class Client(
         Raises:
             SidecarError: there is no such binding or operation, it failed, or it answered something
                 else than ``returns``.
+
+        Example:
+            ```python
+            await client.bind("mail", "create", {"to": "ann"}, metadata={"subject": "Thanks"})
+            ```
         """
         response = await bindings.call(self._caller, name, operation, data, metadata)
         if returns is None:

@@ -41,6 +41,11 @@ class Configuration:
 
     A value is text in the store: ``str`` and ``bytes`` are that text, any other type is read as
     JSON, or, where it is none, as what the text alone can mean (an enum's value, a date).
+
+    Example:
+        ```python
+        limits = await client.configuration("settings").get("limits", Limits, default=Limits(1))
+        ```
     """
 
     def __init__(self, caller: Caller, stores: tuple[str, ...]) -> None:
@@ -68,6 +73,13 @@ class Configuration:
             ValueError: the value is not a ``payload``.
             SidecarError: a store cannot be read, none of the others has the item, and there is no
                 default.
+
+        Example:
+            ```python
+            item = await client.configuration("settings").get("limits", Limits)
+            if item is not None:
+                print(item.value.daily, item.version)
+            ```
         """
         try:
             found = await self._read((key,))
@@ -86,6 +98,11 @@ class Configuration:
         Raises:
             ValueError: a value is not a ``payload``.
             SidecarError: a store cannot be read and the others do not have all of ``keys``.
+
+        Example:
+            ```python
+            items = await client.configuration("settings").get_many(["limits", "bonus"], Limits)
+            ```
         """
         found = await self._read(_tuple(keys))
         return {key: self._reader.read(key, item, payload) for key, item in found.items()}
@@ -122,6 +139,12 @@ class Configuration:
             payload: the type of the values.
             default: the value of an item that is not there, also while no store can be read.
             every: how often a client without an app reads.
+
+        Example:
+            ```python
+            async for item in client.configuration("settings").subscribe("limits", Limits):
+                print(item.key, "is now", item.value)
+            ```
         """
         text = None if isinstance(default, _Missing) else default
         known: set[str] = set()
@@ -146,6 +169,12 @@ class Configuration:
         Args:
             keys: what to keep.
             every: how often a client without an app reads; see `subscribe`.
+
+        Example:
+            ```python
+            async with client.configuration("settings").live("limits") as live:
+                limits = live.get("limits", Limits, default=Limits(1))
+            ```
         """
         return LiveConfiguration(self._caller, self._stores, keys, every)
 
@@ -175,6 +204,12 @@ class LiveConfiguration:
 
     Reading it costs no call. Make it with ``client.configuration(...).live(...)`` and use it with
     ``async with``.
+
+    Example:
+        ```python
+        async with client.configuration("settings").live("limits") as live:
+            print(live.get("limits", Limits, default=Limits(1)).daily)
+        ```
     """
 
     def __init__(
@@ -227,6 +262,12 @@ class LiveConfiguration:
         Raises:
             NotFound: the item is not there, and no default is given.
             ValueError: the value is not a ``payload``.
+
+        Example:
+            ```python
+            async with client.configuration("settings").live() as live:
+                limits = live.get("limits", Limits, default=Limits(1))
+            ```
         """
         found = self.item(key, payload)
         if found is not None:
@@ -242,6 +283,13 @@ class LiveConfiguration:
         Raises:
             KeyError: this copy was not asked to keep that key.
             ValueError: the value is not a ``payload``.
+
+        Example:
+            ```python
+            async with client.configuration("settings").live() as live:
+                item = live.item("limits", Limits)
+                version = item.version if item else ""
+            ```
         """
         if self._keys and key not in self._keys:
             raise KeyError(f"key '{key}' is not kept here; name it in 'live(...)'")
@@ -249,7 +297,15 @@ class LiveConfiguration:
         return None if found.removed else self._reader.read(key, found, payload)
 
     async def changes(self) -> AsyncGenerator[tuple[str, ConfigurationItem | None], None]:
-        """Go through every item there is, then through each that changes; None is a missing one."""
+        """Go through every item there is, then through each that changes; None is a missing one.
+
+        Example:
+            ```python
+            async with client.configuration("settings").live() as live:
+                async for key, item in live.changes():
+                    print(key, "is gone" if item is None else item.value)
+            ```
+        """
         changed = _Changed(self._keys or self._shown)
         told: dict[str, ConfigurationItem | None] = {}
         self._changes.append(changed)

@@ -14,6 +14,11 @@ class Configuring(BaseClient):
         Args:
             store: the component's name.
             further: stores that are asked for what those before them do not have.
+
+        Example:
+            ```python
+            settings = client.configuration("overrides", "settings")  # overrides win
+            ```
         """
         return Configuration(self._caller, (store, *further))
 

@@ -46,6 +46,12 @@ class Conversing(BaseClient):
         Raises:
             SidecarError: there is no such component, or the model failed. It needs a runtime of
                 1.16 or later.
+
+        Example:
+            ```python
+            answer = await client.converse("model", "What is Dapr?", temperature=0.2)
+            print(answer.text)
+            ```
         """
         from daprflow.client import conversation  # noqa: PLC0415 - see above
         from daprflow.protocol.conversation import ConverseRequest  # noqa: PLC0415 - see above

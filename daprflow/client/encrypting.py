@@ -37,6 +37,11 @@ class Encrypting(BaseClient):
 
         Raises:
             SidecarError: there is no such component or key, or the key cannot do it.
+
+        Example:
+            ```python
+            document = await client.encrypt("keys", b"secret", key="rsa.pem", algorithm="RSA")
+            ```
         """
         how = Encryption(key, algorithm, cipher, decryption_key, omit_key)
         return await self._sent(wire.encrypt_path(component), how.headers, data)
@@ -51,6 +56,11 @@ class Encrypting(BaseClient):
 
         Raises:
             SidecarError: it is no document, was changed, or is of another key.
+
+        Example:
+            ```python
+            plain = await client.decrypt("keys", document)
+            ```
         """
         path = wire.decrypt_path(component)
         return await self._sent(path, wire.decrypt_headers(key), document)
@@ -71,6 +81,14 @@ class Encrypting(BaseClient):
 
         This side holds one piece at a time. A sidecar takes no larger body over HTTP than its
         ``--max-body-size``, also when it comes in pieces.
+
+        Example:
+            ```python
+            async for piece in client.encrypt_stream(
+                "keys", chunks, key="rsa.pem", algorithm="RSA"
+            ):
+                print(len(piece))
+            ```
         """
         how = Encryption(key, algorithm, cipher, decryption_key, omit_key)
         return self._streamed(wire.encrypt_path(component), how.headers, chunks)
@@ -78,7 +96,14 @@ class Encrypting(BaseClient):
     def decrypt_stream(
         self, component: str, chunks: AsyncIterable[bytes], /, *, key: str = ""
     ) -> AsyncIterator[bytes]:
-        """Decrypt a document that comes in pieces, in pieces; see `encrypt_stream`."""
+        """Decrypt a document that comes in pieces, in pieces; see `encrypt_stream`.
+
+        Example:
+            ```python
+            async for piece in client.decrypt_stream("keys", chunks):
+                print(len(piece))
+            ```
+        """
         path = wire.decrypt_path(component)
         return self._streamed(path, wire.decrypt_headers(key), chunks)
 

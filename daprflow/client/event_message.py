@@ -32,6 +32,14 @@ class EventMessage(Generic[T]):
         data: the payload.
         event: the payload in its envelope.
         watch: watches its block; None watches nothing.
+
+    Example:
+        ```python
+        async with client.subscribe(orders) as events:
+            async for message in events:
+                async with message:  # done at its end, delivered again when it raises
+                    print(message.data.id)
+        ```
     """
 
     __slots__ = (
@@ -65,19 +73,48 @@ class EventMessage(Generic[T]):
         self._end: MessageEnd | None = None
 
     async def ack(self) -> None:
-        """Say that the event is done."""
+        """Say that the event is done.
+
+        Example:
+            ```python
+            async for message in client.subscribe(orders):
+                await message.ack()
+            ```
+        """
         self.decide(Status.SUCCESS)
 
     async def retry(self) -> None:
-        """Have the event delivered again, when and how often the broker decides."""
+        """Have the event delivered again, when and how often the broker decides.
+
+        Example:
+            ```python
+            async for message in client.subscribe(orders):
+                await message.retry()
+            ```
+        """
         self.decide(Status.RETRY)
 
     async def drop(self) -> None:
-        """Give the event up (to the dead letter topic, where one is named)."""
+        """Give the event up (to the dead letter topic, where one is named).
+
+        Example:
+            ```python
+            async for message in client.subscribe(orders):
+                if message.data.total < 0:
+                    await message.drop()
+            ```
+        """
         self.decide(Status.DROP)
 
     def decide(self, status: Status, /) -> None:
-        """Give a verdict, unless there is one."""
+        """Give a verdict, unless there is one.
+
+        Example:
+            ```python
+            async for message in client.subscribe(orders):
+                message.decide(Status.SUCCESS)
+            ```
+        """
         if self.status is None:
             self.status = status
             self._decide(status)

@@ -25,6 +25,13 @@ class Attempt(msgspec.Struct, frozen=True):
         number: the first is 1.
         seconds: how long it took.
         error: why no answer came; None where one came, whatever its status.
+
+    Example:
+        ```python
+        def slow(attempt: Attempt) -> None:
+            if attempt.seconds > 1:
+                print("attempt", attempt.number, "took", attempt.seconds)
+        ```
     """
 
     number: int
@@ -38,6 +45,13 @@ class Attempts:
     Attributes:
         made: how often it was sent, in order.
         queued: seconds it waited for a place among the calls of its target.
+
+    Example:
+        ```python
+        async def counted(call: ClientCall, go_on: CallNext) -> ClientResponse:
+            call.attempts.listen(lambda attempt: print(attempt.number, attempt.error))
+            return await go_on(call)
+        ```
     """
 
     __slots__ = ("_listeners", "made", "queued")
@@ -48,7 +62,15 @@ class Attempts:
         self._listeners: tuple[Callable[[Attempt], None], ...] = ()
 
     def listen(self, listener: Callable[[Attempt], None], /) -> None:
-        """Have ``listener`` called at the end of every attempt from now on."""
+        """Have ``listener`` called at the end of every attempt from now on.
+
+        Example:
+            ```python
+            async def counted(call: ClientCall, go_on: CallNext) -> ClientResponse:
+                call.attempts.listen(print)
+                return await go_on(call)
+            ```
+        """
         self._listeners = (*self._listeners, listener)
 
     def add(self, seconds: float, error: SidecarError | None = None) -> None:
@@ -67,6 +89,15 @@ class ClientResponse(HttpResponse, frozen=True):
         body: empty for a call over gRPC and for one whose answer comes in pieces.
         code: Dapr's code of an error over gRPC; over HTTP the body has it.
         native: what the client goes on with, for a call over gRPC or in pieces; hand it on.
+
+    Example:
+        ```python
+        async def logged(call: ClientCall, go_on: CallNext) -> ClientResponse:
+            response = await go_on(call)
+            if response.code:
+                print(response.status, response.code)
+            return response
+        ```
     """
 
     code: str = ""
@@ -94,6 +125,14 @@ class ClientCall(msgspec.Struct, frozen=True):
         size: bytes of the body; -1 where that is not known.
         timeout: seconds all of it may take; None for no limit.
         attempts: how often it was sent, while and after ``call_next`` is awaited.
+
+    Example:
+        ```python
+        async def logged(call: ClientCall, go_on: CallNext) -> ClientResponse:
+            response = await go_on(call)
+            print(call.block, call.operation, call.target, response.status)
+            return response
+        ```
     """
 
     block: str
@@ -114,6 +153,12 @@ class ClientCall(msgspec.Struct, frozen=True):
 
         Raises:
             ValueError: one holds what cannot stand in a header; the value is not shown.
+
+        Example:
+            ```python
+            async def tenant(call: ClientCall, go_on: CallNext) -> ClientResponse:
+                return await go_on(call.with_headers(("x-tenant", "blue")))
+            ```
         """
         added = tuple((name.lower(), value) for name, value in headers)
         for name, value in added:

@@ -44,6 +44,11 @@ class Invoking(BaseClient):
             InvocationError: the app answered with an error status, or with something that is not
                 what the endpoint returns; with a ``code`` where the sidecar could not reach it.
             SidecarUnavailable: no sidecar answered.
+
+        Example:
+            ```python
+            total = await client.invoke(price, Order("7"))
+            ```
         """
         return await invocation.invoke(self._caller, endpoint, data, parameters)
 
@@ -68,6 +73,12 @@ class Invoking(BaseClient):
         Raises:
             SettingsError: the sidecar's gRPC address cannot be used.
             RuntimeError: the client is closed, or no event loop runs.
+
+        Example:
+            ```python
+            async with client.grpc_channel("pricing") as channel:
+                print(channel.get_state())  # give it to generated stubs
+            ```
         """
         if not app_id:
             raise ValueError("the app id is empty; name the app that is called")

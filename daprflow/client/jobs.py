@@ -33,6 +33,13 @@ class ScheduledJob(Generic[T]):
         due_time: when the first tick is due, where that was given.
         ttl: when the job ends, where that was given.
         repeats: how many ticks there are in all; None is without end.
+
+    Example:
+        ```python
+        job = await client.job("report", Limits)
+        if job is not None:
+            print(job.schedule, job.data)
+        ```
     """
 
     name: str

@@ -50,6 +50,12 @@ class Locking(BaseClient):
             LockTaken: on entering: somebody else has it, and no time to wait is left.
             LockLost: on leaving: the lock ended before the block did.
             SidecarError: on entering: there is no such store, or the sidecar did not answer.
+
+        Example:
+            ```python
+            async with client.lock("lockstore", "invoice-7", wait=timedelta(seconds=5)) as held:
+                print("mine as", held.owner)
+            ```
         """
         return Lock(
             self._caller,

@@ -29,6 +29,12 @@ class HeldLock:
     Attributes:
         resource: what is locked.
         owner: the name under which the store has it.
+
+    Example:
+        ```python
+        async with client.lock("lockstore", "invoice-7", renew=True) as held:
+            print(held.resource, held.owner)
+        ```
     """
 
     def __init__(self, resource: str, owner: str, leases: tuple[Lease, ...]) -> None:
@@ -51,7 +57,15 @@ class HeldLock:
 
 
 class Lock:
-    """A lock that is about to be taken; see `daprflow.Client.lock`."""
+    """A lock that is about to be taken; see `daprflow.Client.lock`.
+
+    Example:
+        ```python
+        lock = client.lock("lockstore", "invoice-7", expiry=timedelta(minutes=1))
+        async with lock:
+            ...
+        ```
+    """
 
     def __init__(
         self,

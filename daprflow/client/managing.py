@@ -28,6 +28,12 @@ class Managing(BaseClient):
 
         Raises:
             SidecarError: the sidecar refused, or something else answered.
+
+        Example:
+            ```python
+            found = await client.metadata()
+            print(found.runtime_version, [each.name for each in found.components])
+            ```
         """
         response = await self._caller.call(operations.METADATA)
         return self._caller.document(response, Metadata, "the sidecar's metadata")
@@ -37,6 +43,11 @@ class Managing(BaseClient):
 
         Raises:
             SidecarError: the sidecar refused.
+
+        Example:
+            ```python
+            await client.set_metadata("build", "2027-01-31")
+            ```
         """
         await self._caller.call(operations.set_metadata(key, value))
 
@@ -47,6 +58,12 @@ class Managing(BaseClient):
 
         Args:
             outbound: ask only whether it serves calls, whatever its app does.
+
+        Example:
+            ```python
+            if not await client.healthy(outbound=True):
+                print("calls would fail now")
+            ```
         """
         transport = await self._caller.way.reach()
         request = operations.OUTBOUND_HEALTH if outbound else operations.HEALTH
@@ -69,6 +86,12 @@ class Managing(BaseClient):
             max_age: how old an earlier report may be to be returned again, in seconds or as a
                 timedelta; 0 asks in any case.
             components: names of those that there must be.
+
+        Example:
+            ```python
+            report = await client.health(components=["statestore"])
+            print(report.status, [part.reason for part in report.parts])
+            ```
         """
         from daprflow.client.component_health import sidecar_health  # noqa: PLC0415 - few ask
         from daprflow.health.report import summed  # noqa: PLC0415 - likewise
@@ -92,6 +115,11 @@ class Managing(BaseClient):
 
         Raises:
             SidecarUnavailable: it did not in that time; the text says what it answered last.
+
+        Example:
+            ```python
+            await client.wait_until_ready(timeout=timedelta(seconds=30))
+            ```
         """
         way = self._caller.way
         transport = await way.reach()
@@ -103,5 +131,10 @@ class Managing(BaseClient):
 
         Raises:
             SidecarError: the sidecar refused.
+
+        Example:
+            ```python
+            await client.shutdown()
+            ```
         """
         await self._caller.call(operations.shutdown(force=force))

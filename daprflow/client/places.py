@@ -35,6 +35,14 @@ class TooManyCalls(SidecarError):  # noqa: N818 - named for the state
         in_flight: how many calls of it were under way.
         waiting: how many others waited for one of them to end.
         waited: how long this one did, in seconds.
+
+    Example:
+        ```python
+        try:
+            await client.invoke(price, Order("7"))
+        except TooManyCalls as error:
+            print(error.target, "has", error.in_flight, "calls under way")
+        ```
     """
 
     def __init__(self, place: "Place", waited: float, *, full: bool) -> None:
@@ -62,6 +70,12 @@ class TargetLoad(msgspec.Struct, frozen=True):
         refused: how many found no place.
         waits: how many waited for one, and got it.
         waited: how long those did together, in seconds.
+
+    Example:
+        ```python
+        for load in client.loads:
+            print(load.target, load.in_flight, "of", load.most)
+        ```
     """
 
     block: str

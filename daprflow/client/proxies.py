@@ -24,6 +24,12 @@ class RawActor:
     Attributes:
         kind: the actor type's name.
         id: the actor's.
+
+    Example:
+        ```python
+        cart = client.actor("CartActor", "ann")
+        count = await cart.invoke("add", "tea", returns=int)
+        ```
     """
 
     __slots__ = ("_address", "_caller")
@@ -58,6 +64,11 @@ class RawActor:
         Raises:
             ActorError: the method failed, could not be called, or answered something else.
             SidecarUnavailable: no sidecar answered.
+
+        Example:
+            ```python
+            count = await client.actor("CartActor", "ann").invoke("add", "tea", returns=int)
+            ```
         """
         from daprflow.client import actor_calls  # noqa: PLC0415 - see above
         from daprflow.client.actor_calls import Body  # noqa: PLC0415 - see above

@@ -42,6 +42,12 @@ class Publishing(BaseClient):
         Raises:
             NotFound: there is no such pub/sub component.
             SidecarError: the sidecar or the broker refused.
+
+        Example:
+            ```python
+            await client.publish(orders, Order("7"), ttl=timedelta(hours=1))
+            await client.publish("pubsub", "notes", "hello")
+            ```
         """
         target, data = publication.split(event, "publish")
         chosen = Options(**options) if options else PLAIN
@@ -78,6 +84,11 @@ class Publishing(BaseClient):
             BulkPublishError: some were published and some not; ``failed`` says which and why.
             NotFound: there is no such pub/sub component.
             SidecarError: the sidecar refused, and nothing was published.
+
+        Example:
+            ```python
+            await client.publish_many(orders, [Order("7"), Order("8")])
+            ```
         """
         target, data = publication.split(events, "publish_many")
         chosen = Options(**options) if options else PLAIN

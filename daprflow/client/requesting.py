@@ -28,6 +28,12 @@ class Requesting(BaseClient):
             InvocationError: the answer's status is 400 or above; with a ``code`` where the sidecar
                 did not reach the app.
             SidecarUnavailable: no sidecar answered.
+
+        Example:
+            ```python
+            answer = await client.request("pricing", "price?id=7", verb="GET")
+            print(answer.status, answer.json(int))
+            ```
         """
         return await raw.request(self._caller, app_id, method, data, Options(**options))
 
@@ -49,5 +55,12 @@ class Requesting(BaseClient):
             InvocationError: the answer's status is 400 or above.
             SidecarUnavailable: no sidecar answered, or a piece was too long in coming.
             TypeError: the client's transport cannot stream.
+
+        Example:
+            ```python
+            async with client.stream("files", "report.csv", verb="GET") as answer:
+                async for chunk in answer:
+                    print(len(chunk))
+            ```
         """
         return raw.stream(self._caller, app_id, method, data, Options(**options))

@@ -28,6 +28,13 @@ class Response:
         headers: name and value pairs as they came, names in lower case.
         body: the bytes, decompressed where the app had compressed them.
         codecs: what ``json`` decodes types of the user's own with.
+
+    Example:
+        ```python
+        answer = await client.request("pricing", "price", Order("7"))
+        if answer.status == 200:
+            print(answer.json(int))
+        ```
     """
 
     status: int
@@ -36,7 +43,14 @@ class Response:
     codecs: Codecs = field(default=NO_CODECS, repr=False, compare=False)
 
     def header(self, name: str) -> str:
-        """Return the first value of a header in any case, empty where there is none."""
+        """Return the first value of a header in any case, empty where there is none.
+
+        Example:
+            ```python
+            answer = await client.request("pricing", "price", Order("7"))
+            print(answer.header("content-type"))
+            ```
+        """
         return first(self.headers, name)
 
     @property
@@ -49,6 +63,12 @@ class Response:
 
         Raises:
             InvocationError: it is something else; the text says why, without the value.
+
+        Example:
+            ```python
+            answer = await client.request("pricing", "price", Order("7"))
+            total = answer.json(int)
+            ```
         """
         try:
             found: T = self.codecs.decoder(payload).decode(self.body)
@@ -67,6 +87,12 @@ class StreamingResponse:
 
     Attributes:
         headers: name and value pairs as they came, names in lower case.
+
+    Example:
+        ```python
+        async with client.stream("files", "report.csv", verb="GET") as answer:
+            first = await anext(aiter(answer))
+        ```
     """
 
     def __init__(self, response: StreamedResponse) -> None:
@@ -75,7 +101,14 @@ class StreamingResponse:
         self._chunks = response.chunks
 
     def header(self, name: str) -> str:
-        """Return the first value of a header in any case, empty where there is none."""
+        """Return the first value of a header in any case, empty where there is none.
+
+        Example:
+            ```python
+            async with client.stream("files", "report.csv", verb="GET") as answer:
+                print(answer.status, answer.header("content-length"))
+            ```
+        """
         return first(self.headers, name)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -91,6 +124,12 @@ class StreamingResponse:
 
         Raises:
             InvocationError: it is longer than ``limit`` bytes.
+
+        Example:
+            ```python
+            async with client.stream("files", "report.csv", verb="GET") as answer:
+                body = await answer.read(limit=1_000_000)
+            ```
         """
         pieces = []
         size = 0

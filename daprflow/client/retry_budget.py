@@ -17,6 +17,11 @@ class RetryState(msgspec.Struct, frozen=True):
         left: repetitions that are allowed now.
         made: how many were.
         refused: how many were not.
+
+    Example:
+        ```python
+        print(client.retries.left, "repetitions are left,", client.retries.refused, "were refused")
+        ```
     """
 
     left: float

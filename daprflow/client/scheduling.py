@@ -50,6 +50,11 @@ class Scheduling(BaseClient):
             ValueError: there is no such schedule; nothing was sent.
             SidecarError: the sidecar refused, with status 409 where the name is taken and
                 ``overwrite`` is not set.
+
+        Example:
+            ```python
+            await client.schedule("report", Limits(daily=5), every="@every 1h")
+            ```
         """
         await jobs.schedule(self._caller, job, data, options)
 
@@ -72,6 +77,11 @@ class Scheduling(BaseClient):
         Raises:
             msgspec.ValidationError: its data is something else.
             SidecarError: the sidecar refused.
+
+        Example:
+            ```python
+            job = await client.job("report", Limits)
+            ```
         """
         wanted = job.payload if isinstance(job, Job) else payload or Any
         return await jobs.find(self._caller, job, wanted)
@@ -81,5 +91,10 @@ class Scheduling(BaseClient):
 
         Raises:
             SidecarError: the sidecar refused.
+
+        Example:
+            ```python
+            await client.delete_job("report")
+            ```
         """
         await jobs.delete(self._caller, job)

@@ -13,6 +13,12 @@ class Secrets(Mapping[str, str]):
 
     Where a store keeps several pairs below one name (Kubernetes does), that name gives the pair
     called as the secret is, else the only one; ``pairs`` has them all.
+
+    Example:
+        ```python
+        secrets = await client.secrets("vault")
+        print(sorted(secrets))  # names; a value shows on request alone
+        ```
     """
 
     __slots__ = ("_found", "_store")
@@ -41,6 +47,12 @@ class Secrets(Mapping[str, str]):
 
         Raises:
             KeyError: there is no such secret.
+
+        Example:
+            ```python
+            secrets = await client.secrets("kubernetes")
+            user = secrets.pairs("database")["user"]
+            ```
         """
         return dict(self._found[name])
 

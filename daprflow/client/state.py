@@ -39,6 +39,14 @@ class Store:
     Values are JSON. Bytes survive byte for byte and are what other SDKs read and write: as the
     runtime's HTTP API keeps JSON alone, they go over gRPC. A client with a transport of your own,
     which has no gRPC, writes them as a text with their base64 form and reads both forms.
+
+    Example:
+        ```python
+        store = client.state("statestore")
+        item = await store.get("cart:ann", Cart)
+        if item is not None:
+            await store.set("cart:ann", item.value, etag=item.etag)
+        ```
     """
 
     def __init__(self, caller: Caller, name: str) -> None:
@@ -73,6 +81,12 @@ class Store:
         Raises:
             msgspec.ValidationError: what is stored is not a ``payload``.
             SidecarError: the sidecar refused.
+
+        Example:
+            ```python
+            item = await client.state("statestore").get("cart:ann", Cart)
+            cart = item.value if item else Cart()
+            ```
         """
         response = await self._caller.call(
             calls.get(self._name, checked(key), consistency or "", metadata)
@@ -109,6 +123,11 @@ class Store:
 
         Raises:
             SidecarError: the sidecar refused all of it.
+
+        Example:
+            ```python
+            carts = await client.state("statestore").get_many(["cart:ann", "cart:bob"], Cart)
+            ```
         """
         asked = BulkGet(tuple(keys), parallelism, dict(metadata) or None)
 
@@ -146,6 +165,11 @@ class Store:
             EtagMismatch: somebody else wrote first.
             ValueError: an integer is beyond ±2^53; a runtime would round it.
             SidecarError: the sidecar refused.
+
+        Example:
+            ```python
+            await client.state("statestore").set("cart:ann", Cart(), ttl=timedelta(hours=1))
+            ```
         """
         write = Upsert(
             key,
@@ -164,6 +188,11 @@ class Store:
         Raises:
             BulkStateError: some were not written; ``failed`` says why, by key.
             ValueError: a value cannot be written; nothing was.
+
+        Example:
+            ```python
+            await client.state("statestore").set_many({"cart:ann": Cart(), "cart:bob": Cart()})
+            ```
         """
         await state_many.write(self._caller, self._name, state_many.as_upserts(values))
 
@@ -183,6 +212,11 @@ class Store:
             EtagMismatch: ``etag`` is given and is not the stored one any more; most stores take
                 a missing key for that, too.
             SidecarError: the sidecar refused.
+
+        Example:
+            ```python
+            await client.state("statestore").delete("cart:ann")
+            ```
         """
         write = Delete(
             key, etag=etag, concurrency=concurrency, consistency=consistency, metadata=metadata
@@ -194,6 +228,11 @@ class Store:
 
         Raises:
             BulkStateError: some were not deleted; ``failed`` says why, by key.
+
+        Example:
+            ```python
+            await client.state("statestore").delete_many(["cart:ann", "cart:bob"])
+            ```
         """
         await state_many.write(self._caller, self._name, state_many.as_deletes(keys))
 
@@ -209,6 +248,12 @@ class Store:
                 comes before it.)
             ValueError: a value cannot be written.
             SidecarError: the sidecar or the store refused, or has no transactions.
+
+        Example:
+            ```python
+            store = client.state("statestore")
+            await store.transaction(Upsert("order:7", Order("7")), Delete("cart:ann"))
+            ```
         """
         await state_saving.transact(self._caller, self._name, writes, metadata)
 
@@ -239,6 +284,13 @@ class Store:
 
         Raises:
             SidecarError: the store cannot be searched, or refused this query.
+
+        Example:
+            ```python
+            page = await client.state("statestore").query(Order, GTE("total", 100), limit=20)
+            for key, item in page.items.items():
+                print(key, item.value.total)
+            ```
         """
         asked = state_search.query_of(where, sort, limit, token)
         return await state_search.search(self._caller, self._name, payload, asked, metadata)
@@ -270,6 +322,14 @@ class Store:
         Raises:
             EtagMismatch: the race was lost as often as that.
             SidecarError: the sidecar refused.
+
+        Example:
+            ```python
+            def add_tea(cart: Cart | None) -> Cart:
+                return Cart([*(cart.items if cart else ()), "tea"])
+
+            await client.state("statestore").update("cart:ann", Cart, add_tea)
+            ```
         """
         waits = scattered()
         for left in range(attempts - 1, -1, -1):
@@ -293,6 +353,12 @@ class Store:
         """Return the part of this store that holds ``payload`` values.
 
         ``prefix`` stands before every key, and calls need name neither.
+
+        Example:
+            ```python
+            carts = client.state("statestore").records(Cart, "cart:")
+            item = await carts.get("ann")
+            ```
         """
         return Records(self, payload, prefix)
 
@@ -302,7 +368,14 @@ class Store:
 
 
 class Records(Generic[T]):
-    """Values of one type in a state store. Make it with ``store.records(Cart, "cart:")``."""
+    """Values of one type in a state store. Make it with ``store.records(Cart, "cart:")``.
+
+    Example:
+        ```python
+        carts = client.state("statestore").records(Cart, "cart:")
+        await carts.set("ann", Cart())
+        ```
+    """
 
     def __init__(self, store: Store, payload: type[T], prefix: str) -> None:
         self._store = store
@@ -310,11 +383,23 @@ class Records(Generic[T]):
         self._prefix = prefix
 
     async def get(self, key: str, /) -> Item[T] | None:
-        """Return the value of ``key``; as `Store.get`."""
+        """Return the value of ``key``; as `Store.get`.
+
+        Example:
+            ```python
+            item = await client.state("statestore").records(Cart, "cart:").get("ann")
+            ```
+        """
         return await self._store.get(self._key(key), self._payload)
 
     async def get_many(self, keys: Iterable[str], /) -> dict[str, Item[T] | None]:
-        """Return the values of ``keys``; the first that could not be read raises its error."""
+        """Return the values of ``keys``; the first that could not be read raises its error.
+
+        Example:
+            ```python
+            found = await client.state("statestore").records(Cart, "cart:").get_many(["ann", "bob"])
+            ```
+        """
         names = list(keys)
         found = await self._store.get_many(map(self._key, names), self._payload)
         return {name: found[self._key(name)] for name in names}
@@ -322,17 +407,36 @@ class Records(Generic[T]):
     async def set(
         self, key: str, value: T, /, *, etag: str | None = None, ttl: timedelta | None = None
     ) -> None:
-        """Store ``value``; as `Store.set`."""
+        """Store ``value``; as `Store.set`.
+
+        Example:
+            ```python
+            await client.state("statestore").records(Cart, "cart:").set("ann", Cart())
+            ```
+        """
         await self._store.set(self._key(key), value, etag=etag, ttl=ttl)
 
     async def delete(self, key: str, /, *, etag: str | None = None) -> None:
-        """Delete ``key``; as `Store.delete`."""
+        """Delete ``key``; as `Store.delete`.
+
+        Example:
+            ```python
+            await client.state("statestore").records(Cart, "cart:").delete("ann")
+            ```
+        """
         await self._store.delete(self._key(key), etag=etag)
 
     async def update(
         self, key: str, change: Callable[[T | None], T], /, *, ttl: timedelta | None = None
     ) -> T:
-        """Read, change and write ``key``; as `Store.update`."""
+        """Read, change and write ``key``; as `Store.update`.
+
+        Example:
+            ```python
+            carts = client.state("statestore").records(Cart, "cart:")
+            await carts.update("ann", lambda cart: cart or Cart())
+            ```
+        """
         return await self._store.update(self._key(key), self._payload, change, ttl=ttl)
 
     def _key(self, key: str) -> str:

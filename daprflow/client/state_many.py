@@ -27,6 +27,13 @@ class Item(msgspec.Struct, Generic[T], frozen=True):
     Attributes:
         etag: changes with every write; empty where the store has none.
         expires: when the store forgets the value, in UTC; None where it never does.
+
+    Example:
+        ```python
+        item = await client.state("statestore").get("cart:ann", Cart)
+        if item is not None:
+            print(item.value.items, item.etag, item.expires)
+        ```
     """
 
     value: T
@@ -42,6 +49,13 @@ class Items(Mapping[str, Item[T] | None]):
     Attributes:
         failed: the error of each key that could not be read: the store's, or a
             `msgspec.ValidationError` where the value is of another type.
+
+    Example:
+        ```python
+        carts = await client.state("statestore").get_many(["cart:ann", "cart:bob"], Cart)
+        for key, item in carts.items():
+            print(key, item.value if item else "is not there")
+        ```
     """
 
     def __init__(

@@ -26,6 +26,12 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
         items: by key, in the order that was asked for.
         failed: the error of each key whose value could not be read.
         token: give it to the next query for what follows; empty where a store has none.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, EQ("id", "7"))
+        print(list(page.items), page.token)
+        ```
     """
 
     items: dict[str, Item[T]] = {}
@@ -38,12 +44,24 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 def ascending(*keys: str) -> tuple[Sorting, ...]:
-    """Return the order by the values at these paths, smallest first."""
+    """Return the order by the values at these paths, smallest first.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, sort=ascending("total"))
+        ```
+    """
     return tuple(Sorting(key, "ASC") for key in keys)
 
 
 def descending(*keys: str) -> tuple[Sorting, ...]:
-    """Return the order by the values at these paths, largest first."""
+    """Return the order by the values at these paths, largest first.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, sort=descending("total"), limit=10)
+        ```
+    """
     return tuple(Sorting(key, "DESC") for key in keys)
 
 

@@ -38,6 +38,14 @@ class Upsert(_Value, frozen=True, kw_only=True):
         metadata: of the component, such as ``partitionKey`` or ``contentType``.
         projection: in a transaction on a store with an outbox, what is published instead of the
             value; it goes as JSON.
+
+    Example:
+        ```python
+        await client.state("statestore").transaction(
+            Upsert("cart:ann", Cart(), ttl=timedelta(hours=1)),
+            Upsert("order:7", Order("7")),
+        )
+        ```
     """
 
     etag: str | None = None
@@ -58,6 +66,11 @@ class Delete(_Key, frozen=True, kw_only=True):
 
     Attributes:
         etag: delete only if the stored value still has this one.
+
+    Example:
+        ```python
+        await client.state("statestore").transaction(Delete("cart:ann", etag="3"))
+        ```
     """
 
     etag: str | None = None

@@ -73,6 +73,14 @@ class Subscribing(BaseClient):
             NotFound: with the first message, or on entering the block: there is no such pub/sub
                 component.
             SidecarError: likewise: the sidecar or the broker refused.
+
+        Example:
+            ```python
+            async with client.subscribe(orders, dead_letter="orders-dead") as events:
+                async for message in events:
+                    async with message:
+                        print(message.data.id)
+            ```
         """
         target = _target(topic)
         limit = options.get("max_in_flight", 1)

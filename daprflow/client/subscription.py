@@ -43,6 +43,13 @@ class Subscription(Generic[T]):
     ``async with client.subscribe(orders) as messages: async for message in messages: ...``. Leaving
     the block ends the subscription; the sidecar takes back every event without a verdict. Tasks may
     share one: each event goes to one of them.
+
+    Example:
+        ```python
+        async with client.subscribe(orders) as events:
+            async for message in events:
+                await message.ack()
+        ```
     """
 
     def __init__(
@@ -134,7 +141,14 @@ class Subscription(Generic[T]):
         return self._over.is_set()
 
     async def close(self) -> None:
-        """End the subscription: what has a verdict is told, the rest is delivered again."""
+        """End the subscription: what has a verdict is told, the rest is delivered again.
+
+        Example:
+            ```python
+            events = client.subscribe(orders)
+            await events.close()
+            ```
+        """
         self._over.set()
         self._freed.set()
         stream, self._stream = self._stream, None

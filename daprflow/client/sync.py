@@ -51,6 +51,13 @@ class SyncClient:
         settings: as for `Client`.
         transport: as for `Client`.
         interceptors: as for `Client`; they run in the thread that makes the calls.
+
+    Example:
+        ```python
+        with SyncClient() as client:
+            client.publish(orders, Order("7"))
+            item = client.state("statestore").get("cart:ann", Cart)
+        ```
     """
 
     def __init__(
@@ -80,7 +87,14 @@ class SyncClient:
         self.close()
 
     def close(self) -> None:
-        """Give back every connection, and end the thread."""
+        """Give back every connection, and end the thread.
+
+        Example:
+            ```python
+            client = SyncClient()
+            client.close()
+            ```
+        """
         if self._worker.running:
             self.run(Client.close)
             self._worker.stop()
@@ -93,11 +107,24 @@ class SyncClient:
         Raises:
             RuntimeError: an event loop runs in this thread; the text says what to do.
             TypeError: ``call`` makes no call that could be waited for.
+
+        Example:
+            ```python
+            with SyncClient() as client:
+                healthy = client.run(lambda each: each.healthy())
+            ```
         """
         return self._worker.run(lambda: _call_of(call, self._client))
 
     def state(self, store: str, /) -> "SyncStore":
-        """Return the state store of that component's name."""
+        """Return the state store of that component's name.
+
+        Example:
+            ```python
+            with SyncClient() as client:
+                client.state("statestore").set("cart:ann", Cart())
+            ```
+        """
         return SyncStore(self._worker, self._client.state(store))
 
     @overload

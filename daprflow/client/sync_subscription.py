@@ -30,6 +30,14 @@ class SyncEventMessage(Generic[T]):
         id: the CloudEvent's.
         data: the payload.
         event: the payload in its envelope.
+
+    Example:
+        ```python
+        with SyncClient() as client, client.subscribe(orders) as events:
+            for message in events:
+                with message:
+                    print(message.data.id)
+        ```
     """
 
     __slots__ = ("_end", "_message", "_token", "_worker", "data", "event", "id")
@@ -44,15 +52,39 @@ class SyncEventMessage(Generic[T]):
         self.event = message.event
 
     def ack(self) -> None:
-        """Say that the event is done."""
+        """Say that the event is done.
+
+        Example:
+            ```python
+            with SyncClient() as client, client.subscribe(orders) as events:
+                for message in events:
+                    message.ack()
+            ```
+        """
         self._worker.run(self._message.ack)
 
     def retry(self) -> None:
-        """Have the event delivered again, when and how often the broker decides."""
+        """Have the event delivered again, when and how often the broker decides.
+
+        Example:
+            ```python
+            with SyncClient() as client, client.subscribe(orders) as events:
+                for message in events:
+                    message.retry()
+            ```
+        """
         self._worker.run(self._message.retry)
 
     def drop(self) -> None:
-        """Give the event up (to the dead letter topic, where one is named)."""
+        """Give the event up (to the dead letter topic, where one is named).
+
+        Example:
+            ```python
+            with SyncClient() as client, client.subscribe(orders) as events:
+                for message in events:
+                    message.drop()
+            ```
+        """
         self._worker.run(self._message.drop)
 
     def __enter__(self) -> Self:
@@ -90,6 +122,13 @@ class SyncSubscription(Generic[T]):
 
     ``with client.subscribe(orders) as messages: for message in messages: ...``. It is as
     `Subscription` is, with threads in the place of tasks.
+
+    Example:
+        ```python
+        with SyncClient() as client, client.subscribe(orders) as events:
+            for message in events:
+                message.ack()
+        ```
     """
 
     def __init__(self, worker: Worker, subscription: Subscription[T]) -> None:
@@ -120,5 +159,12 @@ class SyncSubscription(Generic[T]):
         return SyncEventMessage(self._worker, message)
 
     def close(self) -> None:
-        """End the subscription: what has a verdict is told, the rest is delivered again."""
+        """End the subscription: what has a verdict is told, the rest is delivered again.
+
+        Example:
+            ```python
+            with SyncClient() as client:
+                client.subscribe(orders).close()
+            ```
+        """
         self._worker.run(self._subscription.close)

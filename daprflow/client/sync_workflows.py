@@ -21,6 +21,13 @@ class SyncWorkflowRun(Generic[Out]):
 
     Attributes:
         id: of the instance.
+
+    Example:
+        ```python
+        with SyncClient() as client:
+            run = client.start(checkout, Order("7"), id="o7")
+            print(run.result())
+        ```
     """
 
     __slots__ = ("_run", "_worker", "id")

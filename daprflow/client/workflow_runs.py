@@ -55,6 +55,13 @@ class WorkflowStatus(Generic[Out]):
         version: which version of the workflow runs; empty where it has no name.
         parent: the instance that started it as a child; empty where none did.
         values: decodes what it holds.
+
+    Example:
+        ```python
+        status = await client.workflow(checkout, "o7").status()
+        if status.state is WorkflowState.FAILED:
+            print(status.failure)
+        ```
     """
 
     id: str
@@ -76,6 +83,12 @@ class WorkflowStatus(Generic[Out]):
 
         Raises:
             ValueError: it is something else.
+
+        Example:
+            ```python
+            status = await client.workflow(checkout, "o7").status()
+            shown = status.custom_status_as(Limits)
+            ```
         """
         if self.custom_status is None or kind is str:
             return self.custom_status  # type: ignore[return-value]  # a text is shown as it is
@@ -93,6 +106,13 @@ class WorkflowRun(Generic[Out]):
 
     Attributes:
         id: of the instance.
+
+    Example:
+        ```python
+        run = await client.start(checkout, Order("7"), id="o7")
+        await run.send(approved, True)
+        print(await run.result(timeout=timedelta(minutes=1)))
+        ```
     """
 
     __slots__ = ("_begun", "_calls", "_workflow", "id")
@@ -121,6 +141,11 @@ class WorkflowRun(Generic[Out]):
             NotFound: there is no such instance.
             TimeoutError: it did not end in time.
             ValueError: its result does not fit the declared type.
+
+        Example:
+            ```python
+            print(await client.workflow(checkout, "o7").result(timeout=timedelta(minutes=1)))
+            ```
         """
         limit = None if timeout is None else timeout.total_seconds()
         try:
@@ -135,6 +160,12 @@ class WorkflowRun(Generic[Out]):
 
         Raises:
             NotFound: there is no such instance.
+
+        Example:
+            ```python
+            status = await client.workflow(checkout, "o7").status()
+            print(status.state, status.custom_status)
+            ```
         """
         return status_of(await self._calls.get(self.id), self._workflow, self._calls.values)
 
@@ -143,6 +174,12 @@ class WorkflowRun(Generic[Out]):
 
         Raises:
             NotFound: there is no such instance.
+
+        Example:
+            ```python
+            history = await client.workflow(checkout, "o7").history()
+            print(len(history), "events")
+            ```
         """
         return await self._calls.history(self.id)
 
@@ -151,6 +188,11 @@ class WorkflowRun(Generic[Out]):
 
         Raises:
             NotFound: there is no such instance.
+
+        Example:
+            ```python
+            await client.workflow(checkout, "o7").send(approved, True)
+            ```
         """
         text = self._calls.values.encode(data, f"the event '{event.name}'")
         await self._calls.raise_event(self.id, event.name, text)
@@ -160,6 +202,11 @@ class WorkflowRun(Generic[Out]):
 
         Raises:
             NotFound: there is no such instance.
+
+        Example:
+            ```python
+            await client.workflow(checkout, "o7").suspend("the bank is closed")
+            ```
         """
         await self._calls.suspend(self.id, reason)
 
@@ -168,6 +215,11 @@ class WorkflowRun(Generic[Out]):
 
         Raises:
             NotFound: there is no such instance.
+
+        Example:
+            ```python
+            await client.workflow(checkout, "o7").resume()
+            ```
         """
         state = (await self._calls.get(self.id)).status
         if state is WorkflowState.SUSPENDED:  # resuming a running one would fail it
@@ -178,6 +230,11 @@ class WorkflowRun(Generic[Out]):
 
         Raises:
             NotFound: there is no such instance.
+
+        Example:
+            ```python
+            await client.workflow(checkout, "o7").terminate("cancelled")
+            ```
         """
         text = self._calls.values.encode(output, "the output of the termination")
         await self._calls.terminate(self.id, text, recursive=recursive)
@@ -188,6 +245,11 @@ class WorkflowRun(Generic[Out]):
         Raises:
             NotFound: there is no such instance.
             SidecarError: it has not ended.
+
+        Example:
+            ```python
+            forgotten = await client.workflow(checkout, "o7").purge()
+            ```
         """
         return await self._calls.purge(self.id, recursive=recursive, force=force)
 
@@ -209,6 +271,12 @@ class WorkflowRun(Generic[Out]):
         Raises:
             NotFound: there is no such instance, or it has no such step.
             SidecarError: it has not ended.
+
+        Example:
+            ```python
+            again = await client.workflow(checkout, "o7").rerun(4, id="o7-again")
+            print(await again.result())
+            ```
         """
         overwrite = data is not NEW
         text = self._calls.values.encode(data, "the input of the step") if overwrite else None

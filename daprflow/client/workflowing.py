@@ -72,6 +72,12 @@ class Workflowing(BaseClient):
             SidecarError: an instance of that id is there; its status is 409.
             ValueError: it is a version that begins no new instances.
             TypeError: the input has no JSON form.
+
+        Example:
+            ```python
+            run = await client.start(checkout, Order("7"), id="o7", attach=True)
+            print(await run.result())
+            ```
         """
         from daprflow.client.workflow_calls import WorkflowCalls  # noqa: PLC0415 - see above
         from daprflow.client.workflow_runs import WorkflowRun  # noqa: PLC0415 - see above
@@ -91,7 +97,14 @@ class Workflowing(BaseClient):
         return WorkflowRun(calls, workflow, instance, begun=True)
 
     def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> "WorkflowRun[Out]":  # noqa: A002 - as in start
-        """Return an instance that was started before; no call is made."""
+        """Return an instance that was started before; no call is made.
+
+        Example:
+            ```python
+            run = client.workflow(checkout, "o7")
+            print((await run.status()).state)
+            ```
+        """
         from daprflow.client.workflow_calls import WorkflowCalls  # noqa: PLC0415 - see above
         from daprflow.client.workflow_runs import WorkflowRun  # noqa: PLC0415 - see above
 
@@ -138,6 +151,12 @@ class Workflowing(BaseClient):
 
         Raises:
             SidecarError: the store that keeps them cannot list keys.
+
+        Example:
+            ```python
+            async for status in client.workflows(checkout, state=WorkflowState.RUNNING):
+                print(status.id, status.created)
+            ```
         """
         from daprflow.client.workflow_calls import WorkflowCalls  # noqa: PLC0415 - see above
         from daprflow.client.workflow_listing import Wanted, instances  # noqa: PLC0415 - see above

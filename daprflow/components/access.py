@@ -21,6 +21,11 @@ class Operation:
         path: such as ``/orders/*``, where ``*`` is one part between slashes, and ``/admin/**``,
             where ``**`` is whatever follows.
         verbs: of HTTP; any where it is left out.
+
+    Example:
+        ```python
+        app.access_policy(Caller("checkout", allow=[Operation("/orders", verbs=("GET",))]))
+        ```
     """
 
     path: str
@@ -43,6 +48,11 @@ class Caller:
             and ``allow`` where nothing is.
         namespace: of the caller; the one that this app is deployed in where it is left out.
         trust_domain: of the caller; that of the policy where it is left out.
+
+    Example:
+        ```python
+        app.access_policy(Caller("checkout", allow=["/orders/*"]))
+        ```
     """
 
     app_id: str

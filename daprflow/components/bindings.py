@@ -17,6 +17,11 @@ class Cron(Binding):
 
     Attributes:
         schedule: five fields, or six with seconds first, or ``@every 15m``, ``@daily`` ….
+
+    Example:
+        ```python
+        app.component(Cron("sweep", schedule="@every 15m"))
+        ```
     """
 
     TYPE: ClassVar[str] = "bindings.cron"
@@ -46,6 +51,11 @@ class HttpBinding(Binding):
         security_token: sent with every call.
         security_token_header: the header it is sent in.
         error_if_not_2xx: whether other answers are errors; they are by default.
+
+    Example:
+        ```python
+        app.component(HttpBinding("billing", url="https://billing.example.com"))
+        ```
     """
 
     TYPE: ClassVar[str] = "bindings.http"

@@ -24,6 +24,13 @@ class Otlp:
         protocol: of the connection.
         is_secure: whether that is encrypted.
         headers: sent with every export; never secrets.
+
+    Example:
+        ```python
+        app.sidecar_configuration(
+            tracing=Tracing(otlp=Otlp(endpoint="collector:4317", is_secure=False))
+        )
+        ```
     """
 
     endpoint: str
@@ -41,6 +48,11 @@ class Tracing:
         stdout: whether spans are printed.
         otlp: a collector that takes OTLP.
         zipkin: the URL of a Zipkin collector.
+
+    Example:
+        ```python
+        app.sidecar_configuration(tracing=Tracing(sampling_rate=0.1, stdout=True))
+        ```
     """
 
     sampling_rate: float = 1.0
@@ -59,6 +71,13 @@ class Metrics:
         path_matching: patterns of paths that count for themselves.
         exclude_verbs: whether verbs are left out.
         latency_buckets: upper limits in milliseconds; the usual ones where it is empty.
+
+    Example:
+        ```python
+        from daprflow.components import Metrics
+
+        app.sidecar_configuration(metrics=Metrics(increased_cardinality=False))
+        ```
     """
 
     enabled: bool = True
@@ -76,6 +95,11 @@ class Mtls:
         enabled: whether they do.
         workload_cert_ttl: how long a sidecar's certificate is good.
         allowed_clock_skew: how far clocks may be apart.
+
+    Example:
+        ```python
+        app.sidecar_configuration(mtls=Mtls(workload_cert_ttl=timedelta(hours=12)))
+        ```
     """
 
     enabled: bool = True
@@ -91,6 +115,11 @@ class ApiLogging:
         enabled: whether they are.
         obfuscate_urls: whether their paths are left out.
         omit_health_checks: whether health checks are.
+
+    Example:
+        ```python
+        app.sidecar_configuration(api_logging=ApiLogging(omit_health_checks=True))
+        ```
     """
 
     enabled: bool = True
@@ -106,6 +135,11 @@ class ApiRule:
         name: such as ``state``, ``publish``, ``invoke``, ``secrets``.
         version: of the API.
         protocol: by which it is called.
+
+    Example:
+        ```python
+        app.sidecar_configuration(api_allowed=[ApiRule("state"), ApiRule("publish")])
+        ```
     """
 
     name: str
@@ -122,6 +156,11 @@ class SecretScope:
         default_access: what goes for secrets that are not listed.
         allowed: the only ones that may be read.
         denied: those that may not.
+
+    Example:
+        ```python
+        app.sidecar_configuration(secret_scopes=[SecretScope("vault", "deny", allowed=("dsn",))])
+        ```
     """
 
     store: str | Options

@@ -22,6 +22,12 @@ class Declarations(msgspec.Struct, frozen=True):
         configuration: None where nothing of it is declared; its ``access_control`` is the app's
             access policy.
         warnings: one sentence each.
+
+    Example:
+        ```python
+        declared = app.declared("prod")
+        print([each.name for each in declared.components], declared.warnings)
+        ```
     """
 
     env: str = ""

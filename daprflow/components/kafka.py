@@ -141,6 +141,11 @@ class KafkaPubSub(_Kafka, PubSub):
         consumer_fetch_min: bytes that a fetch waits for; Dapr's default is 1.
         consumer_fetch_default: bytes of one fetch; Dapr's default is 1048576.
         channel_buffer_size: events buffered inside; Dapr's default is 256.
+
+    Example:
+        ```python
+        app.component(KafkaPubSub("pubsub", brokers="kafka:9092", auth_type="none"), env="prod")
+        ```
     """
 
     TYPE: ClassVar[str] = "pubsub.kafka"
@@ -158,6 +163,13 @@ class KafkaBinding(_Kafka, Binding):
     Attributes:
         topics: those whose messages come to the app.
         publish_topic: the one that is written to.
+
+    Example:
+        ```python
+        app.component(
+            KafkaBinding("clicks", brokers="kafka:9092", topics=("clicks",), auth_type="none")
+        )
+        ```
     """
 
     TYPE: ClassVar[str] = "bindings.kafka"

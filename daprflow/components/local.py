@@ -21,6 +21,11 @@ class SqliteState(StateStore):
         table_name: of the values; ``state`` by default.
         metadata_table_name: of what the component notes for itself; ``metadata`` by default.
         cleanup_interval: between removals of what has expired; 0, Dapr's default, for never.
+
+    Example:
+        ```python
+        app.component(SqliteState("statestore", connection_string="shop.db"), env="dev")
+        ```
     """
 
     TYPE: ClassVar[str] = "state.sqlite"
@@ -36,14 +41,26 @@ class SqliteState(StateStore):
 
 @dataclass(frozen=True, kw_only=True)
 class InMemoryState(StateStore):
-    """State that lives as long as its sidecar (``state.in-memory``)."""
+    """State that lives as long as its sidecar (``state.in-memory``).
+
+    Example:
+        ```python
+        app.component(InMemoryState("statestore"), env="test")
+        ```
+    """
 
     TYPE: ClassVar[str] = "state.in-memory"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InMemoryPubSub(PubSub):
-    """A broker within one sidecar, which forgets an event that fails (``pubsub.in-memory``)."""
+    """A broker within one sidecar, which forgets an event that fails (``pubsub.in-memory``).
+
+    Example:
+        ```python
+        app.component(InMemoryPubSub("pubsub"), env="test")
+        ```
+    """
 
     TYPE: ClassVar[str] = "pubsub.in-memory"
 
@@ -53,6 +70,11 @@ class DurablePubSub(PubSub):
     """The durable broker of the embedded sidecar (``pubsub.daprflow``).
 
     A real runtime has nothing of that type, so it is for environments without one.
+
+    Example:
+        ```python
+        app.component(DurablePubSub("pubsub"), env="dev")
+        ```
     """
 
     TYPE: ClassVar[str] = "pubsub.daprflow"

@@ -75,6 +75,11 @@ class Component(Options):
 
     Attributes:
         type: such as ``state.etcd``.
+
+    Example:
+        ```python
+        app.component(Component("mail", "bindings.smtp", metadata={"host": "mail", "port": 25}))
+        ```
     """
 
     type: str

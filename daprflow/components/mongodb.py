@@ -26,6 +26,11 @@ class MongoState(StateStore):
         write_concern: what counts as written, such as ``majority``.
         read_concern: what may be read.
         operation_timeout: Dapr's default is 5 s.
+
+    Example:
+        ```python
+        app.component(MongoState("statestore", host="mongo:27017"), env="prod")
+        ```
     """
 
     TYPE: ClassVar[str] = "state.mongodb"

@@ -72,6 +72,13 @@ class PostgresState(_Postgres, StateStore):
         metadata_table_name: of what the component notes for itself; Dapr's default is
             ``dapr_metadata``.
         cleanup_interval: between removals of what has expired; Dapr's default is 1 hour.
+
+    Example:
+        ```python
+        app.component(
+            PostgresState("statestore", connection_string=secret("vault", "dsn")), env="prod"
+        )
+        ```
     """
 
     TYPE: ClassVar[str] = "state.postgresql"
@@ -101,6 +108,15 @@ class PostgresConfiguration(_Postgres):
     Attributes:
         table: of the items.
         notify_channel: on which changes are told.
+
+    Example:
+        ```python
+        app.component(
+            PostgresConfiguration(
+                "settings", connection_string=secret("vault", "dsn"), table="items"
+            )
+        )
+        ```
     """
 
     TYPE: ClassVar[str] = "configuration.postgresql"
@@ -111,6 +127,12 @@ class PostgresConfiguration(_Postgres):
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresBinding(_Postgres, Binding):
-    """Statements for PostgreSQL as a binding (``bindings.postgresql``)."""
+    """Statements for PostgreSQL as a binding (``bindings.postgresql``).
+
+    Example:
+        ```python
+        app.component(PostgresBinding("db", connection_string=secret("vault", "dsn")))
+        ```
+    """
 
     TYPE: ClassVar[str] = "bindings.postgresql"

@@ -42,6 +42,13 @@ class RabbitMQPubSub(PubSub):
             3 s.
         client_name: of the connection.
         heart_beat: of the connection; Dapr's default is 10 s.
+
+    Example:
+        ```python
+        app.component(
+            RabbitMQPubSub("pubsub", connection_string=secret("vault", "amqp")), env="prod"
+        )
+        ```
     """
 
     TYPE: ClassVar[str] = "pubsub.rabbitmq"
@@ -101,6 +108,11 @@ class RabbitMQBinding(Binding):
         client_cert: PEM text of the client's certificate.
         client_key: PEM text of its key.
         external_sasl: whether the certificate says who the client is.
+
+    Example:
+        ```python
+        app.component(RabbitMQBinding("mails", host=secret("vault", "amqp"), queue_name="mails"))
+        ```
     """
 
     TYPE: ClassVar[str] = "bindings.rabbitmq"

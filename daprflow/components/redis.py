@@ -95,6 +95,15 @@ class RedisState(_Redis, StateStore):
         ttl: how long values are kept that say nothing of it (``ttlInSeconds``); for ever by
             default.
         query_indexes: JSON text of the indexes that queries go by.
+
+    Example:
+        ```python
+        app.component(
+            RedisState(
+                "statestore", redis_host="redis:6379", redis_password=secret("vault", "redis")
+            )
+        )
+        ```
     """
 
     TYPE: ClassVar[str] = "state.redis"
@@ -120,6 +129,11 @@ class RedisPubSub(_Redis, PubSub):
         concurrency: messages at one time; Dapr's default is 10.
         max_len_approx: how many messages a stream keeps, roughly; all by default.
         stream_ttl: how long it keeps them, roughly; for ever by default.
+
+    Example:
+        ```python
+        app.component(RedisPubSub("pubsub", redis_host="redis:6379"), env="prod")
+        ```
     """
 
     TYPE: ClassVar[str] = "pubsub.redis"
@@ -135,13 +149,25 @@ class RedisPubSub(_Redis, PubSub):
 
 @dataclass(frozen=True, kw_only=True)
 class RedisConfiguration(_Redis):
-    """Configuration items in Redis (``configuration.redis``)."""
+    """Configuration items in Redis (``configuration.redis``).
+
+    Example:
+        ```python
+        app.component(RedisConfiguration("settings", redis_host="redis:6379"))
+        ```
+    """
 
     TYPE: ClassVar[str] = "configuration.redis"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RedisLock(_Redis):
-    """Locks in Redis (``lock.redis``)."""
+    """Locks in Redis (``lock.redis``).
+
+    Example:
+        ```python
+        app.component(RedisLock("lockstore", redis_host="redis:6379"))
+        ```
+    """
 
     TYPE: ClassVar[str] = "lock.redis"

@@ -28,6 +28,12 @@ class Timeout:
     Attributes:
         name: of the policy.
         duration: above zero.
+
+    Example:
+        ```python
+        quick = Timeout("quick", timedelta(seconds=2))
+        app.resiliency(AppTarget("pricing", Policies(timeout=quick)))
+        ```
     """
 
     name: str
@@ -46,6 +52,12 @@ class Retries:
         max_retries: attempts after the first; -1 without end.
         http_status_codes: those of HTTP that are tried again; all where it is None.
         grpc_status_codes: those of gRPC.
+
+    Example:
+        ```python
+        some = Retries("some", duration=timedelta(seconds=1), max_retries=3)
+        app.resiliency(AppTarget("pricing", Policies(retry=some)))
+        ```
     """
 
     name: str
@@ -68,6 +80,12 @@ class CircuitBreaker:
         max_requests: calls let through while it is half-open.
         interval: after which the counts of a closed one begin anew; 0 for never.
         timeout: from open to half-open.
+
+    Example:
+        ```python
+        breaker = CircuitBreaker("breaker", trip="consecutiveFailures >= 5")
+        app.resiliency(AppTarget("pricing", Policies(circuit_breaker=breaker)))
+        ```
     """
 
     name: str
@@ -84,7 +102,16 @@ _KINDS = {"timeout": Timeout, "retry": Retries, "circuit_breaker": CircuitBreake
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """The policies of one direction; None for none."""
+    """The policies of one direction; None for none.
+
+    Example:
+        ```python
+        both = Policies(
+            timeout=Timeout("quick", timedelta(seconds=2)), retry=Retries("some", max_retries=3)
+        )
+        app.resiliency(AppTarget("pricing", both))
+        ```
+    """
 
     timeout: Timeout | None = None
     retry: Retries | None = None
@@ -99,6 +126,11 @@ class AppTarget:
         app: its id, or an `Endpoint` of it; the policies are for all of the app's methods.
         policies: of those calls.
         circuit_breaker_cache_size: how many breakers of its addresses are kept.
+
+    Example:
+        ```python
+        app.resiliency(AppTarget("pricing", Policies(retry=Retries("some", max_retries=3))))
+        ```
     """
 
     app: str | Endpoint[Any, Any]
@@ -115,6 +147,13 @@ class ActorTarget:
         policies: of those calls.
         circuit_breaker_scope: what shares one breaker; a circuit breaker needs it.
         circuit_breaker_cache_size: how many breakers are kept.
+
+    Example:
+        ```python
+        app.resiliency(
+            ActorTarget("CartActor", Policies(timeout=Timeout("quick", timedelta(seconds=2))))
+        )
+        ```
     """
 
     actor: str | type[ActorInterface]
@@ -131,6 +170,12 @@ class ComponentTarget:
         component: its name, its model, or a `Topic` of it; the policies are for all of its topics.
         outbound: of calls on it.
         inbound: of what it delivers.
+
+    Example:
+        ```python
+        again = Policies(retry=Retries("again", "exponential", max_retries=10))
+        app.resiliency(ComponentTarget("pubsub", inbound=again))
+        ```
     """
 
     component: str | Topic[Any] | Model

@@ -21,6 +21,11 @@ class AzureKeyVault(Options):
         azure_certificate_file: the path of such a certificate.
         azure_certificate_password: of a PFX certificate.
         azure_environment: Dapr's default is ``AZUREPUBLICCLOUD``.
+
+    Example:
+        ```python
+        app.component(AzureKeyVault("vault", vault_name="shop"), env="prod")
+        ```
     """
 
     TYPE: ClassVar[str] = "secretstores.azure.keyvault"
@@ -62,6 +67,15 @@ class HashicorpVault(Options):
         ca_pem: PEM text of the authority's certificate.
         skip_verify: whether the server's certificate is not looked at.
         tls_server_name: the name that is asked for.
+
+    Example:
+        ```python
+        app.component(
+            HashicorpVault(
+                "vault", vault_addr="https://vault:8200", vault_token_mount_path="/run/token"
+            )
+        )
+        ```
     """
 
     TYPE: ClassVar[str] = "secretstores.hashicorp.vault"
@@ -92,6 +106,11 @@ class KubernetesSecrets(Options):
     Attributes:
         default_namespace: the namespace where none is asked for; that of the app by default.
         kubeconfig_path: outside of a cluster, how it is reached.
+
+    Example:
+        ```python
+        app.component(KubernetesSecrets("vault"), env="prod")
+        ```
     """
 
     TYPE: ClassVar[str] = "secretstores.kubernetes"
@@ -108,6 +127,11 @@ class LocalFileSecrets(Options):
         secrets_file: its path.
         nested_separator: between names of one level and the next; Dapr's default is ``:``.
         multi_valued: whether a secret has several keys.
+
+    Example:
+        ```python
+        app.component(LocalFileSecrets("vault", secrets_file="secrets.json"), env="dev")
+        ```
     """
 
     TYPE: ClassVar[str] = "secretstores.local.file"
@@ -123,6 +147,11 @@ class LocalEnvSecrets(Options):
 
     Attributes:
         prefix: of those that there are; it is no part of a secret's name.
+
+    Example:
+        ```python
+        app.component(LocalEnvSecrets("vault"), env="dev")
+        ```
     """
 
     TYPE: ClassVar[str] = "secretstores.local.env"

@@ -12,6 +12,11 @@ class SecretRef(msgspec.Struct, frozen=True):
         store: the name of the secret store's component; ``kubernetes`` is the cluster's own.
         name: of the secret.
         key: in it; the secret's name where it is empty.
+
+    Example:
+        ```python
+        app.component(PostgresBinding("db", connection_string=SecretRef("vault", "dsn")))
+        ```
     """
 
     store: str
@@ -20,7 +25,13 @@ class SecretRef(msgspec.Struct, frozen=True):
 
 
 class EnvRef(msgspec.Struct, frozen=True):
-    """An environment variable of the sidecar (``envRef``)."""
+    """An environment variable of the sidecar (``envRef``).
+
+    Example:
+        ```python
+        app.component(RedisState("statestore", redis_host=EnvRef("REDIS_HOST")))
+        ```
+    """
 
     variable: str
 
@@ -29,6 +40,14 @@ class Plain(msgspec.Struct, frozen=True):
     """A secret that stands in the code all the same, for a server on the own machine.
 
     It reaches resource files and manifests as it is.
+
+    Example:
+        ```python
+        app.component(
+            RedisState("statestore", redis_host="localhost:6379", redis_password=Plain("dev")),
+            env="dev",
+        )
+        ```
     """
 
     value: str
@@ -59,10 +78,21 @@ def secret(store: str, name: str, key: str = "", /) -> SecretRef:
         store: the name of the secret store's component; ``kubernetes`` is the cluster's own.
         name: of the secret.
         key: in it; the secret's name where it is left out.
+
+    Example:
+        ```python
+        app.component(PostgresBinding("db", connection_string=secret("vault", "dsn")))
+        ```
     """
     return SecretRef(store, name, key)
 
 
 def env_ref(variable: str, /) -> EnvRef:
-    """Refer to an environment variable of the sidecar."""
+    """Refer to an environment variable of the sidecar.
+
+    Example:
+        ```python
+        app.component(RedisState("statestore", redis_host=env_ref("REDIS_HOST")))
+        ```
+    """
     return EnvRef(variable)

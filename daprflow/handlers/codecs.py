@@ -28,6 +28,12 @@ class JsonCodec(Generic[T]):
             that can be encoded.
         decode: makes a value of that. Whatever it raises counts as data that does not fit; the
             error's text is not passed on, since it may quote the data.
+
+    Example:
+        ```python
+        tables = JsonCodec(Table, encode=lambda table: table.text, decode=Table)
+        shop = DaprFlow("shop", codecs=Codecs(tables))
+        ```
     """
 
     kind: type[T]
@@ -47,6 +53,17 @@ class ContentCodec(Generic[T]):
         encode: makes bytes of a value; text, for a content type that is text.
         decode: makes a value of bytes, given the class that is wanted. Whatever it raises counts
             as data that does not fit; the error's text is not passed on.
+
+    Example:
+        ```python
+        text = ContentCodec(
+            "text/csv",
+            Table,
+            encode=lambda table: table.text,
+            decode=lambda body, kind: kind(body.decode()),
+        )
+        shop = DaprFlow("shop", codecs=Codecs(text))
+        ```
     """
 
     content_type: str
@@ -81,6 +98,13 @@ class Codecs:
 
     Raises:
         ValueError: a class is registered twice or needs no codec, or a content type is JSON.
+
+    Example:
+        ```python
+        codecs = Codecs(JsonCodec(Table, encode=lambda table: table.text, decode=Table))
+        shop = DaprFlow("shop", codecs=codecs)
+        client = Client(codecs=codecs)
+        ```
     """
 
     __slots__ = ("_contents", "_json", "decode_other", "encode", "encode_other")

@@ -62,6 +62,14 @@ class ResourceDeclarations:
 
         Returns:
             the component, for ``component.name``.
+
+        Example:
+            ```python
+            app.component(SqliteState("statestore", connection_string="shop.db"), env="dev")
+            app.component(
+                PostgresState("statestore", connection_string=secret("vault", "dsn")), env="prod"
+            )
+            ```
         """
         self._declare("component", {"component": component}, env)
         return component
@@ -83,6 +91,11 @@ class ResourceDeclarations:
                 ``Retries("DaprBuiltInServiceRetries", …)``.
             scopes: the app ids it is for; this app where it is left out.
             env: the environments it is for; None for every one.
+
+        Example:
+            ```python
+            app.resiliency(AppTarget("pricing", Policies(retry=Retries("some", max_retries=3))))
+            ```
         """
         values = {"targets": targets, "name": name, "policies": policies, "scopes": scopes}
         self._declare("resiliency", values, env)
@@ -103,6 +116,11 @@ class ResourceDeclarations:
             default: what goes for everybody else.
             trust_domain: of this app.
             env: the environments it is for; None for every one.
+
+        Example:
+            ```python
+            app.access_policy(Caller("checkout", allow=["/quote"]), default="deny")
+            ```
         """
         values = {"callers": callers, "default": default, "trust_domain": trust_domain}
         self._declare("access_policy", values, env)
@@ -140,6 +158,13 @@ class ResourceDeclarations:
             api_logging: whether calls on the API are logged.
             features: of the runtime, by name.
             env: the environments it is for; None for every one.
+
+        Example:
+            ```python
+            app.sidecar_configuration(
+                tracing=Tracing(sampling_rate=1.0, zipkin="http://zipkin:9411")
+            )
+            ```
         """
         values = {
             "tracing": tracing,

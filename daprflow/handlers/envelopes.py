@@ -17,6 +17,13 @@ class BindingEvent(msgspec.Struct, Generic[T], frozen=True):
     Attributes:
         metadata: what the component says about it (for Kafka ``key``, ``partition``, ``offset``),
             which a sidecar sends as request headers; names are lower-case.
+
+    Example:
+        ```python
+        @app.binding("sms-in")
+        async def on_sms(event: BindingEvent[str]) -> None:
+            print(event.data, event.metadata)
+        ```
     """
 
     data: T
@@ -29,6 +36,13 @@ class ConfigItem(msgspec.Struct, Generic[T], frozen=True):
     Attributes:
         version: what the store counts changes with; empty where it has none, and for a default.
         metadata: what the store says about the item besides.
+
+    Example:
+        ```python
+        @app.configuration("settings", "limits")
+        async def on_limits(item: ConfigItem[Limits]) -> None:
+            print(item.key, item.value.daily, item.version)
+        ```
     """
 
     key: str
@@ -38,7 +52,16 @@ class ConfigItem(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Entry(Generic[T]):
-    """One event of a batch; it is done unless ``drop`` or ``retry`` says otherwise."""
+    """One event of a batch; it is done unless ``drop`` or ``retry`` says otherwise.
+
+    Example:
+        ```python
+        @app.topic("pubsub", "metrics", max_messages=200)
+        async def on_metrics(batch: Batch[Order]) -> None:
+            for entry in batch:
+                print(entry.id, entry.event.type, entry.data.id)
+        ```
+    """
 
     __slots__ = ("data", "event", "id", "status")
 
@@ -49,15 +72,43 @@ class Entry(Generic[T]):
         self.status: Status | None = None
 
     def drop(self) -> None:
-        """Give this event up (to the dead letter topic, where one is named)."""
+        """Give this event up (to the dead letter topic, where one is named).
+
+        Example:
+            ```python
+            @app.topic("pubsub", "metrics", max_messages=200)
+            async def on_metrics(batch: Batch[Order]) -> None:
+                for entry in batch:
+                    entry.drop()
+            ```
+        """
         self.status = Status.DROP
 
     def retry(self) -> None:
-        """Have this event delivered again."""
+        """Have this event delivered again.
+
+        Example:
+            ```python
+            @app.topic("pubsub", "metrics", max_messages=200)
+            async def on_metrics(batch: Batch[Order]) -> None:
+                for entry in batch:
+                    entry.retry()
+            ```
+        """
         self.status = Status.RETRY
 
     def done(self) -> None:
-        """Acknowledge this event even if the handler fails on a later one."""
+        """Acknowledge this event even if the handler fails on a later one.
+
+        Example:
+            ```python
+            @app.topic("pubsub", "metrics", max_messages=200)
+            async def on_metrics(batch: Batch[Order]) -> None:
+                for entry in batch:
+                    print(entry.data.id)
+                    entry.done()
+            ```
+        """
         self.status = Status.SUCCESS
 
     def __repr__(self) -> str:
@@ -65,7 +116,17 @@ class Entry(Generic[T]):
 
 
 class Batch(Generic[T]):
-    """The events of one bulk delivery, in order; those that could not be decoded are left out."""
+    """The events of one bulk delivery, in order; those that could not be decoded are left out.
+
+    Example:
+        ```python
+        @app.topic("pubsub", "metrics", max_messages=200)
+        async def on_metrics(batch: Batch[Order]) -> None:
+            for entry in batch:
+                if entry.data.total < 0:
+                    entry.drop()
+        ```
+    """
 
     __slots__ = ("_entries",)
 

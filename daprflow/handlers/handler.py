@@ -21,6 +21,13 @@ class Delivery(msgspec.Struct):
         raw_headers: header pairs as they came, names in lower case; publishers choose most of
             them, so none proves anything.
         scope: the ASGI scope of the request, where there was one.
+
+    Example:
+        ```python
+        @app.topic(orders)
+        async def on_order(order: Order, *, delivery: Delivery) -> None:
+            print(delivery.kind, delivery.name)
+        ```
     """
 
     kind: str
@@ -53,6 +60,14 @@ class Outcome(msgspec.Struct, frozen=True):
         error: what the handler raised, for interceptors to look at; it was logged already.
         error_id: what the caller is told in its place; the log's line has it too. Empty where
             the reason itself is told.
+
+    Example:
+        ```python
+        async def timing(delivery: Delivery, go_on: Next) -> Outcome:
+            outcome = await go_on(delivery)
+            print(delivery.name, outcome.status)
+            return outcome
+        ```
     """
 
     status: Status = Status.SUCCESS

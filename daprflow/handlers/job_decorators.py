@@ -97,6 +97,13 @@ class JobDecorators:
                 None.
             interceptors: around this handler, inside those of the app and its routers.
             max_concurrency: how many ticks it works on at once; more wait, then get a 503.
+
+        Example:
+            ```python
+            @app.job("report", schedule="0 0 3 * * *", data=Limits(daily=1))
+            async def report(limits: Limits) -> None:
+                print("report of", limits.daily)
+            ```
         """
         options = JobOptions(name, schedule, data, failure_policy)
         own = Own(interceptors, limit=max_concurrency)

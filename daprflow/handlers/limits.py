@@ -30,6 +30,12 @@ class Concurrency(msgspec.Struct, frozen=True):
         waiting: how many more may wait; None is four times ``most``.
         wait: how long they wait, at most a minute: the sidecar waits, too, and its own patience
             ends, by its resiliency policies or after 60 seconds.
+
+    Example:
+        ```python
+        @app.topic(orders, max_concurrency=Concurrency(8, waiting=100))
+        async def on_order(order: Order) -> None: ...
+        ```
     """
 
     most: int
@@ -49,6 +55,12 @@ class HandlerLoad(msgspec.Struct, frozen=True):
         refused: how many were put off.
         waits: how many waited, and were worked on.
         waited: how long those did together, in seconds.
+
+    Example:
+        ```python
+        for load in app.handler_loads:
+            print(load.name, load.in_flight, "of", load.most)
+        ```
     """
 
     kind: str

@@ -48,6 +48,12 @@ class Once(msgspec.Struct, frozen=True):
         key: says by what two events are the same, in the place of ``source`` and ``id``.
         lease: how long an event is kept from others after its process died; it is renewed while
             a handler runs.
+
+    Example:
+        ```python
+        @app.topic(orders, once=Once("statestore"))
+        async def on_order(order: Order) -> None: ...
+        ```
     """
 
     store: str

@@ -121,7 +121,17 @@ class OwnWorkflow(_Own[In, Out], Workflow[In, Out]):
 
 
 class OwnActivity(OwnActivityHandle[In, Out], Generic[In, Out, P]):
-    """An ``async def`` activity that takes an input, for type checkers."""
+    """An ``async def`` activity that takes an input, for type checkers.
+
+    Example:
+        ```python
+        @app.activity
+        async def charge(order: Order) -> Receipt:
+            return Receipt(order.id)
+
+        receipt = await charge(Order("7"))  # still the function it was
+        ```
+    """
 
     __slots__ = ()
 
@@ -133,7 +143,16 @@ class OwnActivity(OwnActivityHandle[In, Out], Generic[In, Out, P]):
 
 
 class OwnActivityWithoutInput(OwnActivityHandle[None, Out], Generic[Out, P]):
-    """An ``async def`` activity without an input, for type checkers."""
+    """An ``async def`` activity without an input, for type checkers.
+
+    Example:
+        ```python
+        @app.activity
+        async def today() -> str: ...
+
+        day = await today()
+        ```
+    """
 
     __slots__ = ()
 

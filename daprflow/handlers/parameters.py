@@ -17,6 +17,12 @@ class Query:
 
     Attributes:
         name: the key, where it is not the parameter's own name.
+
+    Example:
+        ```python
+        @app.invoke("GET", "/orders")
+        async def listed(*, page: Annotated[int, Query()] = 1) -> list[Order]: ...
+        ```
     """
 
     name: str = ""
@@ -28,6 +34,12 @@ class Header:
 
     Attributes:
         name: the header's name; the parameter's own with dashes, where it is left out.
+
+    Example:
+        ```python
+        @app.invoke("GET", "/orders")
+        async def listed(*, tenant: Annotated[str, Header("x-tenant")]) -> list[Order]: ...
+        ```
     """
 
     name: str = ""
@@ -41,6 +53,12 @@ class Path:
 
     Attributes:
         name: the name in the path's template, where it is not the field's own.
+
+    Example:
+        ```python
+        @app.invoke("GET", "/orders/{id}")
+        async def shown(*, id: Annotated[str, Path()]) -> Order: ...
+        ```
     """
 
     name: str = ""

@@ -41,6 +41,7 @@ from daprflow.handlers.registration import (
     name_of,
     source_of,
 )
+from daprflow.handlers.topic_address import topic_address
 from daprflow.handlers.workflow_decorators import (
     PendingDecorator,
     Registers,
@@ -75,6 +76,12 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
             in the routers it includes, the first one outermost; inside those of the app.
         middleware: Starlette middleware around the requests of these handlers: events, bindings,
             jobs and invocations. Actors, configuration items and activities pass interceptors only.
+
+    Example:
+        ```python
+        router = Router()
+        app.include(router)
+        ```
     """
 
     def __init__(
@@ -159,8 +166,14 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
             interceptors: around this handler, inside those of the app and its routers.
             max_concurrency: how many deliveries it works on at once; more wait, then get RETRY.
             once: a state store's name, or a `Once`: an event that was handled is passed over.
+
+        Example:
+            ```python
+            @app.topic(orders, match='event.type == "order.vip"', dead_letter="orders-dead")
+            async def on_vip(event: CloudEvent[Order]) -> Status | None: ...
+            ```
         """
-        pubsub, name, payload = _address(address)
+        pubsub, name, payload = topic_address(address)
         options = TopicOptions(
             pubsub=pubsub,
             topic=name,
@@ -192,6 +205,12 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
             name: the component's name, or its ``route`` metadata where it has one.
             interceptors: around this handler, inside those of the app and its routers.
             max_concurrency: how many events it works on at once; more wait, then get a 503.
+
+        Example:
+            ```python
+            @app.binding("sms-in")
+            async def on_sms(event: BindingEvent[str]) -> None: ...
+            ```
         """
         own = Own(interceptors, limit=max_concurrency)
         return self._decorator(Kind.BINDING, BindingOptions(name), calling_source(), own)
@@ -221,6 +240,12 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
             keys: the items; none takes every item of the store.
             default: the value of a missing item.
             interceptors: around this handler, inside those of the app and its routers.
+
+        Example:
+            ```python
+            @app.configuration("settings", "limits", default=Limits(daily=1))
+            async def on_limits(item: ConfigItem[Limits]) -> None: ...
+            ```
         """
         options, own = ConfigurationOptions(store, keys, default), Own(interceptors)
         return self._decorator(Kind.CONFIGURATION, options, calling_source(), own)
@@ -242,6 +267,12 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
                 component that exists already keeps its own.
             interceptors: around this handler, inside those of the app and its routers.
             max_concurrency: how many ticks it works on at once; more wait, then get a 503.
+
+        Example:
+            ```python
+            @app.cron("sweep", "@every 15m")
+            async def sweep(*, client: Client) -> None: ...
+            ```
         """
         own = Own(interceptors, limit=max_concurrency)
         return self._decorator(Kind.CRON, CronOptions(name, schedule), calling_source(), own)
@@ -313,6 +344,13 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
             interceptors: around this handler, inside those of the app and its routers.
             max_concurrency: how many calls it works on at once; more wait, then get a 503.
             middleware: Starlette's, around its requests, inside that of the app and its routers.
+
+        Example:
+            ```python
+            @app.invoke
+            async def quote(order: Order) -> int:
+                return order.total * 2
+            ```
         """
         caller = calling_source()
         own = Own(interceptors, middleware, max_concurrency)
@@ -362,6 +400,12 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
                 state as the turn left it; the outermost call saves.
             max_depth: how many calls may be in one turn then; 32 where nobody says.
             interceptors: around its calls and ticks, inside those of the app and its routers.
+
+        Example:
+            ```python
+            @app.actor(idle=timedelta(minutes=10))
+            class Basket(Actor[Cart]): ...
+            ```
         """
         options, own = ActorOptions(idle, drain, reentrant, max_depth), Own(interceptors)
         decorator = self._decorator(Kind.ACTOR, options, calling_source(), own)
@@ -382,6 +426,12 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
             function: the function, when the decorator stands without parentheses.
             scope: ``app`` for one value, ``call`` for a new one with every delivery, whose
                 generator sees what the handler raised.
+
+        Example:
+            ```python
+            @app.provide
+            async def table(client: Client) -> AsyncIterator[Table]: ...
+            ```
         """
         caller = calling_source()
         decorator = self._decorator(Kind.PROVIDER, ProviderOptions(scope), caller)
@@ -403,6 +453,12 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
         Args:
             error: the class, and those derived from it.
             status: what the caller of an invocation is answered where a value is returned.
+
+        Example:
+            ```python
+            @app.on_error(ValueError, status=422)
+            async def unusable(error: ValueError) -> dict[str, str]: ...
+            ```
         """
 
         def make(function: Any, source: Source) -> Any:
@@ -416,7 +472,10 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
         return decorator
 
     def include(self, router: "Router", /) -> None:
-        """Add what ``router`` declares, now or until this app freezes."""
+        """Add what ``router`` declares, now or until this app freezes.
+
+        Example: ``app.include(router)``
+        """
         source = calling_source()
         self._refuse_when_sealed("a router", source)
         is_app = isinstance(router, Router) and router._own_id()  # noqa: SLF001 - of the same class
@@ -539,13 +598,3 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
                 "read what it subscribes to; declare everything before the app starts"
             )
             raise AppDefinitionError([problem])
-
-
-def _address(address: tuple[Any, ...]) -> tuple[Any, Any, Any]:
-    """Return pub/sub name, topic name and payload type; freeze reports what is none of it."""
-    match address:
-        case (Topic() as topic,):
-            return topic.pubsub, topic.name, topic.payload
-        case (pubsub, name):
-            return pubsub, name, None
-    return address, None, None

@@ -74,6 +74,12 @@ def trace_context(traceparent: str, *, tracestate: str = "", baggage: str = "") 
 
     Raises:
         ValueError: ``traceparent`` is not one.
+
+    Example:
+        ```python
+        with trace_context("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
+            await client.publish(orders, Order("7"))
+        ```
     """
     if not _names_a_parent(traceparent):
         raise ValueError(

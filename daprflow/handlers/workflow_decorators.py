@@ -199,6 +199,13 @@ class WorkflowDecorators:
             name: its name, where it is not the function's.
             interceptors: around this activity, inside those of the app and its routers.
             max_concurrency: how many run at once in each process of the app; the others wait.
+
+        Example:
+            ```python
+            @app.activity
+            async def charge(order: Order) -> Receipt:
+                return Receipt(order.id)
+            ```
         """
         own = Own(interceptors, limit=max_concurrency)
 
@@ -241,6 +248,14 @@ class WorkflowDecorators:
             name: its name, where it is not the function's; versions share it.
             version: names this version. An instance stays with the version it began with.
             default: whether new instances run this version; needed where there are several.
+
+        Example:
+            ```python
+            @app.workflow
+            async def checkout(ctx: WorkflowContext, order: Order) -> str:
+                receipt = await ctx.call(charge, order, retry=RetryPolicy(attempts=5))
+                return receipt.order
+            ```
         """
         options = WorkflowOptions(name, version, default)
 

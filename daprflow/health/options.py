@@ -23,6 +23,11 @@ class HealthSettings:
         check_timeout: how long one check may take, such as a provider's ``ping``.
         drain: how long an app that was told to stop goes on listening, for load balancers that
             learn of it late: ``/readyz`` says so, and deliveries are refused, to be made again.
+
+    Example:
+        ```python
+        shop = DaprFlow("shop", health=HealthSettings(blocked_after=0.2, drain=5.0))
+        ```
     """
 
     blocked_after: float = 0.5
@@ -42,6 +47,11 @@ class HealthSettings:
 
         Raises:
             SettingsError: one holds something that cannot be used.
+
+        Example:
+            ```python
+            settings = HealthSettings.from_env({"DAPRFLOW_DRAIN": "5"})
+            ```
         """
         found = {}
         for each in fields(cls):

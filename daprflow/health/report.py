@@ -7,7 +7,15 @@ import msgspec
 
 
 class HealthStatus(StrEnum):
-    """How something is; a whole is as its worst part."""
+    """How something is; a whole is as its worst part.
+
+    Example:
+        ```python
+        report = await client.health()
+        if report.status is HealthStatus.DOWN:
+            print("the sidecar is down")
+        ```
+    """
 
     READY = "ready"
     DEGRADED = "degraded"
@@ -30,6 +38,12 @@ class PartHealth(msgspec.Struct, frozen=True, omit_defaults=True):
         type: of a component, such as ``state.redis``.
         probed: whether it was asked something. What cannot be asked without side effects counts as
             ready once the sidecar has loaded it.
+
+    Example:
+        ```python
+        for part in (await client.health()).parts:
+            print(part.name, part.status, part.reason)
+        ```
     """
 
     part: str
@@ -49,6 +63,12 @@ class HealthReport(msgspec.Struct, frozen=True):
     Attributes:
         status: that of the worst part.
         parts: all of them.
+
+    Example:
+        ```python
+        report = await client.health()
+        print(report.status, [part.name for part in report.parts])
+        ```
     """
 
     status: HealthStatus
@@ -72,6 +92,13 @@ class HealthChange(msgspec.Struct, frozen=True):
     Attributes:
         before: the status until now.
         report: how it is now, with its causes.
+
+    Example:
+        ```python
+        @app.on_health
+        async def tell(change: HealthChange) -> None:
+            print(change.before, "->", change.report.status)
+        ```
     """
 
     before: HealthStatus

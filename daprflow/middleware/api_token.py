@@ -28,6 +28,11 @@ class ApiToken:
 
     Raises:
         ValueError: there is no token, or an empty one.
+
+    Example:
+        ```python
+        shop = DaprFlow("shop", middleware=[Middleware(ApiToken, tokens="s3cret")])
+        ```
     """
 
     def __init__(

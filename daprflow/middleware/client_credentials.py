@@ -26,7 +26,16 @@ _SHORTEST_ERROR = 1.0
 
 
 class TokenUnavailable(DaprFlowError):  # noqa: N818 - named for the state
-    """No token could be had for a call; the text says what the endpoint answered."""
+    """No token could be had for a call; the text says what the endpoint answered.
+
+    Example:
+        ```python
+        try:
+            await client.invoke(price, Order("7"))
+        except TokenUnavailable as error:
+            print("no token:", error)
+        ```
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,14 @@ class StoredSecret:
         store: the component's name.
         key: the secret's.
         client: the client, or what returns it, as ``lambda: app.client``.
+
+    Example:
+        ```python
+        hidden = StoredSecret("vault", "client-secret", client)
+        bearer = ClientCredentials(
+            "https://id.example.com/token", "shop", hidden, targets=["pricing"]
+        )
+        ```
     """
 
     store: str
@@ -44,7 +61,13 @@ class StoredSecret:
     client: Client | Callable[[], Client]
 
     async def reveal(self) -> str:
-        """Read it."""
+        """Read it.
+
+        Example:
+            ```python
+            value = await StoredSecret("vault", "client-secret", client).reveal()
+            ```
+        """
         client = self.client if isinstance(self.client, Client) else self.client()
         return await client.secret(self.store, self.key)
 
@@ -77,6 +100,14 @@ class ClientCredentials:
 
     Raises:
         ValueError: an argument cannot be used.
+
+    Example:
+        ```python
+        bearer = ClientCredentials(
+            "https://id.example.com/token", "shop", "s3cret", targets=["pricing"]
+        )
+        client = Client(interceptors=[bearer])
+        ```
     """
 
     def __init__(

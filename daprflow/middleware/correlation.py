@@ -36,6 +36,11 @@ class Correlation:
 
     Raises:
         ValueError: ``header`` is no header's name.
+
+    Example:
+        ```python
+        shop = DaprFlow("shop", middleware=[Middleware(Correlation, header="x-request-id")])
+        ```
     """
 
     def __init__(
@@ -88,6 +93,11 @@ class CorrelationHeader:
 
     Args:
         header: the header's name.
+
+    Example:
+        ```python
+        client = Client(interceptors=[CorrelationHeader()])
+        ```
     """
 
     def __init__(self, header: str = HEADER) -> None:

@@ -49,6 +49,11 @@ class ErrorHandling:
         debug: tells a caller on this machine the traceback; a request that came through a sidecar
             or a proxy is none.
         exclude: paths that are left alone; Dapr's, since a sidecar reads no problems.
+
+    Example:
+        ```python
+        shop = DaprFlow("shop", middleware=[Middleware(ErrorHandling, debug=True)])
+        ```
     """
 
     def __init__(

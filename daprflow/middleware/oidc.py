@@ -57,6 +57,12 @@ class OidcBearer:
     Raises:
         ValueError: an argument cannot be used, such as algorithm "none" or "HS256".
         MissingExtra: PyJWT is not installed.
+
+    Example:
+        ```python
+        check = Middleware(OidcBearer, issuer="https://id.example.com", audience="shop")
+        shop = DaprFlow("shop", middleware=[check])
+        ```
     """
 
     def __init__(
@@ -163,6 +169,12 @@ class RequireScopes:
     Args:
         app: what is called inside.
         scopes: what the token must allow, all of it.
+
+    Example:
+        ```python
+        check = Middleware(OidcBearer, issuer="https://id.example.com", audience="shop")
+        shop = DaprFlow("shop", middleware=[check, Middleware(RequireScopes, "orders:write")])
+        ```
     """
 
     def __init__(self, app: ASGIApp, *scopes: str) -> None:

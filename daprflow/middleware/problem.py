@@ -21,6 +21,11 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
         detail: what is wrong with this request.
         error_id: what the log has a line about.
         exception: on loopback with ``debug``, the traceback.
+
+    Example:
+        ```python
+        missing = Problem("no such order", 404, detail="there is no order '7'")
+        ```
     """
 
     title: str

@@ -15,6 +15,11 @@ def by_route(scope: Scope) -> str:
     """Count each verb and path for itself; of a route with parameters, the path as it is written.
 
     Where only the path as it came is known, at most 128 characters of it count.
+
+    Example:
+        ```python
+        limit = Middleware(RateLimit, rule=TokenBucket(100), by=by_route)
+        ```
     """
     path = getattr(scope.get("route"), "path", None) or scope["path"]
     return f"{scope['method']} {path[:_LONGEST]}"
@@ -24,6 +29,11 @@ def by_caller(scope: Scope) -> str:
     """Count each app for itself, by the ``dapr-caller-app-id`` that its sidecar sends.
 
     Requests without one, which came through no sidecar, count as one caller.
+
+    Example:
+        ```python
+        limit = Middleware(RateLimit, rule=TokenBucket(100), by=by_caller)
+        ```
     """
     found = b""
     for name, value in scope["headers"]:
@@ -41,6 +51,11 @@ def by_header(name: str) -> RateKey:
     """Count each value of a header for itself; requests without one are counted together.
 
     Callers choose headers: take one that something in front has checked.
+
+    Example:
+        ```python
+        limit = Middleware(RateLimit, rule=TokenBucket(100), by=by_header("x-tenant"))
+        ```
     """
     wanted = name.lower().encode("ascii")
 

@@ -36,6 +36,12 @@ class RateLimit:
 
     Raises:
         ValueError: ``by`` is empty, or ``max_keys`` below 1.
+
+    Example:
+        ```python
+        limit = Middleware(RateLimit, rule=SlidingWindow(100, window=60), by=by_caller)
+        shop = DaprFlow("shop", middleware=[limit])
+        ```
     """
 
     def __init__(

@@ -75,6 +75,11 @@ class TokenBucket:
 
     Raises:
         ValueError: a number is not above 0.
+
+    Example:
+        ```python
+        limit = Middleware(RateLimit, rule=TokenBucket(100, window=60, burst=20))
+        ```
     """
 
     limit: int
@@ -120,6 +125,11 @@ class SlidingWindow:
 
     Raises:
         ValueError: a number is not above 0.
+
+    Example:
+        ```python
+        limit = Middleware(RateLimit, rule=SlidingWindow(100, window=timedelta(minutes=1)))
+        ```
     """
 
     limit: int

@@ -83,6 +83,12 @@ class SharedCounts:
         timeout: seconds one request waits for the store.
         pause: seconds for which a store that failed is not asked again.
         prefix: what the keys begin with.
+
+    Example:
+        ```python
+        counts = SharedCounts("statestore", client, away="allow")
+        limit = Middleware(RateLimit, rule=TokenBucket(100), counts=counts)
+        ```
     """
 
     def __init__(

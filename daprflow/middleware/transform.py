@@ -35,6 +35,14 @@ class Transform:
         max_body: bytes that a request's body may have for ``request_body``; 413 beyond. Answers
             longer than this pass ``response_body`` by, as they are.
         exclude: paths that are left alone.
+
+    Example:
+        ```python
+        def stamp(headers: MutableHeaders) -> None:
+            headers["x-shop"] = "blue"
+
+        shop = DaprFlow("shop", middleware=[Middleware(Transform, response_headers=stamp)])
+        ```
     """
 
     def __init__(

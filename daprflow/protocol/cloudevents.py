@@ -38,6 +38,13 @@ class CloudEvent(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         traceparent: W3C trace context; None where there is none (a runtime without tracing sends
             empty strings and all-zero ids, which count as none).
         extensions: every attribute that is not listed here, as decoded JSON.
+
+    Example:
+        ```python
+        @app.topic(orders)
+        async def on_order(event: CloudEvent[Order]) -> None:
+            print(event.id, event.type, event.data.total)
+        ```
     """
 
     id: str

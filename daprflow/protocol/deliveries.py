@@ -6,7 +6,15 @@ import msgspec
 
 
 class Status(Enum):
-    """A verdict on an event: done, deliver it again, or give it up."""
+    """A verdict on an event: done, deliver it again, or give it up.
+
+    Example:
+        ```python
+        @app.topic(orders)
+        async def on_order(order: Order) -> Status:
+            return Status.DROP if order.total < 0 else Status.SUCCESS
+        ```
+    """
 
     SUCCESS = "SUCCESS"
     RETRY = "RETRY"

@@ -67,6 +67,12 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
         id: the app's id.
         runtime_version: such as ``1.18.3``.
         extended: what anybody has set with ``set_metadata``, and ``daprRuntimeVersion``.
+
+    Example:
+        ```python
+        found = await client.metadata()
+        print(found.id, found.runtime_version, [each.name for each in found.components])
+        ```
     """
 
     id: str = ""

@@ -34,50 +34,110 @@ class Comparison(Filter, frozen=True):
 
 
 class EQ(Comparison, frozen=True):
-    """Is equal to the value."""
+    """Is equal to the value.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, EQ("id", "7"))
+        ```
+    """
 
 
 class NEQ(Comparison, frozen=True):
-    """Is not equal to the value."""
+    """Is not equal to the value.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, NEQ("id", "7"))
+        ```
+    """
 
 
 class GT(Comparison, frozen=True):
-    """Is a number above the value."""
+    """Is a number above the value.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, GT("total", 100))
+        ```
+    """
 
 
 class GTE(Comparison, frozen=True):
-    """Is a number not below the value."""
+    """Is a number not below the value.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, GTE("total", 100))
+        ```
+    """
 
 
 class LT(Comparison, frozen=True):
-    """Is a number below the value."""
+    """Is a number below the value.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, LT("total", 100))
+        ```
+    """
 
 
 class LTE(Comparison, frozen=True):
-    """Is a number not above the value."""
+    """Is a number not above the value.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, LTE("total", 100))
+        ```
+    """
 
 
 class IN(Filter, frozen=True):
-    """Is equal to one of the values."""
+    """Is equal to one of the values.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, IN("id", ("7", "8")))
+        ```
+    """
 
     key: str
     values: tuple[Scalar, ...]
 
 
 class AND(Filter, frozen=True):
-    """Every filter holds; at least two."""
+    """Every filter holds; at least two.
+
+    Example:
+        ```python
+        where = AND((EQ("city", "Rome"), GT("total", 100)))
+        ```
+    """
 
     filters: tuple[Filter, ...]
 
 
 class OR(Filter, frozen=True):
-    """A filter holds; at least two."""
+    """A filter holds; at least two.
+
+    Example:
+        ```python
+        where = OR((EQ("city", "Rome"), EQ("city", "Oslo")))
+        ```
+    """
 
     filters: tuple[Filter, ...]
 
 
 class Sorting(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One step of an order; ``order`` is ``ASC`` or ``DESC``."""
+    """One step of an order; ``order`` is ``ASC`` or ``DESC``.
+
+    Example:
+        ```python
+        page = await client.state("statestore").query(Order, sort=[Sorting("total", "DESC")])
+        ```
+    """
 
     key: str = ""
     order: str = ""

@@ -20,7 +20,15 @@ __all__ = [
 
 
 class WorkflowState(IntEnum):
-    """What a workflow instance does; the numbers are those of Dapr's messages."""
+    """What a workflow instance does; the numbers are those of Dapr's messages.
+
+    Example:
+        ```python
+        status = await client.workflow(checkout, "o7").status()
+        if status.state is WorkflowState.COMPLETED:
+            print(status.output)
+        ```
+    """
 
     RUNNING = 0
     COMPLETED = 1

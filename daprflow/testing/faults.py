@@ -40,6 +40,13 @@ class Fault:
     Attributes:
         target: what it is about.
         hits: how many calls it has met.
+
+    Example:
+        ```python
+        fault = dapr.fail(StateStore("statestore"), times=1)
+        await dapr.publish(orders, Order("7"))
+        assert fault.hits == 1
+        ```
     """
 
     def __init__(self, target: Target, times: int | None, what: "Failing | float") -> None:
@@ -55,7 +62,14 @@ class Fault:
         return not self._ended and self._left != 0
 
     def end(self) -> None:
-        """Let every later call pass; calls it has met already are not changed."""
+        """Let every later call pass; calls it has met already are not changed.
+
+        Example:
+            ```python
+            fault = dapr.fail(StateStore("statestore"))
+            fault.end()
+            ```
+        """
         self._ended = True
 
     def hit(self) -> None:

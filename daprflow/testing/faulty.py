@@ -36,7 +36,14 @@ Guard = Callable[[str, str, Component], Component]
 
 
 class ActivityFault(DaprFlowError):  # noqa: N818 - named for what happened
-    """An activity failed because a test asked for it."""
+    """An activity failed because a test asked for it.
+
+    Example:
+        ```python
+        dapr.fail(charge, times=1)
+        run = await dapr.start(checkout, Order("7"))
+        ```
+    """
 
 
 class _Refusal(msgspec.Struct, frozen=True):

@@ -122,6 +122,18 @@ class InterleavingFailed(AssertionError):  # noqa: N818 - named for what happene
         seed: the first one that fails.
         choices: the smallest schedule that was found to fail; ``TestSidecar(app, seed=choices)``
             runs it again.
+
+    Example:
+        ```python
+        async def two_at_once(dapr: TestSidecar) -> None:
+            cart = dapr.actor(CartActor, "ann")
+            await asyncio.gather(cart.add("tea"), cart.add("milk"))
+
+        try:
+            await explore(lambda seed: TestSidecar(app, seed=seed), two_at_once)
+        except InterleavingFailed as error:
+            print(error.seed, error.choices)
+        ```
     """
 
     def __init__(self, text: str, seed: int, choices: tuple[int, ...]) -> None:
@@ -150,6 +162,15 @@ async def explore(make: Make, scenario: Scenario, seeds: int | Iterable[int] = 1
 
     Raises:
         InterleavingFailed: one fails; the text shows the smallest schedule that does.
+
+    Example:
+        ```python
+        async def two_at_once(dapr: TestSidecar) -> None:
+            cart = dapr.actor(CartActor, "ann")
+            await asyncio.gather(cart.add("tea"), cart.add("milk"))
+
+        await explore(lambda seed: TestSidecar(app, seed=seed), two_at_once, seeds=50)
+        ```
     """
     seen: set[tuple[int, ...]] = set()
     for seed in range(seeds) if isinstance(seeds, int) else seeds:

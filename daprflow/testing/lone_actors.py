@@ -10,7 +10,15 @@ from daprflow.protocol.actors import ReminderRequest, TimerRequest
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Reminders and timers by name, as the runtime would be asked for them; None deletes one."""
+    """Reminders and timers by name, as the runtime would be asked for them; None deletes one.
+
+    Example:
+        ```python
+        cart = CartActor()
+        await cart.add("tea")
+        assert "expire" in planned(cart).reminders
+        ```
+    """
 
     reminders: Mapping[str, ReminderRequest | None]
     timers: Mapping[str, TimerRequest | None]
@@ -21,5 +29,12 @@ def planned(actor: Actor[Any], /) -> Planned:
 
     ``cart = CartActor(db=FakeDb())``, ``cart.state = Cart()``, ``await cart.add("tea")``: it needs
     no runtime, and its turn never ends.
+
+    Example:
+        ```python
+        cart = CartActor()
+        await cart.add("tea")
+        assert planned(cart).timers == {}
+        ```
     """
     return Planned(reminders_of(actor), timers_of(actor))

@@ -28,6 +28,11 @@ async def until_metadata(
 
     Raises:
         TimeoutError: it was not; the text says what the metadata showed last.
+
+    Example:
+        ```python
+        await until_metadata(client, lambda found: len(found.subscriptions) == 2)
+        ```
     """
     last: Metadata | None = None
     limit = asyncio.timeout(within.total_seconds())

@@ -52,6 +52,12 @@ def replay(
         WorkflowRuleError: the code uses what is not durable.
         ValueError: the file holds no history, or that of another workflow or version.
         OSError: the file cannot be read.
+
+    Example:
+        ```python
+        history = await client.workflow(checkout, "o7").history()
+        replay(checkout, history)  # NonDeterminismError names the step that differs
+        ```
     """
     events = _events(history)
     title = workflow.registration.title

@@ -15,14 +15,11 @@ from daprflow.client import Client, RawActor, Store, payload
 from daprflow.client.publication import PublishOptions
 from daprflow.errors import InvocationError
 from daprflow.handlers.config_values import text_of
-from daprflow.handlers.decoding import BodyDecoder, EventDecoder, Undecodable
-from daprflow.handlers.handler import Delivery
 from daprflow.protocol.cloudevents import CloudEvent
 from daprflow.protocol.deliveries import Status
-from daprflow.protocol.http import CLOUDEVENTS_JSON, JSON, HttpRequest
+from daprflow.protocol.http import JSON, HttpRequest
 from daprflow.protocol.operations import NO_METADATA
 from daprflow.sidecar.clock import VirtualClock
-from daprflow.sidecar.components.base import Message
 from daprflow.testing.building import build
 from daprflow.testing.fake_worker import FakeWorker
 from daprflow.testing.fakes import FakeApp
@@ -30,6 +27,7 @@ from daprflow.testing.faults import Faults
 from daprflow.testing.interleaving import Seed, Step
 from daprflow.testing.ledger import EventKey, Ledger
 from daprflow.testing.provisions import Items, Secrets, configure
+from daprflow.testing.published import published
 from daprflow.testing.saved import saved
 from daprflow.testing.spans import CollectedSpans, collecting
 from daprflow.testing.stage import Plan, Stage
@@ -79,6 +77,13 @@ class TestSidecar(Trouble):
         spans: whether the apps' spans are collected, as ``dapr.spans``; needs the extra ``otel``.
         env: whose components count that apps declare in code, servers and all; None is "test", with
             everything in memory.
+
+    Example:
+        ```python
+        async def test_an_order_is_charged() -> None:
+            async with TestSidecar(app) as dapr:
+                assert await dapr.publish(orders, Order("7")) is Status.SUCCESS
+        ```
     """
 
     __test__ = False  # no test case, whatever its name begins with
@@ -186,7 +191,10 @@ class TestSidecar(Trouble):
         return datetime.fromtimestamp(self._clock.now(), UTC)
 
     def state(self, store: str, /) -> Store:
-        """Return the app's state store of that name."""
+        """Return the app's state store of that name.
+
+        Example: ``item = await dapr.state("statestore").get("cart:ann", Cart)``
+        """
         return self.client.state(store)
 
     def published(self, topic: Topic[T], /) -> list[T]:
@@ -194,12 +202,10 @@ class TestSidecar(Trouble):
 
         Raises:
             AssertionError: something else than the topic's payload was published there.
+
+        Example: ``assert dapr.published(orders) == [Order("7")]``
         """
-        messages = self._ledger.messages(topic.pubsub, topic.name)
-        codecs = self._app.codecs
-        decoder = EventDecoder(topic.payload, codecs=codecs)
-        raw = BodyDecoder(topic.payload, codecs)
-        return [_data(topic, message, decoder, raw) for message in messages]
+        return published(self._ledger, topic, self._app.codecs)
 
     @overload
     async def saved(self, store: str, /) -> dict[str, Any]: ...
@@ -219,6 +225,8 @@ class TestSidecar(Trouble):
             LookupError: there is no such store among the ``resources_path``, or it cannot tell its
                 keys. Without resource files a store that was not used yet is empty.
             AssertionError: a value is none of ``kind``.
+
+        Example: ``assert await dapr.saved("statestore", Cart) == {"cart:ann": Cart()}``
         """
         runtime = self._stage.runtime
         if self._plan.resources is None and store not in runtime.loaded("state"):
@@ -258,6 +266,8 @@ class TestSidecar(Trouble):
 
         Raises:
             LookupError: the app does not subscribe to that topic.
+
+        Example: ``assert await dapr.publish(orders, Order("bad", -1)) is Status.DROP``
         """
         stage, settling = self._stage, self._stage.settling
         if stage.principal.line.cut:
@@ -297,6 +307,8 @@ class TestSidecar(Trouble):
 
         Raises:
             LookupError: nobody hosts such actors.
+
+        Example: ``assert await dapr.actor(CartActor, "ann").add("tea") == 1``
         """
         name = kind if isinstance(kind, str) else kind.actor_type
         known = self._stage.runtime.engine.placement.types
@@ -324,6 +336,8 @@ class TestSidecar(Trouble):
 
         Raises:
             InvocationError: the app answered with an error.
+
+        Example: ``assert await dapr.invoke(price, Order("7")) == 5``
         """
         settling = self._stage.settling
         try:
@@ -367,6 +381,8 @@ class TestSidecar(Trouble):
         It takes what ``client.start`` takes for a new instance; times are the virtual clock's.
         Its timers come with `advance`. Its ``result()`` does not wait: what has not ended then is
         refused, and the text says what it waits for.
+
+        Example: ``run = await dapr.start(checkout, Order("7"))``
         """
         stage = self._stage
         run = await self.client.start(workflow, data, id=id, at=at)
@@ -374,7 +390,10 @@ class TestSidecar(Trouble):
         return TestRun(run, stage)
 
     def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> TestRun[Out]:  # noqa: A002 - as client.workflow
-        """Return an instance that a handler or another workflow started, as `start` does."""
+        """Return an instance that a handler or another workflow started, as `start` does.
+
+        Example: ``assert await dapr.workflow(checkout, "o7").result() == "done"``
+        """
         return TestRun(self.client.workflow(workflow, id), self._stage)
 
     async def configure(self, store: str, key: str, value: object, /, *, version: str = "") -> None:
@@ -389,6 +408,8 @@ class TestSidecar(Trouble):
         Raises:
             LookupError: there is no such store, or it is kept elsewhere.
             ValueError: the value is empty, which a store cannot tell from a missing item.
+
+        Example: ``await dapr.configure("settings", "limits", {"daily": 5})``
         """
         stage = self._stage
         text = "" if value is None else text_of(value, self._app.codecs)
@@ -417,6 +438,8 @@ class TestSidecar(Trouble):
 
         Raises:
             LookupError: the app has no handler for that binding.
+
+        Example: ``assert await dapr.trigger("sms-in", "hello") is Status.SUCCESS``
         """
         stage = self._stage
         hosted = stage.with_binding(name)
@@ -432,6 +455,8 @@ class TestSidecar(Trouble):
         """Let virtual time pass: whatever becomes due happens, in order, and is done after.
 
         Handlers take their real time; one that sleeps holds this up.
+
+        Example: ``await dapr.advance(timedelta(days=2))  # takes no time``
         """
         if by < timedelta(0):
             raise ValueError(f"time cannot go back by {-by}")
@@ -442,6 +467,8 @@ class TestSidecar(Trouble):
 
         What the sidecar's own methods begin is settled when they return; this is for what a test
         does with the `client`, or outside of both.
+
+        Example: ``await dapr.settle()``
         """
         await self.advance(timedelta(0))
 
@@ -449,6 +476,8 @@ class TestSidecar(Trouble):
         """Give handlers ``value`` where they ask for a ``kind``; call it before the start.
 
         It is ``providers={kind: value}``, checked by type checkers.
+
+        Example: ``dapr = TestSidecar(app).provide(Table, Table("of the test"))``
         """
         if self._running is not None:
             raise RuntimeError("the app runs already; replace its providers before 'async with'")
@@ -487,6 +516,8 @@ class TestSidecar(Trouble):
 
         Raises:
             ValueError: the handle is the app's own; those are tested as they are.
+
+        Example: ``dapr.fake(price, free)  # async def free(order: Order) -> int: ...``
         """
         if handle.app_id in ("", *(each.app_id for each in (*self._plan.peers, self._app))):
             raise ValueError(
@@ -506,6 +537,8 @@ class TestSidecar(Trouble):
 
         Raises:
             ValueError: it is the app under test, which speaks HTTP.
+
+        Example: ``dapr.grpc_app("pricing", 50007)``
         """
         if app_id == self._app.app_id:
             raise ValueError(f"'{app_id}' is the app under test, which speaks HTTP")
@@ -562,15 +595,3 @@ class TestSidecar(Trouble):
         if self._running is None:
             raise RuntimeError("the TestSidecar does not run; use it inside 'async with'")
         return self._running
-
-
-def _data(topic: Topic[T], message: Message, event: EventDecoder, raw: BodyDecoder) -> T:
-    """Decode what was published, as a handler would."""
-    try:
-        if message.content_type == CLOUDEVENTS_JSON:
-            data: T = event.data(Delivery("topic", topic.name, message.data))
-        else:
-            data = raw.decode(message.data)
-    except Undecodable as error:
-        raise AssertionError(f"what was published on {topic!r} does not fit: {error}") from None
-    return data

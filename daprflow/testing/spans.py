@@ -21,6 +21,13 @@ class CollectedSpans:
 
     Raises:
         MissingExtra: the packages of the extra ``otel`` are not installed.
+
+    Example:
+        ```python
+        async with TestSidecar(app, spans=True) as dapr:
+            await dapr.publish(orders, Order("7"))
+            print(dapr.spans.tree())
+        ```
     """
 
     def __init__(self) -> None:
@@ -57,6 +64,13 @@ class CollectedSpans:
 
         Raises:
             LookupError: there is none, or there are several; the text says what there is.
+
+        Example:
+            ```python
+            async with TestSidecar(app, spans=True) as dapr:
+                await dapr.publish(orders, Order("7"))
+                span = dapr.spans.named("process orders")
+            ```
         """
         found = [each for each in self.all if each.name == name]
         if len(found) != 1:
@@ -66,7 +80,14 @@ class CollectedSpans:
         return found[0]
 
     def tree(self) -> str:
-        """Return the names, one a line, each two spaces further in than its parent."""
+        """Return the names, one a line, each two spaces further in than its parent.
+
+        Example:
+            ```python
+            async with TestSidecar(app, spans=True) as dapr:
+                print(dapr.spans.tree())
+            ```
+        """
         spans = self.all
         known = {each.context.span_id for each in spans if each.context is not None}
         children: dict[int, list[ReadableSpan]] = {}
@@ -85,7 +106,14 @@ class CollectedSpans:
         return "\n".join(lines)
 
     def clear(self) -> None:
-        """Forget those that have ended."""
+        """Forget those that have ended.
+
+        Example:
+            ```python
+            async with TestSidecar(app, spans=True) as dapr:
+                dapr.spans.clear()
+            ```
+        """
         self._exporter.clear()
 
 

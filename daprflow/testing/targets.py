@@ -15,6 +15,11 @@ class StateStore:
     Attributes:
         name: the component's.
         on: whether reads are meant, or writes (transactions included), or both.
+
+    Example:
+        ```python
+        dapr.fail(StateStore("statestore", on="write"), times=1)
+        ```
     """
 
     name: str
@@ -23,14 +28,26 @@ class StateStore:
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Publishing on any topic of a pub/sub component; name a `Topic` to mean that one alone."""
+    """Publishing on any topic of a pub/sub component; name a `Topic` to mean that one alone.
+
+    Example:
+        ```python
+        dapr.fail(Broker("pubsub"), times=1)
+        ```
+    """
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class LockStore:
-    """A lock store."""
+    """A lock store.
+
+    Example:
+        ```python
+        dapr.fail(LockStore("lockstore", on="lock"), times=1)
+        ```
+    """
 
     name: str
     on: Literal["any", "lock", "unlock"] = "any"
@@ -38,21 +55,39 @@ class LockStore:
 
 @dataclass(frozen=True, slots=True)
 class SecretStore:
-    """A secret store."""
+    """A secret store.
+
+    Example:
+        ```python
+        dapr.fail(SecretStore("vault"))
+        ```
+    """
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationStore:
-    """Reading and following a configuration store."""
+    """Reading and following a configuration store.
+
+    Example:
+        ```python
+        dapr.fail(ConfigurationStore("settings"))
+        ```
+    """
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class OutputBinding:
-    """An output binding; an empty operation means any."""
+    """An output binding; an empty operation means any.
+
+    Example:
+        ```python
+        dapr.fail(OutputBinding("mail", "create"), times=1)
+        ```
+    """
 
     name: str
     operation: str = ""

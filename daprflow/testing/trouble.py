@@ -48,6 +48,12 @@ class Trouble(ABC):
 
         Raises:
             ValueError: a status or an error that such a target has not.
+
+        Example:
+            ```python
+            dapr.fail(StateStore("statestore"), times=1)
+            await dapr.publish(orders, Order("7"))
+            ```
         """
         if isinstance(target, Endpoint):
             self._fake_for(target.app_id)
@@ -60,6 +66,11 @@ class Trouble(ABC):
 
         Raises:
             ValueError: the time is negative, or the count below one.
+
+        Example:
+            ```python
+            dapr.delay(price, timedelta(seconds=30), times=1)
+            ```
         """
         return self._faults.delay(target, by.total_seconds(), times)
 
@@ -69,6 +80,11 @@ class Trouble(ABC):
         Its calls raise `SidecarUnavailable`, at once; no event, tick or call reaches it until
         `reconnect`. With ``times`` only so many calls lose their connection, and a client repeats
         those that may be repeated. The test's own ``dapr.client`` is not concerned.
+
+        Example:
+            ```python
+            await dapr.disconnect()
+            ```
         """
         hosted = self._stage.principal
         if times is not None:
@@ -77,14 +93,28 @@ class Trouble(ABC):
         await hosted.disconnect()
 
     async def reconnect(self) -> None:
-        """Let the app find its sidecar again, and wait until what was held back is done."""
+        """Let the app find its sidecar again, and wait until what was held back is done.
+
+        Example:
+            ```python
+            await dapr.disconnect()
+            await dapr.reconnect()
+            ```
+        """
         self._stage.principal.line.losses = 0
         await self._stage.settling.run(self._stage.principal.reconnect())
         await self._stage.settle()
 
     @asynccontextmanager
     async def disconnected(self) -> AsyncIterator[None]:
-        """Have the app be without its sidecar inside ``async with``."""
+        """Have the app be without its sidecar inside ``async with``.
+
+        Example:
+            ```python
+            async with dapr.disconnected():
+                assert not await dapr.client.healthy()
+            ```
+        """
         await self.disconnect()
         try:
             yield

@@ -19,11 +19,29 @@ _HINT = "move the clock with advance(), send it an event, or fake what another a
 
 
 class UnfinishedWorkflow(AssertionError):  # noqa: N818 - named for the state
-    """A test wants the result of a workflow that waits for something."""
+    """A test wants the result of a workflow that waits for something.
+
+    Example:
+        ```python
+        run = await dapr.start(checkout, Order("7"))
+        try:
+            await run.result()
+        except UnfinishedWorkflow as error:
+            print(error)  # names the event or the timer that it waits for
+        ```
+    """
 
 
 class TestRun(WorkflowRun[Out]):
-    """A `WorkflowRun` whose result is there once everything has settled, or is refused."""
+    """A `WorkflowRun` whose result is there once everything has settled, or is refused.
+
+    Example:
+        ```python
+        run = await dapr.start(checkout, Order("7"))
+        await run.send(approved, True)
+        assert await run.result() == "done"
+        ```
+    """
 
     __test__ = False  # no test case, whatever its name begins with
     __slots__ = ("_stage",)
@@ -45,6 +63,12 @@ class TestRun(WorkflowRun[Out]):
                 event, or another call of the test; the text names what it waits for.
             NonDeterminismError: its code does not do what its history says it did.
             WorkflowFailed: it failed, or was terminated.
+
+        Example:
+            ```python
+            run = await dapr.start(checkout, Order("7"))
+            assert await run.result() == "done"
+            ```
         """
         await self._settle()
         status = await self.status()
@@ -53,22 +77,51 @@ class TestRun(WorkflowRun[Out]):
         return await super().result(timeout)
 
     async def send(self, event: ExternalEvent[T], /, data: T) -> None:
-        """Give it an event, and let it go on as far as it can at once."""
+        """Give it an event, and let it go on as far as it can at once.
+
+        Example:
+            ```python
+            run = await dapr.start(checkout, Order("7"))
+            await run.send(approved, True)
+            ```
+        """
         await super().send(event, data)
         await self._settle()
 
     async def suspend(self, reason: str = "", /) -> None:
-        """Have it hold still, and wait until it does."""
+        """Have it hold still, and wait until it does.
+
+        Example:
+            ```python
+            run = await dapr.start(checkout, Order("7"))
+            await run.suspend("the bank is closed")
+            ```
+        """
         await super().suspend(reason)
         await self._settle()
 
     async def resume(self, reason: str = "", /) -> None:
-        """Have it go on as far as it can at once."""
+        """Have it go on as far as it can at once.
+
+        Example:
+            ```python
+            run = await dapr.start(checkout, Order("7"))
+            await run.suspend()
+            await run.resume()
+            ```
+        """
         await super().resume(reason)
         await self._settle()
 
     async def terminate(self, output: object = None, /, *, recursive: bool = True) -> None:
-        """End it, and wait until it has ended."""
+        """End it, and wait until it has ended.
+
+        Example:
+            ```python
+            run = await dapr.start(checkout, Order("7"))
+            await run.terminate("cancelled")
+            ```
+        """
         await super().terminate(output, recursive=recursive)
         await self._settle()
 
@@ -80,7 +133,14 @@ class TestRun(WorkflowRun[Out]):
         id: str | None = None,  # noqa: A002 - as WorkflowRun
         data: object = NEW,
     ) -> "TestRun[Out]":
-        """Begin a new instance at one of its steps, and let that go on as far as it can at once."""
+        """Begin a new instance at one of its steps, and let that go on as far as it can at once.
+
+        Example:
+            ```python
+            run = await dapr.start(checkout, Order("7"))
+            again = await run.rerun(4)
+            ```
+        """
         run = await super().rerun(event, id=id, data=data)
         await self._settle()
         return TestRun(run, self._stage)

@@ -50,6 +50,16 @@ class WorkflowContext:
     Everything that takes time gives a `Task`: it begins at once, in the order of the calls, and is
     awaited when its result is needed. After a restart the code runs again from its beginning, and
     is given every result that came before.
+
+    Example:
+        ```python
+        @app.workflow
+        async def checkout(ctx: WorkflowContext, order: Order) -> str:
+            await ctx.call(charge, order, retry=RetryPolicy(attempts=5))
+            if not await ctx.wait(approved, timeout=timedelta(days=1), default=False):
+                return "rejected"
+            return "done"
+        ```
     """
 
     __slots__ = ("_execution", "_logger", "_plan", "_random")
@@ -97,7 +107,13 @@ class WorkflowContext:
         return self._logger
 
     def uuid(self) -> uuid.UUID:
-        """Return a new id, the same on every replay."""
+        """Return a new id, the same on every replay.
+
+        Example:
+            ```python
+            order_id = str(ctx.uuid())
+            ```
+        """
         execution = self._open()
         return own_uuid(execution.id, execution.uuid_number())
 
@@ -123,6 +139,11 @@ class WorkflowContext:
             ActivityFailed: when awaited: it raised, and no attempt is left.
             ValueError: when awaited: its result does not fit the declared type.
             TypeError: the input has no JSON form.
+
+        Example:
+            ```python
+            receipt = await ctx.call(charge, Order("7"), retry=RetryPolicy(attempts=5))
+            ```
         """
         execution = self._execution
         execution.runner.check_open()
@@ -188,6 +209,11 @@ class WorkflowContext:
         Raises:
             WorkflowFailed: when awaited: it failed, or was terminated.
             TypeError: the input has no JSON form.
+
+        Example:
+            ```python
+            result = await ctx.start(checkout, Order("7"), id="o7")
+            ```
         """
         execution = self._open()
         callee = execution.values.callee(workflow)
@@ -221,6 +247,11 @@ class WorkflowContext:
             WorkflowFailed: when awaited: one of the children failed.
             TypeError: an input has no JSON form.
             WorkflowRuleError: the inputs are a set.
+
+        Example:
+            ```python
+            receipts = await ctx.map(charge, [Order("7"), Order("8")], limit=5)
+            ```
         """
         execution = self._open()
         if isinstance(inputs, AbstractSet):
@@ -232,7 +263,13 @@ class WorkflowContext:
         return mapped(execution.runner, calls, limit)
 
     def sleep(self, delay: timedelta | datetime, /) -> Task[None]:
-        """Wait for a time, or until a point in time; a point without a zone is UTC."""
+        """Wait for a time, or until a point in time; a point without a zone is UTC.
+
+        Example:
+            ```python
+            await ctx.sleep(timedelta(days=30))
+            ```
+        """
         execution = self._open()
         task: Task[None] = Task(execution.runner, "a timer")
         execution.timer(
@@ -269,6 +306,11 @@ class WorkflowContext:
         Raises:
             TimeoutError: when awaited: the time is up, and there is no default.
             ValueError: when awaited: what came does not fit the declared type.
+
+        Example:
+            ```python
+            agreed = await ctx.wait(approved, timeout=timedelta(days=1), default=False)
+            ```
         """
         execution = self._open()
         if not isinstance(event, ExternalEvent):
@@ -321,6 +363,11 @@ class WorkflowContext:
         Args:
             aws: tasks and coroutines; ``*[ctx.call(score, each) for each in orders]``, for many.
             return_exceptions: wait for all, and give errors in the place of results.
+
+        Example:
+            ```python
+            receipt, agreed = await ctx.gather(ctx.call(charge, Order("7")), ctx.wait(approved))
+            ```
         """
         execution = self._open()
         return gathered(execution.runner, execution.branch(aws), errors=return_exceptions)
@@ -339,6 +386,13 @@ class WorkflowContext:
         ``winner = await ctx.race(approval, late)``, then ``if winner is late``. The others go on,
         and may be awaited or raced again. A wait for an event that lost leaves events to others
         until then.
+
+        Example:
+            ```python
+            first, late = ctx.wait(approved), ctx.sleep(timedelta(days=1))
+            if await ctx.race(first, late) is late:
+                ctx.status("too late")
+            ```
         """
         execution = self._open()
         if not aws:
@@ -354,6 +408,12 @@ class WorkflowContext:
 
         Raises:
             TypeError: the input has no JSON form.
+
+        Example:
+            ```python
+            await ctx.sleep(timedelta(hours=1))
+            ctx.restart(Order("7"))
+            ```
         """
         execution = self._open()
         text = execution.encode(data, "the input of the next execution", calling_place())
@@ -362,7 +422,13 @@ class WorkflowContext:
         raise restart
 
     def status(self, status: object, /) -> None:
-        """Show a custom status: text as it is, anything else as JSON."""
+        """Show a custom status: text as it is, anything else as JSON.
+
+        Example:
+            ```python
+            ctx.status({"step": "charged"})
+            ```
+        """
         execution = self._open()
         if isinstance(status, str) or status is None:
             execution.custom_status = status
@@ -375,11 +441,25 @@ class WorkflowContext:
 
         ``if ctx.patched("fraud-check"): …`` is true for executions that reach it for the first
         time, and false for those that went past it before the change.
+
+        Example:
+            ```python
+            if ctx.patched("limit-first"):
+                await ctx.sleep(timedelta(minutes=1))
+            ```
         """
         return self._open().patched(name)
 
     def saga(self) -> Saga:
-        """Return a block that takes back what was done in it when it fails: see `Saga`."""
+        """Return a block that takes back what was done in it when it fails: see `Saga`.
+
+        Example:
+            ```python
+            async with ctx.saga() as saga:
+                receipt = await ctx.call(charge, Order("7"))
+                saga.undo(refund, receipt)
+            ```
+        """
         return Saga(self._open())
 
     def _open(self) -> "Execution":

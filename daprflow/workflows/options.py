@@ -16,6 +16,11 @@ class WorkflowSettings:
         watch: whether code is watched for clocks, networks and other things that are not durable.
             None does so where ``daprflow run`` or a `TestSidecar` runs the app.
         replay: whether every turn goes through the whole history; for tests.
+
+    Example:
+        ```python
+        shop = DaprFlow("shop", workflows=WorkflowSettings(max_activities=20))
+        ```
     """
 
     max_workflows: int = 200

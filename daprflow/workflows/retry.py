@@ -23,6 +23,12 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         jitter: up to which part of a wait it is shortened, from 0 to 1; the same on replay.
         only: what is tried again, as exception classes or their names; empty for everything.
         never: what is not, even so.
+
+    Example:
+        ```python
+        policy = RetryPolicy(attempts=5, first=timedelta(seconds=2), never=(ValueError,))
+        receipt = await ctx.call(charge, Order("7"), retry=policy)
+        ```
     """
 
     attempts: int = 3

@@ -22,6 +22,13 @@ class Saga:
     it back: ``saga.undo(release, room)``. When the block raises, those run, the newest first, each
     to its end; then the error goes on. An undo that fails, retries included, does not keep the
     others from running, and is noted in the error. Terminating the workflow undoes nothing.
+
+    Example:
+        ```python
+        async with ctx.saga() as saga:
+            receipt = await ctx.call(charge, Order("7"))
+            saga.undo(refund, receipt)  # runs when a later step of the block fails
+        ```
     """
 
     __slots__ = ("_execution", "_undos")
@@ -50,6 +57,13 @@ class Saga:
 
         Raises:
             TypeError: the input has no JSON form.
+
+        Example:
+            ```python
+            async with ctx.saga() as saga:
+                receipt = await ctx.call(charge, Order("7"))
+                saga.undo(refund, receipt, retry=RetryPolicy(attempts=10))
+            ```
         """
         execution = self._execution
         execution.runner.check_open()

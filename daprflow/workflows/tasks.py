@@ -18,6 +18,13 @@ class Task(Awaitable[T], Generic[T]):
 
     Attributes:
         done: whether it has a result or an error.
+
+    Example:
+        ```python
+        charging = ctx.call(charge, Order("7"))  # has begun
+        await ctx.sleep(timedelta(seconds=1))
+        receipt = await charging
+        ```
     """
 
     __slots__ = ("_decode", "_error", "_observers", "_runner", "_value", "about", "done")
@@ -44,6 +51,13 @@ class Task(Awaitable[T], Generic[T]):
 
         Raises:
             RuntimeError: it has neither yet.
+
+        Example:
+            ```python
+            charging = ctx.call(charge, Order("7"))
+            await ctx.race(charging, ctx.sleep(timedelta(hours=1)))
+            receipt = charging.result() if charging.done else None
+            ```
         """
         if self._error is not None:
             raise self._error

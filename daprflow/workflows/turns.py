@@ -22,6 +22,19 @@ class WorkflowTurn:
         trace: the context that the workflow was started in; None where there was none.
         number: how many events came before; 0 in the first turn.
         events: how many events are new.
+
+    Example:
+        ```python
+        from daprflow.observability import TurnNext, Watcher, WorkflowTurn
+
+        class Counted(Watcher):
+            def turn(self, call: TurnNext) -> TurnNext:
+                def counted(turn: WorkflowTurn) -> Any:
+                    print(turn.instance, turn.number)
+                    return call(turn)
+
+                return counted
+        ```
     """
 
     instance: str

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 from mypy import api
 
+from tests.docs.docstring_examples import module
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RIGHT = sorted(HERE.glob("accepted*.py"))
 WRONG = sorted(HERE.glob("rejected*.py"))
+SHOWN = "shown_in_docstrings.py"
+"""The examples in docstrings, as one module."""
 Reported = dict[str, dict[int, set[str]]]
 
 
@@ -17,6 +21,8 @@ Reported = dict[str, dict[int, set[str]]]
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     """What mypy reports: per file the error codes of each line."""
     cache = tmp_path_factory.mktemp("mypy")
+    shown = cache / SHOWN
+    shown.write_text(module().text, encoding="utf-8")
     out, problems, _ = api.run(
         [
             "--config-file",
@@ -28,7 +34,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
             "--no-pretty",
             "--exclude",
             "^$",
-            *map(str, (*RIGHT, *WRONG)),
+            *map(str, (*RIGHT, *WRONG, shown)),
         ]
     )
     assert problems == ""
@@ -63,6 +69,12 @@ def test_misuses_are_refused(reported: Reported, file: Path) -> None:
     assert reported.get(file.name, {}) == expected(file)
 
 
+def test_examples_in_docstrings_are_accepted(reported: Reported) -> None:
+    """What an editor shows of a public name can be typed as it stands."""
+    about = module().about
+    assert {about.get(line, "the preamble") for line in reported.get(SHOWN, {})} == set()
+
+
 def test_nothing_else_is_reported(reported: Reported) -> None:
     """The package itself is clean under the same run."""
-    assert set(reported) <= {each.name for each in WRONG}
+    assert set(reported) <= {SHOWN, *(each.name for each in WRONG)}

@@ -1,0 +1,45 @@
+"""What an editor shows of a public name says how it is used."""
+
+from tests.docs.docstring_examples import PARTS_ONLY, examples, lacking
+from tests.docs.public_names import documented, exported
+
+LATER = {
+    "middleware.limits.RequestLimits",
+    "observability.logging_options.LogFormat",
+    "observability.logging_options.Logs",
+    "observability.metrics_options.Metrics",
+    "observability.options.Observability",
+    "observability.redaction.Secret",
+    "observability.redaction.Secret.reveal",
+    "observability.tracing_options.trace_calls",
+    "observability.watches.Watch",
+    "observability.watching.Handled",
+    "observability.watching.Parts",
+    "observability.watching.Watcher",
+}
+"""Names that show no example yet."""
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    """Classes, functions and methods; whether examples type-check is seen in tests/typing."""
+    assert [each.name for each in documented() if not (each.value.__doc__ or "").strip()] == []
+
+
+def test_every_public_name_shows_an_example() -> None:
+    """A few lines say how it is used, but of what only other parts of daprflow call."""
+    assert set(lacking()) == LATER
+
+
+def test_what_needs_no_example_exists() -> None:
+    """The list of exceptions has no name that is gone, and none that has an example."""
+    names = {each.name.removeprefix("daprflow.") for each in documented()}
+    assert PARTS_ONLY - names == set()
+    assert PARTS_ONLY & {each.name.removeprefix("daprflow.") for each in examples()} == set()
+
+
+def test_public_names_are_found() -> None:
+    """What is looked at is what users import, methods included."""
+    assert {"daprflow.DaprFlow", "daprflow.client.ClientCall", "daprflow.testing.replay"} <= set(
+        exported()
+    )
+    assert "daprflow.client.state.Store.get" in {each.name for each in documented()}
