@@ -29,7 +29,6 @@ PENDING = frozenset(
     {
         "actors",
         "backpressure",
-        "bindings",
         "client",
         "codecs",
         "components_in_code",
