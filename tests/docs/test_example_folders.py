@@ -53,7 +53,6 @@ PENDING = frozenset(
         "payloads",
         "pokes",
         "providers",
-        "pubsub",
         "reliable_calls",
         "replicas",
         "servers",
