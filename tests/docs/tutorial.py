@@ -5,7 +5,8 @@ A page has blocks of three kinds:
 - a file: any language with ``title="path"``, which includes the file of the step in ``examples/``;
 - a terminal: ``console`` with ``title="First terminal"`` or ``title="Second terminal"``. Lines that
   begin with ``$`` are typed, ``^C`` is Ctrl-C, all others are what is printed. ``...`` in a line
-  stands for anything, a line of its own for any number of lines;
+  stands for anything, a line of its own for any number of lines. Lines of a block that come from a
+  service that runs may come in another order, as those of two handlers do;
 - what needs more than Python: ``sh``, never run and without output.
 """
 
@@ -182,16 +183,18 @@ class Player:
         self._wait(each.printed)
 
     def _wait(self, lines: Sequence[str]) -> None:
-        """Wait for lines of the service, in this order."""
+        """Wait until the service has printed all these, in any order."""
         assert self._service is not None, f"nothing runs that could print {lines}"
-        for line in lines:
-            if line == "...":
-                continue
-            self._expected.append(line)
-            self._service.until_line(partial(self._is, line), line)
+        waiting = [line for line in lines if line != "..."]
+        self._expected += waiting
+        if waiting:
+            self._service.until_line(partial(self._is_last, waiting), "\n".join(waiting))
 
-    def _is(self, expected: str, line: str) -> bool:
-        return fits(expected, self._told(line))
+    def _is_last(self, waiting: list[str], line: str) -> bool:
+        found = next((each for each in waiting if fits(each, self._told(line))), None)
+        if found is not None:
+            waiting.remove(found)
+        return not waiting
 
     def _interrupt(self, each: Typed) -> None:
         assert self._service is not None, "nothing runs that could be ended"
