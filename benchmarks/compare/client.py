@@ -50,7 +50,7 @@ def measure(stage: Stage) -> Comparison:
 
 def calls(stage: Stage, kind: str, works: Mapping[str, str]) -> list[Group]:
     """Measure kinds of calls of one sidecar, by every library, alone and many at a time."""
-    seconds = 0.25 if stage.quick else 0.5
+    seconds = 0.25 if stage.quick else 0.4
     notes = {name: stage.missing(peer.environment) for name, peer in CALLERS.items()}
     found: dict[tuple[str, int], dict[str, list[float]]] = {}
     with ExitStack() as stack:
@@ -70,7 +70,7 @@ def calls(stage: Stage, kind: str, works: Mapping[str, str]) -> list[Group]:
             for count in (1, MANY):
                 order = f"{work} {count} {seconds}"
                 rates = {name: partial(_rate, ask, order) for name, ask in asked.items()}
-                found[work, count] = in_turn(rates, stage.rounds(6), notes)
+                found[work, count] = in_turn(rates, stage.rounds(5), notes)
     return [
         Group(
             f"{works[work]}, {kind}, {count} at a time",

@@ -21,7 +21,7 @@ from benchmarks.compare import (
     workflows,
 )
 from benchmarks.compare.environments import cache_folder, prepare
-from benchmarks.compare.machine import this_machine, today, versions
+from benchmarks.compare.machine import busy_share, this_machine, today, versions
 from benchmarks.compare.results import Comparison
 from benchmarks.compare.stage import Stage, redis_server
 from benchmarks.processes import ROOT, BenchmarkError, load_agent
@@ -36,6 +36,8 @@ SECTIONS: Mapping[str, Callable[[Stage], Comparison]] = {
     "memory": memory.measure,
     "scale": scale.measure,
 }
+BUSY = 0.15
+"""A share of the processors that others may have before that is told."""
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 
 
@@ -90,6 +92,7 @@ def main(arguments: Sequence[str]) -> int:
 def _section(stage: Stage, name: str, target: Path, *, plots: bool) -> bool:
     """Measure one section, print it and write it; false where it failed."""
     began = time.perf_counter()
+    others = busy_share()
     try:
         done = SECTIONS[name](stage)
     except (BenchmarkError, OSError) as error:
@@ -98,6 +101,8 @@ def _section(stage: Stage, name: str, target: Path, *, plots: bool) -> bool:
     images = charts.write(done, target.parent / "images") if plots else []
     how = "with --quick, " if stage.quick else ""
     stamp = f"Measured {how}on {today()}: {this_machine()}."
+    if others > BUSY:
+        stamp += f" Other work kept the machine {others:.0%} busy, so these figures are rough."
     text = page.section(
         done, stamp, [each.relative_to(target.parent).as_posix() for each in images]
     )

@@ -65,7 +65,7 @@ def _delivered(stage: Stage) -> Group:
         if not notes[GRPC]:
             port = stack.enter_context(_grpc_app(stage))
             work[GRPC] = partial(load.over_grpc, port, "OnTopicEvent", _grpc_event(), seconds)
-        found = in_turn(work, stage.rounds(12), notes)
+        found = in_turn(work, stage.rounds(9), notes)
     rows = [Row(name, found.get(name, ()), note=notes[name]) for name in notes]
     return Group("delivery to an app, one core", "events/s", rows)
 
@@ -99,7 +99,7 @@ def _flows(stage: Stage) -> tuple[list[Group], list[str]]:
 
 def _through(stage: Stage, broker: str) -> Group:
     """Measure one broker, with and without a sidecar in between."""
-    count = 1_000 if stage.quick else 3_000
+    count = 1_000 if stage.quick else 2_000
     host = stage.redis or ""
     component = {REDIS: resource("events", "pubsub.redis", redisHost=host)}
     ours = Peer("daprflow", "serve", ("flow_daprflow",))
@@ -124,7 +124,7 @@ def _through(stage: Stage, broker: str) -> Group:
                 child = stack.enter_context(started(stage, peer))
                 child.read_line(60)
                 work["FastStream"] = lambda: count / float(answer(child, str(count)))
-        found = in_turn(work, stage.rounds(6), notes)
+        found = in_turn(work, stage.rounds(5), notes)
     rows = [
         Row(name, found.get(name, ()), beside.get(name, _label(OURS, EMBEDDED)), note)
         for name, note in notes.items()

@@ -58,7 +58,7 @@ def _answered(stage: Stage) -> Group:
             stack.enter_context(started(stage, peer, None, SERVER_CORE)).read_line(60)
             wait_for_grpc(port)
             work[GRPC] = partial(load.over_grpc, port, "OnInvoke", _invocation(), seconds)
-        found = in_turn(work, stage.rounds(9), notes)
+        found = in_turn(work, stage.rounds(7), notes)
     rows = [Row(name, found.get(name, ()), note=note) for name, note in notes.items()]
     return Group("invocation at the app, one core", "calls/s", rows)
 

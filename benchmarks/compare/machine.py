@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,6 +80,20 @@ def said_by(*command: str) -> str:
     except OSError:
         return ""
     return done.stdout.strip() if not done.returncode else ""
+
+
+def busy_share(seconds: float = 1.0) -> float:
+    """Return which share of the processors others keep busy; 0 where that is unknown."""
+    before = _times()
+    time.sleep(seconds)
+    spent = [late - early for early, late in zip(before, _times(), strict=True)]
+    return 1 - sum(spent[3:5]) / sum(spent) if sum(spent) else 0.0
+
+
+def _times() -> list[int]:
+    """Return what the processors did since the machine started; the fourth and fifth are idle."""
+    first = _text("/proc/stat").partition("\n")[0]
+    return [int(each) for each in first.split()[1:]]
 
 
 def today() -> str:

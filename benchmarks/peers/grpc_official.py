@@ -4,15 +4,15 @@ import json
 import sys
 import threading
 
-from dapr.ext.grpc import App, InvokeMethodRequest, InvokeMethodResponse
+from dapr.ext.grpc import App, InvokeMethodRequest, InvokeMethodResponse, SubscriptionMessage
 
 app = App()
 
 
 @app.subscribe(pubsub_name="pubsub", topic="orders")  # type: ignore[untyped-decorator,unused-ignore]
-def on_order(event: object) -> None:
+def on_order(event: SubscriptionMessage) -> None:
     """Handle an order."""
-    int(json.loads(event.Data())["id"])  # type: ignore[attr-defined]
+    int(event.data()["id"])
 
 
 @app.method(name="quote")  # type: ignore[untyped-decorator,unused-ignore]

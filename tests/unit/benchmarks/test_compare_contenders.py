@@ -17,7 +17,7 @@ from benchmarks.compare.environments import (
     fingerprint,
     prepare,
 )
-from benchmarks.compare.machine import versions
+from benchmarks.compare.machine import busy_share, versions
 from benchmarks.compare.scale import APPS
 from benchmarks.compare.stage import Ports, in_turn, resource
 from benchmarks.processes import BenchmarkError
@@ -137,3 +137,8 @@ def test_every_environment_of_a_peer_is_known() -> None:
     """Apps that are compared run in environments that the table of pins has."""
     assert {peer.environment for peer, _ in APPS.values()} <= set(PINNED)
     assert Environments({}).python("daprflow") is None
+
+
+def test_other_work_is_a_share() -> None:
+    """How busy a machine is lies between nothing and everything."""
+    assert 0.0 <= busy_share(0.05) <= 1.0
