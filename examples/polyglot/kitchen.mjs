@@ -4,6 +4,7 @@ import process from "node:process";
 
 const sidecar = `http://127.0.0.1:${process.env.DAPR_HTTP_PORT}/v1.0`;
 const headers = { "content-type": "application/json" };
+const token = { "dapr-api-token": process.env.DAPR_API_TOKEN ?? "" };  // where the sidecar wants one
 const menu = new Map([["tea", 4], ["soup", 12]]);
 const served = {};
 
@@ -14,7 +15,7 @@ const subscriptions = [
 
 async function post(path, body) {
   const answer = await fetch(`${sidecar}/${path}`, {
-    method: "POST", headers, body: JSON.stringify(body),
+    method: "POST", headers: { ...headers, ...token }, body: JSON.stringify(body),
   });
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   return answer.status === 204 ? null : answer.json();
