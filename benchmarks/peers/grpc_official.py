@@ -12,7 +12,7 @@ app = App()
 @app.subscribe(pubsub_name="pubsub", topic="orders")  # type: ignore[untyped-decorator,unused-ignore]
 def on_order(event: SubscriptionMessage) -> None:
     """Handle an order."""
-    int(event.data()["id"])
+    int(event.data()["id"])  # type: ignore[no-untyped-call,unused-ignore]
 
 
 @app.method(name="quote")  # type: ignore[untyped-decorator,unused-ignore]
