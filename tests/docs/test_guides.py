@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs" / "guides"
 TROUBLE = GUIDES / "troubleshooting.md"
 HOLE = "…"
+SHORTEST = 12
 NO_MESSAGES = frozenset({HOLE, "RUNNING"})
 
 
@@ -31,7 +32,8 @@ def texts_of_code() -> Iterator[str]:
     """Every text of the package."""
     for path in (ROOT / "daprflow").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.expr) and (text := text_of(node)):
+            text = text_of(node) if isinstance(node, ast.expr) else None
+            if text and len(text) >= SHORTEST:
                 yield text
 
 
@@ -69,6 +71,10 @@ def test_every_command_of_a_guide_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = set(re.findall(r"(?:`|^ {4,})daprflow ([a-z]+)", text, re.MULTILINE))
     assert named <= set(COMMANDS)
+    typed = re.findall(r"^ +(?:daprflow|dapr run) .*$", text, re.MULTILINE)
+    options = {each for line in typed for each in re.findall(r"(?<=\s)--[a-z][a-z-]+", line)}
+    reference = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert options <= set(re.findall(r"--[a-z][a-z-]+", reference))
 
 
 def test_every_page_of_settings_is_reachable_from_one() -> None:
