@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.docs.environment_page import commands
+
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 NOT_LISTED = {"--help"}
@@ -41,12 +43,16 @@ def help_of(*command: str) -> str:
     ).stdout
 
 
-def options_of(command: str) -> set[str]:
-    """The options of a command; of a group, those of all its commands."""
-    text = help_of(command)
-    below = re.findall(r"^  ([a-z]+) {2,}\S", text.partition("Commands:")[2], flags=re.MULTILINE)
-    texts = [help_of(command, each) for each in below] or [text]
-    return {option for each in texts for option in OPTION.findall(each)} - NOT_LISTED
+def options_of(name: str) -> set[str]:
+    """The long options of a command; of a group, those of all its commands."""
+    return {
+        flag
+        for full, command in commands()
+        if full.split(" ", maxsplit=1)[0] == name
+        for parameter in command.params
+        for flag in (*parameter.opts, *parameter.secondary_opts)
+        if flag.startswith("--")
+    } - NOT_LISTED
 
 
 def test_every_command_has_a_section() -> None:
@@ -68,3 +74,28 @@ def test_every_option_is_described() -> None:
         for name, text in sections().items()
     }
     assert described == offered
+
+
+def test_every_command_of_a_group_is_described() -> None:
+    """A group's section names each of its commands, with an own start of a line or of a cell."""
+    missing = [
+        name
+        for name, _ in commands()
+        for group, _, word in (name.partition(" "),)
+        if word and not re.search(rf"^\|[^|]*`{word}\b", sections()[group], flags=re.MULTILINE)
+    ]
+    assert missing == []
+
+
+def test_every_flag_is_described() -> None:
+    """Short flags and the negative ones, too, which `--help` shows beside the long ones."""
+    missing = [
+        f"{name} {flag}"
+        for name, command in commands()
+        for parameter in command.params
+        for flag in (*parameter.opts, *parameter.secondary_opts)
+        if flag.startswith("-")
+        and flag != "--help"
+        and f"`{flag}" not in sections()[name.split(" ", maxsplit=1)[0]]
+    ]
+    assert missing == []
