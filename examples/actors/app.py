@@ -103,6 +103,7 @@ class PumpActor(Actor[int]):
 
     async def stroke(self, strokes: int) -> None:
         self.state += 1
+        print(f"stroke {self.state}")
         if self.state >= strokes:
             raise StopReminder  # the last one, which counts
 

@@ -1,5 +1,6 @@
 """Handlers that work on so many deliveries at once, and put more off."""
 
+import asyncio
 from datetime import timedelta
 
 import msgspec
@@ -17,7 +18,9 @@ app = DaprFlow("backpressure-example")
 
 
 @app.topic(scans, max_concurrency=2, dead_letter="scans-dead")
-async def on_scan(scan: Scan) -> None: ...
+async def on_scan(scan: Scan) -> None:
+    await asyncio.sleep(scan.pages / 100)  # reading takes its time
+    print(f"{scan.pages} pages read")
 
 
 @app.invoke(max_concurrency=Concurrency(8, waiting=16, wait=timedelta(seconds=1)))

@@ -61,11 +61,13 @@ seen = Seen()
 async def on_invoice(invoice: Invoice, *, client: Client) -> None:
     await client.state("statestore").set(invoice.number, invoice)
     seen.total = str(invoice.total)
+    print(f"invoice {invoice.number}: {invoice.total}")
 
 
 @app.topic(names, dead_letter="names-dead")
 async def on_name(name: StringValue) -> None:
     seen.name = name.value
+    print(f"name {name.value}")
 
 
 @app.invoke

@@ -55,6 +55,7 @@ app.component(
 async def on_order(order: Order, *, client: Client) -> None:
     store = client.state("statestore")
     await store.set(order.id, order)
+    print(f"order {order.id}")
     await store.update("sales", int, lambda sold: (sold or 0) + order.total)
 
 

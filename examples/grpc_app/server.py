@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 from typing import Any
 
 import grpc
@@ -85,7 +86,11 @@ async def serve(port: int) -> tuple[grpc.aio.Server, int]:
 async def main() -> None:
     server, port = await serve(int(os.environ["APP_PORT"]))
     print(f"listening on {port}", flush=True)
-    await server.wait_for_termination()
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await stopping.wait()
+    await server.stop(grace=1)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from google.protobuf.wrappers_pb2 import StringValue
 from starlette.exceptions import HTTPException
 
 from daprflow import Client, DaprFlow
-from examples.grpc_invocation.greeter import GreeterStub
+
+from .greeter import GreeterStub
 
 app = DaprFlow("front")
 

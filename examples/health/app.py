@@ -34,7 +34,7 @@ class Pager:
 
 orders = Topic("pubsub", "orders", Order)
 pager = Pager()
-app = DaprFlow("health-example", health=HealthSettings(check_every=10, drain=5))
+app = DaprFlow("health-example", health=HealthSettings(check_every=2, drain=5))
 
 
 @app.provide
@@ -46,11 +46,17 @@ async def warehouse() -> AsyncIterator[Warehouse]:
 async def alert(change: HealthChange) -> None:
     causes = ", ".join(f"{each.part} {each.name}: {each.reason}" for each in change.report.causes)
     pager.sent.append(f"{change.before} -> {change.status} {causes}".rstrip())
+    print(pager.sent[-1])
 
 
 @app.topic(orders, dead_letter="orders-dead")
 async def on_order(order: Order, *, warehouse: Warehouse, client: Client) -> None:
     await client.state("statestore").set(order.id, order.total)
+
+
+@app.invoke
+async def close_warehouse(*, warehouse: Warehouse) -> None:
+    warehouse.open = False
 
 
 @app.invoke

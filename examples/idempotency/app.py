@@ -25,6 +25,7 @@ def by_order(event: CloudEvent[Order]) -> str:
 
 async def add(client: Client, account: str, amount: int) -> None:
     await client.state("statestore").update(account, int, lambda before: (before or 0) + amount)
+    print(f"{account} {amount}")
 
 
 @app.topic(orders, once="statestore", dead_letter="orders-dead")

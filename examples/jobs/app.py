@@ -32,6 +32,7 @@ class Outbox:
         if self.down:
             raise Retry("the mail server is down")
         self.sent.append(text)
+        print(text)
 
 
 app = DaprFlow("jobs-example")

@@ -32,6 +32,7 @@ placed = Topic("broker", "orders.placed", Order)
 @app.topic(placed, dead_letter="orders.dead")
 async def on_placed(order: Order, *, client: Client) -> None:
     await client.state("store").set(order.id, order)
+    print(f"order {order.id}")
 
 
 @app.invoke
@@ -67,5 +68,6 @@ app.component(
 again = Retries("again", policy="exponential", max_interval=timedelta(minutes=1), max_retries=8)
 app.resiliency(ComponentTarget("broker", inbound=Policies(retry=again)), name="orders")
 app.access_policy(Caller("checkout", allow=[total], namespace="shop"))
-app.sidecar_configuration(tracing=Tracing(zipkin="http://zipkin.tracing.svc:9411/api/v2/spans"))
+zipkin = Tracing(zipkin="http://zipkin.tracing.svc:9411/api/v2/spans")
+app.sidecar_configuration(tracing=zipkin, env=("staging", "prod"))
 # --8<-- [end:policies]

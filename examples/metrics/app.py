@@ -21,3 +21,4 @@ app = DaprFlow("metrics-example", observability=Observability(metrics=Metrics())
 @app.topic(orders, dead_letter="orders-dead")
 async def on_order(order: Order) -> None:
     revenue.inc(order.total)
+    print(f"order {order.id}")

@@ -102,6 +102,7 @@ async def on_out_of_stock(error: OutOfStockError, *, delivery: Delivery) -> Refu
 async def on_order(order: Order) -> None:
     if order.total > 900:
         raise OutOfStockError(order.id)
+    print(f"order {order.id}: {order.total}")
 
 
 # --8<-- [end:errors]

@@ -31,3 +31,4 @@ async def place(order: Order, *, client: Client) -> None:
 @app.topic(placed, dead_letter="orders-dead", once="orders")
 async def on_placed(event: OrderPlaced, *, client: Client) -> None:
     await client.state("orders").set(f"announced:{event.id}", event.total)
+    print(f"placed {event.id}: {event.total}")

@@ -58,6 +58,7 @@ async def save(order: Order, *, within: Transaction, prices: Prices) -> None:
     within.connection.execute("insert or ignore into orders values (?, ?)", (order.id, total))
     if total < 0:
         raise ValueError("a negative total")
+    print(f"saved {order.id}: {total}")
 
 
 @app.invoke

@@ -3,7 +3,7 @@
 import logging
 from datetime import timedelta
 
-from daprflow import Client, DaprFlow, Endpoint, SidecarUnavailable
+from daprflow import Client, DaprFlow, Endpoint, InvocationError, SidecarUnavailable
 from daprflow.client import CallNext, ClientCall, ClientResponse, TooManyCalls
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,6 @@ app.client = Client(interceptors=[watching, signing])
 async def quote(sku: str, *, client: Client) -> int | None:
     try:
         return await client.with_options(timeout=timedelta(seconds=2)).invoke(price, sku)
-    except (TooManyCalls, SidecarUnavailable) as error:
+    except (InvocationError, SidecarUnavailable, TooManyCalls) as error:
         logger.warning("no price for now: %s", error)
         return None

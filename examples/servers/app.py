@@ -17,6 +17,7 @@ app = DaprFlow("servers-example")
 @app.topic(orders, dead_letter="orders-dead")
 async def on_order(order: Order, *, client: Client) -> None:
     await client.state("statestore").set(order.id, order)
+    print(f"order {order.id}")
 
 
 @app.invoke

@@ -46,3 +46,4 @@ async def pay(order: Order) -> None:
     if order.total < 0:
         raise Drop("negative total")
     await app.client.publish(paid, order.id)
+    print(f"paid {order.id}")

@@ -36,6 +36,7 @@ async def archive() -> AsyncIterator[Archive]:
 async def on_bid(bid: Bid, *, client: Client) -> None:
     if bid.amount < await client.invoke(estimate, bid.lot):
         return
+    print(f"{bid.by} bids {bid.amount} for {bid.lot}")
 
     def higher(best: Bid | None) -> Bid:
         return bid if best is None or best.amount < bid.amount else best

@@ -19,6 +19,7 @@ decided = ExternalEvent("decided", bool)
 
 @app.activity
 async def days_left(who: str) -> int:
+    print(f"days left of {who}")
     return 30 if who else 0
 
 

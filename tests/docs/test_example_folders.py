@@ -24,48 +24,6 @@ NAMED_BY = frozenset({
 EVERYWHERE = frozenset({"kubernetes"})
 KEEPERS = frozenset({"actor", "workflow"})
 OTHER_FILES = frozenset({".json", ".js", ".py", ".proto", ".toml", ".yaml"})
-# Folders that still lack their README; none in the end.
-PENDING = frozenset(
-    {
-        "actors",
-        "backpressure",
-        "client",
-        "codecs",
-        "components_in_code",
-        "configuration",
-        "conversation",
-        "cryptography",
-        "dapr_program",
-        "declarative",
-        "grpc_app",
-        "grpc_invocation",
-        "health",
-        "idempotency",
-        "interceptors",
-        "invoke",
-        "jobs",
-        "kubernetes",
-        "locks",
-        "logging",
-        "metrics",
-        "middleware",
-        "outbox",
-        "payloads",
-        "pokes",
-        "providers",
-        "reliable_calls",
-        "replicas",
-        "servers",
-        "several_apps",
-        "state",
-        "streaming_subscription",
-        "testing",
-        "tracing",
-        "workflow_operations",
-        "workflows",
-        "wrap",
-    }
-)
 
 
 def examples() -> list[Path]:
@@ -109,9 +67,6 @@ def _code(folder: Path) -> Iterator[Path]:
     )
 
 
-READY = [each for each in examples() if _name(each) not in PENDING]
-
-
 @pytest.mark.parametrize("folder", [*examples(), *steps()], ids=_name)
 def test_every_example_has_a_test(folder: Path) -> None:
     """Beside what is run stands a test of it; in a group, one may stand beside the folders."""
@@ -119,7 +74,7 @@ def test_every_example_has_a_test(folder: Path) -> None:
     assert beside
 
 
-@pytest.mark.parametrize("folder", READY, ids=_name)
+@pytest.mark.parametrize("folder", examples(), ids=_name)
 def test_every_readme_has_the_same_parts(folder: Path) -> None:
     """What it shows, how to run it, what to look at, how to test it, what production changes."""
     text = (folder / "README.md").read_text(encoding="utf-8")
@@ -134,14 +89,14 @@ def test_every_readme_has_the_same_parts(folder: Path) -> None:
     assert "](../../docs/" in text, "a link to the page that has it all"
 
 
-@pytest.mark.parametrize("folder", READY, ids=_name)
+@pytest.mark.parametrize("folder", examples(), ids=_name)
 def test_links_of_a_readme_lead_somewhere(folder: Path) -> None:
     """Every link to a file is to one that is there."""
     text = (folder / "README.md").read_text(encoding="utf-8")
     assert [each for each in LINK.findall(text) if not (folder / each).exists()] == []
 
 
-@pytest.mark.parametrize("folder", READY, ids=_name)
+@pytest.mark.parametrize("folder", examples(), ids=_name)
 def test_names_in_a_readme_stand_in_the_example(folder: Path) -> None:
     """What is pointed at under "What to look at" is in a file of the folder, or is one."""
     text = (folder / "README.md").read_text(encoding="utf-8")
@@ -154,7 +109,7 @@ def test_names_in_a_readme_stand_in_the_example(folder: Path) -> None:
     assert sorted(name for name in names if name not in held and name not in paths) == []
 
 
-@pytest.mark.parametrize("folder", READY, ids=_name)
+@pytest.mark.parametrize("folder", examples(), ids=_name)
 def test_the_components_of_an_app_are_files_to_copy(folder: Path) -> None:
     """Whatever component the code names is declared in a file of the folder, or in the code.
 
@@ -219,8 +174,3 @@ def test_links_of_the_index_lead_somewhere() -> None:
     """Every link of examples/README.md is to something that is there."""
     text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert [each for each in LINK.findall(text) if not (EXAMPLES / each).exists()] == []
-
-
-def test_nothing_is_pending_that_is_there() -> None:
-    """The list of what lacks a README is true."""
-    assert [name for name in sorted(PENDING) if (EXAMPLES / name / "README.md").exists()] == []

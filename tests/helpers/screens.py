@@ -20,6 +20,7 @@ _UNLIKE = (
     (re.compile(r"\d\d:\d\d:\d\d(\.\d+)?"), "<time>"),
     (re.compile(r"\b[0-9a-f]{6,}\b"), "<id>"),
     (re.compile(r"(?<=\"instance\":)\"[^\"]*\"|(?<=_ms\":)[\d.]+|(?<=, up )\d+s"), "<here>"),
+    (re.compile(r"\+\d+\.\d{3}\b"), "<amount>"),
     (re.compile(r"\b\d+(\.\d+)? (ms|s|seconds?|minutes?|bytes)\b"), "<amount>"),
     (
         re.compile(
@@ -29,7 +30,8 @@ _UNLIKE = (
     ),
     (re.compile(r"(?<=Dapr gRPC )\d+|(?<=\bapp )\d{4,5}|(?<=\bport )\d{4,5}"), "<port>"),
 )
-_NUMBER = re.compile(r"\b\d+(\.\d+)?\b")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+_CUT = " ..."
 # The columns of a table are as wide as their numbers.
 _GAPS = re.compile(r" {2,}")
 _PORTS = re.compile(r"(?:Dapr HTTP|Dapr gRPC|\bapp) (\d{4,5})\b")
@@ -102,6 +104,12 @@ def masked(line: str, *, numbers: bool = False) -> str:
     if numbers:
         line = _GAPS.sub("  ", _NUMBER.sub("<n>", line))
     return line.rstrip()
+
+
+def alike(wanted: str, line: str, *, numbers: bool = False) -> bool:
+    """Tell whether a line of a terminal is that of a page, which may cut it with ``...``."""
+    mask, seen = masked(wanted, numbers=numbers), masked(line, numbers=numbers)
+    return seen.startswith(mask.removesuffix(_CUT)) if mask.endswith(_CUT) else seen == mask
 
 
 def same(wanted: Sequence[str], printed: Sequence[str], *, numbers: bool = False) -> bool:

@@ -1,0 +1,1 @@
+"""An app, and the stubs it calls another team's service with."""
