@@ -89,14 +89,21 @@ def main(arguments: Sequence[str]) -> int:
     return 2 if failed else 0
 
 
-def _section(stage: Stage, name: str, target: Path, *, plots: bool) -> bool:
-    """Measure one section, print it and write it; false where it failed."""
-    began = time.perf_counter()
-    others = busy_share()
+def _measured(stage: Stage, name: str) -> Comparison | None:
+    """Measure one section; None where a process of it did not start, as when a port was taken."""
     try:
-        done = SECTIONS[name](stage)
+        return SECTIONS[name](stage)
     except (BenchmarkError, OSError) as error:
         print(f"{name}: {error}", flush=True)
+        return None
+
+
+def _section(stage: Stage, name: str, target: Path, *, plots: bool) -> bool:
+    """Measure one section, print it and write it; false where it failed twice."""
+    began = time.perf_counter()
+    others = busy_share()
+    done = _measured(stage, name) or _measured(stage, name)
+    if done is None:
         return False
     images = charts.write(done, target.parent / "images") if plots else []
     how = "with --quick, " if stage.quick else ""

@@ -176,7 +176,7 @@ def control_plane(stage: Stage) -> Iterator[Plane]:
         yield Plane(place, schedule)
 
 
-def wait_for_grpc(port: int, patience: float = STARTING) -> None:
+def wait_for_grpc(port: int, patience: float = 60.0) -> None:
     """Wait until a gRPC server answers."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         try:
