@@ -179,7 +179,7 @@ class Embedded:
         notes = tuple(
             f"'{c.resource.name}' is {c.resource.type}: as in the real one, a failed event is gone"
             for c in self._running().components
-            if c.resource.type in FORGETFUL
+            if c.resource.type in FORGETFUL and not c.context.stands_in
         )
         ports = (self.http_port, self.grpc_port)
         return SidecarInfo("embedded sidecar", self._reason, *ports, data=data, notes=notes)

@@ -1,6 +1,5 @@
 """Handlers that work on so many deliveries at once, and put more off."""
 
-import asyncio
 from datetime import timedelta
 
 import msgspec
@@ -19,7 +18,6 @@ app = DaprFlow("backpressure-example")
 
 @app.topic(scans, max_concurrency=2, dead_letter="scans-dead")
 async def on_scan(scan: Scan) -> None:
-    await asyncio.sleep(scan.pages / 100)  # reading takes its time
     print(f"{scan.pages} pages read")
 
 
