@@ -5,9 +5,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.compare import charts, page
+from benchmarks.compare import charts, command, page
 from benchmarks.compare.command import PAGE, SECTIONS, main
+from benchmarks.compare.environments import Environments
 from benchmarks.compare.results import Comparison, Curve, Group, Row
+from benchmarks.compare.stage import Stage
+from benchmarks.processes import BenchmarkError
 
 DONE = Comparison(
     "delivery",
@@ -92,3 +95,32 @@ def test_unknown_sections_and_runtimes_are_refused(
         with pytest.raises(SystemExit):
             main(arguments)
         assert said in capsys.readouterr().err
+
+
+def test_a_section_that_fails_is_measured_once_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A section that works the second time is written; one that fails twice makes the code 2."""
+    target = tmp_path / "page.md"
+    calls: list[str] = []
+
+    def second_time(_: Stage) -> Comparison:
+        calls.append("second")
+        if len(calls) == 1:
+            raise BenchmarkError("a port was taken")
+        return DONE
+
+    def never(_: Stage) -> Comparison:
+        raise BenchmarkError("no server came up")
+
+    monkeypatch.setattr(command, "SECTIONS", {"delivery": second_time, "client": never})
+    monkeypatch.setattr(command, "prepare", lambda _: Environments({}))
+    monkeypatch.setattr(command, "busy_share", lambda: 0.5)
+    monkeypatch.delenv("DAPR_RUNTIME_PATH", raising=False)
+    flags = ["--no-plots", "--page", str(target), "--redis", "127.0.0.1:1"]
+    assert main(flags) == 2
+    assert calls == ["second", "second"]
+    text = target.read_text(encoding="utf-8")
+    assert "| daprflow | 0.1.0" in text
+    assert "Other work kept the machine 50% busy" in text
+    assert "no server came up" in capsys.readouterr().out
