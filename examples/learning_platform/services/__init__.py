@@ -1,0 +1,1 @@
+"""The nine services of a learning platform."""
