@@ -187,12 +187,13 @@ def test_nothing_is_mocked() -> None:
 
 
 def test_nothing_sleeps_for_luck() -> None:
-    """Tests never call time.sleep, and examples do not sleep at all."""
+    """Tests never call time.sleep; examples do not sleep, but for what was before a migration."""
     banned = {"tests": {"time.sleep"}, "examples": {"time.sleep", "asyncio.sleep", "sleep"}}
     assert [
         f"{name_of(path)}:{node.lineno}"
         for folder, names in banned.items()
         for path in modules(folder)
+        if path.name != "before.py"
         for node in ast.walk(parse(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in names
     ] == []
