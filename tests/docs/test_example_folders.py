@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from daprflow.sidecar.resources import load_resources
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 # A group is no example: each folder in it is one, and what explains it is a page of the docs.
@@ -35,6 +37,11 @@ def steps() -> list[Path]:
     """Every folder of a group."""
     nested = (each for group in GROUPS for each in (EXAMPLES / group).glob("*"))
     return sorted(each for each in nested if _holds_files(each))
+
+
+def component_folders() -> list[Path]:
+    """Every folder of component files: of a laptop, and of a cluster."""
+    return sorted(each for each in EXAMPLES.rglob("*") if each.name in {"resources", "cluster"})
 
 
 def _group(folder: Path) -> bool:
@@ -124,6 +131,14 @@ def test_the_components_of_an_app_are_files_to_copy(folder: Path) -> None:
     }
     named = {name for path in _code(folder) for name in _named(path)}
     assert sorted(named - declared - _in_code(folder) - EVERYWHERE) == []
+
+
+@pytest.mark.parametrize("folder", component_folders(), ids=_name)
+def test_component_files_are_read_without_a_problem(folder: Path) -> None:
+    """What is meant to be copied is what a sidecar reads."""
+    found = load_resources([folder])
+    assert found.components
+    assert (found.problems, found.left_out) == ((), ())
 
 
 def _named(path: Path) -> Iterator[str]:
