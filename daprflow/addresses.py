@@ -45,11 +45,11 @@ class Topic(Generic[T]):
         metadata: Mapping[str, str] | None = None,
         key: Callable[[T], str] | None = None,
     ) -> None:
-        self.pubsub = pubsub
-        self.name = name
-        self.payload = payload
+        self.pubsub: str = pubsub
+        self.name: str = name
+        self.payload: type[T] = payload
         self.metadata: Mapping[str, str] = dict(metadata or {})
-        self.key = key
+        self.key: Callable[[T], str] | None = key
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -141,9 +141,9 @@ class Endpoint(_Callee[In, Out]):
     ) -> None: ...
     def __init__(self, app_id: str, method: str, takes: Any, returns: Any, /) -> None:
         found = re.fullmatch(_ROUTE, method)
-        self.is_route = found is not None
-        self.verb = found[1].upper() if found else "POST"
-        self.method = found[2].strip("/") if found else method
+        self.is_route: bool = found is not None
+        self.verb: str | Any = found[1].upper() if found else "POST"
+        self.method: str | Any = found[2].strip("/") if found else method
         self._belong(app_id, takes, returns)
 
     @property
@@ -176,7 +176,7 @@ class Job(Generic[T]):
     @overload
     def __init__(self, name: str, payload: type[T], /) -> None: ...
     def __init__(self, name: str, payload: Any, /) -> None:
-        self.name = name
+        self.name: str = name
         self._payload: Any = type(None) if payload is None else payload
 
     @property
@@ -222,7 +222,7 @@ class Activity(_Callee[In, Out]):
     @overload
     def __init__(self, app_id: str, name: str, takes: type[In], returns: type[Out], /) -> None: ...
     def __init__(self, app_id: str, name: str, takes: Any, returns: Any, /) -> None:
-        self.name = name
+        self.name: str = name
         self._belong(app_id, takes, returns)
 
     def __repr__(self) -> str:
@@ -261,8 +261,8 @@ class Workflow(_Callee[In, Out]):
     @overload
     def __init__(self, app_id: str, name: str, takes: type[In], returns: type[Out], /) -> None: ...
     def __init__(self, app_id: str, name: str, takes: Any, returns: Any, /) -> None:
-        self.name = name
-        self.version = ""
+        self.name: str = name
+        self.version: str = ""
         self._belong(app_id, takes, returns)
 
     def __repr__(self) -> str:
@@ -289,7 +289,7 @@ class ExternalEvent(Generic[T]):
     @overload
     def __init__(self, name: str, payload: type[T], /) -> None: ...
     def __init__(self, name: str, payload: Any, /) -> None:
-        self.name = name
+        self.name: str = name
         self._payload: Any = type(None) if payload is None else payload
 
     @property

@@ -16,7 +16,7 @@ from daprflow.errors import AppDefinitionError, MissingExtra
 from daprflow.handlers.codecs import NO_CODECS, Codecs
 from daprflow.handlers.handler import Interceptor
 from daprflow.handlers.pool import HandlerPool
-from daprflow.handlers.registration import calling_source
+from daprflow.handlers.registration import Source, calling_source
 from daprflow.handlers.router import Router
 from daprflow.handlers.tokens import Tokens
 from daprflow.observability.options import DEFAULT as AS_THE_ENVIRONMENT_SAYS
@@ -120,9 +120,9 @@ class DaprFlow(Router):
         self.actor_defaults = actors
         self.workflow_settings = workflows
         self.observability = observability
-        self.health = AppHealth(health, self._stop_taking)
+        self.health: AppHealth = AppHealth(health, self._stop_taking)
         self._watchers: Sequence[Watcher] = ()
-        self.source = calling_source()
+        self.source: Source = calling_source()
         self._pool = HandlerPool(threads)
         self._gate = asgi.Gate(max_body_size)
         self._table = asgi.Table(self._gate)
@@ -133,7 +133,7 @@ class DaprFlow(Router):
         self._running = False
         self._keeping: asyncio.Task[None] | None = None
         self._work: WorkService | None = None
-        self.feed = ConfigurationFeed()
+        self.feed: ConfigurationFeed = ConfigurationFeed()
         self._direct = not middleware
         self._lifespan = self._live if lifespan is None else nested(self._live, lifespan)
         self._hosted = DaprRoute(self._table, middleware)

@@ -87,7 +87,7 @@ class AppDefinitionError(DaprFlowError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
         count = len(self.problems)
         head = "1 problem" if count == 1 else f"{count} problems"
         super().__init__(
@@ -359,7 +359,7 @@ class BulkPublishError(SidecarError):
     def __init__(
         self, message: str, failed: Mapping[int, str], *, code: str = "", status: int = 0
     ) -> None:
-        self.failed = dict(failed)
+        self.failed: dict[int, str] = dict(failed)
         super().__init__(message, code=code, status=status)
 
 
@@ -379,7 +379,7 @@ class BulkStateError(SidecarError):
     """
 
     def __init__(self, message: str, failed: Mapping[str, SidecarError]) -> None:
-        self.failed = dict(failed)
+        self.failed: dict[str, SidecarError] = dict(failed)
         first = next(iter(self.failed.values()))
         super().__init__(message, code=first.code, status=first.status, details=first.details)
 

@@ -36,12 +36,12 @@ class Slots:
     __slots__ = ("busy", "most", "queue", "refused", "room", "waited", "waits")
 
     def __init__(self, most: int, room: int | None) -> None:
-        self.most = most
-        self.room = room
-        self.busy = 0
-        self.refused = 0
-        self.waits = 0
-        self.waited = 0.0
+        self.most: int = most
+        self.room: int | None = room
+        self.busy: int = 0
+        self.refused: int = 0
+        self.waits: int = 0
+        self.waited: float = 0.0
         self.queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
     @property

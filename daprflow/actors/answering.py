@@ -40,7 +40,7 @@ class ActorType:
 
     def __init__(self, plan: ActorPlan, codecs: Codecs) -> None:
         self.plan = plan
-        self.host = TypeHost(plan)
+        self.host: TypeHost = TypeHost(plan)
         self._encode = codecs.encode
 
     async def answer(self, delivery: Delivery) -> Outcome:

@@ -52,11 +52,11 @@ class Activation:
     __slots__ = ("actor", "is_gone", "is_stale", "lock", "memory")
 
     def __init__(self, memory: Memory) -> None:
-        self.memory = memory
+        self.memory: Memory = memory
         self.actor: Actor[Any] | None = None
-        self.lock = asyncio.Lock()
-        self.is_gone = False
-        self.is_stale = False
+        self.lock: asyncio.Lock = asyncio.Lock()
+        self.is_gone: bool = False
+        self.is_stale: bool = False
 
 
 class _Timed:
@@ -88,7 +88,7 @@ class TypeHost:
 
     def __init__(self, plan: ActorPlan) -> None:
         self.plan = plan
-        self.keeper = Keeper(plan.kind, plan.parts)
+        self.keeper: Keeper = Keeper(plan.kind, plan.parts)
         self.now: Callable[[], float] = time.time
         self.is_reentrant = False
         self.waited: Callable[[float], None] | None = None

@@ -50,7 +50,7 @@ class Memory:
     __slots__ = ("format", "stored", "turn")
 
     def __init__(self, form: Format) -> None:
-        self.format = form
+        self.format: Format = form
         self.stored: dict[str, Stored] | None = None
         self.turn: Turn | None = None
 

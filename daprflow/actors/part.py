@@ -55,7 +55,7 @@ class Part(Generic[T]):
                 "one, such as 'default=lambda: ...'"
             )
         self.kind = kind
-        self.key = key
+        self.key: str = key
         self.ttl = ttl
         self.default = default
 

@@ -56,19 +56,19 @@ class Turn:
         reentrancy_id: str = "",
         chain: tuple[str, ...] = (),
     ) -> None:
-        self.memory = memory
-        self.address = address
-        self.reentrancy_id = reentrancy_id
-        self.chain = chain
+        self.memory: Memory = memory
+        self.address: str = address
+        self.reentrancy_id: str = reentrancy_id
+        self.chain: tuple[str, ...] = chain
         self.values: dict[str, Any] = {}
         self.baselines: dict[str, bytes | None] = {}
         self.reminders: dict[str, ReminderRequest | None] = {}
         self.timers: dict[str, TimerRequest | None] = {}
-        self.entered = 0
-        self.inside = 0
-        self.is_torn = False
-        self.is_over = False
-        self.is_open = False
+        self.entered: int = 0
+        self.inside: int = 0
+        self.is_torn: bool = False
+        self.is_over: bool = False
+        self.is_open: bool = False
 
     @property
     def waiting(self) -> tuple[str, ...]:

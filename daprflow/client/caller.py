@@ -53,9 +53,9 @@ class Caller:
         transport: Transport | None,
         codecs: Codecs = NO_CODECS,
     ) -> None:
-        self.way = Opening(settings, transport)
+        self.way: Opening = Opening(settings, transport)
         self.codecs = codecs
-        self.options = CallOptions()
+        self.options: CallOptions = CallOptions()
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
         self._calls: WeakKeyDictionary[Endpoint[Any, Any], Call] = WeakKeyDictionary()
         self._actors: WeakKeyDictionary[type, Mapping[str, Invoke]] = WeakKeyDictionary()

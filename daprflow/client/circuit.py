@@ -77,7 +77,7 @@ class Circuit:
     )
 
     def __init__(self, threshold: int) -> None:
-        self.threshold = threshold
+        self.threshold: int = threshold
         self.failures = 0
         self.is_open = False
         self._opened = 0

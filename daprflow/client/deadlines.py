@@ -13,8 +13,8 @@ class Deadline:
     __slots__ = ("_cancelling", "expired", "task", "when")
 
     def __init__(self, task: "asyncio.Task[object]", when: float) -> None:
-        self.task = task
-        self.when = when
+        self.task: asyncio.Task[object] = task
+        self.when: float = when
         self.expired = False
         self._cancelling = task.cancelling()
 

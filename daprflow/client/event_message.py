@@ -62,14 +62,14 @@ class EventMessage(Generic[T]):
         forget: Callable[[], None],
         watch: MessageWatch | None = None,
     ) -> None:
-        self.id = event.id
-        self.data = event.data
-        self.event = event
+        self.id: str = event.id
+        self.data: T = event.data
+        self.event: CloudEvent[T] = event
         self.status: Status | None = None
         self._decide = decide
         self._forget = forget
         self._token: Token[trace.Delivered | None] | None = None
-        self.watch = watch
+        self.watch: MessageWatch | None = watch
         self._end: MessageEnd | None = None
 
     async def ack(self) -> None:

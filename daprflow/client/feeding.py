@@ -45,7 +45,7 @@ class ConfigurationFeed:
     """
 
     def __init__(self) -> None:
-        self.pushes = Pushes()
+        self.pushes: Pushes = Pushes()
         self._watches: list[Watch] = []
 
     @asynccontextmanager

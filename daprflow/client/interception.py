@@ -58,7 +58,7 @@ class Attempts:
 
     def __init__(self) -> None:
         self.made: list[Attempt] = []
-        self.queued = 0.0
+        self.queued: float = 0.0
         self._listeners: tuple[Callable[[Attempt], None], ...] = ()
 
     def listen(self, listener: Callable[[Attempt], None], /) -> None:

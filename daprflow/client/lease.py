@@ -34,7 +34,7 @@ class Lease:
         self._store = store
         self._resource = resource
         self._owner = owner
-        self.seconds = math.ceil(expiry.total_seconds())
+        self.seconds: int = math.ceil(expiry.total_seconds())
         self.deadline = -math.inf
 
     @property

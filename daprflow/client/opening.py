@@ -53,7 +53,7 @@ class Opening:
         self.settings = settings or Settings()
         self.version: str | None = None
         self.health: tuple[float, frozenset[str], HealthReport] | None = None
-        self.deadlines = Deadlines()
+        self.deadlines: Deadlines = Deadlines()
         self.pushes: Pushes | None = None
         self.now: Callable[[], float] = time.time
         self.interceptors: tuple[ClientInterceptor, ...] = ()
@@ -197,9 +197,11 @@ class Opening:
     def _limit(self) -> None:
         """Make what limits calls, as the settings say."""
         known = self.settings
-        self.circuit = Circuit(known.circuit_failures)
-        self.budget = RetryBudget(known.retry_share)
-        self.places = Places(known.calls_per_target, known.calls_waiting, known.target_calls)
+        self.circuit: Circuit = Circuit(known.circuit_failures)
+        self.budget: RetryBudget = RetryBudget(known.retry_share)
+        self.places: Places = Places(
+            known.calls_per_target, known.calls_waiting, known.target_calls
+        )
 
     def _opened(self, task: asyncio.Task[Transport]) -> None:
         if self._task is task:

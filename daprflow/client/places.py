@@ -46,8 +46,11 @@ class TooManyCalls(SidecarError):  # noqa: N818 - named for the state
     """
 
     def __init__(self, place: "Place", waited: float, *, full: bool) -> None:
-        self.block, self.target = place.block, place.target
-        self.in_flight, self.waiting, self.waited = place.busy, len(place.queue), waited
+        self.block: str = place.block
+        self.target: str = place.target
+        self.in_flight: int = place.busy
+        self.waiting: int = len(place.queue)
+        self.waited: float = waited
         kind = _KINDS.get(place.block, f"component of '{place.block}'")
         others = "1 other waits" if self.waiting == 1 else f"{self.waiting} others wait"
         said = "there is no room for more" if full else f"this one waited {waited:.1f} s in vain"
@@ -95,8 +98,8 @@ class Place(Slots):
 
     def __init__(self, block: str, target: str, most: int, room: int) -> None:
         super().__init__(most, room)
-        self.block = block
-        self.target = target
+        self.block: str = block
+        self.target: str = target
 
     async def wait(self, seconds: float | None) -> float:
         """Return once there is room, which is taken then; the seconds it took.

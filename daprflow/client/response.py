@@ -96,8 +96,8 @@ class StreamingResponse:
     """
 
     def __init__(self, response: StreamedResponse) -> None:
-        self.status = response.status
-        self.headers = response.headers
+        self.status: int = response.status
+        self.headers: Headers = response.headers
         self._chunks = response.chunks
 
     def header(self, name: str) -> str:

@@ -44,10 +44,10 @@ class RetryBudget:
     __slots__ = ("_seen", "_then", "_tokens", "calls", "refused", "retries", "share")
 
     def __init__(self, share: float) -> None:
-        self.share = share
-        self.calls = 0
-        self.retries = 0
-        self.refused = 0
+        self.share: float = share
+        self.calls: int = 0
+        self.retries: int = 0
+        self.refused: int = 0
         self._seen = 0
         self._tokens = MOST
         self._then = time.monotonic()

@@ -10,6 +10,7 @@ from daprflow.client.event_message import EventMessage, MessageEnd, trace_of, ve
 from daprflow.client.subscription import Subscription
 from daprflow.errors import Drop, Retry
 from daprflow.handlers import trace
+from daprflow.protocol.cloudevents import CloudEvent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,9 +48,9 @@ class SyncEventMessage(Generic[T]):
         self._message = message
         self._token: Token[trace.Delivered | None] | None = None
         self._end: MessageEnd | None = None
-        self.id = message.id
-        self.data = message.data
-        self.event = message.event
+        self.id: str = message.id
+        self.data: T = message.data
+        self.event: CloudEvent[T] = message.event
 
     def ack(self) -> None:
         """Say that the event is done.

@@ -35,7 +35,7 @@ class SyncWorkflowRun(Generic[Out]):
     def __init__(self, worker: Worker, run: WorkflowRun[Out], /) -> None:
         self._worker = worker
         self._run = run
-        self.id = run.id
+        self.id: str = run.id
 
     def result(self, timeout: timedelta | None = None) -> Out:
         """As ``WorkflowRun.result``."""

@@ -43,7 +43,7 @@ class WorkflowCalls:
     """Calls of one sidecar's task hub; gRPC is loaded with the first one."""
 
     def __init__(self, caller: Caller) -> None:
-        self.values = Values(caller.codecs)
+        self.values: Values = Values(caller.codecs)
         self._caller = caller
 
     async def start(

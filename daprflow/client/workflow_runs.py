@@ -129,7 +129,7 @@ class WorkflowRun(Generic[Out]):
         self._begun = begun
         self._calls = calls
         self._workflow = workflow
-        self.id = instance
+        self.id: str = instance
 
     async def result(self, timeout: timedelta | None = None) -> Out:  # noqa: ASYNC109 - as in §2
         """Wait until it has ended, and return its result.

@@ -23,7 +23,7 @@ def encode_other(value: Any) -> Any:
     return dump(mode="json", by_alias=True)
 
 
-encode = msgspec.json.Encoder(enc_hook=encode_other).encode
+encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=encode_other).encode
 
 
 def decoder(payload: Any) -> msgspec.json.Decoder[Any]:

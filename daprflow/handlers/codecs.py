@@ -121,7 +121,9 @@ class Codecs:
         self.decode_other: Callable[[type[Any], Any], Any] = (
             self._decode if codecs else codec.decode_other
         )
-        self.encode = msgspec.json.Encoder(enc_hook=self.encode_other).encode
+        self.encode: Callable[[Any], bytes] = msgspec.json.Encoder(
+            enc_hook=self.encode_other
+        ).encode
 
     @property
     def has_contents(self) -> bool:

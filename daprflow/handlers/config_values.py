@@ -27,7 +27,7 @@ class ValueReader:
         self._payload = payload
         self._codecs = codecs
         self._decoder = BodyDecoder(payload, codecs)
-        self.takes_none = payload is not bytes and payload is not str and self._reads("null")
+        self.takes_none: bool = payload is not bytes and payload is not str and self._reads("null")
 
     def read(self, text: str) -> Any:
         """Return the value that ``text`` stands for.

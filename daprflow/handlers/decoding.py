@@ -31,7 +31,7 @@ class BodyDecoder:
 
     def __init__(self, payload: Any, codecs: Codecs = NO_CODECS) -> None:
         content = codecs.content_of(payload)
-        self.content_type = "" if content is None else content.content_type
+        self.content_type: str = "" if content is None else content.content_type
         self.decode: Callable[[bytes], Any] = (
             _content_body(content, payload)
             if content is not None

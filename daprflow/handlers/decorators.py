@@ -50,7 +50,7 @@ class Decorator:
         self._kind = kind
         self._options = options
         self.source = source
-        self.applied = False
+        self.applied: bool = False
 
     def __call__(self, function: F, /) -> F:
         """Register ``function`` and return it as it is."""

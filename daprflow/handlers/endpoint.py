@@ -27,10 +27,10 @@ class OwnEndpoint(Endpoint[In, Out]):
     def __init__(self, registration: Registration, app_id: str = "", /) -> None:
         options = registration.options
         given = options if isinstance(options, InvokeOptions) else InvokeOptions(registration.name)
-        self.verb = given.verb or "POST"
-        self.is_route = bool(given.verb)
+        self.verb: str = given.verb or "POST"
+        self.is_route: bool = bool(given.verb)
         # What is no text is reported at freeze.
-        self.method = str(given.name).strip("/") if given.verb else given.name
+        self.method: str = str(given.name).strip("/") if given.verb else given.name
         self._app_id = app_id
         self._registration = registration
         self._signature: Signature | None = None

@@ -66,9 +66,9 @@ class Entry(Generic[T]):
     __slots__ = ("data", "event", "id", "status")
 
     def __init__(self, id: str, event: CloudEvent[T], /) -> None:  # noqa: A002 - Dapr's word
-        self.id = id
-        self.event = event
-        self.data = event.data
+        self.id: str = id
+        self.event: CloudEvent[T] = event
+        self.data: T = event.data
         self.status: Status | None = None
 
     def drop(self) -> None:

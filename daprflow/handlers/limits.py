@@ -82,9 +82,9 @@ class Limit(Slots):
         endless = registration.kind is Kind.ACTIVITY
         room = PER_SLOT * limit.most if limit.waiting is None else limit.waiting
         super().__init__(limit.most, None if endless else room)
-        self.kind = str(registration.kind)
-        self.name = registration.name
-        self.seconds = None if endless else limit.wait.total_seconds()
+        self.kind: str = str(registration.kind)
+        self.name: str = registration.name
+        self.seconds: float | None = None if endless else limit.wait.total_seconds()
 
     @property
     def load(self) -> HandlerLoad:

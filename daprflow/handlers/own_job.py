@@ -20,7 +20,7 @@ class OwnJob(Job[T]):
 
     def __init__(self, registration: Registration, /) -> None:
         options = registration.options
-        self.name = options.name if isinstance(options, JobOptions) else registration.name
+        self.name: str = options.name if isinstance(options, JobOptions) else registration.name
         self._payload: Any = None
         self._registration = registration
         self.__wrapped__: Callable[..., Any] = registration.function

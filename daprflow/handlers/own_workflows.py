@@ -59,7 +59,7 @@ class OwnActivityHandle(_Own[In, Out], Activity[In, Out]):
 
     def __init__(self, registration: Registration, app_id: str = "", /) -> None:
         options = registration.options
-        self.name = options.name if isinstance(options, ActivityOptions) else registration.name
+        self.name: str = options.name if isinstance(options, ActivityOptions) else registration.name
         self._app_id = app_id
         self._takes: Any = None
         self._returns: Any = None
@@ -97,9 +97,9 @@ class OwnWorkflow(_Own[In, Out], Workflow[In, Out]):
 
     def __init__(self, registration: Registration, app_id: str = "", /) -> None:
         options = workflow_options(registration)
-        self.name = options.name
-        self.version = options.version
-        self.is_default = bool(options.default)
+        self.name: str = options.name
+        self.version: str = options.version
+        self.is_default: bool = bool(options.default)
         self.replaced_by: str | None = None
         self._app_id = app_id
         self._takes: Any = None

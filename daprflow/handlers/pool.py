@@ -47,7 +47,7 @@ class HandlerPool:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self.limit = threads * (1 + WAITING_PER_THREAD)
+        self.limit: int = threads * (1 + WAITING_PER_THREAD)
         self.meter: Meter | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()

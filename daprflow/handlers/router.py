@@ -90,7 +90,7 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
         interceptors: Sequence[Interceptor] = (),
         middleware: "Sequence[Middleware]" = (),
     ) -> None:
-        self.source = calling_source()
+        self.source: Source = calling_source()
         self._own = Own(interceptors, middleware)
         self._errors: list[ErrorRegistration] = []
         self._registrations: list[Registration] = []

@@ -131,7 +131,7 @@ class PendingDecorator:
     """A decorator that was made and waits for its function."""
 
     def __init__(self, verb: str, make: Callable[[Any, Source], Any], source: Source) -> None:
-        self.applied = False
+        self.applied: bool = False
         self.source = source
         self._verb = verb
         self._make = make

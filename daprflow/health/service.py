@@ -62,11 +62,11 @@ class AppHealth:
 
     def __init__(self, settings: HealthSettings | None, on_stop: Callable[[], None]) -> None:
         self.given = settings
-        self.settings = settings or HealthSettings()
+        self.settings: HealthSettings = settings or HealthSettings()
         self.alerts: dict[HealthStatus, int] = dict.fromkeys(HealthStatus, 0)
-        self.stopping = False
+        self.stopping: bool = False
         self._listeners: list[HealthListener] = []
-        self.watchdog = LoopWatchdog({}, 0)
+        self.watchdog: LoopWatchdog = LoopWatchdog({}, 0)
         self._checks: Sequence[Check] = ()
         self._live: Parts | None = None
         self._found: tuple[PartHealth, ...] = ()

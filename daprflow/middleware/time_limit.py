@@ -15,7 +15,7 @@ class TimeLimit:
     __slots__ = ("_expired", "_loop", "_timer", "_under_way", "seconds")
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
         self._under_way: dict[Running, tuple[float, int]] = {}
         self._expired: dict[Running, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -70,8 +70,8 @@ class Fault(Exception):  # noqa: N818 - Dapr's body is a fault; Error would sugg
         over_grpc: "Fault | None" = None,
     ) -> None:
         self.status = status
-        self.over_grpc = over_grpc or self
-        self.grpc = _USUAL.get(status, Code.UNKNOWN) if grpc is None else grpc
+        self.over_grpc: Fault = over_grpc or self
+        self.grpc: Code = _USUAL.get(status, Code.UNKNOWN) if grpc is None else grpc
         self.code = code
         self.message = message
         self.details = details
@@ -87,7 +87,7 @@ class BulkPublishFault(Fault):
     """A bulk publish of which some entries were not accepted."""
 
     def __init__(self, failed: Sequence[FailedEntry]) -> None:
-        self.failed = tuple(failed)
+        self.failed: tuple[FailedEntry, ...] = tuple(failed)
         super().__init__(500, "ERR_PUBSUB_PUBLISH_MESSAGE", "some entries were not published")
 
     def encode(self) -> bytes:

@@ -40,7 +40,7 @@ class FieldCountError(ScheduleError):
             f"schedule '{text}' has {len(fields)} fields; a job's has six, from seconds to day of "
             "week ('0 0 3 * * *' is 3 o'clock), or is one such as '@every 15m' or '@daily'"
         )
-        self.fields = tuple(fields)
+        self.fields: tuple[str, ...] = tuple(fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Line:
 
     def __init__(self) -> None:
         self.cut = False
-        self.losses = 0
+        self.losses: int = 0
 
     def pass_one(self) -> None:
         """Let one call through.

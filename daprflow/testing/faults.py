@@ -51,7 +51,7 @@ class Fault:
 
     def __init__(self, target: Target, times: int | None, what: "Failing | float") -> None:
         self.target = target
-        self.hits = 0
+        self.hits: int = 0
         self.what = what
         self._left = times
         self._ended = False

@@ -29,9 +29,9 @@ class RealRuntime:
     """
 
     def __init__(self, services: Services, folder: Path) -> None:
-        self.http_port = free_port()
-        self.grpc_port = free_port()
-        self.resources = folder / "resources"
+        self.http_port: int = free_port()
+        self.grpc_port: int = free_port()
+        self.resources: Path = folder / "resources"
         self._services = services
         self._folder = folder
         self._spawned: Spawned | None = None

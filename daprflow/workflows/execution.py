@@ -61,10 +61,10 @@ class Called(Task[Any]):
         super().__init__(runner, "", decode)
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise TypeError(f"retry is of type '{type(retry).__name__}'; write RetryPolicy(...)")
-        self.action = action
-        self.retry = retry
-        self.first = action.id
-        self.attempt = 1
+        self.action: ScheduleTask | CreateChild = action
+        self.retry: RetryPolicy | None = retry
+        self.first: int = action.id
+        self.attempt: int = 1
 
     def described(self) -> str:
         """Return what it is, for messages."""
@@ -117,7 +117,7 @@ class Execution:
         self.instance = instance
         self.workflows = workflows
         self.values: Values = workflows.values
-        self.runner = Runner()
+        self.runner: Runner = Runner()
         self.app = ""
         self.id = ""
         self.name = ""

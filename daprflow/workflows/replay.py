@@ -64,8 +64,8 @@ class Replay:
     def __init__(
         self, workflows: Workflows, instance: str, rules: Rules = _LOOSE, *, rerun: bool = False
     ) -> None:
-        self.execution = Execution(workflows, instance)
-        self.seen = 0
+        self.execution: Execution = Execution(workflows, instance)
+        self.seen: int = 0
         self.newest: tuple[Mark, ...] = ()
         self.problem: NonDeterminismError | None = None
         self._rules = rules

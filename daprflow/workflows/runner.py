@@ -58,10 +58,10 @@ class Runner:
         self._fibers: dict[Fiber, None] = {}  # in the order of their beginnings
         self.violation: WorkflowRuleError | None = None
         self.restart: Restarted | None = None
-        self.closing = False
-        self.running = False
-        self.undoing = 0
-        self.number = 0
+        self.closing: bool = False
+        self.running: bool = False
+        self.undoing: int = 0
+        self.number: int = 0
 
     def start(self, coroutine: Coroutine[Any, Any, Any], about: str) -> Fiber:
         """Have a coroutine run, after what is ready already."""

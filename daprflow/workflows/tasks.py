@@ -37,8 +37,8 @@ class Task(Awaitable[T], Generic[T]):
         self._value: Any = None
         self._error: BaseException | None = None
         self._observers: list[Callable[[], None]] = []
-        self.about = about
-        self.done = False
+        self.about: str = about
+        self.done: bool = False
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self.done:
@@ -154,14 +154,14 @@ class Fiber(Task[Any]):
 
     def __init__(self, runner: "Runner", coroutine: Coroutine[Any, Any, Any], about: str) -> None:
         super().__init__(runner, about)
-        self.coroutine = coroutine
+        self.coroutine: Coroutine[Any, Any, Any] = coroutine
         self.parked: Task[Any] | None = None
         ready = runner.ready
 
         def wake() -> None:
             ready.append(self)
 
-        self.wake = wake
+        self.wake: Callable[[], None] = wake
 
 
 class Group(Task[Any]):
@@ -171,7 +171,7 @@ class Group(Task[Any]):
 
     def __init__(self, runner: "Runner", tasks: list[Task[Any]], about: str = "") -> None:
         super().__init__(runner, about)
-        self.tasks = tasks
+        self.tasks: list[Task[Any]] = tasks
 
     def described(self) -> str:
         """Return what of it is not done, for messages."""

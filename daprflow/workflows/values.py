@@ -43,7 +43,7 @@ class Values:
         self, codecs: Codecs = NO_CODECS, is_own: Callable[[Any], bool] = lambda _: False
     ) -> None:
         self._codecs = codecs
-        self.is_own = is_own
+        self.is_own: Callable[[Any], bool] = is_own
         self._decoders: dict[Any, Decode] = {}
         self._callees: WeakKeyDictionary[Any, Callee] = WeakKeyDictionary()
 

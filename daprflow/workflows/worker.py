@@ -71,7 +71,7 @@ class Worker:
         settings: WorkflowSettings,
         pauses: Callable[[float], Iterator[float]] = reconnections,
     ) -> None:
-        self.connected = asyncio.Event()
+        self.connected: asyncio.Event = asyncio.Event()
         self._channels = channels
         self._work = work
         self._settings = settings
