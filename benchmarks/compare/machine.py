@@ -63,7 +63,7 @@ def versions(runtime: Path | None) -> Iterator[tuple[str, str]]:
         if (match := PIN.fullmatch(pin)) is not None:
             yield match["name"], match["version"]
     if found := re.search(r"v=(\S+)", said_by("redis-server", "--version")):
-        yield "Redis", found[1]
+        yield "Redis server", found[1]
 
 
 def said_by(*command: str) -> str:
