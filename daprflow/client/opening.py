@@ -50,7 +50,7 @@ class Opening:
 
     def __init__(self, settings: Settings | None, transport: Transport | None) -> None:
         self.transport: Transport | None = None
-        self.settings = settings or Settings()
+        self.settings: Settings = settings or Settings()
         self.version: str | None = None
         self.health: tuple[float, frozenset[str], HealthReport] | None = None
         self.deadlines: Deadlines = Deadlines()
