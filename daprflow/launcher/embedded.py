@@ -63,9 +63,10 @@ class SharedEngine:
         self.data_dir = data_dir
         self.engine = Engine(SystemClock(), data_dir, base_dir)
         self._taken: set[tuple[str, int]] = set()
+        self._leaving: dict[tuple[str, int], asyncio.Event] = {}
 
-    def take(self, app_id: str, replica: int = 1) -> None:
-        """Reserve an app id, or one more place under it.
+    async def take(self, app_id: str, replica: int = 1) -> None:
+        """Reserve an app id, or one more place under it; wait for one that is on its way out.
 
         Args:
             app_id: the app.
@@ -74,6 +75,8 @@ class SharedEngine:
         Raises:
             LaunchError: an app with this id runs already.
         """
+        while (left := self._leaving.get((app_id, replica))) is not None:
+            await left.wait()  # it ended and is started again: nobody has to wait and try
         if (app_id, replica) in self._taken:
             raise LaunchError(
                 f"app '{app_id}' runs already with this data folder; end it, or give this one "
@@ -82,9 +85,15 @@ class SharedEngine:
             )
         self._taken.add((app_id, replica))
 
+    def leave(self, app_id: str, replica: int = 1) -> None:
+        """Note that an app has ended and gives its id back soon."""
+        self._leaving.setdefault((app_id, replica), asyncio.Event())
+
     def give_back(self, app_id: str, replica: int = 1) -> None:
         """Let another app have this id."""
         self._taken.discard((app_id, replica))
+        if (left := self._leaving.pop((app_id, replica), None)) is not None:
+            left.set()
 
     async def close(self) -> None:
         """Close what is still open."""
@@ -140,7 +149,7 @@ class Embedded:
             LaunchError: a component cannot be loaded, or an app of this id runs already.
         """
         self._configuration = await asyncio.to_thread(self._configured, app)
-        self._shared.take(app.app_id, self._replica)
+        await self._shared.take(app.app_id, self._replica)
         self._app_id = app.app_id
         self._app = app
         self._runtime = await self._open(app)
@@ -195,6 +204,16 @@ class Embedded:
 
     async def close(self, grace: float, /) -> None:
         """End deliveries and both APIs; ``grace`` is one limit for both."""
+        if self._app_id is not None:
+            self._shared.leave(self._app_id, self._replica)
+        try:
+            await self._close(grace)
+        finally:
+            if self._app_id is not None:
+                self._shared.give_back(self._app_id, self._replica)
+                self._app_id = None
+
+    async def _close(self, grace: float) -> None:
         deadline = asyncio.get_running_loop().time() + grace
         if self._watching is not None:
             self._watching.cancel()
@@ -207,9 +226,6 @@ class Embedded:
             ends = (self._server.stop(last), self._grpc.close(last), self._metrics.close())
             await asyncio.gather(*ends)
         self._doors.close()
-        if self._app_id is not None:
-            self._shared.give_back(self._app_id, self._replica)
-            self._app_id = None
 
     # ---- resource files
 
