@@ -35,7 +35,7 @@ class Span:
 @dataclass
 class Spans:
     all: list[Span] = field(default_factory=list)
-    newest: float = 0.0
+    fresh: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, request: ExportTraceServiceRequest) -> None:
         for resource in request.resource_spans:
@@ -55,12 +55,22 @@ class Spans:
                             span.status.message if span.status.code == 2 else "",
                         )
                     )
-        self.newest = time.monotonic()
+        self.fresh.set()
+
+    async def quiet(self) -> None:
+        """Wait until no span has come for a while."""
+        while True:
+            self.fresh.clear()
+            try:
+                async with asyncio.timeout(QUIET):
+                    await self.fresh.wait()
+            except TimeoutError:
+                return
 
     def tree(self, order: str) -> str:
-        """Draw the trace of an order; empty while it is not here or grows."""
+        """Draw the trace of an order; empty while it is not here."""
         found = [each for each in self.all if each.order == order]
-        if not found or time.monotonic() - self.newest < QUIET:
+        if not found:
             return ""
         spans = [each for each in self.all if each.trace == found[0].trace]
         known = {each.id for each in spans}
@@ -88,10 +98,11 @@ async def take(request: Request) -> Response:
 
 async def show(request: Request) -> Response:
     until = time.monotonic() + PATIENCE
+    await spans.quiet()
     while not (tree := spans.tree(request.path_params["order"])):
         if time.monotonic() > until:
             raise HTTPException(404, "no such trace")
-        await asyncio.sleep(0.1)
+        await spans.quiet()
     return PlainTextResponse(tree)
 
 
