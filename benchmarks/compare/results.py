@@ -1,5 +1,6 @@
 """Results: what every contender reached in every round, and how that compares."""
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,7 +100,8 @@ class Curve:
                 continue
             size = max(shared)
             mine, theirs = statistics.median(ours[size]), statistics.median(found[size])
-            times = mine / theirs if self.more else theirs / mine
+            upper, lower = (mine, theirs) if self.more else (theirs, mine)
+            times = upper / lower if lower else math.inf
             if times < 0.95:
                 yield f"{contender} ({self.title}, {size:,} {self.axis}: {number(times)} {TIMES})"
 

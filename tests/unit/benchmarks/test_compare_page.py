@@ -83,3 +83,11 @@ def test_a_section_without_losses_says_so() -> None:
     """Nothing that is worse is also said."""
     done = Comparison("start-up", "Start-up", "About.", [COSTS])
     assert "**Behind:** nothing that was measured here." in page.section(done, "", [])
+
+
+def test_a_contender_that_answers_nothing_is_no_loss() -> None:
+    """A rate of nothing can be divided by nobody."""
+    points = {"daprflow, SQLite": {1: [4.0]}, "daprd, SQLite": {1: [0.0, 0.0]}}
+    curve = Curve("set", "calls/s", "keys", points)
+    assert list(curve.behind()) == []
+    assert page.curve(curve)[3] == "| daprd, SQLite | 0 (0 to 0) |"
