@@ -78,8 +78,8 @@ class Circuit:
 
     def __init__(self, threshold: int) -> None:
         self.threshold: int = threshold
-        self.failures = 0
-        self.is_open = False
+        self.failures: int = 0
+        self.is_open: bool = False
         self._opened = 0
         self._since = 0.0
         self._retry_at = 0.0

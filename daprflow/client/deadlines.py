@@ -15,7 +15,7 @@ class Deadline:
     def __init__(self, task: "asyncio.Task[object]", when: float) -> None:
         self.task: asyncio.Task[object] = task
         self.when: float = when
-        self.expired = False
+        self.expired: bool = False
         self._cancelling = task.cancelling()
 
     def expire(self) -> None:

@@ -35,7 +35,7 @@ class Lease:
         self._resource = resource
         self._owner = owner
         self.seconds: int = math.ceil(expiry.total_seconds())
-        self.deadline = -math.inf
+        self.deadline: float = -math.inf
 
     @property
     def left(self) -> float:
