@@ -43,6 +43,11 @@ class RequestLimits:
 
     Raises:
         ValueError: a limit is not above zero.
+
+    Example:
+        ```python
+        shop = DaprFlow("shop", middleware=[Middleware(RequestLimits, max_body=1_000_000)])
+        ```
     """
 
     def __init__(

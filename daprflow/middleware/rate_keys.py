@@ -1,13 +1,14 @@
 """Whose requests are counted together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.types import Scope
 
 RateKey = Callable[[Scope], str]
 """Returns the part of a count's key that a request decides."""
 
-_CALLER = b"dapr-caller-app-id"
+CALLER = b"dapr-caller-app-id"
+"""The header in which a sidecar says which app calls."""
 _LONGEST = 128
 
 
@@ -37,14 +38,9 @@ def by_caller(scope: Scope) -> str:
     """
     found = b""
     for name, value in scope["headers"]:
-        if name == _CALLER:  # the last one, where a stranger sent several
+        if name == CALLER:  # the last one, where a stranger sent several
             found = value
-    return _shortened(found)
-
-
-def caller_in(headers: Mapping[bytes, bytes]) -> str:
-    """Return what `by_caller` does, of the last header of each name."""
-    return _shortened(headers.get(_CALLER, b""))
+    return shortened(found)
 
 
 def by_header(name: str) -> RateKey:
@@ -77,5 +73,6 @@ def joined(parts: Sequence[RateKey]) -> RateKey:
     return key
 
 
-def _shortened(value: bytes) -> str:
+def shortened(value: bytes) -> str:
+    """Return a header's value as a part of a key, no longer than keys may be."""
     return str(value[:_LONGEST], "latin-1") if value else ""

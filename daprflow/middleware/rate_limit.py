@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daprflow.middleware.paths import Paths
 from daprflow.middleware.problem import send_problem
-from daprflow.middleware.rate_keys import RateKey, by_caller, caller_in, joined
+from daprflow.middleware.rate_keys import CALLER, RateKey, by_caller, joined, shortened
 from daprflow.middleware.rate_rules import Rule, Taken
 from daprflow.middleware.rate_store import Counts, SharedCounts, Undecided
 
@@ -86,8 +86,11 @@ class RateLimit:
             return False
         if self._excluded is not None and path in self._excluded:
             return False
-        known = headers if self._by_caller else None
-        key = self._key(scope) if known is None else caller_in(known)
+        if headers is None or not self._by_caller:
+            key = self._key(scope)
+        else:
+            caller = headers.get(CALLER)
+            key = shortened(caller) if caller else ""
         return self._own.passes(key, self._rule)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -24,7 +24,15 @@ _LEVELS: Final[Mapping[str, int]] = {
 
 
 class LogFormat(StrEnum):
-    """What log lines look like."""
+    """What log lines look like.
+
+    Example:
+        ```python
+        from daprflow.observability import LogFormat, Logs, Observability
+
+        seen = Observability(logs=Logs(format=LogFormat.CONSOLE))
+        ```
+    """
 
     JSON = "json"
     CONSOLE = "console"
@@ -40,6 +48,13 @@ class Logs:
             ``DAPRFLOW_LOG_LEVEL`` or the command's ``--log-level``, and else it is ``info``.
         deliveries: whether there is a line for each delivery; those that fail have one anyway.
         stream: where lines go; None is standard error.
+
+    Example:
+        ```python
+        from daprflow.observability import Logs, Observability
+
+        shop = DaprFlow("shop", observability=Observability(logs=Logs(level="debug")))
+        ```
     """
 
     format: LogFormat = LogFormat.JSON

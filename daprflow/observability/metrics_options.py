@@ -25,6 +25,13 @@ class Metrics:
         port: of a server of their own, in a thread, which answers while the event loop is
             blocked; None serves them on the app, where apps that invoke it get 403.
         host: the address of that server; ``0.0.0.0`` where Prometheus is on another machine.
+
+    Example:
+        ```python
+        from daprflow.observability import Metrics, Observability
+
+        shop = DaprFlow("shop", observability=Observability(metrics=Metrics(port=9464)))
+        ```
     """
 
     path: str = "/metrics"

@@ -28,6 +28,13 @@ class Observability:
         logs: how the app logs; None leaves it to ``DAPRFLOW_LOG_FORMAT``, False leaves logging as
             it is, True writes JSON.
         watchers: further watchers of the author's own, outermost of all.
+
+    Example:
+        ```python
+        from daprflow.observability import Observability
+
+        shop = DaprFlow("shop", observability=Observability(tracing=True, metrics=True, logs=True))
+        ```
     """
 
     tracing: bool | None = None

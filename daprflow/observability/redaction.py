@@ -60,6 +60,14 @@ class Secret:
 
     Args:
         value: the text.
+
+    Example:
+        ```python
+        from daprflow.observability import Secret
+
+        token = Secret("s3cret")
+        print(token, token.reveal())
+        ```
     """
 
     __slots__ = ("_value",)
@@ -68,7 +76,15 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the text."""
+        """Return the text.
+
+        Example:
+            ```python
+            from daprflow.observability import Secret
+
+            value = Secret("s3cret").reveal()
+            ```
+        """
         return self._value
 
     def __str__(self) -> str:

@@ -158,6 +158,13 @@ def trace_calls(provider: "TracerProvider | None" = None, /) -> "ClientIntercept
 
     Raises:
         MissingExtra: the packages of the extra ``otel`` are not installed.
+
+    Example:
+        ```python
+        from daprflow.observability import trace_calls
+
+        client = Client(interceptors=[trace_calls()])
+        ```
     """
     try:
         from daprflow.observability import tracing_setup  # noqa: PLC0415 - an extra

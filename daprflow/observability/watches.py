@@ -11,6 +11,15 @@ class Watch:
     """Is told of every delivery to one handler; the methods of this class do nothing.
 
     None of them may raise: whatever they have to tell of is done, or about to be.
+
+    Example:
+        ```python
+        from daprflow.observability import Watch
+
+        class Slow(Watch):
+            def end(self, held: Any, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
+                print(delivery.name, outcome.status, seconds)
+        ```
     """
 
     def begin(self, delivery: Delivery) -> Any:  # noqa: ARG002 - for subclasses

@@ -36,6 +36,15 @@ class Handled:
         handler: the name of the function or class.
         title: what messages call it, with its place.
         batch: whether a delivery is many events.
+
+    Example:
+        ```python
+        from daprflow.observability import Handled, Watch, Watcher
+
+        class Orders(Watcher):
+            def watch(self, handled: Handled) -> Watch | None:
+                return Watch() if handled.kind == "topic" else None
+        ```
     """
 
     kind: str
@@ -56,6 +65,15 @@ class Parts:
         client: the one that handlers are given; it may be given interceptors.
         settings: where the sidecar is, and the tokens.
         health: how the app is, and how late its event loop.
+
+    Example:
+        ```python
+        from daprflow.observability import Parts, Watcher
+
+        class Shown(Watcher):
+            def attach(self, parts: Parts) -> None:
+                print(parts.settings.http_endpoint)
+        ```
     """
 
     pool: "HandlerPool"
@@ -70,6 +88,18 @@ class Watcher:
     """Watches an app while it runs; the methods of this class watch nothing.
 
     One object may serve several runs of the app, one after the other.
+
+    Example:
+        ```python
+        from daprflow.observability import Handled, Observability, Watch, Watcher
+
+        class Slow(Watcher):
+            def watch(self, handled: Handled) -> Watch | None:
+                print("watches", handled.name)
+                return None
+
+        shop = DaprFlow("shop", observability=Observability(watchers=[Slow()]))
+        ```
     """
 
     def delivery(self, handled: Handled, call: Next) -> Next:
