@@ -161,6 +161,10 @@ class Job(Generic[T]):
     ``@app.job("report")`` returns one, which can also be called as it was written; ``Job("report",
     Limits)`` names one that is declared elsewhere. ``None`` is the type of a job without data.
 
+    Args:
+        name: what it is scheduled under.
+        payload: the type of its data, None for no data.
+
     Example:
         ```python
         report = Job("report", Limits)
@@ -195,6 +199,12 @@ class Activity(_Callee[In, Out]):
     ``score = Activity("risk", "score", Order, int)`` names one of another app; ``@app.activity``
     returns one of the own app, which can also be called as it was written. ``None`` is the type of
     no input, and of no result.
+
+    Args:
+        app_id: of the app that has it.
+        name: what it is registered as there.
+        takes: the type of its input, None for no input.
+        returns: the type of its result, None for no result.
 
     Example:
         ```python
@@ -236,6 +246,12 @@ class Workflow(_Callee[In, Out]):
     start as a child; ``@app.workflow`` returns one of the own app. ``None`` is the type of no
     input, and of no result.
 
+    Args:
+        app_id: of the app that has it.
+        name: what it is registered as there.
+        takes: the type of its input, None for no input.
+        returns: the type of its result, None for no result.
+
     Example:
         ```python
         ship = Workflow("warehouse", "ship", Order, str)
@@ -273,6 +289,10 @@ class ExternalEvent(Generic[T]):
     """An event that a running workflow waits for, and the type of what it brings.
 
     ``approved = ExternalEvent("approved", bool)`` is given to ``ctx.wait`` and to ``run.send``.
+
+    Args:
+        name: what it is sent and waited for by; upper and lower case are the same.
+        payload: the type of what it brings, None for nothing.
 
     Example:
         ```python

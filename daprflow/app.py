@@ -296,6 +296,9 @@ class DaprFlow(Router):
     def declared(self, env: str | None = None) -> "Declarations":
         """Return the resources that the code declares for an environment; None: for every one.
 
+        Args:
+            env: such as ``prod``; None leaves out what is for one environment alone.
+
         Raises:
             AppDefinitionError: with every problem of the definition.
 
@@ -367,6 +370,12 @@ class DaprFlow(Router):
         """Have a function called with a `HealthChange` whenever the app's status changes.
 
         A plain ``def`` runs in a thread. From then on the app is looked at every few seconds.
+
+        Args:
+            listener: takes the `HealthChange`; ``async def`` or ``def``.
+
+        Returns:
+            the listener, so that this may be a decorator.
 
         Example:
             ```python

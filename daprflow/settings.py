@@ -98,6 +98,12 @@ class Settings:
 
         An empty variable counts as one that is not set.
 
+        Args:
+            env: such as ``os.environ``.
+
+        Returns:
+            the settings; what is not set has its default.
+
         Raises:
             SettingsError: a variable holds something that cannot be used.
 

@@ -214,6 +214,9 @@ class Actor(ActorInterface, Generic[S]):
     async def unremind(self, reminder: Callable[..., Awaitable[Any]] | str, /) -> None:
         """Delete a reminder, by its method or its name, when the turn has succeeded.
 
+        Args:
+            reminder: its method, or its name; one that is not there is no error.
+
         Example:
             ```python
             class Basket(Actor[Cart]):
@@ -289,6 +292,9 @@ class Actor(ActorInterface, Generic[S]):
     async def unset_timer(self, timer: Callable[..., Awaitable[Any]] | str, /) -> None:
         """Delete a timer, by its method or its name, when the turn has succeeded.
 
+        Args:
+            timer: its method, or its name; one that is not there is no error.
+
         Example:
             ```python
             class Basket(Actor[Cart]):
@@ -322,6 +328,12 @@ def actor_method(name: str, /) -> Callable[[F], F]:
     """Give a method of an actor the name it is called by, as other SDKs chose it.
 
     ``@actor_method("GetBalance")`` above ``async def balance(self)``.
+
+    Args:
+        name: what callers of the method name.
+
+    Returns:
+        a decorator, which returns the method.
 
     Example:
         ```python

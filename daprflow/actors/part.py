@@ -28,6 +28,10 @@ class Part(Generic[T]):
         ttl: how long it is kept after a change; None is for ever.
         default: makes the value where nothing is stored; None calls ``kind``.
 
+    Raises:
+        ValueError: ``ttl`` is not above 0.
+        TypeError: ``default`` cannot be called.
+
     Example:
         ```python
         class Basket(Actor[Cart]):

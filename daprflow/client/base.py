@@ -82,6 +82,9 @@ class BaseClient:
             max_attempts: how often a call that may be repeated is tried while connections fail;
                 1 means once, -1 until the time is up.
 
+        Raises:
+            ValueError: ``timeout`` is not above 0.
+
         Example:
             ```python
             quick = client.with_options(timeout=0.5, max_attempts=1)

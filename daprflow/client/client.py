@@ -63,6 +63,12 @@ class Client(
     def state(self, store: str, /) -> Store:
         """Return the state store of that component's name.
 
+        Args:
+            store: the component's name.
+
+        Raises:
+            ValueError: it is empty.
+
         Example:
             ```python
             store = client.state("statestore")
@@ -79,7 +85,12 @@ class Client(
         *,
         metadata: Mapping[str, str] = operations.NO_METADATA,
     ) -> str:
-        """Return one secret of a secret store; ``metadata`` is the store's, such as a version.
+        """Return one secret of a secret store.
+
+        Args:
+            store: the component's name.
+            key: the secret's name in the store.
+            metadata: of the component, such as ``version_id``.
 
         Raises:
             SecretNotFound: the store has no such secret. (``secretstores.local.env`` gives an
@@ -98,6 +109,10 @@ class Client(
         self, store: str, /, *, metadata: Mapping[str, str] = operations.NO_METADATA
     ) -> Secrets:
         """Return all secrets of a store that this app may read; their values show on request.
+
+        Args:
+            store: the component's name.
+            metadata: of the component.
 
         Raises:
             NotFound: there is no such secret store.

@@ -42,6 +42,9 @@ class Configuration:
     A value is text in the store: ``str`` and ``bytes`` are that text, any other type is read as
     JSON, or, where it is none, as what the text alone can mean (an enum's value, a date).
 
+    Raises:
+        ValueError: a name is empty, or there is none.
+
     Example:
         ```python
         limits = await client.configuration("settings").get("limits", Limits, default=Limits(1))
@@ -140,6 +143,12 @@ class Configuration:
             default: the value of an item that is not there, also while no store can be read.
             every: how often a client without an app reads.
 
+        Yields:
+            each item with its value decoded.
+
+        Raises:
+            ValueError: ``every`` is not above 0.
+
         Example:
             ```python
             async for item in client.configuration("settings").subscribe("limits", Limits):
@@ -205,6 +214,9 @@ class LiveConfiguration:
     Reading it costs no call. Make it with ``client.configuration(...).live(...)`` and use it with
     ``async with``.
 
+    Raises:
+        ValueError: ``every`` is not above 0.
+
     Example:
         ```python
         async with client.configuration("settings").live("limits") as live:
@@ -259,9 +271,15 @@ class LiveConfiguration:
     def get(self, key: str, payload: type[T], /, *, default: T | _Missing = _MISSING) -> T:
         """Return the value of an item as it is now.
 
+        Args:
+            key: one of those that are kept.
+            payload: the value's type.
+            default: what to return where the item is not there.
+
         Raises:
             NotFound: the item is not there, and no default is given.
             ValueError: the value is not a ``payload``.
+            KeyError: this copy was not asked to keep that key.
 
         Example:
             ```python
@@ -279,6 +297,10 @@ class LiveConfiguration:
 
     def item(self, key: str, payload: type[T], /) -> ConfigItem[T] | None:
         """Return an item as it is now, None where it is not there.
+
+        Args:
+            key: one of those that are kept.
+            payload: the value's type.
 
         Raises:
             KeyError: this copy was not asked to keep that key.
@@ -298,6 +320,9 @@ class LiveConfiguration:
 
     async def changes(self) -> AsyncGenerator[tuple[str, ConfigurationItem | None], None]:
         """Go through every item there is, then through each that changes; None is a missing one.
+
+        Yields:
+            the item's key, and the item with its text, None where it is missing.
 
         Example:
             ```python

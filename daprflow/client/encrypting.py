@@ -82,6 +82,22 @@ class Encrypting(BaseClient):
         This side holds one piece at a time. A sidecar takes no larger body over HTTP than its
         ``--max-body-size``, also when it comes in pieces.
 
+        Args:
+            component: the name of a cryptography component.
+            chunks: the document, in pieces of any size.
+            key: as for ``encrypt``.
+            algorithm: as for ``encrypt``.
+            cipher: as for ``encrypt``.
+            decryption_key: as for ``encrypt``.
+            omit_key: as for ``encrypt``.
+
+        Returns:
+            the encrypted document, in pieces of its own.
+
+        Raises:
+            SidecarError: with the first piece: there is no such component or key, or it cannot do
+                it.
+
         Example:
             ```python
             async for piece in client.encrypt_stream(
@@ -97,6 +113,17 @@ class Encrypting(BaseClient):
         self, component: str, chunks: AsyncIterable[bytes], /, *, key: str = ""
     ) -> AsyncIterator[bytes]:
         """Decrypt a document that comes in pieces, in pieces; see `encrypt_stream`.
+
+        Args:
+            component: the name of a cryptography component.
+            chunks: the encrypted document, in pieces of any size.
+            key: the key's name, for a document that was made with ``omit_key`` or another one.
+
+        Returns:
+            the document, in pieces of its own.
+
+        Raises:
+            SidecarError: it is no document, was changed, or is of another key.
 
         Example:
             ```python

@@ -109,6 +109,9 @@ class EventMessage(Generic[T]):
     def decide(self, status: Status, /) -> None:
         """Give a verdict, unless there is one.
 
+        Args:
+            status: the verdict.
+
         Example:
             ```python
             async for message in client.subscribe(orders):

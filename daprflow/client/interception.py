@@ -125,6 +125,7 @@ class ClientCall(msgspec.Struct, frozen=True):
         size: bytes of the body; -1 where that is not known.
         timeout: seconds all of it may take; None for no limit.
         attempts: how often it was sent, while and after ``call_next`` is awaited.
+        carrier: the request itself, which `with_headers` rewrites.
 
     Example:
         ```python

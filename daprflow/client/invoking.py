@@ -73,6 +73,7 @@ class Invoking(BaseClient):
         Raises:
             SettingsError: the sidecar's gRPC address cannot be used.
             RuntimeError: the client is closed, or no event loop runs.
+            ValueError: ``app_id`` is empty.
 
         Example:
             ```python

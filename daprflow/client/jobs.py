@@ -29,10 +29,13 @@ class ScheduledJob(Generic[T]):
     from when the job was scheduled.
 
     Attributes:
+        name: of the job.
         schedule: a cron rule with seconds, ``@every 15m``, ``@daily`` …; None for a single tick.
         due_time: when the first tick is due, where that was given.
         ttl: when the job ends, where that was given.
         repeats: how many ticks there are in all; None is without end.
+        data: decoded; None where it has none.
+        failure_policy: what the runtime does with a tick that fails.
 
     Example:
         ```python

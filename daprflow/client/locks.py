@@ -59,6 +59,9 @@ class HeldLock:
 class Lock:
     """A lock that is about to be taken; see `daprflow.Client.lock`.
 
+    Raises:
+        ValueError: a name is empty, or the expiry is below a second.
+
     Example:
         ```python
         lock = client.lock("lockstore", "invoice-7", expiry=timedelta(minutes=1))

@@ -41,6 +41,10 @@ class Managing(BaseClient):
     async def set_metadata(self, key: str, value: str, /) -> None:
         """Set an entry of the metadata's ``extended``, for whoever asks; it ends with the sidecar.
 
+        Args:
+            key: the entry's name; a value that is there is replaced.
+            value: any text.
+
         Raises:
             SidecarError: the sidecar refused.
 

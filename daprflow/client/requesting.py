@@ -51,6 +51,9 @@ class Requesting(BaseClient):
             data: an async iterable of bytes, or whatever ``request`` takes.
             **options: as for ``request``; ``timeout`` is for each piece.
 
+        Returns:
+            what ``async with`` enters; it gives the answer when its headers are there.
+
         Raises:
             InvocationError: the answer's status is 400 or above.
             SidecarUnavailable: no sidecar answered, or a piece was too long in coming.

@@ -25,6 +25,7 @@ class Response:
     """The answer to a raw call.
 
     Attributes:
+        status: the HTTP status.
         headers: name and value pairs as they came, names in lower case.
         body: the bytes, decompressed where the app had compressed them.
         codecs: what ``json`` decodes types of the user's own with.
@@ -44,6 +45,9 @@ class Response:
 
     def header(self, name: str) -> str:
         """Return the first value of a header in any case, empty where there is none.
+
+        Args:
+            name: in any case.
 
         Example:
             ```python
@@ -86,6 +90,7 @@ class StreamingResponse:
     """An answer whose body comes in pieces: ``async for chunk in response``.
 
     Attributes:
+        status: the HTTP status.
         headers: name and value pairs as they came, names in lower case.
 
     Example:
@@ -102,6 +107,9 @@ class StreamingResponse:
 
     def header(self, name: str) -> str:
         """Return the first value of a header in any case, empty where there is none.
+
+        Args:
+            name: in any case.
 
         Example:
             ```python

@@ -89,6 +89,9 @@ class Scheduling(BaseClient):
     async def delete_job(self, job: Job[Any] | str, /) -> None:
         """Forget one of this app's jobs; one that is not there is no error.
 
+        Args:
+            job: its handle, or its name.
+
         Raises:
             SidecarError: the sidecar refused.
 

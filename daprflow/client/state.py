@@ -40,6 +40,9 @@ class Store:
     runtime's HTTP API keeps JSON alone, they go over gRPC. A client with a transport of your own,
     which has no gRPC, writes them as a text with their base64 form and reads both forms.
 
+    Raises:
+        ValueError: the name is empty.
+
     Example:
         ```python
         store = client.state("statestore")
@@ -185,6 +188,9 @@ class Store:
     async def set_many(self, values: Mapping[str, object] | Iterable[Upsert], /) -> None:
         """Store several values, each for itself: given by key, or as `Upsert` with options.
 
+        Args:
+            values: by key; or several `Upsert`.
+
         Raises:
             BulkStateError: some were not written; ``failed`` says why, by key.
             ValueError: a value cannot be written; nothing was.
@@ -208,6 +214,13 @@ class Store:
     ) -> None:
         """Delete ``key``; a missing one is no error.
 
+        Args:
+            key: any text without ``||``.
+            etag: delete only if the stored value still has this one.
+            concurrency: as for ``set``.
+            consistency: as for ``set``.
+            metadata: of the component, such as ``partitionKey``.
+
         Raises:
             EtagMismatch: ``etag`` is given and is not the stored one any more; most stores take
                 a missing key for that, too.
@@ -226,6 +239,9 @@ class Store:
     async def delete_many(self, keys: Iterable[str | Delete], /) -> None:
         """Delete several keys, each for itself; give `Delete` for one with an ETag.
 
+        Args:
+            keys: any texts without ``||``, or `Delete` with options.
+
         Raises:
             BulkStateError: some were not deleted; ``failed`` says why, by key.
 
@@ -242,6 +258,10 @@ class Store:
         On a store with an outbox each `Upsert` is published as well: its ``projection`` where it
         has one, else the value, as text unless its metadata say
         ``{"contentType": "application/json"}``.
+
+        Args:
+            writes: each an `Upsert` or a `Delete`.
+            metadata: of the component, such as ``partitionKey``, for all of it.
 
         Raises:
             EtagMismatch: somebody else wrote one of the keys first. (``state.redis`` keeps what
@@ -282,6 +302,9 @@ class Store:
             token: of the page before.
             metadata: of the component, such as ``queryIndexName``.
 
+        Returns:
+            one page: what was found, and the token for the next one.
+
         Raises:
             SidecarError: the store cannot be searched, or refused this query.
 
@@ -319,9 +342,13 @@ class Store:
             attempts: how often the race may be lost.
             metadata: of the component.
 
+        Returns:
+            what was written.
+
         Raises:
             EtagMismatch: the race was lost as often as that.
             SidecarError: the sidecar refused.
+            ValueError: ``attempts`` is below 1, or the new value cannot be written.
 
         Example:
             ```python
@@ -409,6 +436,12 @@ class Records(Generic[T]):
     ) -> None:
         """Store ``value``; as `Store.set`.
 
+        Args:
+            key: without the prefix.
+            value: anything of the records' type.
+            etag: as for `Store.set`.
+            ttl: as for `Store.set`.
+
         Example:
             ```python
             await client.state("statestore").records(Cart, "cart:").set("ann", Cart())
@@ -418,6 +451,10 @@ class Records(Generic[T]):
 
     async def delete(self, key: str, /, *, etag: str | None = None) -> None:
         """Delete ``key``; as `Store.delete`.
+
+        Args:
+            key: without the prefix.
+            etag: as for `Store.delete`.
 
         Example:
             ```python
@@ -430,6 +467,14 @@ class Records(Generic[T]):
         self, key: str, change: Callable[[T | None], T], /, *, ttl: timedelta | None = None
     ) -> T:
         """Read, change and write ``key``; as `Store.update`.
+
+        Args:
+            key: without the prefix.
+            change: makes the new value of the old one, which is None where there is none.
+            ttl: as for `Store.set`.
+
+        Returns:
+            what was written.
 
         Example:
             ```python

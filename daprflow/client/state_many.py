@@ -25,6 +25,7 @@ class Item(msgspec.Struct, Generic[T], frozen=True):
     """A stored value.
 
     Attributes:
+        value: decoded to the type that was asked for.
         etag: changes with every write; empty where the store has none.
         expires: when the store forgets the value, in UTC; None where it never does.
 

@@ -66,6 +66,9 @@ class Delete(_Key, frozen=True, kw_only=True):
 
     Attributes:
         etag: delete only if the stored value still has this one.
+        concurrency: as for `Upsert`, without a default.
+        consistency: "strong" waits for every replica, in stores that have some.
+        metadata: of the component, such as ``partitionKey``.
 
     Example:
         ```python

@@ -73,6 +73,7 @@ class Subscribing(BaseClient):
             NotFound: with the first message, or on entering the block: there is no such pub/sub
                 component.
             SidecarError: likewise: the sidecar or the broker refused.
+            ValueError: ``max_in_flight`` is below 1.
 
         Example:
             ```python

@@ -119,6 +119,12 @@ class SyncClient:
     def state(self, store: str, /) -> "SyncStore":
         """Return the state store of that component's name.
 
+        Args:
+            store: the component's name.
+
+        Raises:
+            ValueError: it is empty.
+
         Example:
             ```python
             with SyncClient() as client:

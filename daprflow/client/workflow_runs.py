@@ -81,6 +81,9 @@ class WorkflowStatus(Generic[Out]):
     def custom_status_as(self, kind: type[T], /) -> T | None:
         """Return the custom status as what the workflow made it of; None where nothing was said.
 
+        Args:
+            kind: the type; ``str`` gives the text as it is.
+
         Raises:
             ValueError: it is something else.
 
@@ -136,6 +139,12 @@ class WorkflowRun(Generic[Out]):
 
         A sidecar that goes away meanwhile is waited for, and so is the app that runs it.
 
+        Args:
+            timeout: how long to wait; None is without end.
+
+        Returns:
+            the result, as the workflow's declared type.
+
         Raises:
             WorkflowFailed: it failed, or was terminated.
             NotFound: there is no such instance.
@@ -186,8 +195,13 @@ class WorkflowRun(Generic[Out]):
     async def send(self, event: ExternalEvent[T], /, data: T) -> None:
         """Give it an event; it is kept until the workflow waits for it.
 
+        Args:
+            event: the handle that the workflow waits for.
+            data: of the event's type.
+
         Raises:
             NotFound: there is no such instance.
+            TypeError: the data has no JSON form.
 
         Example:
             ```python
@@ -199,6 +213,9 @@ class WorkflowRun(Generic[Out]):
 
     async def suspend(self, reason: str = "", /) -> None:
         """Have it hold still: what comes is kept for when it goes on.
+
+        Args:
+            reason: noted in its history.
 
         Raises:
             NotFound: there is no such instance.
@@ -212,6 +229,9 @@ class WorkflowRun(Generic[Out]):
 
     async def resume(self, reason: str = "", /) -> None:
         """Have it go on; one that does not hold still is left alone.
+
+        Args:
+            reason: noted in its history.
 
         Raises:
             NotFound: there is no such instance.
@@ -228,6 +248,10 @@ class WorkflowRun(Generic[Out]):
     async def terminate(self, output: object = None, /, *, recursive: bool = True) -> None:
         """End it at once, without compensation; with its children, unless ``recursive`` is false.
 
+        Args:
+            output: what stands as its result.
+            recursive: whether its children end, too.
+
         Raises:
             NotFound: there is no such instance.
 
@@ -241,6 +265,10 @@ class WorkflowRun(Generic[Out]):
 
     async def purge(self, *, recursive: bool = True, force: bool = False) -> int:
         """Forget an instance that has ended; return how many were, its children included.
+
+        Args:
+            recursive: whether its children are forgotten, too.
+            force: forgets one that has not ended, too; then no worker is needed.
 
         Raises:
             NotFound: there is no such instance.
@@ -267,6 +295,9 @@ class WorkflowRun(Generic[Out]):
             event: the number of the step, an ``id`` in its history.
             id: the new instance's; by default a new one.
             data: another input for that step.
+
+        Returns:
+            the new instance.
 
         Raises:
             NotFound: there is no such instance, or it has no such step.

@@ -99,6 +99,10 @@ class Workflowing(BaseClient):
     def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> "WorkflowRun[Out]":  # noqa: A002 - as in start
         """Return an instance that was started before; no call is made.
 
+        Args:
+            workflow: what ``@app.workflow`` returned; it says what the result is.
+            id: the instance's.
+
         Example:
             ```python
             run = client.workflow(checkout, "o7")
@@ -148,6 +152,9 @@ class Workflowing(BaseClient):
             state: only those in this state, or in one of these.
             since: only those that were started then or later; without a zone it is UTC.
             until: only those that were started before.
+
+        Yields:
+            the status of each instance.
 
         Raises:
             SidecarError: the store that keeps them cannot list keys.

@@ -19,6 +19,8 @@ class Declarations(msgspec.Struct, frozen=True):
 
     Attributes:
         env: the environment; empty where only what is for every one is asked for.
+        components: in the order of the code.
+        resiliencies: the policies of the app.
         configuration: None where nothing of it is declared; its ``access_control`` is the app's
             access policy.
         warnings: one sentence each.

@@ -104,6 +104,11 @@ _KINDS = {"timeout": Timeout, "retry": Retries, "circuit_breaker": CircuitBreake
 class Policies:
     """The policies of one direction; None for none.
 
+    Attributes:
+        timeout: how long one try may take.
+        retry: how often, and when, it is tried again.
+        circuit_breaker: when calls are not sent any more for a time.
+
     Example:
         ```python
         both = Policies(

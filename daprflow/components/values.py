@@ -27,6 +27,9 @@ class SecretRef(msgspec.Struct, frozen=True):
 class EnvRef(msgspec.Struct, frozen=True):
     """An environment variable of the sidecar (``envRef``).
 
+    Attributes:
+        variable: its name.
+
     Example:
         ```python
         app.component(RedisState("statestore", redis_host=EnvRef("REDIS_HOST")))
@@ -40,6 +43,9 @@ class Plain(msgspec.Struct, frozen=True):
     """A secret that stands in the code all the same, for a server on the own machine.
 
     It reaches resource files and manifests as it is.
+
+    Attributes:
+        value: the secret itself.
 
     Example:
         ```python
@@ -79,6 +85,9 @@ def secret(store: str, name: str, key: str = "", /) -> SecretRef:
         name: of the secret.
         key: in it; the secret's name where it is left out.
 
+    Returns:
+        what a component takes in the place of a value.
+
     Example:
         ```python
         app.component(PostgresBinding("db", connection_string=secret("vault", "dsn")))
@@ -89,6 +98,12 @@ def secret(store: str, name: str, key: str = "", /) -> SecretRef:
 
 def env_ref(variable: str, /) -> EnvRef:
     """Refer to an environment variable of the sidecar.
+
+    Args:
+        variable: its name.
+
+    Returns:
+        what a component takes in the place of a value.
 
     Example:
         ```python

@@ -34,6 +34,8 @@ class ConfigItem(msgspec.Struct, Generic[T], frozen=True):
     """One item of a configuration store.
 
     Attributes:
+        key: the item's name in the store.
+        value: decoded; the default where the item is missing.
         version: what the store counts changes with; empty where it has none, and for a default.
         metadata: what the store says about the item besides.
 
@@ -53,6 +55,12 @@ class ConfigItem(msgspec.Struct, Generic[T], frozen=True):
 
 class Entry(Generic[T]):
     """One event of a batch; it is done unless ``drop`` or ``retry`` says otherwise.
+
+    Attributes:
+        id: what the sidecar tells it by within the batch.
+        event: the payload in its envelope.
+        data: the payload.
+        status: the verdict that was given; None means done.
 
     Example:
         ```python
@@ -117,6 +125,9 @@ class Entry(Generic[T]):
 
 class Batch(Generic[T]):
     """The events of one bulk delivery, in order; those that could not be decoded are left out.
+
+    Args:
+        entries: in the order in which they came.
 
     Example:
         ```python

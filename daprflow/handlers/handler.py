@@ -57,6 +57,8 @@ class Outcome(msgspec.Struct, frozen=True):
             it means nothing.
         http_status: what an HTTP sidecar is answered.
         body: what an invoke handler answers; of events it says the verdict.
+        content_type: of ``body``.
+        headers: name and value pairs that are answered besides.
         error: what the handler raised, for interceptors to look at; it was logged already.
         error_id: what the caller is told in its place; the log's line has it too. Empty where
             the reason itself is told.

@@ -72,6 +72,9 @@ def trace_context(traceparent: str, *, tracestate: str = "", baggage: str = "") 
         tracestate: what vendors add to it.
         baggage: ``key=value`` pairs, separated by commas.
 
+    Yields:
+        nothing; calls inside the block carry it.
+
     Raises:
         ValueError: ``traceparent`` is not one.
 

@@ -45,6 +45,12 @@ class HealthSettings:
     def from_env(cls, env: Mapping[str, str]) -> "HealthSettings":
         """Read the variables; an empty one counts as not set.
 
+        Args:
+            env: such as ``os.environ``.
+
+        Returns:
+            the settings; what is not set has its default.
+
         Raises:
             SettingsError: one holds something that cannot be used.
 

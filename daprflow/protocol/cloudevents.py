@@ -34,9 +34,21 @@ class CloudEvent(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """An event with its envelope.
 
     Attributes:
+        id: of the event; ``source`` and ``id`` together name one event.
+        source: who published it; the app's id where a sidecar made the envelope.
+        type: what kind of event it is; ``com.dapr.event.sent`` where nobody said.
+        data: the payload.
+        specversion: of CloudEvents.
+        time: when it was published; None where nobody said.
         topic: the topic it was published to; empty where the sidecar did not say.
+        pubsubname: the component it came through.
+        subject: what it is about, where somebody said.
+        datacontenttype: of the payload as it was published.
+        dataschema: where its schema is, where somebody said.
+        traceid: the runtime's older name for ``traceparent``.
         traceparent: W3C trace context; None where there is none (a runtime without tracing sends
             empty strings and all-zero ids, which count as none).
+        tracestate: what vendors add to the trace context.
         extensions: every attribute that is not listed here, as decoded JSON.
 
     Example:

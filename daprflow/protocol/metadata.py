@@ -66,6 +66,12 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
     Attributes:
         id: the app's id.
         runtime_version: such as ``1.18.3``.
+        enabled_features: of the runtime.
+        components: what it has loaded, with what each can do.
+        subscriptions: of the app, and who declared each.
+        http_endpoints: HTTPEndpoint resources that it has loaded.
+        actors: how many of each type are active in the app.
+        app_connection_properties: how it reaches the app.
         extended: what anybody has set with ``set_metadata``, and ``daprRuntimeVersion``.
 
     Example:

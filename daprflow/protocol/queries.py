@@ -96,6 +96,10 @@ class LTE(Comparison, frozen=True):
 class IN(Filter, frozen=True):
     """Is equal to one of the values.
 
+    Attributes:
+        key: the path in the value, such as ``person.org``.
+        values: those that match.
+
     Example:
         ```python
         page = await client.state("statestore").query(Order, IN("id", ("7", "8")))
@@ -109,6 +113,9 @@ class IN(Filter, frozen=True):
 class AND(Filter, frozen=True):
     """Every filter holds; at least two.
 
+    Attributes:
+        filters: what has to hold.
+
     Example:
         ```python
         where = AND((EQ("city", "Rome"), GT("total", 100)))
@@ -121,6 +128,9 @@ class AND(Filter, frozen=True):
 class OR(Filter, frozen=True):
     """A filter holds; at least two.
 
+    Attributes:
+        filters: of which one has to hold.
+
     Example:
         ```python
         where = OR((EQ("city", "Rome"), EQ("city", "Oslo")))
@@ -132,6 +142,9 @@ class OR(Filter, frozen=True):
 
 class Sorting(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One step of an order; ``order`` is ``ASC`` or ``DESC``.
+
+    Attributes:
+        key: the path in the value, such as ``person.id``.
 
     Example:
         ```python

@@ -12,6 +12,10 @@ from daprflow.protocol.actors import ReminderRequest, TimerRequest
 class Planned:
     """Reminders and timers by name, as the runtime would be asked for them; None deletes one.
 
+    Attributes:
+        reminders: by name.
+        timers: by name.
+
     Example:
         ```python
         cart = CartActor()
@@ -29,6 +33,9 @@ def planned(actor: Actor[Any], /) -> Planned:
 
     ``cart = CartActor(db=FakeDb())``, ``cart.state = Cart()``, ``await cart.add("tea")``: it needs
     no runtime, and its turn never ends.
+
+    Args:
+        actor: made by the test, not by a runtime.
 
     Example:
         ```python

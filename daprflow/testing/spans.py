@@ -62,6 +62,9 @@ class CollectedSpans:
     def named(self, name: str, /) -> "ReadableSpan":
         """Return the only span of a name.
 
+        Args:
+            name: such as ``process orders``.
+
         Raises:
             LookupError: there is none, or there are several; the text says what there is.
 

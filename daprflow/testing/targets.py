@@ -30,6 +30,9 @@ class StateStore:
 class Broker:
     """Publishing on any topic of a pub/sub component; name a `Topic` to mean that one alone.
 
+    Attributes:
+        name: the component's.
+
     Example:
         ```python
         dapr.fail(Broker("pubsub"), times=1)
@@ -42,6 +45,10 @@ class Broker:
 @dataclass(frozen=True, slots=True)
 class LockStore:
     """A lock store.
+
+    Attributes:
+        name: the component's.
+        on: whether locking is meant, or unlocking, or both.
 
     Example:
         ```python
@@ -57,6 +64,9 @@ class LockStore:
 class SecretStore:
     """A secret store.
 
+    Attributes:
+        name: the component's.
+
     Example:
         ```python
         dapr.fail(SecretStore("vault"))
@@ -70,6 +80,9 @@ class SecretStore:
 class ConfigurationStore:
     """Reading and following a configuration store.
 
+    Attributes:
+        name: the component's.
+
     Example:
         ```python
         dapr.fail(ConfigurationStore("settings"))
@@ -82,6 +95,10 @@ class ConfigurationStore:
 @dataclass(frozen=True, slots=True)
 class OutputBinding:
     """An output binding; an empty operation means any.
+
+    Attributes:
+        name: the component's.
+        operation: such as ``create``; empty for any.
 
     Example:
         ```python

@@ -46,8 +46,13 @@ class Trouble(ABC):
             error: the text, or for an activity the exception.
             status: what an app answers; 409 for a state store is an ETag conflict.
 
+        Returns:
+            what ends it, and counts.
+
         Raises:
             ValueError: a status or an error that such a target has not.
+            TypeError: there is no such target, or ``error`` is an exception for what is no
+                activity.
 
         Example:
             ```python
@@ -64,8 +69,17 @@ class Trouble(ABC):
 
         Such a call ends with `advance`; what needs it counts as settled meanwhile.
 
+        Args:
+            target: as for ``fail``.
+            by: how long each waits, on the virtual clock.
+            times: how many calls wait; None means all until `Fault.end`.
+
+        Returns:
+            what ends it, and counts.
+
         Raises:
             ValueError: the time is negative, or the count below one.
+            TypeError: there is no such target.
 
         Example:
             ```python
@@ -108,6 +122,9 @@ class Trouble(ABC):
     @asynccontextmanager
     async def disconnected(self) -> AsyncIterator[None]:
         """Have the app be without its sidecar inside ``async with``.
+
+        Yields:
+            nothing; the sidecar is back when the block ends.
 
         Example:
             ```python

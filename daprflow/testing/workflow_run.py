@@ -58,6 +58,9 @@ class TestRun(WorkflowRun[Out]):
     async def result(self, timeout: timedelta | None = None) -> Out:  # noqa: ASYNC109 - as WorkflowRun
         """Return the result.
 
+        Args:
+            timeout: of real time; None is without end.
+
         Raises:
             UnfinishedWorkflow: it has not ended, and nothing more comes without `advance`, an
                 event, or another call of the test; the text names what it waits for.
@@ -79,6 +82,10 @@ class TestRun(WorkflowRun[Out]):
     async def send(self, event: ExternalEvent[T], /, data: T) -> None:
         """Give it an event, and let it go on as far as it can at once.
 
+        Args:
+            event: the handle that the workflow waits for.
+            data: of the event's type.
+
         Example:
             ```python
             run = await dapr.start(checkout, Order("7"))
@@ -90,6 +97,9 @@ class TestRun(WorkflowRun[Out]):
 
     async def suspend(self, reason: str = "", /) -> None:
         """Have it hold still, and wait until it does.
+
+        Args:
+            reason: noted in its history.
 
         Example:
             ```python
@@ -103,6 +113,9 @@ class TestRun(WorkflowRun[Out]):
     async def resume(self, reason: str = "", /) -> None:
         """Have it go on as far as it can at once.
 
+        Args:
+            reason: noted in its history.
+
         Example:
             ```python
             run = await dapr.start(checkout, Order("7"))
@@ -115,6 +128,10 @@ class TestRun(WorkflowRun[Out]):
 
     async def terminate(self, output: object = None, /, *, recursive: bool = True) -> None:
         """End it, and wait until it has ended.
+
+        Args:
+            output: what stands as its result.
+            recursive: whether its children end, too.
 
         Example:
             ```python
@@ -134,6 +151,14 @@ class TestRun(WorkflowRun[Out]):
         data: object = NEW,
     ) -> "TestRun[Out]":
         """Begin a new instance at one of its steps, and let that go on as far as it can at once.
+
+        Args:
+            event: the number of the step, an ``id`` in its history.
+            id: the new instance's; by default a new one.
+            data: another input for that step.
+
+        Returns:
+            the new instance.
 
         Example:
             ```python

@@ -242,11 +242,15 @@ class WorkflowContext:
             limit: how many run at the same time.
             retry: how often to try each again; None tries once.
 
+        Returns:
+            a task with all results.
+
         Raises:
             ActivityFailed: when awaited: one of them failed.
             WorkflowFailed: when awaited: one of the children failed.
             TypeError: an input has no JSON form.
             WorkflowRuleError: the inputs are a set.
+            ValueError: ``limit`` is below 1.
 
         Example:
             ```python
@@ -264,6 +268,12 @@ class WorkflowContext:
 
     def sleep(self, delay: timedelta | datetime, /) -> Task[None]:
         """Wait for a time, or until a point in time; a point without a zone is UTC.
+
+        Args:
+            delay: how long, or until when.
+
+        Returns:
+            a task that is done then.
 
         Example:
             ```python
@@ -306,6 +316,7 @@ class WorkflowContext:
         Raises:
             TimeoutError: when awaited: the time is up, and there is no default.
             ValueError: when awaited: what came does not fit the declared type.
+            TypeError: ``event`` is no `ExternalEvent`.
 
         Example:
             ```python
@@ -387,6 +398,12 @@ class WorkflowContext:
         and may be awaited or raced again. A wait for an event that lost leaves events to others
         until then.
 
+        Args:
+            aws: tasks, or coroutines of this workflow.
+
+        Raises:
+            ValueError: there is none.
+
         Example:
             ```python
             first, late = ctx.wait(approved), ctx.sleep(timedelta(days=1))
@@ -441,6 +458,9 @@ class WorkflowContext:
 
         ``if ctx.patched("fraud-check"): …`` is true for executions that reach it for the first
         time, and false for those that went past it before the change.
+
+        Args:
+            name: of the change; give each change one of its own, and keep it.
 
         Example:
             ```python
