@@ -53,6 +53,17 @@ def waited(over: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def has_ended(pid: int) -> bool:
+    """Tell whether a process is no more, or nothing but waits for its parent to notice."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False  # another user's
+    return is_zombie(pid)
+
+
 def is_zombie(pid: int) -> bool:
     """Tell whether a process has ended and waits for its parent to notice."""
     try:

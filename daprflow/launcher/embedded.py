@@ -1,15 +1,17 @@
 """The embedded sidecar of a run: the engine and its HTTP API in the supervisor's own process."""
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from msgspec.structs import replace as replace_struct
 
 from daprflow.launcher import defaults
+from daprflow.launcher.alive import has_ended
 from daprflow.launcher.configuration import (
     read_configuration,
     switched_on,
@@ -47,8 +49,43 @@ logger = logging.getLogger(__name__)
 SHUTDOWN_GRACE = 1.0
 FORCED_AFTER = 0.1
 """Seconds between a forced shutdown and the end, as with the real runtime: for its answer."""
+NOTICED_WITHIN = 10.0
+"""Seconds after which a run has noticed that its app ended, however busy the machine is."""
+LOOK_AGAIN = 0.1
 FORGETFUL = frozenset({"pubsub.in-memory", "pubsub.redis"})
 """Brokers that forget an event which fails, as their real counterparts do."""
+
+
+@dataclass(slots=True)
+class _Holder:
+    """Who has an app id.
+
+    Attributes:
+        pid: its process; 0 where nobody said.
+        leaving: its sidecar is being closed.
+        gone: set once the id is free.
+    """
+
+    pid: int = 0
+    leaving: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def makes_room(self) -> bool:
+        """Wait for an app that has ended: who starts it again does not have to try twice.
+
+        Between its end and that of its sidecar its run gets to know of it, which takes a while on
+        a busy machine.
+        """
+        deadline = asyncio.get_running_loop().time() + NOTICED_WITHIN
+        while self.leaving or (self.pid and has_ended(self.pid)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if self.leaving else LOOK_AGAIN):
+                    await self.gone.wait()
+            if self.gone.is_set():
+                return True
+            if not self.leaving and asyncio.get_running_loop().time() > deadline:
+                break  # its run waits for a change
+        return False
 
 
 class SharedEngine:
@@ -62,8 +99,7 @@ class SharedEngine:
     def __init__(self, data_dir: Path | None, base_dir: Path) -> None:
         self.data_dir = data_dir
         self.engine = Engine(SystemClock(), data_dir, base_dir)
-        self._taken: set[tuple[str, int]] = set()
-        self._leaving: dict[tuple[str, int], asyncio.Event] = {}
+        self._holders: dict[tuple[str, int], _Holder] = {}
 
     async def take(self, app_id: str, replica: int = 1) -> None:
         """Reserve an app id, or one more place under it; wait for one that is on its way out.
@@ -75,25 +111,29 @@ class SharedEngine:
         Raises:
             LaunchError: an app with this id runs already.
         """
-        while (left := self._leaving.get((app_id, replica))) is not None:
-            await left.wait()  # it ended and is started again: nobody has to wait and try
-        if (app_id, replica) in self._taken:
-            raise LaunchError(
-                f"app '{app_id}' runs already with this data folder; end it, or give this one "
-                "another id with --app-id or another folder with --data-dir",
-                Exit.DATA_FOLDER,
-            )
-        self._taken.add((app_id, replica))
+        while (holder := self._holders.get((app_id, replica))) is not None:
+            if not await holder.makes_room():
+                raise LaunchError(
+                    f"app '{app_id}' runs already with this data folder; end it, or give this one "
+                    "another id with --app-id or another folder with --data-dir",
+                    Exit.DATA_FOLDER,
+                )
+        self._holders[app_id, replica] = _Holder()
+
+    def serves(self, app_id: str, replica: int, pid: int) -> None:
+        """Note which process an app is; 0 is none yet."""
+        if (holder := self._holders.get((app_id, replica))) is not None:
+            holder.pid = pid
 
     def leave(self, app_id: str, replica: int = 1) -> None:
         """Note that an app has ended and gives its id back soon."""
-        self._leaving.setdefault((app_id, replica), asyncio.Event())
+        if (holder := self._holders.get((app_id, replica))) is not None:
+            holder.leaving = True
 
     def give_back(self, app_id: str, replica: int = 1) -> None:
         """Let another app have this id."""
-        self._taken.discard((app_id, replica))
-        if (left := self._leaving.pop((app_id, replica), None)) is not None:
-            left.set()
+        if (holder := self._holders.pop((app_id, replica), None)) is not None:
+            holder.gone.set()
 
     async def close(self) -> None:
         """Close what is still open."""

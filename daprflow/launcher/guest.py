@@ -69,11 +69,16 @@ class Host(Protocol):
 
 
 class Guest:
-    """One connection to the control port, from its first line to its end."""
+    """One connection to the control port, from its first line to its end.
+
+    Attributes:
+        replica: which one it is of those of its app, once it has said so.
+    """
 
     def __init__(
         self, host: Host, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        self.replica = 1
         self._host = host
         self._reader = reader
         self._writer = writer
@@ -178,6 +183,7 @@ class Guest:
         doors = self._doors
         if doors is None or self._sidecar is not None:
             raise LaunchError("this run has its sidecar already", Exit.SIDECAR_FAILED)
+        self.replica = request.replica
         self._sidecar = self._host.make(request, doors)
         await self._sidecar.start(request.app)
         info = self._sidecar.info()

@@ -96,6 +96,7 @@ class EngineHost:
     def announce(self, app: RunningApp, /) -> None:
         """List this run's app in ``run.json``."""
         self._own = app
+        self._serves(app)
         self._publish()
 
     async def linger(self) -> None:
@@ -157,6 +158,7 @@ class EngineHost:
         """List such an app in ``run.json``; None takes it off."""
         if app is not None:
             self._residents[resident] = app
+            self._serves(app, resident.replica)
         else:
             self._residents.pop(resident, None)
         self._publish()
@@ -205,7 +207,8 @@ class EngineHost:
         """List which process an app that joined is."""
         app = self._apps.get(guest)
         if app is not None:
-            self._apps[guest] = msgspec.structs.replace(app, app_pid=pid)
+            self._apps[guest] = app = msgspec.structs.replace(app, app_pid=pid)
+            self._serves(app, guest.replica)
             self._publish()
 
     def arrived(self, guest: Guest, app: RunningApp, /) -> None:
@@ -257,6 +260,10 @@ class EngineHost:
         return Embedded(
             options, self._engine, doors, tokens, reason=reason, base=base, replica=replica
         )
+
+    def _serves(self, app: RunningApp, replica: int = 1) -> None:
+        if self._engine is not None:
+            self._engine.serves(app.app_id, replica, app.app_pid)
 
     def _running(self) -> tuple[RunningApp, ...]:
         """Return every app that has its sidecar here."""

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,12 @@ def pair(folder: Path, *more: str) -> Iterator[tuple[Run, Run]]:
 def listed(folder: Path) -> list[str]:
     record = json.loads((folder / ".daprflow" / "run.json").read_bytes())
     return [app["app_id"] for app in record["apps"]]
+
+
+def process_of(folder: Path, app_id: str) -> int:
+    record = json.loads((folder / ".daprflow" / "run.json").read_bytes())
+    found: int = next(app["app_pid"] for app in record["apps"] if app["app_id"] == app_id)
+    return found
 
 
 def publish(folder: Path, total: int, *more: str) -> None:
@@ -160,6 +167,26 @@ def test_a_joined_run_that_is_killed_is_gone_and_its_events_wait(folder: Path) -
         host.until("one got 7")
         with Run(folder, "run", "two.py") as again:
             again.until("two got 7")
+            stop(again)
+        stop(host)
+
+
+def test_an_app_that_was_killed_is_started_again_at_once(folder: Path) -> None:
+    """The run of the killed one did not notice yet, as on a busy machine: the next one waits."""
+    with (folder / "two.py").open("a") as file:
+        file.write('print("two is imported", flush=True)\n')
+    with pair(folder) as (host, guest):
+        guest.send(signal.SIGSTOP)
+        os.kill(process_of(folder, "two"), signal.SIGKILL)
+        with Run(folder, "run", "two.py") as again:
+            again.until("two is imported")
+            with pytest.raises(subprocess.TimeoutExpired):
+                again.process.wait(1.0)  # it is not refused
+            guest.send(signal.SIGCONT)
+            assert guest.ended() == 137
+            again.ready()
+            publish(folder, 9)
+            again.until("two got 9")
             stop(again)
         stop(host)
 
