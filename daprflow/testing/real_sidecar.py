@@ -169,9 +169,16 @@ class RealSidecar(TestSidecar):
         return self._real_client
 
     def published(self, topic: Topic[T], /) -> list[T]:
-        """Return what this app and the test published on ``topic``, without dead letters."""
+        """Return what this app and the test published; skip a dead letter topic.
+
+        The runtime itself puts dead letters there, and shows them to subscribers alone.
+        """
+        plans = self._app.topics()
+        address = (topic.pubsub, topic.name)
+        if address in {(plan.subscription.pubsubname, plan.dead_letter) for plan in plans}:
+            self._skip(f"what a real runtime put into dead letter topic '{topic.name}' is not seen")
         decoder = BodyDecoder(topic.payload, self._app.codecs)
-        messages = self._noted.get((topic.pubsub, topic.name), ())
+        messages = self._noted.get(address, ())
         return [decoder.decode(each.data) for each in messages]
 
     async def saved(self, store: str, kind: Any = Any, /) -> dict[str, Any]:
