@@ -16,6 +16,8 @@ from pathlib import Path
 
 PLUGIN = "pytest_daprflow.py"
 """Outside the package, so that pytest loads nothing of it where it is not used."""
+PROGRAM = "daprflow_command.py"
+"""Outside the package, so that Ctrl-C can end its import."""
 TEMPLATE = "daprflow/templates/common/pyproject.txt"
 """One of the files that are no Python."""
 
@@ -41,7 +43,9 @@ def check_content(wheel: Path) -> None:
         sys.exit(f"'{wheel.name}' lacks {TEMPLATE}, which 'daprflow new' makes projects of")
     if PLUGIN not in names:
         sys.exit(f"'{wheel.name}' lacks {PLUGIN}, which its entry point names")
-    ours = ("daprflow/", "daprflow-", PLUGIN)
+    if PROGRAM not in names:
+        sys.exit(f"'{wheel.name}' lacks {PROGRAM}, which the command 'daprflow' starts")
+    ours = ("daprflow/", "daprflow-", PLUGIN, PROGRAM)
     strangers = [name for name in names if not name.startswith(ours) or "/tests/" in name]
     if strangers:
         sys.exit(f"'{wheel.name}' holds files that are not the package's: {', '.join(strangers)}")

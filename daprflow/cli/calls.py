@@ -125,8 +125,8 @@ def find(
             return place
     if not apps:
         raise Refused(
-            f"nothing runs in '{data_dir}'; start it with 'daprflow run', "
-            "or name a sidecar with --dapr-http-port",
+            f"nothing runs in '{data_dir}'; start it with 'daprflow run', or name a sidecar with "
+            "--dapr-http-port; 'daprflow list --all' shows what runs elsewhere",
             Exit.AWAY,
             NOTHING,
         )
@@ -264,7 +264,7 @@ def exchange(place: Place, request: HttpRequest, seconds: float = CALL_SECONDS) 
 
 def refusal(response: HttpResponse) -> Refused:
     """Return the error for an answer that is one; the exit code tells the kinds apart."""
-    from daprflow.client import failures  # noqa: PLC0415 - only where something went wrong
+    from daprflow.client import failures, hints  # noqa: PLC0415 - only where something went wrong
     from daprflow.errors import EtagMismatch, NotFound  # noqa: PLC0415 - see above
 
     kind = failures.of(response)
@@ -272,6 +272,6 @@ def refusal(response: HttpResponse) -> Refused:
     fault = decode(response.status, response.body)
     text = printable(fault.message)
     meant = exits.get(type(kind), Exit.FAILED)
-    if fault.code.endswith("_NOT_CONFIGURED"):  # there is no component of that kind at all
-        meant = Exit.MISSING
+    if fault.code.endswith("_NOT_CONFIGURED") or hints.NO_APP.search(fault.message):
+        meant = Exit.MISSING  # there is no component of that kind at all, or no such app
     return Refused(text, meant, fault.code, response.status)

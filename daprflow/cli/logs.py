@@ -13,7 +13,7 @@ import typer
 
 from daprflow.cli.calls import DEFAULT_DATA_DIR
 from daprflow.cli.completion import all_app_ids
-from daprflow.cli.running import DataDir, Running, named
+from daprflow.cli.running import DataDir, Running, everything, idle, named
 from daprflow.cli.voice import complain
 from daprflow.launcher.alive import is_zombie
 from daprflow.launcher.exits import Exit, LaunchError
@@ -24,7 +24,10 @@ CHUNK = 65536
 
 
 def logs(
-    app: Annotated[str, typer.Argument(help="Id of the app.", autocompletion=all_app_ids)],
+    app: Annotated[
+        str | None,
+        typer.Argument(help="Id of an app; else all that run here.", autocompletion=all_app_ids),
+    ] = None,
     *,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what is printed, until the app ends.")
@@ -36,15 +39,18 @@ def logs(
 ) -> None:
     """Show the last lines of an app's log files, here or wherever it runs.
 
-    Apps of a run file have files of their own. One that was started alone prints to where it was
-    started: where that is a file its lines are shown, else it is said where they go.
+    Without an id it is all apps that run here. Those of a run file have files of their own. One
+    that was started alone prints to where it was started: where that is a file its lines are shown,
+    else it is said where they go.
 
     \b
     daprflow logs shop --lines 20
     daprflow logs shop --follow
     """  # noqa: D301 - the backspace is for the help's layout
-    found = named(app, data_dir, everywhere=True)
-    files = [_Tail(path) for each in found for path in _files(each)]
+    found = everything(data_dir) if app is None else named(app, data_dir, everywhere=True)
+    if not found:
+        raise idle(data_dir)
+    files = [_Tail(path) for path in dict.fromkeys(p for each in found for p in _files(each))]
     if not files:
         raise LaunchError(_elsewhere(found[0]), Exit.MISSING)
     try:

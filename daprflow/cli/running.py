@@ -122,8 +122,19 @@ def missing(
     known = ", ".join(dict.fromkeys(f"'{each.app.app_id}'" for each in there))
     where = "here" if everywhere else f"in '{data_dir}'"
     if not known:
-        return Refused(f"nothing runs {where}; start it with 'daprflow run'", Exit.MISSING, NOTHING)
+        return idle(None if everywhere else data_dir)
     return Refused(f"app '{app_id}' does not run {where}; there is {known}", Exit.MISSING)
+
+
+def idle(data_dir: Path | None) -> Refused:
+    """Return the error for a data folder, or with None for all of them, with which nothing runs."""
+    text = "nothing runs here; start it with 'daprflow run'"
+    if data_dir is not None:
+        text = (
+            f"nothing runs in '{data_dir}'; start it with 'daprflow run'; "
+            "'daprflow list --all' shows what runs elsewhere"
+        )
+    return Refused(text, Exit.AWAY, NOTHING)
 
 
 def age(started: float) -> str:

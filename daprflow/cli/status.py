@@ -8,10 +8,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from daprflow.cli.calls import DEFAULT_DATA_DIR, LOOPBACK, NOTHING, Place, Refused, exchange
+from daprflow.cli.calls import DEFAULT_DATA_DIR, LOOPBACK, Place, Refused, exchange
 from daprflow.cli.completion import all_app_ids
 from daprflow.cli.poke import pretty, told
-from daprflow.cli.running import AsJson, DataDir, Running, age, everything, named
+from daprflow.cli.running import AsJson, DataDir, Running, age, everything, idle, named
 from daprflow.cli.voice import printable, put
 from daprflow.health.paths import READY
 from daprflow.health.report import HealthStatus, PartHealth, summed
@@ -73,8 +73,7 @@ def status(
     with told(as_json=as_json):
         found = everything(data_dir) if app is None else named(app, data_dir, everywhere=True)
         if not found:
-            text = f"nothing runs in '{data_dir}'; start it with 'daprflow run'"
-            raise Refused(text, Exit.AWAY, NOTHING)
+            raise idle(data_dir)
         shown = run(_all(found, timeout))
     if as_json:
         put(sys.stdout, pretty(shown) + "\n")

@@ -6,10 +6,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from daprflow.cli.calls import DEFAULT_DATA_DIR, NOTHING, Refused
+from daprflow.cli.calls import DEFAULT_DATA_DIR
 from daprflow.cli.completion import app_ids
 from daprflow.cli.poke import pretty, told
-from daprflow.cli.running import AsJson, DataDir, Running, everything, named
+from daprflow.cli.running import AsJson, DataDir, Running, everything, idle, named
 from daprflow.cli.voice import complain, put
 from daprflow.launcher.alive import ask_to_end, is_zombie, waited
 from daprflow.launcher.exits import Exit, LaunchError
@@ -56,8 +56,7 @@ def stop(
         for app_id in apps or ():
             doomed += named(app_id, data_dir)
         if not doomed:
-            text = f"nothing runs in '{data_dir}'"
-            raise Refused(text, Exit.MISSING, NOTHING)
+            raise idle(data_dir)
         asked: set[int] = set()
         results = [_end(each, timeout, asked, whole=everything_here) for each in doomed]
     if as_json:

@@ -83,8 +83,8 @@ def find_hub(grpc_port: int | None, data_dir: Path, app_id: str | None) -> HubPl
         return HubPlace(int(named), ours or token)
     if not apps:
         raise LaunchError(
-            f"nothing runs in '{data_dir}'; start it with 'daprflow run', "
-            "or name a sidecar with --dapr-grpc-port",
+            f"nothing runs in '{data_dir}'; start it with 'daprflow run', or name a sidecar with "
+            "--dapr-grpc-port; 'daprflow list --all' shows what runs elsewhere",
             Exit.AWAY,
         )
     known = ", ".join(f"'{app.app_id}'" for app in apps)

@@ -26,6 +26,8 @@ _MISSING_COMPONENT = (
     "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED",
     "ERR_CONVERSATION_NOT_FOUND",
 )
+NO_APP = re.compile("no host found|couldn't find service")
+"""What the runtime says of an app that it does not find, by its resolver of names."""
 _OPERATIONS = r"supported operations: ?(.+?)\.?$"
 _HINTS = {
     **dict.fromkeys(_MISSING_COMPONENT, _COMPONENT),
@@ -72,6 +74,6 @@ def _of_binding(message: str) -> str:
 def _of_invocation(status: int, message: str) -> str:
     if status == 404:  # noqa: PLR2004 - as above
         return "the runtime does not know this call, or its Configuration does not allow the API"
-    if "no host found" in message or "couldn't find service" in message:
+    if NO_APP.search(message):
         return "start that app with a sidecar, under exactly that app id"
     return ""

@@ -82,8 +82,15 @@ def _for_file(text: str, file: Path, attribute: str) -> Target:
     while (root / "__init__.py").is_file():
         parts.insert(0, root.name)
         root = root.parent
-    if not all(part.isidentifier() for part in parts):
+    wrong = next((part for part in parts if not part.isidentifier()), None)
+    if wrong == file.stem:
         raise LaunchError(f"'{text}' cannot be imported: rename '{file.name}'", Exit.USAGE)
+    if wrong is not None:
+        raise LaunchError(
+            f"'{text}' cannot be imported: folder '{wrong}' has an '__init__.py', and no package "
+            f"can be named '{wrong}'; remove that file, or rename the folder",
+            Exit.USAGE,
+        )
     return Target(text, ".".join(parts), attribute, root, file)
 
 

@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import typer
 
-from daprflow.cli.calls import content_type, find
+from daprflow.cli.calls import content_type, find, refusal
 from daprflow.cli.commands import COMMANDS
 from daprflow.cli.flags import quantity, sidecar_options
 from daprflow.cli.settings import defaults
 from daprflow.cli.voice import printable
 from daprflow.launcher.exits import LaunchError
+from daprflow.protocol.http import HttpResponse
 from tests.helpers.cli_run import finish, write
 from tests.helpers.shell import code_of
 
@@ -357,6 +359,25 @@ def test_without_a_run_a_poke_says_what_to_do(
     text = capfd.readouterr().err
     assert "nothing runs in '.daprflow'" in text
     assert "--dapr-http-port" in text
+    assert "'daprflow list --all' shows what runs elsewhere" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "meant"),
+    [
+        (500, "ERR_DIRECT_INVOKE", "id: shp, err: couldn't find service: shp", 3),
+        (404, "ERR_PUBSUB_NOT_FOUND", "pubsub pubusb is not found", 3),
+        (400, "ERR_STATE_STORE_NOT_FOUND", "state store nostore is not found", 3),
+        (500, "ERR_STATE_STORE_NOT_CONFIGURED", "state store is not configured", 3),
+        (500, "ERR_DIRECT_INVOKE", "id: shop, err: connection refused", 1),
+    ],
+)
+def test_what_is_not_there_has_one_exit_code(
+    status: int, code: str, message: str, meant: int
+) -> None:
+    """An app, a component, a store: whichever way the sidecar says it."""
+    body = msgspec.json.encode({"errorCode": code, "message": message})
+    assert refusal(HttpResponse(status, (), body)).code == meant
 
 
 def test_a_port_without_sidecar_is_named(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -95,7 +95,7 @@ def test_a_run_is_listed_here_and_everywhere_until_it_is_stopped(
         assert row["uptime"] >= 0
         assert shell("status", "shop") == 0
         assert "app 'shop' is ready" in shell.out
-        assert shell("stop", "shop") == 3
+        assert shell("stop", "shop") == 4
         monkeypatch.chdir(tmp_path / "shop")
         assert shell("list") == 0
         assert shell.out.splitlines()[1].split()[:2] == ["shop", str(row["httpPort"])]
@@ -105,7 +105,8 @@ def test_a_run_is_listed_here_and_everywhere_until_it_is_stopped(
         assert run.ended() == 0
     assert shell.json("list", "--all") == []
     assert shell.problem("status") == (4, "NOTHING_RUNS", 0)
-    assert shell.problem("stop", "--all") == (3, "NOTHING_RUNS", 0)
+    assert shell.problem("stop", "--all") == (4, "NOTHING_RUNS", 0)
+    assert shell("logs") == shell("logs", "shop") == 4
 
 
 def test_the_host_of_others_is_stopped_alone(tmp_path: Path, shell: Shell) -> None:
@@ -215,6 +216,8 @@ def test_where_an_app_without_log_files_prints(tmp_path: Path, shell: Shell) -> 
         recorded(tmp_path / ".daprflow", run.pid, RunningApp("shop", 1, pid=run.pid))
         assert waited(lambda: out.read_bytes() == b"up\n", 30)
         assert shell("logs", "shop") == 0
+        assert shell.out == "up\n"
+        assert shell("logs") == 0
         assert shell.out == "up\n"
     with standing() as run:
         recorded(tmp_path / ".daprflow", run.pid, RunningApp("shop", 1, pid=run.pid))

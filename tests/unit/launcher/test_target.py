@@ -45,6 +45,16 @@ def test_a_target_is_a_folder_a_file_or_a_module(tmp_path: Path, text: str, file
     assert loaded.folder == (tmp_path / file).parent
 
 
+def test_a_folder_that_is_no_package_by_its_name_is_named(tmp_path: Path) -> None:
+    """An `__init__.py` that strayed into a working folder is what is wrong, not the app's file."""
+    write(tmp_path, {"my-desk/__init__.py": "", "my-desk/shop/__init__.py": ""})
+    write(tmp_path, {"my-desk/shop/app.py": ONE, "my-app.py": ONE})
+    with pytest.raises(LaunchError, match=r"folder 'my-desk' has an '__init__.py'.*remove that"):
+        resolve("shop", tmp_path / "my-desk")
+    with pytest.raises(LaunchError, match=r"rename 'my-app\.py'"):
+        resolve("my-app.py", tmp_path)
+
+
 def test_a_file_inside_a_package_is_imported_as_its_module(tmp_path: Path) -> None:
     """Relative imports work as they do elsewhere."""
     write(
