@@ -170,9 +170,9 @@ async def test_the_last_lesson_completes_a_course() -> None:
     """Lessons count once each; the certificate is there when all were seen."""
     of = Completed("ann", "sailing")
     async with sidecar(progress.app, catalog.app, certificates.app) as dapr:
-        for lesson in (1, 1):
+        for lesson in (1, 1, 7):  # there is no seventh
             await dapr.publish(watched, Watched("ann", "sailing", lesson))
-        assert await dapr.invoke(progress.lessons, of) == 1
+        assert await dapr.invoke(progress.lessons, of) == 2
         assert dapr.published(completed) == []
         await dapr.publish(watched, Watched("ann", "sailing", 2))
         assert dapr.published(completed) == [of]
@@ -228,3 +228,29 @@ async def test_the_gateway_says_no_as_the_services_do() -> None:
         accepted = await dapr.invoke(gateway.order, Order("o1", "ann", "python"))
         await dapr.settle()
         assert (await dapr.invoke(gateway.outcome, order_id=accepted.order)).state == "fulfilled"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        Order("", "ann", "python"),  # without an id it could not be told from the next one
+        Order("../o1", "ann", "python"),
+        Order("o1", "ann.b", "python"),
+        Order("o1\n", "ann", "python"),
+        Order("o1", "ann", "python||sailing"),
+    ],
+)
+async def test_the_gateway_takes_no_name_that_is_none(order: Order) -> None:
+    """What would be refused behind the gateway is refused at it: an order it takes is placed."""
+    async with sidecar(gateway.app) as dapr:
+        with pytest.raises(InvocationError, match="400"):
+            await dapr.invoke(gateway.order, order)
+        assert dapr.published(placed) == []
+
+
+async def test_names_are_of_any_language() -> None:
+    """Letters are those of all scripts."""
+    async with sidecar(gateway.app) as dapr:
+        order = Order("bestellung-1", "Jürgen_Ö", "数学")
+        assert (await dapr.invoke(gateway.order, order)).order == order.id
+        assert dapr.published(placed) == [order]

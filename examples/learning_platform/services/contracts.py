@@ -4,7 +4,7 @@ Every service imports this module and no other service, so that each can move to
 its own together with a copy of it.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -13,6 +13,9 @@ from daprflow import Activity, ActorInterface, Endpoint, Topic
 STORE = "statestore"
 DEAD = "dead-letters"
 """The topic of all events that nobody could handle; `notifications` looks after it."""
+
+Id = Annotated[str, msgspec.Meta(pattern=r"^[\w-]{1,64}\Z")]
+"""Keys and names are made of several of these, so dots and colons are none of theirs."""
 
 
 class Course(msgspec.Struct):
@@ -24,11 +27,15 @@ class Course(msgspec.Struct):
 
 
 class Order(msgspec.Struct):
-    """A student wants to take a course; the id is chosen by whoever orders."""
+    """A student wants to take a course.
 
-    id: str
-    student: str
-    course: str
+    Whoever orders chooses an id that nobody else has, and uses it again when no answer came: two
+    orders with the same id are one.
+    """
+
+    id: Id
+    student: Id
+    course: Id
 
 
 class Bill(msgspec.Struct):
@@ -56,14 +63,16 @@ class Outcome(msgspec.Struct):
 
 
 class Watched(msgspec.Struct):
-    student: str
-    course: str
-    lesson: int
+    """A lesson of a course; the first one is 1."""
+
+    student: Id
+    course: Id
+    lesson: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Completed(msgspec.Struct):
-    student: str
-    course: str
+    student: Id
+    course: Id
 
 
 class Certificate(msgspec.Struct):

@@ -23,7 +23,7 @@ async def on_watched(event: Watched, *, client: Client) -> None:
     key = f"{event.student}:{event.course}"
     after = await client.state(STORE).update(key, Progress, seen)
     course = await client.invoke(contracts.course, event.course)
-    if len(after.lessons) == course.lessons:
+    if after.lessons.issuperset(range(1, course.lessons + 1)):
         done = Completed(event.student, event.course)
         await client.publish(completed, done, id=key)
 
