@@ -294,10 +294,7 @@ class DaprFlow(Router):
         return crons_of(self._frozen().routes)
 
     def declared(self, env: str | None = None) -> "Declarations":
-        """Return the resources that the code declares for an environment; None: for every one.
-
-        Args:
-            env: such as ``prod``; None leaves out what is for one environment alone.
+        """Return the resources that the code declares for ``env``; None: those for every one.
 
         Raises:
             AppDefinitionError: with every problem of the definition.
@@ -367,15 +364,9 @@ class DaprFlow(Router):
         return Wrapped(self, self._hosted, self.lifespan, other)
 
     def on_health(self, listener: L, /) -> L:
-        """Have a function called with a `HealthChange` whenever the app's status changes.
+        """Have ``listener`` called with a `HealthChange` whenever the app's status changes.
 
         A plain ``def`` runs in a thread. From then on the app is looked at every few seconds.
-
-        Args:
-            listener: takes the `HealthChange`; ``async def`` or ``def``.
-
-        Returns:
-            the listener, so that this may be a decorator.
 
         Example:
             ```python

@@ -20,6 +20,7 @@ class BindingAnswer(msgspec.Struct, Generic[T], frozen=True):
     """What an output binding answered.
 
     Attributes:
+        data: decoded to the type that was asked for.
         metadata: what the component says about it, such as ``statusCode`` of ``bindings.http``;
             names are lower-case, as they travel in headers.
 

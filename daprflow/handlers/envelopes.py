@@ -15,6 +15,7 @@ class BindingEvent(msgspec.Struct, Generic[T], frozen=True):
     """One event of an input binding.
 
     Attributes:
+        data: decoded; ``bytes`` is what came as it is.
         metadata: what the component says about it (for Kafka ``key``, ``partition``, ``offset``),
             which a sidecar sends as request headers; names are lower-case.
 

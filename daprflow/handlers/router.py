@@ -241,9 +241,6 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
             default: the value of a missing item.
             interceptors: around this handler, inside those of the app and its routers.
 
-        Returns:
-            a decorator, which returns the function.
-
         Example:
             ```python
             @app.configuration("settings", "limits", default=Limits(daily=1))
@@ -270,9 +267,6 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
                 component that exists already keeps its own.
             interceptors: around this handler, inside those of the app and its routers.
             max_concurrency: how many ticks it works on at once; more wait, then get a 503.
-
-        Returns:
-            a decorator, which returns the function.
 
         Example:
             ```python
@@ -406,9 +400,6 @@ class Router(JobDecorators, WorkflowDecorators, ResourceDeclarations):
                 state as the turn left it; the outermost call saves.
             max_depth: how many calls may be in one turn then; 32 where nobody says.
             interceptors: around its calls and ticks, inside those of the app and its routers.
-
-        Returns:
-            the class, or a decorator that returns it.
 
         Example:
             ```python

@@ -1,16 +1,16 @@
 """`TestSidecar`: an app, run in process against the embedded engine on a virtual clock."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from urllib.parse import quote
 
 from daprflow.actors import ActorInterface
-from daprflow.addresses import Activity, Endpoint, Topic, Workflow
+from daprflow.addresses import Endpoint, Topic, Workflow
 from daprflow.client import Client, RawActor, Store, payload
 from daprflow.client.publication import PublishOptions
 from daprflow.errors import InvocationError
@@ -26,12 +26,12 @@ from daprflow.testing.fakes import FakeApp
 from daprflow.testing.faults import Faults
 from daprflow.testing.interleaving import Seed, Step
 from daprflow.testing.ledger import EventKey, Ledger
+from daprflow.testing.others import Others
 from daprflow.testing.provisions import Items, Secrets, configure
 from daprflow.testing.published import published
 from daprflow.testing.saved import saved
 from daprflow.testing.spans import CollectedSpans, collecting
 from daprflow.testing.stage import Plan, Stage
-from daprflow.testing.trouble import Trouble
 from daprflow.testing.workflow_run import TestRun
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ BROKER_PATIENCE = 10.0
 """Seconds of real time in which a broker in another process has to deliver what it accepted."""
 
 
-class TestSidecar(Trouble):
+class TestSidecar(Others):
     """A sidecar for tests of an app: no process, no port, no mock, no waiting.
 
     Inside ``async with TestSidecar(app) as dapr:`` the app runs as under a server, its lifespan
@@ -193,6 +193,9 @@ class TestSidecar(Trouble):
     def state(self, store: str, /) -> Store:
         """Return the app's state store of that name.
 
+        Args:
+            store: the component's name.
+
         Example: ``item = await dapr.state("statestore").get("cart:ann", Cart)``
         """
         return self.client.state(store)
@@ -264,8 +267,13 @@ class TestSidecar(Trouble):
         batch takes the event, the clock moves until the batch is due. Whatever else follows from
         the event at once is done when this returns.
 
+        Args:
+            topic: one that the app subscribes to.
+            data: the payload, or a whole event.
+
         Raises:
             LookupError: the app does not subscribe to that topic.
+            RuntimeError: the app is disconnected.
 
         Example: ``assert await dapr.publish(orders, Order("bad", -1)) is Status.DROP``
         """
@@ -305,6 +313,10 @@ class TestSidecar(Trouble):
 
         Its reminders and timers come with `advance`.
 
+        Args:
+            kind: the class, or the type's name.
+            actor_id: the actor's.
+
         Raises:
             LookupError: nobody hosts such actors.
 
@@ -333,6 +345,14 @@ class TestSidecar(Trouble):
         """Invoke a method through the sidecar, and wait for what follows from it at once.
 
         It takes what ``client.invoke`` takes.
+
+        Args:
+            endpoint: a method of the app, or of another one that `fake` answers for.
+            data: its input.
+            **parameters: those of path, query and headers.
+
+        Returns:
+            what the method returns.
 
         Raises:
             InvocationError: the app answered with an error.
@@ -382,6 +402,15 @@ class TestSidecar(Trouble):
         Its timers come with `advance`. Its ``result()`` does not wait: what has not ended then is
         refused, and the text says what it waits for.
 
+        Args:
+            workflow: what ``@app.workflow`` returned.
+            data: its input.
+            id: the instance's; by default a new one.
+            at: when it begins, or in how long; by default at once.
+
+        Returns:
+            the instance.
+
         Example: ``run = await dapr.start(checkout, Order("7"))``
         """
         stage = self._stage
@@ -391,6 +420,10 @@ class TestSidecar(Trouble):
 
     def workflow(self, workflow: Workflow[Any, Out], id: str, /) -> TestRun[Out]:  # noqa: A002 - as client.workflow
         """Return an instance that a handler or another workflow started, as `start` does.
+
+        Args:
+            workflow: what ``@app.workflow`` returned.
+            id: the instance's.
 
         Example: ``assert await dapr.workflow(checkout, "o7").result() == "done"``
         """
@@ -456,6 +489,12 @@ class TestSidecar(Trouble):
 
         Handlers take their real time; one that sleeps holds this up.
 
+        Args:
+            by: how far the clock moves; zero does what is due.
+
+        Raises:
+            ValueError: it is below zero.
+
         Example: ``await dapr.advance(timedelta(days=2))  # takes no time``
         """
         if by < timedelta(0):
@@ -477,104 +516,22 @@ class TestSidecar(Trouble):
 
         It is ``providers={kind: value}``, checked by type checkers.
 
+        Args:
+            kind: the type that handlers ask for.
+            value: what they are given.
+
+        Returns:
+            this sidecar, to go on with.
+
+        Raises:
+            RuntimeError: the app runs already.
+
         Example: ``dapr = TestSidecar(app).provide(Table, Table("of the test"))``
         """
         if self._running is not None:
             raise RuntimeError("the app runs already; replace its providers before 'async with'")
         self._providers[kind] = value
         return self
-
-    # ---- the apps of others ---------------------------------------------------------------------
-
-    @overload
-    def fake(
-        self,
-        handle: Endpoint[None, Out] | Activity[None, Out] | Workflow[None, Out],
-        fn: Callable[..., Awaitable[Out]],
-        /,
-    ) -> None: ...
-
-    @overload
-    def fake(
-        self,
-        handle: Endpoint[In, Out] | Activity[In, Out] | Workflow[In, Out],
-        fn: Callable[Concatenate[In, ...], Awaitable[Out]],
-        /,
-    ) -> None: ...
-
-    def fake(
-        self,
-        handle: Endpoint[Any, Any] | Activity[Any, Any] | Workflow[Any, Any],
-        fn: Callable[..., Awaitable[Any]],
-        /,
-    ) -> None:
-        """Answer a method, an activity or a workflow of another app with a function of the test.
-
-        Parameters of path, query and headers it takes as a handler does, after ``*``. A method may
-        raise Starlette's ``HTTPException``; anything else it raises is a 500. What an activity or
-        a workflow raises is its failure; a workflow ends with what its function returns.
-
-        Raises:
-            ValueError: the handle is the app's own; those are tested as they are.
-
-        Example: ``dapr.fake(price, free)  # async def free(order: Order) -> int: ...``
-        """
-        if handle.app_id in ("", *(each.app_id for each in (*self._plan.peers, self._app))):
-            raise ValueError(
-                f"{handle!r} belongs to the app under test, or to a peer of it; fakes are for "
-                "other apps' endpoints, activities and workflows"
-            )
-        if isinstance(handle, Activity | Workflow):
-            self._fake_work(handle, fn)
-            return
-        self._fake_app(handle.app_id).answer(handle, fn)
-
-    def grpc_app(self, app_id: str, port: int, /) -> None:
-        """Let another app be found that listens for gRPC on a port of this machine.
-
-        It is what ``client.grpc_channel(app_id)`` calls: a ``grpc.aio`` server that the test
-        started with its own servicers, on ``127.0.0.1``.
-
-        Raises:
-            ValueError: it is the app under test, which speaks HTTP.
-
-        Example: ``dapr.grpc_app("pricing", 50007)``
-        """
-        if app_id == self._app.app_id:
-            raise ValueError(f"'{app_id}' is the app under test, which speaks HTTP")
-        self._stage.peers.join_grpc(app_id, port)
-
-    def _fake_for(self, app_id: str) -> None:
-        """Have somebody answer for an app: a fault on its methods needs one."""
-        running = (each.app_id for each in (*self._plan.peers, self._app))
-        if app_id not in ("", *running):
-            self._fake_app(app_id)
-
-    def _fake_app(self, app_id: str) -> FakeApp:
-        fake = self._fakes.get(app_id)
-        if fake is None:
-            fake = self._fakes[app_id] = FakeApp(app_id, self._app.codecs)
-            if self._running is not None:
-                self._running.peers.join(app_id, fake, self._faults)
-        return fake
-
-    def _fake_work(
-        self,
-        handle: Activity[Any, Any] | Workflow[Any, Any],
-        fn: Callable[..., Awaitable[Any]],
-    ) -> None:
-        worker = self._workers.get(handle.app_id)
-        if worker is None:
-            worker = self._workers[handle.app_id] = FakeWorker(
-                handle.app_id, self._app.codecs, self._faults
-            )
-            if self._running is not None:
-                worker.start(self._running.runtime.engine)
-        worker.answer(handle, fn)
-
-    async def _stop_workers(self) -> None:
-        for worker in self._workers.values():
-            await worker.stop()
 
     async def _arrival(
         self, topic: Topic[Any], event: EventKey, subscribers: frozenset[str]

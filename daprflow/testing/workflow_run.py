@@ -1,7 +1,7 @@
 """A workflow instance under test: nothing is waited for, unless it can still come."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from daprflow.addresses import ExternalEvent
 from daprflow.client.workflow_runs import NEW, WorkflowRun
@@ -9,13 +9,26 @@ from daprflow.protocol.workflow_actions import WorkflowState
 from daprflow.workflows.replay import Replay
 
 if TYPE_CHECKING:
-    from daprflow.testing.stage import Stage
+    from daprflow.app import DaprFlow
 
 T = TypeVar("T")
 Out = TypeVar("Out")
 
 
 _HINT = "move the clock with advance(), send it an event, or fake what another app has to do"
+
+
+class Surroundings(Protocol):
+    """What a run under test needs of the `Stage` that it is on."""
+
+    @property
+    def app(self) -> "DaprFlow":
+        """The app under test."""
+        ...
+
+    async def settle(self) -> None:
+        """Let everything go on as far as it can."""
+        ...
 
 
 class UnfinishedWorkflow(AssertionError):  # noqa: N818 - named for the state
@@ -46,7 +59,7 @@ class TestRun(WorkflowRun[Out]):
     __test__ = False  # no test case, whatever its name begins with
     __slots__ = ("_stage",)
 
-    def __init__(self, run: WorkflowRun[Out], stage: "Stage | None", /) -> None:
+    def __init__(self, run: WorkflowRun[Out], stage: Surroundings | None, /) -> None:
         super().__init__(run._calls, run._workflow, run.id)  # noqa: SLF001 - of the same family
         self._stage = stage
 
@@ -170,7 +183,7 @@ class TestRun(WorkflowRun[Out]):
         await self._settle()
         return TestRun(run, self._stage)
 
-    async def _unfinished(self, stage: "Stage", state: WorkflowState) -> Exception:
+    async def _unfinished(self, stage: Surroundings, state: WorkflowState) -> Exception:
         problem = stage.app.workflow_problem(self.id)
         if problem is not None:
             return problem

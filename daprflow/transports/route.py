@@ -25,7 +25,7 @@ class DaprRoute(BaseRoute):
 
     def __init__(self, table: Table, middleware: Sequence[Middleware] = ()) -> None:
         self.table = table
-        self.middleware = tuple(middleware)
+        self.middleware: tuple[Middleware, ...] = tuple(middleware)
 
     @cached_property
     def _stack(self) -> ASGIApp:
