@@ -42,7 +42,7 @@ def this_machine() -> Machine:
         model[1].strip() if model else platform.machine(),
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         round(int(memory[1]) / 2**20) if memory else 0,
-        f"{platform.system()} {platform.release()}",
+        f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         platform.python_version(),
     )
 
