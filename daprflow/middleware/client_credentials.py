@@ -61,7 +61,7 @@ class StoredSecret:
     client: Client | Callable[[], Client]
 
     async def reveal(self) -> str:
-        """Read it.
+        """Read it, and return it.
 
         Example:
             ```python

@@ -170,6 +170,9 @@ class RequireScopes:
         app: what is called inside.
         scopes: what the token must allow, all of it.
 
+    Raises:
+        ValueError: no scope is named.
+
     Example:
         ```python
         check = Middleware(OidcBearer, issuer="https://id.example.com", audience="shop")

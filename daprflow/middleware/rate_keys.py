@@ -17,6 +17,12 @@ def by_route(scope: Scope) -> str:
 
     Where only the path as it came is known, at most 128 characters of it count.
 
+    Args:
+        scope: of the request.
+
+    Returns:
+        the verb and the path, such as ``GET /orders/{id}``.
+
     Example:
         ```python
         limit = Middleware(RateLimit, rule=TokenBucket(100), by=by_route)
@@ -30,6 +36,12 @@ def by_caller(scope: Scope) -> str:
     """Count each app for itself, by the ``dapr-caller-app-id`` that its sidecar sends.
 
     Requests without one, which came through no sidecar, count as one caller.
+
+    Args:
+        scope: of the request.
+
+    Returns:
+        the app's id; empty without one.
 
     Example:
         ```python
@@ -47,6 +59,12 @@ def by_header(name: str) -> RateKey:
     """Count each value of a header for itself; requests without one are counted together.
 
     Callers choose headers: take one that something in front has checked.
+
+    Args:
+        name: of the header, in any case.
+
+    Returns:
+        what ``by`` of a rate limit takes.
 
     Example:
         ```python

@@ -84,6 +84,9 @@ class SharedCounts:
         pause: seconds for which a store that failed is not asked again.
         prefix: what the keys begin with.
 
+    Raises:
+        ValueError: ``store`` is empty, or ``away`` is none of these.
+
     Example:
         ```python
         counts = SharedCounts("statestore", client, away="allow")

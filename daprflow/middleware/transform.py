@@ -36,6 +36,9 @@ class Transform:
             longer than this pass ``response_body`` by, as they are.
         exclude: paths that are left alone.
 
+    Raises:
+        ValueError: no function is given.
+
     Example:
         ```python
         def stamp(headers: MutableHeaders) -> None:

@@ -1,6 +1,7 @@
 """What an editor shows of a public name says how it is used."""
 
 from tests.docs.docstring_examples import PARTS_ONLY, examples, lacking
+from tests.docs.docstring_parts import DECORATOR, MADE_FOR_USERS, unsaid
 from tests.docs.public_names import documented, exported
 
 
@@ -19,6 +20,17 @@ def test_what_needs_no_example_exists() -> None:
     names = {each.name.removeprefix("daprflow.") for each in documented()}
     assert PARTS_ONLY - names == set()
     assert PARTS_ONLY & {each.name.removeprefix("daprflow.") for each in examples()} == set()
+
+
+def test_arguments_results_and_errors_are_said() -> None:
+    """What a public name takes, returns and raises by itself is in its docstring."""
+    assert list(unsaid()) == []
+
+
+def test_classes_that_users_do_not_make_exist() -> None:
+    """The list of those whose arguments need no words has no name that is gone."""
+    names = {each.name.removeprefix("daprflow.") for each in documented()}
+    assert (MADE_FOR_USERS | {DECORATOR}) - names == set()
 
 
 def test_public_names_are_found() -> None:
