@@ -16,6 +16,7 @@ from daprflow.client.interception import (
     ClientResponse,
 )
 from daprflow.client.locks import HeldLock, Lock
+from daprflow.client.open_stream import OpenStream, StreamEnd
 from daprflow.client.places import TargetLoad, TooManyCalls
 from daprflow.client.proxies import RawActor
 from daprflow.client.response import Response, StreamingResponse
@@ -62,6 +63,7 @@ __all__ = [
     "LiveConfiguration",
     "Lock",
     "Metadata",
+    "OpenStream",
     "Page",
     "RawActor",
     "Records",
@@ -70,6 +72,7 @@ __all__ = [
     "Secrets",
     "Sorting",
     "Store",
+    "StreamEnd",
     "StreamingResponse",
     "Subscription",
     "SyncClient",

@@ -100,8 +100,13 @@ class BaseClient:
 
     @property
     def circuit(self) -> CircuitState:
-        """Whether calls fail at once because the sidecar is away, and since when."""
+        """Whether calls over HTTP fail at once because the sidecar is away, and since when."""
         return self._caller.way.circuit.state
+
+    @property
+    def grpc_circuit(self) -> CircuitState:
+        """The same for calls over gRPC, which go to another address and may fail alone."""
+        return self._caller.way.grpc_circuit.state
 
     @property
     def retries(self) -> RetryState:

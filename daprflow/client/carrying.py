@@ -1,15 +1,14 @@
 """How one call reaches the sidecar: its place, its deadline, the circuit breaker, repetitions."""
 
 import asyncio
-import logging
-from itertools import chain
+from functools import partial
 from typing import TYPE_CHECKING
 
-from daprflow.client.backoff import pauses
 from daprflow.client.circuit import CircuitOpen
 from daprflow.client.interception import Attempts, Send, noted
 from daprflow.client.opening import CLOSED, Opening
 from daprflow.client.places import Place
+from daprflow.client.repetition import Repetition
 from daprflow.errors import SidecarUnavailable
 from daprflow.handlers import trace
 from daprflow.protocol.http import HttpRequest, HttpResponse
@@ -17,8 +16,6 @@ from daprflow.transports.base import ConnectionLost, Transport
 
 if TYPE_CHECKING:
     from daprflow.client.caller import Caller
-
-logger = logging.getLogger(__name__)
 
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHORTEST = 0.001
@@ -114,31 +111,18 @@ async def _again(
     request: HttpRequest,
     error: SidecarUnavailable,
 ) -> HttpResponse:
-    """Repeat a call that may be repeated: at once, then with back-off.
-
-    While the circuit breaker is open, a probe that fails is an attempt, too.
-    """
-    way, attempts = caller.way, caller.max_attempts
-    circuit, waits, done = way.circuit, chain((0.0,), pauses()), 1
-    while attempts < 0 or done < attempts:
-        await asyncio.sleep(next(waits))
-        _still(way, transport)
-        done += 1
-        what = _named(request.method, request.target)
-        logger.debug("attempt %d of %s, after: %s", done, what, error)
-        try:
-            if circuit.is_open:
-                await circuit.admit(way.probe, patient=True)
-                _still(way, transport)
-            elif not way.budget.take():
-                raise _spent(what, error) from error
-            return await send(request)
-        except ConnectionLost as again:
-            circuit.failed(again)
-            error = again
-        except CircuitOpen as again:
-            error = again
-    raise error
+    """Repeat a call that may be repeated."""
+    way = caller.way
+    again = Repetition(
+        _named(request.method, request.target),
+        caller.max_attempts,
+        way.budget,
+        way.circuit,
+        way.probe,
+        partial(_still, way, transport),
+        partial(send, request),
+    )
+    return await again.run(error)
 
 
 def too_late(transport: Transport, method: str, target: str, seconds: float) -> SidecarUnavailable:
@@ -158,13 +142,6 @@ def _still(way: Opening, transport: Transport) -> None:
     """
     if way.transport is not transport:
         raise RuntimeError(CLOSED)
-
-
-def _spent(what: str, error: SidecarUnavailable) -> SidecarUnavailable:
-    return SidecarUnavailable(
-        f"{what} is not repeated, because the retry budget of the last seconds is used up; "
-        f"the failure was: {error}"
-    )
 
 
 def _traced(request: HttpRequest) -> HttpRequest:

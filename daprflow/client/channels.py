@@ -2,17 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from daprflow.client.describing import Purpose
-from daprflow.client.interception import refusable
 from daprflow.errors import SidecarUnavailable
-from daprflow.protocol.http import Headers
 from daprflow.settings import Settings, SettingsError
 from daprflow.transports.base import GrpcSource
 from daprflow.transports.grpc_endpoint import FORMS, EndpointError, GrpcEndpoint, parse
@@ -29,6 +26,9 @@ ANOTHER_LOOP = (
     "this client has gRPC channels in another event loop; close it there, or make one client per "
     "loop"
 )
+
+CONNECTING = 0.2
+"""Seconds that a probe waits for a connection; it goes on being made after that."""
 
 _LIBRARY = "daprflow.transports.grpc"
 
@@ -47,6 +47,7 @@ class Channels:
         self._reached = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loaded: dict[str, ModuleType] = {}
+        self._beside: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> str:
@@ -74,18 +75,10 @@ class Channels:
             except SidecarUnavailable as error:
                 raise grpc.unavailable(str(error)) from error
 
-        most = self._settings.calls_wait
+        from daprflow.client.stubs import Stubs  # noqa: PLC0415 - it needs this module
 
-        async def around(method: str, seconds: float | None, send: Any) -> Any:
-            async def placed(headers: Headers) -> Any:
-                wait = most if seconds is None else min(most, seconds)
-                async with self._way.places.held(f"/v1.0/invoke/{app_id}", wait):
-                    return await send(headers)
-
-            found = Purpose("invoke", "call", app_id, method.removeprefix("/"))
-            return await refusable(self._way.chain, found, method, seconds, placed)
-
-        interceptors = grpc.through(app_id, self._settings, ready, around)
+        stubs = Stubs(self._way, app_id, grpc)
+        interceptors = grpc.through(app_id, self._settings, ready, stubs.call, stubs.open)
         opened: Channel = grpc.open_channel(self._endpoint(), self._settings, interceptors)
         self._apps[app_id] = opened
         return opened
@@ -132,6 +125,42 @@ class Channels:
         await self._ready(self._work, "", "workflows")
         return self._work
 
+    def connected(self, app_id: str = "") -> bool:
+        """Tell whether there is a connection: to an app, or for Dapr's own methods."""
+        channel = self._apps.get(app_id) if app_id else self._own
+        return channel is not None and _library().is_connected(channel)
+
+    async def probe(self, app_id: str = "") -> None:
+        """Ask whether the gRPC API is there; see ``connected``.
+
+        Raises:
+            SidecarUnavailable: it is not, or the sidecar is not ready.
+        """
+        if self._settings.health_timeout > 0:
+            await self._way.probe()
+        channel = self._apps.get(app_id) if app_id else self._own
+        if channel is None or _library().is_closed(channel):
+            return  # whoever calls opens another one
+        limit = asyncio.timeout(CONNECTING)
+        try:
+            async with limit:
+                await _library().reach(channel)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            text = f"the sidecar's gRPC API at {self.address} takes no connection"
+            raise SidecarUnavailable(text) from None
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> "Callable[[], object]":
+        """Run what follows a stream beside its user; return what cancels it.
+
+        It ends with the stream.
+        """
+        task = asyncio.get_running_loop().create_task(work, name="daprflow client stream")
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task.cancel
+
     def keep(self, subscription: "Subscription[Any]") -> None:
         """Have a subscription closed with the client, should nobody close it before."""
         self._subscriptions.add(subscription)
@@ -150,6 +179,8 @@ class Channels:
         self._own = self._work = None
         for channel in channels:
             await channel.close()
+        if self._beside:
+            await asyncio.wait(self._beside)
 
     async def _ready(self, channel: "Channel", component: str = "", block: str = "") -> None:
         """Wait for the sidecar, and before the first call for its gRPC side, which starts later.

@@ -9,7 +9,8 @@ import msgspec
 from daprflow.addresses import type_name
 from daprflow.client import failures
 from daprflow.client.describing import Purpose, purpose
-from daprflow.errors import SidecarError, SidecarUnavailable
+from daprflow.client.open_stream import OpenStream
+from daprflow.errors import SidecarError
 from daprflow.handlers.registration import name_of
 from daprflow.protocol.http import Headers, HttpRequest, HttpResponse
 from daprflow.transports.events import CallRefused
@@ -89,6 +90,7 @@ class ClientResponse(HttpResponse, frozen=True):
         body: empty for a call over gRPC and for one whose answer comes in pieces.
         code: Dapr's code of an error over gRPC; over HTTP the body has it.
         native: what the client goes on with, for a call over gRPC or in pieces; hand it on.
+        stream: of a call over gRPC that opened a stream: tells how that ends; else None.
 
     Example:
         ```python
@@ -102,6 +104,7 @@ class ClientResponse(HttpResponse, frozen=True):
 
     code: str = ""
     native: Any = None
+    stream: OpenStream | None = None
 
 
 Send: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponse]]
@@ -248,7 +251,9 @@ async def refusable(
     found: Purpose,
     method: str,
     timeout: float | None,  # noqa: ASYNC109 - it is told, not kept
-    send: Callable[[Headers], Awaitable[T]],
+    send: Callable[[Headers, Attempts | None], Awaitable[T]],
+    *,
+    stream: OpenStream | None = None,
 ) -> T:
     """Make a call over gRPC, whose refusal is an answer to interceptors.
 
@@ -257,30 +262,26 @@ async def refusable(
         found: what the call is for.
         method: its name.
         timeout: seconds it may take.
-        send: makes it, with these headers beside what it sends by itself.
+        send: makes it, with these headers beside what it sends by itself, and notes each attempt.
+        stream: what it opens; None where one answer is all.
 
     Raises:
         CallRefused: the sidecar refused, or did not answer.
     """
     if chain is None:
-        return await send(())
+        return await send((), None)
     raised: list[CallRefused] = []
 
     async def carry(call: ClientCall) -> ClientResponse:
-        began = time.perf_counter()
-        try:
-            native = await send(call.headers)
-        except CallRefused as refused:
-            error = failures.of_call(refused)
-            lost = isinstance(error, SidecarUnavailable)
-            call.attempts.add(time.perf_counter() - began, error if lost else None)
-            raised.append(refused)
-            if lost:
-                raise error from None
-            return ClientResponse(refused.status, code=refused.fault.code)
-        call.attempts.add(time.perf_counter() - began)
         raised.clear()
-        return ClientResponse(_OK, native=native)
+        try:
+            native = await send(call.headers, call.attempts)
+        except CallRefused as refused:
+            raised.append(refused)
+            if refused.unavailable:
+                raise failures.of_call(refused) from None
+            return ClientResponse(refused.status, code=refused.fault.code)
+        return ClientResponse(_OK, native=native, stream=stream)
 
     response = await chain(over_grpc(found, method, timeout, carry))
     if raised:

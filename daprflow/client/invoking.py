@@ -58,9 +58,9 @@ class Invoking(BaseClient):
         For stubs that were generated from a service's own ``.proto``:
         ``GreeterStub(client.grpc_channel("greeter"))``. All four kinds of calls work, with metadata
         and trailers; each carries ``dapr-app-id``, the sidecar's token and the trace of the
-        delivery that is being handled. The first call waits for the sidecar. Calls with one request
-        and one answer pass the client's interceptors, and count among the calls of their app: one
-        too many raises `TooManyCalls`.
+        delivery that is being handled. The first call waits for the sidecar. Calls pass the
+        client's interceptors, count for its circuit breaker, and have places among the calls of
+        their app, streams while they are opened: one too many raises `TooManyCalls`.
 
         It is asked for in a running event loop, is the same one each time, and is closed with the
         client. Errors are gRPC's own (`grpc.aio.AioRpcError`; ``UNAVAILABLE`` where no sidecar

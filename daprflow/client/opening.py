@@ -43,6 +43,7 @@ class Opening:
         interceptors: those around each call, the first one outermost.
         chain: them as one; None where there are none.
         circuit: whether the sidecar is away.
+        grpc_circuit: whether its gRPC API is, which has an address of its own.
         budget: how many calls may be repeated.
         places: the calls in flight of each target.
         messages: watches the messages of streaming subscriptions; None watches none.
@@ -142,6 +143,7 @@ class Opening:
             await channels.close()
         made, self._made, self.transport = self._made, None, None
         await self.circuit.close()
+        await self.grpc_circuit.close()
         if made is not None:
             await made.close()
 
@@ -198,6 +200,7 @@ class Opening:
         """Make what limits calls, as the settings say."""
         known = self.settings
         self.circuit: Circuit = Circuit(known.circuit_failures)
+        self.grpc_circuit: Circuit = Circuit(known.circuit_failures)
         self.budget: RetryBudget = RetryBudget(known.retry_share)
         self.places: Places = Places(
             known.calls_per_target, known.calls_waiting, known.target_calls

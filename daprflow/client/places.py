@@ -3,8 +3,7 @@
 A target that hangs takes its own places and no more, so that calls of others go on.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -23,6 +22,7 @@ _KINDS: Mapping[str, str] = {
     "bindings": "binding",
     "secrets": "secret store",
     "configuration": "configuration store",
+    "workflows": "workflow engine",
 }
 
 
@@ -135,26 +135,6 @@ class Places:
             return None
         key = target_of(target)
         return self._known.get(key) or self._make(key)
-
-    @asynccontextmanager
-    async def held(self, target: str, seconds: float) -> AsyncIterator[None]:
-        """Hold a place for a call over gRPC; wait ``seconds`` for it at most.
-
-        Raises:
-            TooManyCalls: there was none in time.
-        """
-        place = self.of(target)
-        if place is None:
-            yield
-            return
-        if place.is_free:
-            place.busy += 1
-        else:
-            await place.wait(seconds)
-        try:
-            yield
-        finally:
-            place.leave()
 
     def loads(self) -> Iterator[TargetLoad]:
         """Give what each target has under way."""

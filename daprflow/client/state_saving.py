@@ -8,7 +8,7 @@ import msgspec
 from daprflow.client import failures
 from daprflow.client.caller import Caller
 from daprflow.client.describing import Purpose
-from daprflow.client.interception import refusable
+from daprflow.client.grpc_calls import GrpcCall, carry
 from daprflow.client.opening import CLIENT_IN_WORKFLOW
 from daprflow.client.state_writes import Upsert, Write, item_of, transaction_of
 from daprflow.protocol import state as calls
@@ -19,6 +19,9 @@ from daprflow.workflows.trap import refuse_in_workflow
 
 if TYPE_CHECKING:
     from daprflow.transports.grpc_state import Way
+
+
+_Send = Callable[[Headers, float | None], Awaitable[None]]
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -49,8 +52,8 @@ async def save(caller: Caller, store: str, writes: Sequence[Prepared]) -> None:
         await caller.call(calls.save(store, items))
         return
 
-    async def send(headers: Headers) -> None:
-        way = await _way(caller, store, headers)
+    async def send(headers: Headers, seconds: float | None) -> None:
+        way = await _way(caller, store, headers, seconds)
         from daprflow.transports import grpc_state  # noqa: PLC0415 - loaded by now
 
         await grpc_state.save(way, store, items)
@@ -73,8 +76,8 @@ async def transact(
         await caller.call(calls.transact(store, transaction))
         return
 
-    async def send(headers: Headers) -> None:
-        way = await _way(caller, store, headers)
+    async def send(headers: Headers, seconds: float | None) -> None:
+        way = await _way(caller, store, headers, seconds)
         from daprflow.transports import grpc_state  # noqa: PLC0415 - loaded by now
 
         await grpc_state.transact(way, store, transaction)
@@ -82,20 +85,13 @@ async def transact(
     await _told(caller, Purpose("state", "transaction", store), "ExecuteStateTransaction", send)
 
 
-async def _told(
-    caller: Caller, purpose: Purpose, method: str, send: Callable[[Headers], Awaitable[None]]
-) -> None:
+async def _told(caller: Caller, purpose: Purpose, method: str, send: _Send) -> None:
     """Make a call over gRPC; its refusal is the error that it is over HTTP."""
     refuse_in_workflow(*CLIENT_IN_WORKFLOW)
-    way, seconds = caller.way, caller.seconds(caller.block_timeout)
-
-    async def placed(headers: Headers) -> None:
-        wait = min(seconds, way.settings.calls_wait)
-        async with way.places.held(f"/v1.0/state/{purpose.target}", wait):
-            await send(headers)
-
+    seconds = caller.seconds(caller.block_timeout)
+    counted = f"/v1.0/state/{purpose.target}"
     try:
-        await refusable(way.chain, purpose, method, seconds, placed)
+        await carry(caller.way, GrpcCall(purpose, method, seconds, send, counted))
     except CallRefused as error:
         raise failures.of_call(error) from None
 
@@ -109,9 +105,9 @@ def _is_raw(caller: Caller, write: Write) -> bool:
     )
 
 
-async def _way(caller: Caller, store: str, headers: Headers) -> "Way":
+async def _way(caller: Caller, store: str, headers: Headers, seconds: float | None) -> "Way":
     channels = caller.way.channels
     channel = await channels.to_sidecar(store, "state")
     from daprflow.transports.grpc_state import Way  # noqa: PLC0415 - loaded by now
 
-    return Way(channel, channels.token, caller.seconds(caller.block_timeout), headers)
+    return Way(channel, channels.token, seconds, headers)

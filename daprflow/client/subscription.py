@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
@@ -12,10 +12,14 @@ from weakref import ref
 from daprflow.client import failures, readiness, releases
 from daprflow.client.backoff import SOON, reconnections
 from daprflow.client.caller import Caller
+from daprflow.client.describing import Purpose
 from daprflow.client.event_message import EventMessage
+from daprflow.client.grpc_calls import GrpcCall, carry
+from daprflow.client.open_stream import OpenStream
 from daprflow.errors import SidecarError, SidecarUnavailable
 from daprflow.handlers.decoding import EventDecoder, Undecodable
 from daprflow.protocol.deliveries import Status
+from daprflow.protocol.http import Headers
 from daprflow.transports.events import CallRefused, StreamLost, TopicEvent, Wanted
 
 if TYPE_CHECKING:
@@ -230,7 +234,8 @@ class Subscription(Generic[T]):
         while True:
             if self._pauses is None:
                 self._pauses = reconnections(SOON)
-            await self._pause(next(self._pauses))
+            closed_for = self._caller.way.grpc_circuit.state.retry_in
+            await self._pause(max(next(self._pauses), closed_for))
             try:
                 await self._probe()
                 self._stream = await self._begin()
@@ -253,31 +258,60 @@ class Subscription(Generic[T]):
             try:
                 return await self._begin()
             except StreamLost as lost:
-                refused = lost.refused
-                if refused is None:
-                    raise SidecarUnavailable(f"{self!r} was ended at once: {lost}") from None
-            except CallRefused as error:
-                refused = error
-            if not refused.unavailable or loop.time() + pause > end:
-                raise _refusal(refused) from None
+                raise SidecarUnavailable(f"{self!r} was ended at once: {lost}") from None
+            except CallRefused as refused:
+                if not refused.unavailable or loop.time() + pause > end:
+                    raise _refusal(refused) from None
+            except SidecarUnavailable:
+                if loop.time() + pause > end:
+                    raise
             await self._pause(pause)
         raise AssertionError("pauses have no end")
 
     async def _begin(self) -> "EventStream":
+        """Open a stream; interceptors see that as a call.
+
+        Raises:
+            StreamLost: the subscription was closed meanwhile, or the stream ended at once.
+            CallRefused: the sidecar refused.
+            SidecarUnavailable: there is none.
+        """
+        channels, life = self._caller.way.channels, OpenStream()
+        wanted = self._wanted
+        call = GrpcCall(
+            Purpose("pubsub", "subscribe", wanted.pubsub, wanted.topic),
+            "SubscribeTopicEventsAlpha1",
+            None,
+            self._open,
+            stream=life,
+        )
+        try:
+            stream = await carry(self._caller.way, call)
+        except RuntimeError:
+            if self._over.is_set():  # the client was closed, too
+                raise StreamLost(_ENDED) from None
+            raise
+        if self._caller.way.chain is not None:
+            channels.beside(_follow(stream.ending(), life))
+        if self._over.is_set():
+            await stream.abandon()
+            raise StreamLost(_ENDED)
+        return stream
+
+    async def _open(self, headers: Headers, _: float | None) -> "EventStream":
         channels = self._caller.way.channels
         channel = await channels.to_sidecar(self._wanted.pubsub, "publish")
         from daprflow.transports.grpc_events import EventStream  # noqa: PLC0415 - needs gRPC
 
-        stream = EventStream(channel, self._wanted, channels.token)
+        stream = EventStream(channel, self._wanted, channels.token, headers)
         channels.keep(self)
         try:
             await stream.begin()
-        except BaseException:
+        except BaseException as error:
             await stream.abandon()
+            if isinstance(error, StreamLost) and error.refused is not None:
+                raise error.refused from None
             raise
-        if self._over.is_set():
-            await stream.abandon()
-            raise StreamLost(_ENDED)
         return stream
 
     async def _pause(self, seconds: float) -> None:
@@ -305,6 +339,15 @@ class Subscription(Generic[T]):
         await stream.abandon()
         if not self._over.is_set():
             logger.warning("%r broke: %s; it begins again", self, reason)
+
+
+async def _follow(ending: Awaitable[CallRefused | None], life: OpenStream) -> None:
+    """Tell interceptors of the end of a stream."""
+    refused = await ending
+    if refused is None:
+        life.finish()
+    else:
+        life.finish(refused.status, refused.fault.code)
 
 
 def _forgotten(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from daprflow.client import failures
 from daprflow.client.caller import Caller
 from daprflow.client.describing import Purpose
-from daprflow.client.interception import refusable
+from daprflow.client.grpc_calls import GrpcCall, carry
 from daprflow.client.workflow_runs import is_missing, missing
 from daprflow.errors import NotFound, SidecarError
 from daprflow.handlers import trace
@@ -37,6 +37,11 @@ _OPERATIONS: Mapping[str, str] = {
     "RerunWorkflowFromEvent": "rerun",
     "ListInstanceIDs": "list",
 }
+_READS = frozenset({"GetInstance", "GetInstanceHistory", "ListInstanceIDs"})
+"""What may be sent again when its connection fails."""
+_ENDLESS = "WaitForInstanceCompletion"
+_COUNTED = "/v1.0/workflows/dapr"
+"""The workflow engine among the targets of calls, by the name that it has in paths."""
 
 
 class WorkflowCalls:
@@ -84,23 +89,21 @@ class WorkflowCalls:
         Raises:
             NotFound: there is none.
         """
-        return await self._instance("GetInstance", instance, endless=False)
+        return await self._instance("GetInstance", instance)
 
     async def wait(self, instance: str) -> Instance:
         """Return the state of an instance that has ended, once it has."""
-        return await self._instance("WaitForInstanceCompletion", instance, endless=True)
+        return await self._instance(_ENDLESS, instance)
 
     async def history(self, instance: str) -> tuple[HistoryEvent, ...]:
         """Return the events of an instance."""
         await self._messages()
         from daprflow.protocol.history_codec import read_events  # noqa: PLC0415 - needs protobuf
 
-        seconds = self._seconds()
-
-        async def send(headers: Headers) -> Sequence[Any]:
+        async def send(headers: Headers, seconds: float | None) -> Sequence[Any]:
             return await (await self._hub()).history(instance, seconds, headers)
 
-        found = await self._told("GetInstanceHistory", seconds, send, instance)
+        found = await self._told("GetInstanceHistory", send, instance)
         return tuple(read_events(found))
 
     async def raise_event(self, instance: str, name: str, text: str | None) -> None:
@@ -169,21 +172,17 @@ class WorkflowCalls:
         more = answer.HasField("continuationToken") and bool(answer.continuationToken)
         return list(answer.instanceIds), answer.continuationToken if more else None
 
-    async def _instance(self, method: str, instance: str, *, endless: bool) -> Instance:
+    async def _instance(self, method: str, instance: str) -> Instance:
         pb = await self._messages()
         from daprflow.protocol.history_codec import read_instance  # noqa: PLC0415 - needs protobuf
 
         request = pb.GetInstanceRequest(instanceId=instance, getInputsAndOutputs=True)
-        answer = await self._call(
-            method, request, pb.GetInstanceResponse, instance, endless=endless
-        )
+        answer = await self._call(method, request, pb.GetInstanceResponse, instance)
         if not answer.exists:
             raise missing(instance)
         return read_instance(answer.workflowState)
 
-    async def _call(
-        self, method: str, request: Any, answer: Any, instance: str, *, endless: bool = False
-    ) -> Any:
+    async def _call(self, method: str, request: Any, answer: Any, instance: str) -> Any:
         """Make a call.
 
         Raises:
@@ -191,33 +190,38 @@ class WorkflowCalls:
             SidecarError: the sidecar refused.
             SidecarUnavailable: none answered.
         """
-        seconds = None if endless else self._seconds()
 
-        async def send(headers: Headers) -> Any:
+        async def send(headers: Headers, seconds: float | None) -> Any:
             if method == _START:
                 _name_parent(request, headers)
             hub = await self._hub()
             return await hub.call(method, request, answer, seconds, headers=headers)
 
         name = request.name if method == _START else ""
-        return await self._told(method, seconds, send, instance, name)
-
-    def _seconds(self) -> float:
-        return self._caller.seconds(self._caller.block_timeout)
+        return await self._told(method, send, instance, name)
 
     async def _told(
         self,
         method: str,
-        seconds: float | None,
-        send: Callable[[Headers], Awaitable[T]],
+        send: Callable[[Headers, float | None], Awaitable[T]],
         instance: str,
         name: str = "",
     ) -> T:
-        """Make a call, with errors in the client's terms."""
-        chain = self._caller.way.chain
-        purpose = Purpose("workflows", _OPERATIONS.get(method, method), "", name, instance)
+        """Make a call, with errors in the client's terms.
+
+        A wait for an end has no time, and no place: it lasts as long as the instance does.
+        """
+        caller, endless = self._caller, method == _ENDLESS
+        call = GrpcCall(
+            Purpose("workflows", _OPERATIONS.get(method, method), "", name, instance),
+            method,
+            None if endless else caller.seconds(caller.block_timeout),
+            send,
+            "" if endless else _COUNTED,
+            most=caller.max_attempts if method in _READS else 1,
+        )
         try:
-            return await refusable(chain, purpose, method, seconds, send)
+            return await carry(caller.way, call)
         except CallRefused as refused:
             error = failures.of_call(refused)
             if instance and is_missing(error):

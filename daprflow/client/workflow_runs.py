@@ -11,6 +11,7 @@ import msgspec
 
 from daprflow.addresses import ExternalEvent, Workflow
 from daprflow.client.backoff import reconnections
+from daprflow.client.places import TooManyCalls
 from daprflow.errors import NotFound, SidecarError, SidecarUnavailable, WorkflowFailed
 from daprflow.protocol.history import Failure, HistoryEvent
 from daprflow.protocol.workflow_actions import Instance, WorkflowState
@@ -321,6 +322,8 @@ class WorkflowRun(Generic[Out]):
         for pause in reconnections():
             try:
                 return await self._waited()
+            except TooManyCalls:  # there is time
+                await asyncio.sleep(pause)
             except SidecarError as error:
                 if not (isinstance(error, SidecarUnavailable) or is_waiting_for_worker(error)):
                     raise

@@ -172,11 +172,14 @@ def _published(made: ClientCall) -> Description:
     attributes = {
         "messaging.system": SYSTEM,
         "messaging.operation.name": made.operation,
-        "messaging.operation.type": "send",
         "messaging.destination.name": made.name,
         "dapr.component.name": made.target,
     }
-    return Description(f"{made.operation} {made.name}", SpanKind.PRODUCER, attributes)
+    name = f"{made.operation} {made.name}"
+    if made.operation == "subscribe":  # it sends nothing, and what comes has spans of its own
+        return Description(name, SpanKind.CLIENT, attributes)
+    attributes["messaging.operation.type"] = "send"
+    return Description(name, SpanKind.PRODUCER, attributes)
 
 
 _SERVICES = frozenset({"invoke", "actors"})

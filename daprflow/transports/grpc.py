@@ -26,6 +26,8 @@ __all__ = [
     "EOF",
     "AioRpcError",
     "Channel",
+    "begun",
+    "ending",
     "is_closed",
     "is_connected",
     "open_channel",
@@ -98,8 +100,28 @@ async def reach(channel: Channel) -> None:
         await channel.wait_for_state_change(state)
 
 
+async def begun(call: Any) -> None:
+    """Return when the answer of a stream begins, as its head came.
+
+    Raises:
+        CallRefused: it ended with an error before.
+    """
+    await call.initial_metadata()
+    refused = await ending(call) if call.done() else None
+    if refused is not None:
+        raise refused
+
+
+async def ending(call: Any) -> CallRefused | None:
+    """Return how a stream ended, once it has: None where that is no error."""
+    code = await call.code()
+    if code is grpc.StatusCode.OK:
+        return None
+    return _refused_as(code, await call.details())
+
+
 def through(
-    app_id: str, settings: Settings, ready: Ready, around: Around
+    app_id: str, settings: Settings, ready: Ready, around: Around, opening: Around
 ) -> tuple[ClientInterceptor, ClientInterceptor, ClientInterceptor, ClientInterceptor]:
     """Return what sends every call of a channel to an app.
 
@@ -109,6 +131,7 @@ def through(
         ready: awaited before each call; a `grpc.aio.AioRpcError` of it is the call's.
         around: what each call with one request and one answer is made in; what is sent raises
             `CallRefused` where it fails.
+        opening: what each other call is opened in; what is sent is gRPC's call.
     """
     fixed = [("dapr-app-id", app_id)]
     if settings.api_token:
@@ -117,9 +140,9 @@ def through(
     # One of each: a channel takes an interceptor for one kind of calls, even if it could do more.
     return (
         _UnaryUnary(passage, around),
-        _UnaryStream(passage),
-        _StreamUnary(passage),
-        _StreamStream(passage),
+        _UnaryStream(passage, opening),
+        _StreamUnary(passage, opening),
+        _StreamStream(passage, opening),
     )
 
 
@@ -134,8 +157,11 @@ def _refused(code: grpc.StatusCode, text: str) -> AioRpcError:
 
 def _as_refused(error: AioRpcError) -> CallRefused:
     """Return an app's error as what an interceptor knows."""
-    code = error.code()
-    fault = FaultText(code.name, error.details() or f"the call ended with {code.name}")
+    return _refused_as(error.code(), error.details())
+
+
+def _refused_as(code: grpc.StatusCode, details: str | None) -> CallRefused:
+    fault = FaultText(code.name, details or f"the call ended with {code.name}")
     lost = code is grpc.StatusCode.UNAVAILABLE
     return CallRefused(http_status(code.value[0]), fault, unavailable=lost)
 
@@ -239,35 +265,45 @@ class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
                 raise
             return call
 
-        method = details.method
-        name = method.decode() if isinstance(method, bytes) else method
         try:
-            return await self._around(name, details.timeout, send)
+            return await self._around(_name(details), details.timeout, send)
         except (CallRefused, SidecarUnavailable):
             if failed:  # it has the error in gRPC's own terms, with its metadata
                 return failed[0]
             raise
 
 
-class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
-    def __init__(self, passage: _Passage) -> None:
-        self._passage = passage
+class _Streams:
+    """What the interceptors of streams have in common."""
 
+    def __init__(self, passage: _Passage, opening: Around) -> None:
+        self._passage = passage
+        self._opening = opening
+
+    async def open(self, continuation: Any, details: Any, requests: Any) -> Any:
+        """Open a stream; ``requests`` is one where it has one."""
+
+        async def start(headers: Headers) -> Any:
+            return await continuation(await self._passage.prepare(details, headers), requests)
+
+        return await self._opening(_name(details), details.timeout, start)
+
+
+class _UnaryStream(_Streams, grpc.aio.UnaryStreamClientInterceptor):
     async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
-        return await continuation(await self._passage.prepare(details), request)
+        return await self.open(continuation, details, request)
 
 
-class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
-    def __init__(self, passage: _Passage) -> None:
-        self._passage = passage
-
+class _StreamUnary(_Streams, grpc.aio.StreamUnaryClientInterceptor):
     async def intercept_stream_unary(self, continuation: Any, details: Any, requests: Any) -> Any:
-        return await continuation(await self._passage.prepare(details), requests)
+        return await self.open(continuation, details, requests)
 
 
-class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
-    def __init__(self, passage: _Passage) -> None:
-        self._passage = passage
-
+class _StreamStream(_Streams, grpc.aio.StreamStreamClientInterceptor):
     async def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
-        return await continuation(await self._passage.prepare(details), requests)
+        return await self.open(continuation, details, requests)
+
+
+def _name(details: Any) -> str:
+    method: bytes | str = details.method
+    return method.decode() if isinstance(method, bytes) else method

@@ -10,8 +10,9 @@ from typing import Any
 
 from daprflow.protocol import messages
 from daprflow.protocol.deliveries import Status
+from daprflow.protocol.http import Headers
 from daprflow.transports.events import CallRefused, StreamLost, TopicEvent, Wanted
-from daprflow.transports.grpc import EOF, AioRpcError, Channel, passes
+from daprflow.transports.grpc import EOF, AioRpcError, Channel, ending, passes
 from daprflow.transports.grpc_errors import refused
 
 METHOD = "/dapr.proto.runtime.v1.Dapr/SubscribeTopicEventsAlpha1"
@@ -29,9 +30,10 @@ class EventStream:
         channel: to the sidecar.
         wanted: what is subscribed to.
         token: the sidecar's API token; empty where it has none.
+        headers: what goes along, too.
     """
 
-    def __init__(self, channel: Channel, wanted: Wanted, token: str) -> None:
+    def __init__(self, channel: Channel, wanted: Wanted, token: str, headers: Headers = ()) -> None:
         self._verdicts: asyncio.Queue[Any] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._reading: asyncio.Task[Any] | None = None
@@ -40,13 +42,17 @@ class EventStream:
             request_serializer=messages.SubscribeTopicEventsRequestAlpha1.SerializeToString,
             response_deserializer=messages.SubscribeTopicEventsResponseAlpha1.FromString,
         )
-        metadata = (("dapr-api-token", token),) if token else ()
+        metadata = (*headers, ("dapr-api-token", token)) if token else headers
         self._call = start(_requests(_initial(wanted), self._verdicts), metadata=metadata)
 
     @property
     def ended(self) -> bool:
         """Whether verdicts can no longer be given."""
         return bool(self._call.done())
+
+    async def ending(self) -> CallRefused | None:
+        """Return how it ended, once it has: None where that is no error."""
+        return await ending(self._call)
 
     async def begin(self) -> None:
         """Return when the sidecar has subscribed.

@@ -30,7 +30,7 @@ class Way:
 
     channel: Channel
     token: str
-    seconds: float
+    seconds: float | None
     headers: Headers = ()
 
 

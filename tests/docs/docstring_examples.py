@@ -112,6 +112,7 @@ PARTS_ONLY = frozenset(
         "app.DaprFlow.works",
         "client.configuring.Configuring.receive",
         "client.interception.Attempts.add",
+        "client.open_stream.OpenStream.finish",
         "client.subscribing.Subscribing.watch_messages",
         "client.subscription.Subscription.next",
         "handlers.codecs.Codecs.content_of",

@@ -595,6 +595,7 @@ async def test_the_block_of_a_streamed_message_has_a_span(app: DaprFlow) -> None
             await invoked
         assert message.status is Status.RETRY
     assert dapr.spans.tree().splitlines() == [
+        "subscribe orders",
         "shop/buy",
         "  publish orders",
         "    process orders",
