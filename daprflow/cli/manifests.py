@@ -62,7 +62,10 @@ def manifests(
     model = with_variants(collect(wanted, settings), target, wanted, settings)
     for note in notes_of(target, model):
         complain(f"note: {note}")
-    steps = plan(output, maker(target)(model), target, prune=prune)
+    files = maker(target)(model)
+    if not files:
+        complain(f"note: {_nothing(target, env)}")
+    steps = plan(output, files, target, prune=prune)
     if diff_only:
         _show([each for each in steps if not (keep and each.change is Change.EDITED)])
     refuse_edited(output, steps, keep=keep)
@@ -95,6 +98,13 @@ def _show(steps: list[Step]) -> None:
     raise typer.Exit(Exit.FAILED if lines else Exit.OK)
 
 
+def _nothing(target: str, env: str) -> str:
+    return (
+        f"there is nothing to write for target '{target}': neither code nor resource files declare "
+        f"a component, a policy or another resource for the environment '{env}'"
+    )
+
+
 def _tell(output: Path, steps: list[Step]) -> None:
     said = {Change.CREATE: "created", Change.UPDATE: "updated", Change.REMOVE: "removed"}
     for step in steps:
@@ -103,4 +113,5 @@ def _tell(output: Path, steps: list[Step]) -> None:
         elif step.change is Change.EDITED:
             typer.echo(printable(f"kept {output / step.path}, which was edited"))
     same = sum(step.change is Change.SAME for step in steps)
-    typer.echo(f"{counted(same, 'file')} as before" if same == len(steps) else "done")
+    if steps:
+        typer.echo(f"{counted(same, 'file')} as before" if same == len(steps) else "done")

@@ -56,6 +56,17 @@ def test_a_folder_follows_the_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.sockets
+def test_nothing_to_write_is_told(tmp_path: Path) -> None:
+    """An app without components has no files of components; no folder is made, nothing fails."""
+    (tmp_path / "app.py").write_text(APP)
+    done = manifests(tmp_path, "app.py", "--target", "components", "--env", "dev")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "nothing to write for target 'components'" in done.stderr
+    assert "for the environment 'dev'" in done.stderr
+    assert not (tmp_path / "deploy").exists()
+
+
+@pytest.mark.sockets
 def test_misuse_is_told(tmp_path: Path) -> None:
     """A target that there is not, and nothing to deploy, end with exit code 2."""
     (tmp_path / "app.py").write_text(APP)
