@@ -7,7 +7,6 @@ from typing import cast
 from benchmarks.client import message_length
 
 TOPIC = "orders"
-ROUTE = "/on-order"
 MARK = b'"data":{"id":'
 SUBSCRIPTION = b'[{"pubsubname":"pubsub","topic":"orders","route":"/on-order"}]'
 

@@ -3,8 +3,7 @@
 import asyncio
 import os
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -12,6 +11,7 @@ import httpx2
 import msgspec
 import uvloop
 
+from benchmarks.peers.rates import Call, rate
 from daprflow.client import Client
 from daprflow.settings import Settings
 from examples.client.transport import HttpxTransport
@@ -21,8 +21,6 @@ STORE = "bench"
 METHOD = "quote"
 BODY = b'{"id":"o-1","total":120}'
 JSON = "application/json"
-
-Call = Callable[[], Awaitable[object]]
 
 
 class Order(msgspec.Struct):
@@ -89,30 +87,14 @@ async def _official(work: str) -> AsyncIterator[Call]:
 KINDS = {"daprflow": _daprflow, "httpx": _httpx, "aiohttp": _aiohttp, "official": _official}
 
 
-async def _rate(call: Call, callers: int, seconds: float) -> float:
-    """Return calls a second of that many callers, each waiting for its answer."""
-    done = 0
-    end = time.perf_counter() + seconds
-
-    async def again() -> None:
-        nonlocal done
-        while time.perf_counter() < end:
-            await call()
-            done += 1
-
-    began = time.perf_counter()
-    await asyncio.gather(*(again() for _ in range(callers)))
-    return done / (time.perf_counter() - began)
-
-
 async def main(kind: str, work: str) -> None:
     """Say that it is ready, then a rate for each line ``callers seconds``."""
     async with KINDS[kind](work) as call:
-        await _rate(call, 4, 0.1)
+        await rate(call, 4, 0.1)
         print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             callers, seconds = line.split()
-            print(await _rate(call, int(callers), float(seconds)), flush=True)
+            print(await rate(call, int(callers), float(seconds)), flush=True)
 
 
 if __name__ == "__main__":

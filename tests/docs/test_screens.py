@@ -1,7 +1,10 @@
 """What holds pages to what is printed tells one from the other."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.helpers.screen_player import Player
 from tests.helpers.screens import Typed, masked, ports, same, screens
 
 PAGE = """
@@ -84,3 +87,13 @@ def test_ports_of_a_banner_are_found() -> None:
     """In the order in which it names them."""
     line = "  ports     Dapr HTTP 3500, Dapr gRPC 50001, app 8000"
     assert ports(["app 'shop' is ready after 0.3 s", line]) == ["3500", "50001", "8000"]
+
+
+def test_a_port_that_an_example_names_is_given_to_one_reader(tmp_path: Path) -> None:
+    """Wherever it stands in the copy: another run on the machine may have it."""
+    (tmp_path / "dapr.yaml").write_text("apps:\n- appID: shop\n  appPort: 8097\n")
+    (tmp_path / "till.py").write_text('SHOP = "http://localhost:8097"\n')
+    with Player(tmp_path, "~/shop", tmp_path / "home"):
+        port = (tmp_path / "dapr.yaml").read_text().split()[-1]
+        assert port != "8097"
+        assert (tmp_path / "till.py").read_text() == f'SHOP = "http://localhost:{port}"\n'

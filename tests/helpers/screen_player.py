@@ -39,7 +39,7 @@ _LOOKS = frozenset({
     ("workflow", "history"), ("workflow", "list"), ("workflow", "show"),
 })  # fmt: skip
 _ASSIGNED = re.compile(r"[A-Z_]+=")
-_APP_PORT = re.compile(r"--app-port (\d+)")
+_APP_PORT = re.compile(r"--app-port (\d+)|\bappPort: (\d+)")
 # A line of a shell, in which a command of ours is not the only thing.
 _SHELL = re.compile(r"[|<>&;`]|\$\(|\\\n")
 
@@ -66,6 +66,7 @@ class Player:
         shim = programs / "daprflow"
         shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m daprflow "$@"\n', encoding="utf-8")
         shim.chmod(0o755)
+        self._take_ports()
         return self
 
     def __exit__(
@@ -94,8 +95,7 @@ class Player:
             assert each.run.all_gone(), f"'{each.typed}' left processes: {each.run.alive()}"
 
     def _type(self, typed: Typed, *, numbers: bool) -> None:
-        for port in _APP_PORT.findall(typed.command):
-            self._ports.setdefault(port, str(free_port()))
+        self._replace_ports(typed.command)
         command = self._with_our_ports(typed.command)
         words = shlex.split(command)
         first = next(n for n, word in enumerate(words) if not _ASSIGNED.match(word))
@@ -218,10 +218,24 @@ class Player:
     def _as_shown(self, text: str) -> str:
         return text.replace(str(self._folder), self._shown_as).replace(str(self._home), "~")
 
-    def _with_our_ports(self, command: str) -> str:
+    def _take_ports(self) -> None:
+        """Give each port that a file of several apps names to this reader alone."""
+        for template in self._folder.rglob("dapr.yaml"):
+            self._replace_ports(template.read_text(encoding="utf-8"))
+        files = self._folder.rglob("*") if self._ports else ()
+        for path in files:
+            if path.suffix in {".mjs", ".py", ".yaml"}:
+                text = path.read_text(encoding="utf-8")
+                path.write_text(self._with_our_ports(text), encoding="utf-8")
+
+    def _replace_ports(self, text: str) -> None:
+        for match in _APP_PORT.finditer(text):
+            self._ports.setdefault(match[1] or match[2], str(free_port()))
+
+    def _with_our_ports(self, text: str) -> str:
         for shown, ours in self._ports.items():
-            command = re.sub(rf"\b{shown}\b", ours, command)
-        return command
+            text = re.sub(rf"\b{shown}\b", ours, text)
+        return text
 
 
 class _Terminal:
