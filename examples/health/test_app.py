@@ -1,7 +1,14 @@
+import json
+from pathlib import Path
+
+import yaml
+
 from daprflow import Status
 from daprflow.testing import StateStore, TestSidecar
 from examples.health.app import Order, app, orders, stores
 from tests.helpers.asgi import call_asgi
+
+HERE = Path(__file__).parent
 
 
 async def test_the_probe_names_what_fails() -> None:
@@ -14,4 +21,14 @@ async def test_the_probe_names_what_fails() -> None:
         assert [each.name for each in report.causes] == ["statestore"]
         answer = await call_asgi(app, "GET", "/readyz")
         assert answer.status == 200
-        assert b'"status":"degraded"' in answer.body
+        shown = (HERE / "degraded.json").read_bytes().replace(b"state.redis", b"state.in-memory")
+        assert json.loads(answer.body) == json.loads(shown)
+
+
+async def test_the_probes_of_a_cluster_ask_what_the_app_answers() -> None:
+    """Both paths of the manifest are there, and answer with 200."""
+    probes = yaml.safe_load((HERE / "probes.yaml").read_text(encoding="utf-8"))
+    async with TestSidecar(app):
+        for each in probes.values():
+            answer = await call_asgi(app, "GET", each["httpGet"]["path"])
+            assert answer.status == 200

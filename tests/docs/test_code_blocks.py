@@ -1,16 +1,12 @@
 """The code blocks of README and documentation are files that are tested, or are held by a test."""
 
-import json
 import re
 import shlex
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.docs.code_blocks import (
     PAGES,
@@ -24,11 +20,8 @@ from tests.docs.code_blocks import (
 )
 from tests.docs.environment_page import commands
 
-PARSERS: Mapping[str, Any] = {
-    "json": json.loads,
-    "toml": tomllib.loads,
-    "yaml": lambda text: list(yaml.safe_load_all(text)),
-}
+FILES = {"json", "toml", "yaml"}
+"""Languages of files: a page includes them from an example, whose test reads them."""
 WORDS = re.compile(r"[a-z]+(?: [a-z]+){2,}")
 FLAGS_OF_OTHERS = {"--help", "--version", "--install-completion", "--show-completion"}
 every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -89,8 +82,8 @@ def test_included_files_are_tested(page: Path) -> None:
 def test_other_blocks_are_held(page: Path) -> None:
     """A block that is no Python is one of an example's, or held by a test.
 
-    The test is the page's own; else files are parsed, messages stand in the code, and commands
-    are looked at below.
+    The test is the page's own; else files are those of examples, messages stand in the code, and
+    commands are looked at below.
     """
     held = holder_of(name_of(page))
     if held is not None:
@@ -104,9 +97,8 @@ def unheld(block: Block) -> str:
     """Why nothing holds a block; empty where something does."""
     if block.language == "python" or stands(block):
         return ""
-    if parse := PARSERS.get(block.language):
-        parse(block.code)
-        return ""
+    if block.language in FILES:
+        return f"no file of an example has it; include it with --8<--: {block.code}"
     if block.language == "text":
         known = any(each in messages() for each in WORDS.findall(block.code))
         return "" if known else f"no message of the code: {block.code}"

@@ -85,18 +85,12 @@ def test_what_is_said_about_workflows(tmp_path: Path) -> None:
         load(tmp_path, "  workflow: {stateRetentionPolicy: {failed: soon}}\n")
 
 
-def test_what_the_page_on_workflows_shows(tmp_path: Path) -> None:
+def test_what_the_page_on_workflows_shows() -> None:
     """The limits of the how-to page are read as it says."""
-    page = Path(__file__).parents[3] / "docs" / "how-to" / "workflows.md"
-    (shown,) = (
-        part.partition("```")[0]
-        for part in page.read_text(encoding="utf-8").split("```yaml\n")[1:]
-        if "kind: Configuration" in part.partition("```")[0]
-    )
-    found = load(tmp_path, shown.partition("spec:\n")[2])
+    file = Path(__file__).parents[3] / "examples" / "workflows" / "limits.yaml"
     retention = WorkflowRetention(any_terminal=168 * 3600.0, completed=24 * 3600.0)
     expected = WorkflowConfiguration(100, 100, retention, (), (NamedLimit("charge", 2),))
-    assert found.workflow == expected
+    assert load_configuration([file], {}).workflow == expected
 
 
 def test_the_later_file_counts(tmp_path: Path) -> None:
