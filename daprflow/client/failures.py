@@ -12,6 +12,8 @@ from daprflow.transports.events import CallRefused
 WRITES = frozenset({"ERR_STATE_SAVE", "ERR_STATE_DELETE"})
 GUARDED_WRITES = WRITES | {"ERR_STATE_TRANSACTION"}
 NOT_FOUND = 404
+MISSING = ("_NOT_FOUND", "_NOT_CONFIGURED")
+"""How codes end of what is not there: the component, or any of its building block."""
 CONFLICT = 409
 SHOWN = 300
 # A text, not a pattern: re keeps what it compiled, and importing does not pay for it.
@@ -45,7 +47,7 @@ def of(response: HttpResponse) -> SidecarError:
 def of_fault(status: int, fault: FaultText) -> SidecarError:
     """Return the exception for an error that a sidecar described, however it was carried."""
     kind: type[SidecarError] = SidecarError
-    missing = fault.code.endswith("_NOT_FOUND") or status == NOT_FOUND
+    missing = fault.code.endswith(MISSING) or status == NOT_FOUND
     if missing or "couldn't find output binding" in fault.message:
         kind = NotFound
     elif _conflict(status, fault.code, fault.message):

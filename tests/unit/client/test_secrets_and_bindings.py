@@ -88,6 +88,19 @@ async def test_an_unknown_secret_store_is_not_found(client: Client, sidecar: Sma
     assert not isinstance(caught.value, SecretNotFound)
 
 
+async def test_no_store_at_all_is_not_found(client: Client, sidecar: SmallSidecar) -> None:
+    """Where no component of a building block is loaded the runtime's code is another one."""
+    sidecar.answers["/v1.0/secrets/vault/dsn"] = error(
+        500, "ERR_SECRET_STORES_NOT_CONFIGURED", "secret store is not configured"
+    )
+
+    with pytest.raises(NotFound) as caught:
+        await client.secret("vault", "dsn")
+
+    assert not isinstance(caught.value, SecretNotFound)
+    assert "declare a component of that name" in caught.value.hint
+
+
 async def test_a_binding_is_called(client: Client, sidecar: SmallSidecar) -> None:
     """Operation, data and metadata go in one JSON body; the answer is bytes."""
     sidecar.answers["/v1.0/bindings/files"] = Response(b"\x00")
