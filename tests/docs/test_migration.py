@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from daprflow.sidecar.resources import load_resources
 from daprflow.testing import TestSidecar
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +66,23 @@ def test_the_extension_subscribes_to_what_the_new_app_does() -> None:
     assert before.on_order is None, "the decorator returns nothing, as the page says"
 
 
-async def test_two_libraries_live_in_one_application() -> None:
+@pytest.mark.parametrize(
+    "name", [each.parent.name for each in sorted(EXAMPLES.glob("*/resources"))]
+)
+def test_a_folder_with_resources_has_all_that_its_app_names(name: str) -> None:
+    """Where there are files, a sidecar makes no component of its own: `daprflow run` needs them."""
+    declared = {each.name for each in load_resources([EXAMPLES / name / "resources"]).components}
+    code = (EXAMPLES / name / "after.py").read_text(encoding="utf-8")
+    named = set(re.findall(r'(?:Topic|state)\("(\w+)"', code))
+    assert named
+    assert sorted(named - declared) == []
+
+
+async def test_two_libraries_live_in_one_application(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One topic is installed, the other one stands in a Subscription file."""
+    monkeypatch.chdir(tmp_path)  # the state store of that folder is a file
     between = loaded("dapr_fastapi.between")
     resources = EXAMPLES / "dapr_fastapi" / "resources"
     sidecar = TestSidecar(between.service, host=between.app, resources_path=resources)
