@@ -88,7 +88,7 @@ class Player:
     def end(self) -> None:
         """Press Ctrl-C in every terminal, the last one first."""
         for each in reversed(self._running):
-            if each.run.process.poll() is None and _OVER not in each.run.text:
+            if each.reads() and not each.ends:
                 each.run.send(signal.SIGINT)
             code = each.run.ended()
             assert code == 0, f"'{each.typed}' ended with {code}:\n{each.run.text}"
@@ -108,11 +108,18 @@ class Player:
             if interrupted:
                 self._interrupt()
             return
+        if words[:2] == ["daprflow", "stop"]:
+            self._note_stopped(words[2:])
         deadline = time.monotonic() + WITHIN
         while not same(typed.printed, printed := self._once(command, words), numbers=numbers):
             again = tuple(words[1:3]) in _LOOKS and time.monotonic() < deadline
             assert again, _differs(typed, printed)
             threading.Event().wait(0.2)
+
+    def _note_stopped(self, apps: Sequence[str]) -> None:
+        """Note which terminals end without Ctrl-C, which would hit them while they do."""
+        for each in self._running:
+            each.stopped |= any(f"app '{app}' is ready" in each.run.text for app in apps)
 
     def _start(
         self,
@@ -245,6 +252,12 @@ class _Terminal:
         self.typed = typed
         self.run = run
         self.taken: set[int] = set()
+        self.stopped = False
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends by itself: a command said so, or its app has ended."""
+        return self.stopped or _OVER in self.run.text
 
     def reads(self) -> bool:
         """Whether lines may still come."""
