@@ -4,6 +4,7 @@ Names are those of the runtime and of ``dapr run``. Each can also be set through
 the environment or in ``daprflow.toml``.
 """
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -50,10 +51,16 @@ def quantity(text: str, name: str = "") -> int:
     return size
 
 
-def _may_be_stood_in_for(type_name: str) -> bool:
+def _stood_in_for(type_name: str) -> None:
+    """Refuse what is no type of component, and what is nearly one: it would have no effect."""
+    from daprflow.sidecar.components.registry import COMPONENTS  # noqa: PLC0415 - rarely given
     from daprflow.sidecar.components.stand_ins import stand_in_for  # noqa: PLC0415 - rarely given
 
-    return stand_in_for(type_name, wanted=(type_name,)) is not None
+    near = difflib.get_close_matches(type_name.lower(), COMPONENTS, 1, 0.85)
+    meant = f"did you mean '{near[0]}'?" if near else "write for example state.postgresql"
+    mistyped = bool(near) and type_name not in COMPONENTS
+    if mistyped or stand_in_for(type_name, wanted=(type_name,)) is None:
+        raise typer.BadParameter(f"--stand-in '{type_name}' is no type of component; {meant}")
 
 
 def _truth(text: str) -> str:
@@ -183,10 +190,8 @@ def sidecar_options(values: Mapping[str, Any]) -> SidecarOptions:
         raise typer.BadParameter(
             "--app-health-probe-timeout (ms) is longer than --app-health-probe-interval (s)"
         )
-    if odd := [each for each in options.stand_in if not _may_be_stood_in_for(each)]:
-        raise typer.BadParameter(
-            f"--stand-in '{odd[0]}' is no type of component; write for example state.postgresql"
-        )
+    for each in options.stand_in:
+        _stood_in_for(each)
     if options.app_id is not None and (not options.app_id or "." in options.app_id):
         raise typer.BadParameter(f"--app-id '{options.app_id}' is empty or contains a dot")
     for folder in options.resources_path:

@@ -189,6 +189,10 @@ def test_what_can_not_be_stood_in_for_is_refused() -> None:
     assert sidecar_options(values).stand_in == ("state.postgresql",)
     with pytest.raises(typer.BadParameter, match="'statestore' is no type of component"):
         sidecar_options(values | {"stand_in": ["statestore"]})
+    with pytest.raises(typer.BadParameter, match=r"did you mean 'state\.postgresql'\?"):
+        sidecar_options(values | {"stand_in": ["state.postgresq"]})
+    rare = ("state.mongodb", "pubsub.kafka")  # the sidecar has neither: they are anyway
+    assert sidecar_options(values | {"stand_in": [*rare]}).stand_in == rare
 
 
 # ---- configuration files
