@@ -16,6 +16,7 @@ from daprflow.client import (
     OpenStream,
     StreamEnd,
     TooManyCalls,
+    stubs,
 )
 from tests.helpers.event_streams import streaming
 from tests.helpers.grpc_echo import EchoStub
@@ -158,7 +159,9 @@ async def test_closing_the_client_ends_its_streams(hub: SmallHub, watching: Watc
     assert [each.code for each in watching.ends] == ["CANCELLED"]
 
 
-async def test_streams_count_while_they_are_opened(hub: SmallHub) -> None:
+async def test_streams_count_while_they_are_opened(
+    hub: SmallHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A stream has a place until its answer begins, and none while it is open."""
     async with client_of(hub, target_calls={"invoke/greeter": 1}, calls_wait=0.02) as client:
         stub = EchoStub(client.grpc_channel("greeter"))
@@ -169,10 +172,17 @@ async def test_streams_count_while_they_are_opened(hub: SmallHub) -> None:
             assert await call.read() == b"A"
             await eventually(lambda: client.loads[0].in_flight == 0)
             calls.append(call)
-        silent = stub.both()
-        await eventually(lambda: client.loads[0].in_flight == 1)
+        monkeypatch.setattr(stubs, "OPENING", 60.0)
+        first = stub.both()
+        await eventually(lambda: len(hub.echo.metadata) == 4)
+        assert client.loads[0].in_flight == 1
         with pytest.raises(TooManyCalls, match="app 'greeter' has 1 calls under way"):
             await stub.unary(b"a")
+        first.cancel()
+        await eventually(lambda: client.loads[0].in_flight == 0)
+        monkeypatch.setattr(stubs, "OPENING", 0.05)
+        silent = stub.both()
+        await eventually(lambda: len(hub.echo.metadata) == 5)
         await eventually(lambda: client.loads[0].in_flight == 0)  # it is silent, and no opening
         assert await stub.unary(b"a") == b"a"
         for call in (silent, *calls):
