@@ -60,8 +60,11 @@ EXITS: Mapping[Exit, str] = {
     Exit.OK: "ended as asked",
     Exit.FAILED: "the app is defined wrongly or could not start, or the request was refused",
     Exit.USAGE: "wrong usage, or no such target",
-    Exit.MISSING: "there is no such workflow instance, key, secret, job, component or app",
-    Exit.AWAY: "nothing runs here, or no sidecar answers",
+    Exit.MISSING: (
+        "there is no such workflow instance, key, item, secret, job, store or other component, "
+        "method, app or log file"
+    ),
+    Exit.AWAY: "nothing runs here, or no sidecar answers; of every command that needs what runs",
     Exit.CONFLICT: "somebody else was first: the ETag is an old one",
     Exit.PORT_TAKEN: "a port is taken; the line says by whom",
     Exit.SIDECAR_FAILED: "the sidecar failed",
@@ -70,7 +73,7 @@ EXITS: Mapping[Exit, str] = {
     Exit.DATA_FOLDER: "the data folder cannot be used, or this app runs with it already",
     Exit.NOT_EXECUTABLE: "the command after `--` cannot be executed",
     Exit.NOT_FOUND: "the command after `--` was not found",
-    Exit.INTERRUPTED: "ended by Ctrl-C twice",
+    Exit.INTERRUPTED: "ended by Ctrl-C twice, or once before there was anything to end",
 }
 CODE = re.compile(r"(ERR|DAPR_(STATE|PUBSUB|SCHEDULER))_[A-Z_]+")
 JOBS: Mapping[str, tuple[str, str]] = {

@@ -23,11 +23,13 @@ def test_errors_that_are_not_exported_can_be_caught() -> None:
 
 
 def test_every_exit_code_has_a_meaning() -> None:
-    """The page of the commands has the same numbers."""
+    """The page of the commands has the same numbers, and says the same of each."""
     assert set(EXITS) == set(Exit)
     text = (PAGE.parent / "cli.md").read_text(encoding="utf-8").partition("## Exit codes")[2]
     missing = [each for each in Exit if not any(f"| {cell}" in text for cell in _cells(each))]
     assert missing == []
+    told = {each: words for each, words in EXITS.items() if each.value not in {126, 127}}
+    assert [each for each, words in told.items() if f"| {each.value} | {words} |" not in text] == []
 
 
 def _cells(code: Exit) -> tuple[str, str]:
