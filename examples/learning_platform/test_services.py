@@ -147,6 +147,16 @@ async def test_an_activity_that_runs_twice_charges_once() -> None:
         assert await dapr.invoke(payments.balance, "ann") == 100
 
 
+async def test_a_charge_that_comes_after_its_refund_takes_nothing() -> None:
+    """A call that was thought to be lost may still be under way."""
+    bill = Bill("o1", "ann", 30)
+    async with sidecar(payments.app) as dapr:
+        await payments.refund(bill, client=dapr.client)
+        late = await payments.charge(bill, client=dapr.client, signer=payments.Signer(b"a-key"))
+        assert late.refunded
+        assert await dapr.invoke(payments.balance, "ann") == 100
+
+
 async def test_who_stays_away_is_missed() -> None:
     """Three days after the last lesson a mail goes out; who left gets none."""
     order = Order("o1", "ann", "python")

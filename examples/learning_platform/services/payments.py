@@ -62,14 +62,18 @@ async def charge(bill: Bill, *, client: Client, signer: Signer) -> Receipt:
 
 @app.activity
 async def refund(bill: Bill, *, client: Client) -> None:
-    store = client.state(STORE)
-    receipt = await store.get(f"receipt:{bill.order}", Receipt)
+    store, key = client.state(STORE), f"receipt:{bill.order}"
+    receipt = await store.get(key, Receipt)
+    if receipt is None:  # nothing was taken: a charge that comes late finds this, and takes nothing
+        nothing = Receipt(bill.order, 0, "", refunded=True)
+        await store.transaction(Upsert(key, nothing, concurrency="first-write"))
+        return
     wallet = await store.get(f"wallet:{bill.student}", int)
-    if receipt is None or wallet is None or receipt.value.refunded:
-        return  # nothing was taken, or it was given back
+    if wallet is None or receipt.value.refunded:
+        return  # it was given back
     receipt.value.refunded = True
     await store.transaction(
-        Upsert(f"receipt:{bill.order}", receipt.value, etag=receipt.etag),
+        Upsert(key, receipt.value, etag=receipt.etag),
         Upsert(f"wallet:{bill.student}", wallet.value + receipt.value.amount, etag=wallet.etag),
     )
 
