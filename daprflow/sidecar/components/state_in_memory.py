@@ -12,6 +12,7 @@ from daprflow.sidecar.components.base import (
 from daprflow.sidecar.components.ttl import parse_int
 
 _SWEEP = 1024
+"""How many writes there are at least between two looks for what has expired."""
 
 
 class InMemoryState:
@@ -30,7 +31,7 @@ class InMemoryState:
     def __init__(self, context: ComponentContext) -> None:
         self._clock = context.clock
         self._items: dict[str, StoredValue] = {}
-        self._written = 0
+        self._until_sweep = _SWEEP
 
     async def open(self) -> None:
         """Do nothing: there is nothing to connect to."""
@@ -99,8 +100,8 @@ class InMemoryState:
         if write.data is None:
             self._items.pop(write.key, None)
             return
-        self._written += 1
-        if not self._written % _SWEEP:
+        self._until_sweep -= 1
+        if self._until_sweep <= 0:
             self._sweep()
         expires = None
         if write.ttl is not None and write.ttl > 0:
@@ -112,6 +113,7 @@ class InMemoryState:
         now = self._clock.now()
         for key in [k for k, v in self._items.items() if v.expires and v.expires <= now]:
             del self._items[key]
+        self._until_sweep = max(_SWEEP, len(self._items))  # so a write costs the same among many
 
 
 def _go_seconds(ttl: int) -> float:
