@@ -60,9 +60,9 @@ def main(arguments: Sequence[str]) -> int:
     configure_logging(options.log_level)
     if options.hold is not None and not await_turn(options.hold):
         return Exit.OK
-    if options.debug is not None:
-        await_client(options.debug, "the app", follow=True)
     try:
+        if options.debug is not None:
+            await_client(options.debug, "the app", follow=True)
         target = resolve(options.target, Path.cwd())
         loaded = load(target)
         frozen = freeze(loaded, os.environ.get("DAPRFLOW_ENV") or RUN_ENV)

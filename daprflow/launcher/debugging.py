@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from daprflow.errors import MissingExtra
 from daprflow.launcher import ports
+from daprflow.launcher.exits import Exit, LaunchError
 from daprflow.launcher.options import SidecarOptions
 
 DEFAULT_PORT = 5678
@@ -50,12 +51,22 @@ def await_client(port: int, what: str, *, follow: bool) -> None:
         port: where.
         what: which process this is, for the line that is printed.
         follow: whether the Python processes that it starts are debugged, too.
+
+    Raises:
+        LaunchError: somebody took the port since it was chosen.
     """
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # it would warn of our own way
     import debugpy  # noqa: PLC0415, T100 - few runs are debugged
 
     debugpy.configure(subProcess=follow)
-    host, taken = debugpy.listen((ports.LOOPBACK, port))  # noqa: T100 - the user asked for it
+    try:
+        host, taken = debugpy.listen((ports.LOOPBACK, port))  # noqa: T100 - the user asked for it
+    except (OSError, RuntimeError) as error:
+        raise LaunchError(
+            f"no debugger can listen on port {port}: {error}; try again, or choose a port with "
+            "'--debug-port'",
+            Exit.PORT_TAKEN,
+        ) from error
     sys.stderr.write(f"daprflow: {what} waits for a debugger at {host}:{taken}\n")
     sys.stderr.flush()
     debugpy.wait_for_client()  # noqa: T100 - as above

@@ -3,10 +3,13 @@
 import json
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from daprflow.launcher.app_process import START
 from daprflow.sidecar.blocks import pubsub
 from tests.helpers.cli_run import Run, finish, write
 from tests.helpers.dap import Debugger
@@ -172,6 +175,30 @@ def test_a_port_that_is_taken_and_a_command_are_refused(tmp_path: Path) -> None:
     code, text = finish(tmp_path, "run", "--debug-sidecar", "--sidecar", "none", ".")
     assert code == 2
     assert "embedded" in text
+
+
+def test_a_port_that_was_taken_since_it_was_chosen_is_one_line(tmp_path: Path) -> None:
+    """The app's process says so, and ends; there is no traceback."""
+    write(tmp_path, {"app.py": APP})
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        socket.create_server(("127.0.0.1", 0)) as app,
+    ):
+        port, own = str(taken.getsockname()[1]), str(app.fileno())
+        words = (".", "--fd", own, "--grace", "1", "--debug", port)
+        command = (sys.executable, "-c", START, *words)
+        ended = subprocess.run(
+            command,
+            cwd=tmp_path,
+            pass_fds=(app.fileno(),),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == 10
+    assert f"port {port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def _publishing() -> tuple[Path, int]:
