@@ -252,6 +252,7 @@ class Player:
             "HOME": str(self._home),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "COLUMNS": "120",
+            "PYTHONUNBUFFERED": "1",  # a terminal shows each line at once
             "XDG_RUNTIME_DIR": str(self._home),
             "PYTEST_ADDOPTS": "-p no:asyncio -p no:cacheprovider",
         }

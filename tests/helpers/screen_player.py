@@ -220,6 +220,7 @@ class Player:
             "HOME": str(self._home),
             "XDG_RUNTIME_DIR": str(self._home),
             "COLUMNS": "120",
+            "PYTHONUNBUFFERED": "1",  # a terminal shows each line at once
         }
 
     def _as_shown(self, text: str) -> str:
