@@ -1,7 +1,8 @@
 """What the comparison writes: blocks of a page, and plots."""
 
+import re
 from pathlib import Path
-from xml.etree import ElementTree as ET
+from xml.parsers import expat
 
 import pytest
 
@@ -54,10 +55,11 @@ def test_a_plot_is_written_as_text_that_suits_light_and_dark(tmp_path: Path) -> 
     """A plot is a whole SVG file without a background, whose text follows the page's colours."""
     (target,) = charts.write(DONE, tmp_path / "images")
     text = target.read_text(encoding="utf-8")
-    root = ET.fromstring(text)  # noqa: S314 - a file that was just written
-    words = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    whole = True
+    expat.ParserCreate().Parse(text, whole)  # raises where it is no XML
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", text)
     assert "daprflow" in words
-    assert any("more is better" in (word or "") for word in words)
+    assert any("more is better" in word for word in words)
     assert charts.INK not in text
     assert "prefers-color-scheme:dark" in text
     assert "#ffffff" not in text
