@@ -91,6 +91,20 @@ class Refused(LaunchError):  # noqa: N818 - named for what happened
         self.status = status
 
 
+def nothing_runs(data_dir: Path, flag: str = "") -> str:
+    """Say that nothing runs with a data folder, and what to do.
+
+    Args:
+        data_dir: the folder.
+        flag: the one that names a sidecar elsewhere; empty where the command has none.
+    """
+    other = f", or name a sidecar with {flag}" if flag else ""
+    return (
+        f"nothing runs in '{data_dir}'; start it with 'daprflow run'{other}; "
+        "'daprflow list --all' shows what runs elsewhere"
+    )
+
+
 def find(
     http_port: int | None,
     data_dir: Path,
@@ -124,12 +138,7 @@ def find(
         if place is not None:
             return place
     if not apps:
-        raise Refused(
-            f"nothing runs in '{data_dir}'; start it with 'daprflow run', or name a sidecar with "
-            "--dapr-http-port; 'daprflow list --all' shows what runs elsewhere",
-            Exit.AWAY,
-            NOTHING,
-        )
+        raise Refused(nothing_runs(data_dir, "--dapr-http-port"), Exit.AWAY, NOTHING)
     chosen = _choose(apps, app_id, data_dir, only=only, alone=alone)
     token = chosen.api_token or _token(chosen.http_port, ())
     return Place(chosen.http_port, token, grpc=_grpc(chosen))

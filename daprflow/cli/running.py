@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from daprflow.cli.calls import NOTHING, Refused
+from daprflow.cli.calls import NOTHING, Refused, nothing_runs
 from daprflow.launcher import runs
 from daprflow.launcher.alive import started_at
 from daprflow.launcher.exits import Exit
@@ -130,10 +130,7 @@ def idle(data_dir: Path | None) -> Refused:
     """Return the error for a data folder, or with None for all of them, with which nothing runs."""
     text = "nothing runs here; start it with 'daprflow run'"
     if data_dir is not None:
-        text = (
-            f"nothing runs in '{data_dir}'; start it with 'daprflow run'; "
-            "'daprflow list --all' shows what runs elsewhere"
-        )
+        text = nothing_runs(data_dir)
     return Refused(text, Exit.AWAY, NOTHING)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from daprflow.cli.calls import DEFAULT_DATA_DIR
+from daprflow.cli.calls import DEFAULT_DATA_DIR, nothing_runs
 from daprflow.cli.completion import app_ids
 from daprflow.cli.flags import PORT
 from daprflow.client.caller import Caller
@@ -82,11 +82,7 @@ def find_hub(grpc_port: int | None, data_dir: Path, app_id: str | None) -> HubPl
         ours = next((app.api_token for app in apps if app.grpc_port == int(named)), None)
         return HubPlace(int(named), ours or token)
     if not apps:
-        raise LaunchError(
-            f"nothing runs in '{data_dir}'; start it with 'daprflow run', or name a sidecar with "
-            "--dapr-grpc-port; 'daprflow list --all' shows what runs elsewhere",
-            Exit.AWAY,
-        )
+        raise LaunchError(nothing_runs(data_dir, "--dapr-grpc-port"), Exit.AWAY)
     known = ", ".join(f"'{app.app_id}'" for app in apps)
     if app_id is None and len(apps) > 1:
         raise LaunchError(

@@ -141,15 +141,7 @@ class Channels:
         channel = self._apps.get(app_id) if app_id else self._own
         if channel is None or _library().is_closed(channel):
             return  # whoever calls opens another one
-        limit = asyncio.timeout(CONNECTING)
-        try:
-            async with limit:
-                await _library().reach(channel)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            text = f"the sidecar's gRPC API at {self.address} takes no connection"
-            raise SidecarUnavailable(text) from None
+        await self._reach(channel, CONNECTING, "takes no connection")
 
     def beside(self, work: Coroutine[Any, Any, None]) -> "Callable[[], object]":
         """Run what follows a stream beside its user; return what cancels it.
@@ -195,6 +187,20 @@ class Channels:
         seconds = self._settings.health_timeout
         if self._reached or seconds <= 0:
             return
+        await self._reach(
+            channel,
+            seconds,
+            f"could not be reached within {seconds:g} s (DAPR_HEALTH_TIMEOUT); "
+            "see DAPR_GRPC_ENDPOINT and DAPR_GRPC_PORT",
+        )
+        self._reached = True
+
+    async def _reach(self, channel: "Channel", seconds: float, otherwise: str) -> None:
+        """Wait until a channel is connected.
+
+        Raises:
+            SidecarUnavailable: it was not in so many seconds; ``otherwise`` says what that means.
+        """
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
@@ -202,11 +208,8 @@ class Channels:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise SidecarUnavailable(
-                f"the sidecar's gRPC API at {self.address} could not be reached within "
-                f"{seconds:g} s (DAPR_HEALTH_TIMEOUT); see DAPR_GRPC_ENDPOINT and DAPR_GRPC_PORT"
-            ) from None
-        self._reached = True
+            text = f"the sidecar's gRPC API at {self.address} {otherwise}"
+            raise SidecarUnavailable(text) from None
 
     def _endpoint(self) -> GrpcEndpoint:
         """Read the address.

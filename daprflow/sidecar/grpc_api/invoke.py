@@ -154,14 +154,15 @@ async def _watched(
         return await _over_grpc(channel, message, sent)
     passage = Passage(caller.telemetry, callee.telemetry, caller.app_id, callee.app_id)
     headers, span = passage.begin(message.method, sent)
-    code, error = Code.UNKNOWN.value, "the call was given up"
+    failure: Failure | None = Failure(STATUS_CODES[Code.UNKNOWN], "the call was given up")
     try:
         outcome = await _over_grpc(channel, message, tuple(headers))
-        failed = outcome.failure
-        code = Code.OK.value if failed is None else failed.code.value[0]
-        error = "" if failed is None else failed.text
+        failure = outcome.failure
     finally:
-        passage.end_rpc(span, code, error or None)
+        if failure is None:
+            passage.end_rpc(span, Code.OK, None)
+        else:
+            passage.end_rpc(span, failure.code.value[0], failure.text)
     return outcome
 
 

@@ -148,15 +148,16 @@ class _Proxied:
             return
         kind = STREAMING if self._is_stream() else UNARY
         span = told.begin_proxied(passage.method, passage.metadata, kind)
-        code, error = Code.CANCELLED.value, "context canceled"
+        code: int = Code.CANCELLED
+        error: str | None = "context canceled"
         try:
             await self._pass_on()
-            code, error = Code.OK.value, ""
+            code, error = Code.OK, None
         except _Broken as broken:
             code, error = broken.failure.code.value[0], broken.failure.text
             raise
         finally:
-            told.end_proxied(span, kind, code, error or None)
+            told.end_proxied(span, kind, code, error)
 
     async def _pass_on(self) -> None:
         """Pass on what both sides say; whoever ends it, the other side's call ends as well."""

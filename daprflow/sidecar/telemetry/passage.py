@@ -94,8 +94,9 @@ class Passage:
         self._send(kind)
         span = self._span(method, metadata)
         if span is not None and span.recording:
-            found = {name: value for name, value in metadata if name.startswith("dapr-")}
-            span.attributes.update({n: v for n, v in found.items() if isinstance(v, str)})
+            for name, value in metadata:
+                if name.startswith("dapr-") and isinstance(value, str):
+                    span.attributes[name] = value
         return span
 
     def end_proxied(self, span: Span | None, kind: str, code: int, error: str | None) -> None:
